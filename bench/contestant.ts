@@ -1,0 +1,48 @@
+/** A contestant's own process: one peer, and whatever the parent asks it to do, one thing at a time. */
+import { PEERS } from "./peers/registry.ts";
+import type { PeerId } from "./peers/registry.ts";
+import { PEER_WORKLOADS } from "./workloads/peer-workloads.ts";
+import type { Parameters, Workload } from "./workloads/workload.ts";
+
+export interface WorkloadRequest {
+  readonly workload: string;
+  readonly parameters: Parameters;
+}
+
+export type WorkloadReply =
+  | { readonly kind: "ready" }
+  | { readonly kind: "figures"; readonly figures: Readonly<Record<string, number>> }
+  | { readonly kind: "failure"; readonly message: string };
+
+const RAY_PREFIX = "ray:";
+
+async function workloadNamed(name: string): Promise<Workload> {
+  if (!name.startsWith(RAY_PREFIX)) return PEER_WORKLOADS[name as keyof typeof PEER_WORKLOADS];
+  const { rayWorkload } = await import("./workloads/ray-workloads.ts");
+  return rayWorkload(name.slice(RAY_PREFIX.length));
+}
+
+function reply(message: WorkloadReply): void {
+  process.send!(message);
+}
+
+async function replying(work: () => Promise<WorkloadReply>): Promise<void> {
+  try {
+    reply(await work());
+  } catch (error) {
+    reply({ kind: "failure", message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  }
+}
+
+await replying(async () => {
+  const peer = await PEERS[process.argv[2] as PeerId].open();
+  process.on("message", (request: WorkloadRequest) =>
+    replying(async () => {
+      const workload = await workloadNamed(request.workload);
+      return { kind: "figures", figures: await workload(peer, request.parameters) };
+    }),
+  );
+  // The parent lets go of the channel to end this process.
+  process.once("disconnect", () => void peer.close());
+  return { kind: "ready" };
+});

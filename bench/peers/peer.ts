@@ -1,0 +1,28 @@
+/** What every contestant of the bench can do, whatever it is called there. */
+export interface Peer {
+  /** Runs one empty task, to its result. */
+  runTask?(): Promise<unknown>;
+  /** Submits so many empty tasks before it awaits the first, and awaits all. */
+  runTasks?(count: number): Promise<unknown>;
+  /** Runs `samplePi` as one task. */
+  samplePi?(samples: number, seed: number): Promise<number>;
+  /** Starts an object with a state that lives in a worker of its own. */
+  createCounter?(): Promise<RemoteCounter>;
+  /** Starts one worker more and keeps it; resolves with the first thing that came from it. */
+  startWorker?(): Promise<unknown>;
+  close(): Promise<unknown>;
+}
+
+export interface RemoteCounter {
+  increment(): Promise<number>;
+  /** Calls `increment` so many times before it awaits the first, and awaits all. */
+  incrementMany(count: number): Promise<unknown>;
+  close(): Promise<unknown>;
+}
+
+/** Pools have so many workers, Mantaray so many CPUs. */
+export const WORKERS = 2;
+
+export function allAtOnce(count: number, call: () => Promise<unknown>): Promise<unknown> {
+  return Promise.all(Array.from({ length: count }, call));
+}

@@ -1,0 +1,16 @@
+import { ACTOR_ROWS } from "./actors.ts";
+import { COMPUTING_ROWS } from "./computing.ts";
+import { MEMORY_ROWS } from "./memory.ts";
+import { RAY_ROWS } from "./ray-microbenchmark.ts";
+import type { Row } from "./row.ts";
+import { STARTING_ROWS } from "./starting.ts";
+import { TASK_ROWS } from "./tasks.ts";
+
+export const ALL_ROWS: readonly Row[] = [
+  ...TASK_ROWS,
+  ...ACTOR_ROWS,
+  ...COMPUTING_ROWS,
+  ...STARTING_ROWS,
+  ...MEMORY_ROWS,
+  ...RAY_ROWS,
+];

@@ -1,0 +1,3 @@
+import { parentPort } from "node:worker_threads";
+
+parentPort!.on("message", (message: number) => parentPort!.postMessage(message + 1));

@@ -1,0 +1,75 @@
+import type { Isolation, RuntimeEnv } from "./types.ts";
+
+export interface InitOptions {
+  /** Undefined: MANTARAY_ADDRESS, else a new local runtime inside this process. "local": always a new one. */
+  address?: string;
+  /** Default: the processors that this process may use. */
+  numCpus?: number;
+  numGpus?: number;
+  /** Schedulable memory of this node, in bytes. */
+  memory?: number;
+  /** Capacity of the object store, in bytes. */
+  objectStoreMemory?: number;
+  objectSpillingDirectory?: string;
+  /** Custom resources by name. */
+  resources?: Record<string, number>;
+  labels?: Record<string, string>;
+  /** Where names of actors are unique. Default: one of this program's own. */
+  namespace?: string;
+  runtimeEnv?: RuntimeEnv;
+  /** Default 'thread': a worker is a worker_thread. 'process': a worker is an OS process. */
+  isolation?: Isolation;
+  includeDashboard?: boolean;
+  dashboardHost?: string;
+  dashboardPort?: number;
+  /** Return the running runtime instead of throwing when there is one. */
+  ignoreReinitError?: boolean;
+  /** Forward workers' output to this process, prefixed `(Counter pid=…)`, repeats folded. Default true. */
+  logToDriver?: boolean;
+  logLevel?: "debug" | "info" | "warn" | "error" | "silent";
+}
+
+export interface InitInfo {
+  readonly address: string;
+  readonly dashboardUrl: string | undefined;
+  readonly nodeId: string;
+  readonly jobId: string;
+  readonly namespace: string;
+  readonly sessionDir: string;
+  /** Same as `shutdown()`. */
+  disconnect(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** What code can know of where it runs. */
+export interface RuntimeContext {
+  readonly jobId: string;
+  readonly nodeId: string;
+  readonly workerId: string;
+  /** Undefined in a driver. */
+  readonly taskId: string | undefined;
+  readonly taskName: string | undefined;
+  readonly actorId: string | undefined;
+  readonly actorName: string | undefined;
+  readonly namespace: string;
+  readonly placementGroupId: string | undefined;
+  readonly assignedResources: Record<string, number>;
+  readonly acceleratorIds: Record<string, string[]>;
+  readonly nodeLabels: Record<string, string>;
+  readonly runtimeEnv: RuntimeEnv;
+  readonly address: string;
+  readonly wasCurrentActorRestarted: boolean;
+  /** Handle on the actor that this code runs in. Throws outside of one. */
+  readonly currentActor: import("./types.ts").ActorHandle<any>;
+  /** Aborted when the running task or call is cancelled. */
+  readonly signal: AbortSignal;
+}
+
+export interface NodeInfo {
+  nodeId: string;
+  alive: boolean;
+  address: string;
+  hostname: string;
+  resources: Record<string, number>;
+  labels: Record<string, string>;
+}

@@ -1,0 +1,86 @@
+import { availableParallelism } from "node:os";
+import { InvalidArgumentError, RuntimeStateError, toQuantities } from "../base/mod.ts";
+import type { ClusterStateRecord } from "../protocol/mod.ts";
+import type { InitInfo, InitOptions, NodeInfo } from "./lifecycle-types.ts";
+import { checkOptions } from "./option-checks.ts";
+import { INIT } from "./options.ts";
+import { currentRuntime, runningRuntime, setRuntime, startRuntime, type Runtime } from "./runtime.ts";
+
+/**
+ * Starts a runtime in this process and resolves when it is ready. Optional: the first remote call, put, get… starts one
+ * by itself.
+ *
+ * @throws RuntimeStateError when one is running already (see `ignoreReinitError`); InvalidArgumentError for wrong options.
+ */
+export async function init(options: InitOptions = {}): Promise<InitInfo> {
+  checkOptions(options, INIT, "init()");
+  const { address } = options;
+  const wanted = address ?? process.env["MANTARAY_ADDRESS"];
+  if (wanted !== undefined && wanted !== "local") {
+    throw new InvalidArgumentError(`init() cannot join the cluster at '${wanted}': this version of mantaray runs on one machine; leave 'address' out (and unset MANTARAY_ADDRESS), or pass "local"`);
+  }
+  const running = runningRuntime();
+  if (running !== null) {
+    if (options.ignoreReinitError === true) return infoOf(running);
+    throw new RuntimeStateError("init() was called although a runtime is running already (an earlier init(), or the first remote call, started it); call shutdown() first, or pass ignoreReinitError: true");
+  }
+  const runtime = startRuntime(options);
+  try {
+    return await infoOf(runtime);
+  } catch (error) {
+    await shutdown();
+    throw error;
+  }
+}
+
+async function infoOf(runtime: Runtime): Promise<InitInfo> {
+  const { nodeId, jobId, sessionDir } = await runtime.ready;
+  const disconnect = async (): Promise<void> => {
+    if (runningRuntime() === runtime) await shutdown();
+  };
+  return { address: runtime.address, dashboardUrl: undefined, nodeId, jobId, namespace: runtime.namespace, sessionDir, disconnect, [Symbol.asyncDispose]: disconnect };
+}
+
+/** Ends the runtime: running tasks and actors end, pending gets fail. Resolves when nothing of it is left. Idempotent. */
+export async function shutdown(): Promise<void> {
+  const runtime = runningRuntime();
+  if (runtime === null) return;
+  await runtime.stop();
+  if (runningRuntime() === runtime) setRuntime(null);
+}
+
+/** Whether a runtime is running: started by `init`, or by the first call. */
+export function isInitialized(): boolean {
+  return runningRuntime() !== null;
+}
+
+async function clusterState(): Promise<ClusterStateRecord> {
+  return currentRuntime().core.requests.ask<ClusterStateRecord>((requestId) => ({ type: "clusterState", requestId }));
+}
+
+/** The machines of the cluster. */
+export async function nodes(): Promise<NodeInfo[]> {
+  const { nodes: records } = await clusterState();
+  return records.map((node) => ({ nodeId: node.nodeId, alive: node.isAlive, address: node.address, hostname: node.hostname, resources: toQuantities(node.totals), labels: { ...node.labels } }));
+}
+
+/** What the cluster has in total, by resource. */
+export async function clusterResources(): Promise<Record<string, number>> {
+  return sum((await clusterState()).nodes.map((node) => toQuantities(node.totals)));
+}
+
+/** What of it is free now. */
+export async function availableResources(): Promise<Record<string, number>> {
+  return sum((await clusterState()).nodes.map((node) => toQuantities(node.available)));
+}
+
+function sum(quantities: readonly Record<string, number>[]): Record<string, number> {
+  const total: Record<string, number> = {};
+  for (const quantity of quantities) for (const [name, amount] of Object.entries(quantity)) total[name] = (total[name] ?? 0) + amount;
+  return total;
+}
+
+/** What `numCpus` is when it is not given. */
+export function defaultCpuCount(): number {
+  return availableParallelism();
+}

@@ -1,0 +1,20 @@
+export { exitActor, getActor, kill, listNamedActors } from "./actors.ts";
+export { availableResources, clusterResources, init, isInitialized, nodes, shutdown } from "./lifecycle.ts";
+export type { InitInfo, InitOptions, NodeInfo, RuntimeContext } from "./lifecycle-types.ts";
+export { asCompleted, get, put, wait } from "./objects.ts";
+export type { GetOptions, WaitOptions } from "./objects.ts";
+export { remote } from "./remote.ts";
+export { getRuntimeContext } from "./runtime-context.ts";
+export type * from "./types.ts";
+export { ObjectRef } from "../core-worker/mod.ts";
+export {
+  ActorAlreadyExistsError, ActorDiedError, ActorError, ActorNotFoundError, ActorUnavailableError, ActorUnschedulableError, GetTimeoutError, InvalidArgumentError,
+  NodeDiedError, ObjectFreedError, ObjectLostError, ObjectReconstructionFailedError, ObjectStoreFullError, OutOfDiskError, OutOfMemoryError, OwnerDiedError,
+  PendingCallsLimitExceededError, PlacementGroupRemovedError, QueueEmptyError, QueueFullError, RayError, RuntimeEnvSetupError, RuntimeStateError, SerializationError,
+  TaskCancelledError, TaskError, TaskTimeoutError, TaskUnschedulableError, WorkerCrashedError,
+} from "../base/mod.ts";
+
+// For the composition roots.
+export { checkMethodOptions } from "./options.ts";
+export { installRevivers } from "./remote.ts";
+export { setRuntime, setStarter, type Runtime, type RuntimeInfo } from "./runtime.ts";

@@ -1,0 +1,69 @@
+import { InvalidArgumentError } from "../base/mod.ts";
+import { ObjectRef, type GetOptions, type RefGenerator } from "../core-worker/mod.ts";
+import { aBoolean, aDurationMs, aSignal, anything, checkOptions } from "./option-checks.ts";
+import { currentRuntime } from "./runtime.ts";
+import type { ValueOf } from "./types.ts";
+
+/** How `get` may end early. */
+const GET = { timeoutMs: aDurationMs, signal: aSignal };
+const WAIT = { numReturns: anything, timeoutMs: aDurationMs, fetchLocal: aBoolean, signal: aSignal };
+
+/**
+ * The value of a ref, or of a list of refs in order. Inside a task, its processor is free for others meanwhile.
+ *
+ * @throws TaskError what the task threw, as `cause`; GetTimeoutError after `timeoutMs`; the signal's reason when aborted;
+ * WorkerCrashedError, ActorDiedError, OwnerDiedError… when what makes the object is lost. A list rejects with its first
+ * failure, without waiting for the rest.
+ */
+export function get<T>(ref: ObjectRef<T>, options?: GetOptions): Promise<T>;
+export function get<const R extends readonly ObjectRef<any>[]>(refs: R, options?: GetOptions): Promise<{ -readonly [K in keyof R]: ValueOf<R[K]> }>;
+export function get(refs: ObjectRef | readonly ObjectRef[], options?: GetOptions): Promise<unknown> {
+  try {
+    if (options !== undefined) checkOptions(options, GET, "get()");
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
+  return currentRuntime().core.get(refs, options);
+}
+
+/**
+ * Stores a value and returns its ref at once. The value is captured as it is now.
+ *
+ * @throws InvalidArgumentError (a TypeError) for an ObjectRef; SerializationError for what cannot be stored.
+ */
+export function put<T>(value: T): ObjectRef<T> {
+  return currentRuntime().core.put(value) as ObjectRef<T>;
+}
+
+export interface WaitOptions {
+  /** How many must be ready. Default 1. */
+  numReturns?: number;
+  /** Return with what is ready after so many milliseconds. Default: wait. */
+  timeoutMs?: number;
+  /** Bring objects of others here while waiting. Default true. */
+  fetchLocal?: boolean;
+  signal?: AbortSignal;
+}
+
+/**
+ * Waits until `numReturns` (default 1) refs are ready. At most that many are in `ready`; both lists keep the given order.
+ * A ref whose task failed is ready.
+ *
+ * @throws InvalidArgumentError for something else than a list of different refs, or a number that they cannot reach.
+ */
+export async function wait<R extends ObjectRef<any> | RefGenerator<any>>(refs: readonly R[], options: WaitOptions = {}): Promise<[ready: R[], notReady: R[]]> {
+  checkOptions(options, WAIT, "wait()");
+  return currentRuntime().core.wait(refs, options);
+}
+
+/** Yields refs as they finish, each once. */
+export async function* asCompleted<T>(refs: Iterable<ObjectRef<T>>): AsyncIterableIterator<ObjectRef<T>> {
+  let pending = [...refs];
+  for (const ref of pending) if (ObjectRef.entryOf(ref) === undefined) throw new InvalidArgumentError("asCompleted() takes ObjectRefs only");
+  while (pending.length > 0) {
+    const [ready, notReady] = await wait(pending);
+    pending = notReady;
+    yield* ready;
+  }
+}
+export type { GetOptions };

@@ -1,0 +1,88 @@
+import { InvalidArgumentError, type ResourceAmounts, toAmounts } from "../base/mod.ts";
+import type { WorkerIsolation } from "../protocol/mod.ts";
+import { aBoolean, aDurationMs, aLimit, anAmount, anyObject, anything, aSignal, aString, bytes, type Check, checkOptions, either, oneOf, recordOf, wholeNumber } from "./option-checks.ts";
+import type { ActorOptions, Isolation, MethodOptions, PlacementOptions, TaskOptions } from "./types.ts";
+
+const errorClasses: Check = (value) => (Array.isArray(value) && value.every((item) => typeof item === "function") ? undefined : "an array of error classes");
+const returns: Check = either(wholeNumber(0), oneOf("streaming"));
+
+const PLACEMENT: Readonly<Record<string, Check>> = {
+  numCpus: anAmount, numGpus: anAmount, memory: bytes, resources: recordOf(anAmount), labelSelector: recordOf(aString),
+  schedulingStrategy: anything, runtimeEnv: anyObject,
+};
+const TASK: Readonly<Record<string, Check>> = {
+  ...PLACEMENT, isolation: oneOf("thread", "process"), name: aString, numReturns: returns, maxRetries: aLimit,
+  retryExceptions: either(aBoolean, errorClasses), maxCalls: wholeNumber(0), generatorBackpressure: wholeNumber(1),
+  priority: (value) => (typeof value === "number" && Number.isFinite(value) ? undefined : "a number"), signal: aSignal, timeoutMs: aDurationMs,
+};
+const METHOD: Readonly<Record<string, Check>> = {
+  name: aString, numReturns: returns, maxTaskRetries: aLimit, retryExceptions: either(aBoolean, errorClasses), concurrencyGroup: aString,
+  generatorBackpressure: wholeNumber(1), signal: aSignal, timeoutMs: aDurationMs,
+};
+const ACTOR: Readonly<Record<string, Check>> = {
+  ...PLACEMENT, isolation: oneOf("thread", "process", "shared"), name: aString, namespace: aString, lifetime: oneOf("detached"), getIfExists: aBoolean,
+  maxRestarts: aLimit, maxTaskRetries: aLimit, maxConcurrency: wholeNumber(1), concurrencyGroups: recordOf(wholeNumber(1)),
+  maxPendingCalls: aLimit, allowOutOfOrderExecution: aBoolean, methods: recordOf(anyObject), persistence: anything,
+};
+export const INIT: Readonly<Record<string, Check>> = {
+  address: aString, numCpus: anAmount, numGpus: anAmount, memory: bytes, objectStoreMemory: bytes, objectSpillingDirectory: aString,
+  resources: recordOf(anAmount), labels: recordOf(aString), namespace: aString, runtimeEnv: anyObject, isolation: oneOf("thread", "process"),
+  includeDashboard: aBoolean, dashboardHost: aString, dashboardPort: wholeNumber(0), ignoreReinitError: aBoolean, logToDriver: aBoolean,
+  logLevel: oneOf("debug", "info", "warn", "error", "silent"),
+};
+
+/**
+ * Options of the contract that this version checks but cannot honour yet. They are refused: an option that is accepted and
+ * ignored would be a silent lie. Beside each, the default, which may be given.
+ */
+const NOT_YET: ReadonlyMap<string, unknown> = new Map<string, unknown>([
+  ["labelSelector", undefined], ["schedulingStrategy", "DEFAULT"], ["runtimeEnv", undefined], ["retryExceptions", false], ["maxCalls", 0],
+  ["generatorBackpressure", undefined], ["priority", 0], ["signal", undefined], ["timeoutMs", undefined], ["maxTaskRetries", 0],
+  ["concurrencyGroup", undefined], ["concurrencyGroups", undefined], ["maxPendingCalls", -1], ["allowOutOfOrderExecution", false], ["persistence", undefined],
+]);
+
+function check(options: unknown, allowed: Readonly<Record<string, Check>>, label: string): void {
+  checkOptions(options, allowed, label);
+  for (const [name, value] of Object.entries(options as object)) {
+    if (value !== undefined && NOT_YET.has(name) && value !== NOT_YET.get(name)) throw new InvalidArgumentError(`option '${name}' of ${label} is not supported by this version of mantaray yet; leave it out`);
+    if (name === "isolation" && value === "shared") throw new InvalidArgumentError(`isolation 'shared' of ${label} is not supported by this version of mantaray yet; use 'thread' or 'process'`);
+  }
+}
+
+export function checkTaskOptions(options: unknown, label: string): TaskOptions {
+  check(options, TASK, label);
+  const given = options as TaskOptions;
+  checkResourceNames(given, label);
+  return given;
+}
+
+export function checkMethodOptions(options: unknown, label: string): MethodOptions {
+  check(options, METHOD, label);
+  return options as MethodOptions;
+}
+
+export function checkActorOptions(options: unknown, label: string): ActorOptions {
+  check(options, ACTOR, label);
+  const given = options as ActorOptions;
+  checkResourceNames(given, label);
+  if (given.getIfExists === true && given.name === undefined) throw new InvalidArgumentError(`option 'getIfExists' of ${label} needs a 'name' to look for`);
+  for (const [method, methodOptions] of Object.entries(given.methods ?? {})) checkMethodOptions(methodOptions, `${label}, method '${method}'`);
+  return given;
+}
+
+function checkResourceNames(options: PlacementOptions, label: string): void {
+  for (const [reserved, option] of [["CPU", "numCpus"], ["GPU", "numGpus"], ["memory", "memory"]] as const) {
+    if (options.resources !== undefined && Object.hasOwn(options.resources, reserved)) {
+      throw new InvalidArgumentError(`'${reserved}' cannot be given in 'resources' of ${label}; use the option '${option}'`);
+    }
+  }
+}
+
+/** Tasks take one processor unless they say otherwise; actors take nothing. */
+export function amountsOf(options: PlacementOptions, cpusByDefault: number): ResourceAmounts {
+  return toAmounts({ ...options.resources, CPU: options.numCpus ?? cpusByDefault, GPU: options.numGpus ?? 0, memory: options.memory ?? 0 });
+}
+
+export function workerIsolationOf(isolation: Isolation | undefined, byDefault: WorkerIsolation): WorkerIsolation {
+  return isolation === "process" || isolation === "thread" ? isolation : byDefault;
+}

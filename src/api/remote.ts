@@ -1,0 +1,157 @@
+import { InvalidArgumentError } from "../base/mod.ts";
+import { DESCRIBE, describe, isGeneratorFunction, returnsOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
+import type { ActorMethods, RuntimeDescriptor } from "../protocol/mod.ts";
+import { amountsOf, checkActorOptions, checkTaskOptions, workerIsolationOf } from "./options.ts";
+import { currentRuntime, type Runtime } from "./runtime.ts";
+import type { ActorClass, ActorOptions, Class, RemoteFunction, TaskOptions } from "./types.ts";
+
+const TASK_RETRIES_DEFAULT = 3;
+
+/** A function that runs elsewhere: one of this program, or one that arrived in a value. */
+class RemoteFunctionObject implements RuntimeObject {
+  readonly #source: FunctionSource;
+  readonly #options: TaskOptions;
+  #template: { readonly runtime: Runtime; readonly made: TaskTemplate } | null = null;
+
+  constructor(source: FunctionSource, options: TaskOptions) {
+    this.#source = source;
+    this.#options = options;
+  }
+
+  remote(...args: unknown[]): unknown {
+    const runtime = currentRuntime();
+    return runtime.core.callTask(this.#templateFor(runtime), args);
+  }
+
+  options(options: TaskOptions): RemoteFunctionObject {
+    return new RemoteFunctionObject(this.#source, { ...this.#options, ...defined(checkTaskOptions(options, `task ${this.#source.name}()`)) });
+  }
+
+  /** Made once for each runtime: options are compiled, not looked at again by every call. */
+  #templateFor(runtime: Runtime): TaskTemplate {
+    if (this.#template !== null && this.#template.runtime === runtime) return this.#template.made;
+    const options = this.#options;
+    const shape = { resources: amountsOf(options, 1), isolation: workerIsolationOf(options.isolation, runtime.isolation) };
+    const made: TaskTemplate = {
+      callable: runtime.core.callableOf(this.#source),
+      queue: runtime.core.submission.queueFor(shape),
+      displayName: options.name ?? null,
+      returns: returnsOf(options.numReturns, this.#source.isGenerator),
+      maxRetries: options.maxRetries ?? TASK_RETRIES_DEFAULT,
+    };
+    this.#template = { runtime, made };
+    return made;
+  }
+
+  [DESCRIBE](): RuntimeDescriptor {
+    const { name, isGenerator } = this.#source;
+    return { kind: "remoteFunction", unitId: currentRuntime().core.unitIdOf(this.#source), name, isGenerator, options: this.#options };
+  }
+}
+
+/** A class whose instances are actors: one of this program, or one that arrived in a value. */
+class ActorClassObject implements RuntimeObject {
+  readonly #source: ClassSource;
+  readonly #options: ActorOptions;
+
+  constructor(source: ClassSource, options: ActorOptions) {
+    this.#source = source;
+    this.#options = options;
+  }
+
+  remote(...args: unknown[]): unknown {
+    const runtime = currentRuntime();
+    const options = this.#options;
+    return runtime.core.createActor({
+      source: this.#source,
+      args,
+      spec: {
+        className: this.#source.name,
+        methods: withOptions(this.#source, options.methods ?? {}),
+        name: options.name ?? null,
+        namespace: options.namespace ?? runtime.namespace,
+        isDetached: options.lifetime === "detached",
+        getIfExists: options.getIfExists ?? false,
+        maxRestarts: options.maxRestarts ?? 0,
+        maxConcurrency: options.maxConcurrency ?? null,
+        resources: amountsOf(options, 0),
+        isolation: workerIsolationOf(options.isolation, runtime.isolation),
+      },
+    });
+  }
+
+  options(options: ActorOptions): ActorClassObject {
+    return new ActorClassObject(this.#source, { ...this.#options, ...defined(checkActorOptions(options, `actor class ${this.#source.name}`)) });
+  }
+
+  [DESCRIBE](): RuntimeDescriptor {
+    const { name, methods } = this.#source;
+    return { kind: "actorClass", unitId: currentRuntime().core.unitIdOf(this.#source), name, methods, options: this.#options };
+  }
+}
+
+interface ClassSource extends CodeSource {
+  readonly methods: ActorMethods;
+}
+type FunctionSource = CodeSource & { readonly isGenerator: boolean };
+
+/** An option that is given as undefined leaves what was set before. */
+function defined<O extends object>(options: O): O {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as O;
+}
+
+function nameOf(fn: Function): string {
+  return fn.name === "" ? "anonymous" : fn.name;
+}
+
+/** The public methods of a class and of those that it extends. */
+function methodsOf(type: Class): ActorMethods {
+  const methods: Record<string, { isGenerator: boolean; options: object | null }> = {};
+  for (let prototype = type.prototype as object | null; prototype !== null && prototype !== Object.prototype; prototype = Object.getPrototypeOf(prototype) as object | null) {
+    for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+      if (name === "constructor" || typeof descriptor.value !== "function" || Object.hasOwn(methods, name)) continue;
+      const isGenerator = isGeneratorFunction(descriptor.value as Function);
+      methods[name] = { isGenerator, options: isGenerator ? { numReturns: "streaming" } : null };
+    }
+  }
+  return methods;
+}
+
+function withOptions(source: ClassSource, options: Readonly<Record<string, object>>): ActorMethods {
+  const methods = { ...source.methods };
+  for (const [name, given] of Object.entries(options)) {
+    const method = methods[name];
+    if (method === undefined) throw new InvalidArgumentError(`option 'methods' names '${name}', but class ${source.name} has no such method (methods: ${Object.keys(methods).join(", ")})`);
+    methods[name] = { ...method, options: { ...method.options, ...given } };
+  }
+  return methods;
+}
+
+const isClass = (fn: Function): boolean => /^class\b/.test(Function.prototype.toString.call(fn));
+
+/**
+ * Turns a class into an actor class, or a function into a task. Works on any function or class, wherever it is declared:
+ * what it captures travels with it, as it is at the first call.
+ *
+ * @throws InvalidArgumentError for anything else, and for unknown or wrong options.
+ */
+export function remote<C extends Class>(cls: C, options?: ActorOptions): ActorClass<C>;
+export function remote<A extends readonly any[], R>(fn: (...args: A) => R, options?: TaskOptions): RemoteFunction<A, R>;
+export function remote(target: unknown, options: object = {}): unknown {
+  if (typeof target !== "function") throw new InvalidArgumentError(`remote() takes a function or a class, but got ${describe(target)}`);
+  const name = nameOf(target);
+  if (isClass(target)) return new ActorClassObject({ fn: target, unitId: null, name, methods: methodsOf(target as Class) }, defined(checkActorOptions(options, `actor class ${name}`)));
+  return new RemoteFunctionObject({ fn: target, unitId: null, name, isGenerator: isGeneratorFunction(target) }, defined(checkTaskOptions(options, `task ${name}()`)));
+}
+
+/** Remote functions and actor classes inside values become usable in the worker that receives them. */
+export function installRevivers(core: CoreWorker): void {
+  core.onRevive("remoteFunction", (descriptor) => {
+    const { unitId, name, isGenerator, options } = descriptor as RuntimeDescriptor & { kind: "remoteFunction" };
+    return new RemoteFunctionObject({ fn: null, unitId, name, isGenerator }, options);
+  });
+  core.onRevive("actorClass", (descriptor) => {
+    const { unitId, name, methods, options } = descriptor as RuntimeDescriptor & { kind: "actorClass" };
+    return new ActorClassObject({ fn: null, unitId, name, methods }, options);
+  });
+}

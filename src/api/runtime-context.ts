@@ -1,0 +1,78 @@
+import { InvalidArgumentError, toQuantities } from "../base/mod.ts";
+import type { Execution } from "../core-worker/mod.ts";
+import type { RuntimeContext } from "./lifecycle-types.ts";
+import { currentRuntime, type Runtime } from "./runtime.ts";
+import type { ActorHandle } from "./types.ts";
+
+/** Where this code runs: the job, the worker, the task or actor, and what it was given. */
+export function getRuntimeContext(): RuntimeContext {
+  const runtime = currentRuntime();
+  return new Context(runtime, runtime.core.context.current());
+}
+
+class Context implements RuntimeContext {
+  readonly #runtime: Runtime;
+  readonly #execution: Execution | undefined;
+
+  constructor(runtime: Runtime, execution: Execution | undefined) {
+    this.#runtime = runtime;
+    this.#execution = execution;
+  }
+
+  get jobId(): string {
+    return this.#runtime.core.env.jobId;
+  }
+  get nodeId(): string {
+    return this.#runtime.core.env.nodeId;
+  }
+  get workerId(): string {
+    return this.#runtime.core.env.workerId;
+  }
+  get taskId(): string | undefined {
+    return this.#execution === undefined ? undefined : this.#runtime.core.newTaskId(this.#execution);
+  }
+  get taskName(): string | undefined {
+    return this.#execution?.name;
+  }
+  get actorId(): string | undefined {
+    return this.#runtime.core.currentActor()?.spec.actorId;
+  }
+  get actorName(): string | undefined {
+    return this.#runtime.core.currentActor()?.spec.name ?? undefined;
+  }
+  get namespace(): string {
+    return this.#runtime.namespace;
+  }
+  get placementGroupId(): string | undefined {
+    return undefined;
+  }
+  get assignedResources(): Record<string, number> {
+    const actor = this.#runtime.core.currentActor();
+    return toQuantities(actor?.spec.resources ?? this.#execution?.lease?.resources ?? {});
+  }
+  get acceleratorIds(): Record<string, string[]> {
+    return {};
+  }
+  get nodeLabels(): Record<string, string> {
+    return { ...this.#runtime.core.env.labels };
+  }
+  get runtimeEnv(): Record<string, never> {
+    return {};
+  }
+  get address(): string {
+    return this.#runtime.address;
+  }
+  get wasCurrentActorRestarted(): boolean {
+    return this.#runtime.core.currentActor()?.wasRestarted ?? false;
+  }
+  get currentActor(): ActorHandle<any> {
+    const actor = this.#runtime.core.currentActor();
+    if (actor === undefined) throw new InvalidArgumentError("currentActor was asked for outside of an actor; it is there only in an actor's own methods");
+    return this.#runtime.core.actors.ownHandle(actor.spec) as unknown as ActorHandle<any>;
+  }
+  get signal(): AbortSignal {
+    return this.#execution?.signal ?? neverAborted;
+  }
+}
+
+const neverAborted = new AbortController().signal;

@@ -1,0 +1,156 @@
+import type { ObjectRef, RefGenerator } from "../core-worker/mod.ts";
+
+/** Refs of what a generator task yields, in the order in which it yields. */
+export type ObjectRefGenerator<Y = unknown> = RefGenerator<Y>;
+
+export type Awaitable<T> = T | PromiseLike<T>;
+/** An argument of a remote call: the value itself, or a ref that is resolved before the call runs. */
+export type Arg<T> = T | ObjectRef<T>;
+export type Args<A extends readonly unknown[]> = { [K in keyof A]: Arg<A[K]> };
+export type ValueOf<R> = R extends ObjectRef<infer T> ? T : never;
+/** What `.remote()` returns for a function that returns `R`. */
+export type Result<R> =
+  0 extends 1 & R ? ObjectRef<any>
+  : R extends AsyncGenerator<infer Y, any, any> ? ObjectRefGenerator<Y>
+  : R extends Generator<infer Y, any, any> ? ObjectRefGenerator<Y>
+  : ObjectRef<Awaited<R>>;
+
+/**
+ * Where a worker lives. `thread` (default): a worker thread of this process. `process`: a process of its own, safe from
+ * native crashes and killable. `shared`: actors only, many on one thread.
+ */
+export type Isolation = "thread" | "process" | "shared";
+
+export interface RuntimeEnv {
+  /** A folder, shipped by content, or a package URI. */
+  workingDir?: string;
+  excludes?: string[];
+  envVars?: Record<string, string>;
+  /** npm packages to install on the node before the first task that needs them. */
+  npm?: string[] | { packages: string[] };
+  config?: { setupTimeoutMs?: number };
+}
+
+export type SchedulingStrategy =
+  | "DEFAULT"
+  | "SPREAD"
+  | { type: "placementGroup"; placementGroup: PlacementGroup; bundleIndex?: number; captureChildTasks?: boolean }
+  | { type: "nodeAffinity"; nodeId: string; soft: boolean }
+  | { type: "nodeLabel"; hard?: Record<string, string>; soft?: Record<string, string> };
+
+/** Resources reserved together. */
+export interface PlacementGroup {
+  readonly id: string;
+  readonly bundles: readonly Record<string, number>[];
+  ready(): ObjectRef<PlacementGroup>;
+  wait(timeoutMs?: number): Promise<boolean>;
+}
+
+export interface PlacementOptions {
+  /** Processors that the task or actor holds: a multiple of 0.0001, 0 allowed. Default: 1 for tasks, none for actors. */
+  numCpus?: number;
+  numGpus?: number;
+  /** Bytes. */
+  memory?: number;
+  /** Custom resources by name, as declared with `init({ resources })`. */
+  resources?: Record<string, number>;
+  labelSelector?: Record<string, string>;
+  schedulingStrategy?: SchedulingStrategy;
+  runtimeEnv?: RuntimeEnv;
+  isolation?: Isolation;
+}
+
+export interface TaskOptions extends PlacementOptions {
+  /** Shown in errors and output instead of the function's name. */
+  name?: string;
+  /** 1 by default; 0: the call returns undefined; n: an array of n refs, one per element returned. */
+  numReturns?: number | "streaming";
+  /** Runs after a crash of the worker. Default 3; -1 without limit. */
+  maxRetries?: number;
+  retryExceptions?: boolean | (abstract new (...args: any[]) => Error)[];
+  maxCalls?: number;
+  generatorBackpressure?: number;
+  priority?: number;
+  signal?: AbortSignal;
+  timeoutMs?: number;
+}
+
+export interface MethodOptions {
+  name?: string;
+  numReturns?: number | "streaming";
+  maxTaskRetries?: number;
+  retryExceptions?: boolean | (abstract new (...args: any[]) => Error)[];
+  concurrencyGroup?: string;
+  generatorBackpressure?: number;
+  signal?: AbortSignal;
+  timeoutMs?: number;
+}
+
+export interface ActorOptions extends PlacementOptions {
+  /** Unique within its namespace; `getActor(name)` finds it. */
+  name?: string;
+  namespace?: string;
+  /** `detached`: it lives on when no handle is left, until it is killed or the runtime ends. */
+  lifetime?: "detached";
+  /** With `name`: a handle of the actor that has the name already, if there is one. */
+  getIfExists?: boolean;
+  /** Default 0; -1 without limit. */
+  maxRestarts?: number;
+  maxTaskRetries?: number;
+  /** Calls running at once. 1 for a class with no async method, 1000 otherwise; above 1 they interleave at awaits. */
+  maxConcurrency?: number;
+  concurrencyGroups?: Record<string, number>;
+  maxPendingCalls?: number;
+  allowOutOfOrderExecution?: boolean;
+  methods?: Record<string, MethodOptions>;
+  persistence?: unknown;
+}
+
+export interface RemoteFunction<A extends readonly unknown[], R> {
+  /** Submits one call and returns at once. Throws SerializationError when the function or an argument cannot travel. */
+  remote(...args: Args<A>): Result<R>;
+  /** The same function with other options; the ones given win. */
+  options<const O extends TaskOptions>(options: O): RemoteFunctionWith<A, R, O>;
+}
+export interface RemoteFunctionWith<A extends readonly unknown[], R, O> {
+  remote(...args: Args<A>): ResultWith<R, O>;
+  options<const P extends TaskOptions>(options: P): RemoteFunctionWith<A, R, Omit<O, keyof P> & P>;
+}
+/** n > 1 gives n refs, typed one by one when the function returns a tuple. */
+export type ResultWith<R, O> =
+  O extends { numReturns: 0 } ? undefined
+  : O extends { numReturns: 1 } ? ObjectRef<Awaited<R>>
+  : O extends { numReturns: number } ? RefsOf<Awaited<R>>
+  : Result<R>;
+export type RefsOf<T> = T extends readonly unknown[] ? { -readonly [K in keyof T]: ObjectRef<T[K]> } : ObjectRef[];
+
+export interface ActorMethod<A extends readonly unknown[], R> {
+  /** Calls the method and returns at once. Calls of one caller run in order. */
+  remote(...args: Args<A>): Result<R>;
+  options<const O extends MethodOptions>(options: O): { remote(...args: Args<A>): ResultWith<R, O> };
+}
+
+/** A reference to an actor, typed from the class's public methods. Can be passed to tasks and to other actors. */
+export type ActorHandle<I> = {
+  readonly [K in keyof I as I[K] extends (...args: any[]) => any ? K : never]:
+    I[K] extends (...args: infer A) => infer R ? ActorMethod<A, R> : never;
+} & ActorHandleBase;
+
+export interface ActorHandleBase {
+  /** 16 hexadecimal digits. */
+  readonly actorId: string;
+  /** Resolves once the constructor has run; rejects with what it threw. */
+  ready(): ObjectRef<void>;
+  /** Stops the actor after the calls already submitted. */
+  terminate(): ObjectRef<void>;
+  /** Drops this handle now instead of at garbage collection. */
+  release(): void;
+  [Symbol.dispose](): void;
+}
+
+export type Class<A extends readonly any[] = any[], I = any> = new (...args: A) => I;
+export interface ActorClass<C extends Class> {
+  /** Starts an actor and returns its handle at once. */
+  remote(...args: Args<ConstructorParameters<C>>): ActorHandle<InstanceType<C>>;
+  options(options: ActorOptions): ActorClass<C>;
+}

@@ -1,0 +1,3 @@
+export type { ActorHostClient, PlacementListener } from "./actor-host-client.ts";
+export { openMessageLink, type MessageLink, type NodeLink, type WorkerLink } from "./node-link.ts";
+export type { LaunchedWorker, WorkerLauncher } from "./worker-launcher.ts";

@@ -1,0 +1,87 @@
+import { Deque, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import type { ActorStateRecord, TaskErrorRecord } from "../protocol/mod.ts";
+import type { Failure } from "./object-entry.ts";
+import type { PendingTask } from "./task.ts";
+
+/** Calls at the actor's worker at once; more wait here, so that a slow actor does not fill its worker's memory. */
+const CALLS_AT_ACTOR_MAX = 8192;
+
+/**
+ * One actor as a caller sees it. Keeps the caller's order: a call is sent only after those before it.
+ *
+ *   waiting for the GCS ── ALIVE ──▶ sending ── worker lost ──▶ waiting for the GCS's word ── DEAD ──▶ dead
+ */
+export class ActorClient {
+  /** With `getIfExists`, provisional until the GCS has said which actor has the name; so are the next two. */
+  actorId: ActorId;
+  ownerId: WorkerId;
+  isDetached: boolean;
+  readonly className: string;
+  workerId: WorkerId | null = null;
+  /** What calls fail with. */
+  death: Failure | null = null;
+  /** Whether the GCS was asked to tell what becomes of it. */
+  isWatched = false;
+  readonly waiting = new Deque<PendingTask>();
+  inFlight = 0;
+  /** Runs once the constructor's outcome is known. */
+  readonly #onReady: ((failure: Failure | null) => void)[] = [];
+
+  constructor(actorId: ActorId, ownerId: WorkerId, isDetached: boolean, className: string) {
+    this.actorId = actorId;
+    this.ownerId = ownerId;
+    this.isDetached = isDetached;
+    this.className = className;
+  }
+
+  /** The calls that may be sent now, in order: up to the first whose arguments are not there yet. */
+  takeSendable(): PendingTask[] {
+    const calls: PendingTask[] = [];
+    if (this.workerId === null) return calls;
+    for (let next = this.waiting.peek(); next !== undefined; next = this.waiting.peek()) {
+      if (!next.isDone && (next.unresolvedCount > 0 || this.inFlight >= CALLS_AT_ACTOR_MAX)) break;
+      this.waiting.shift();
+      if (next.isDone) continue;
+      this.inFlight++;
+      calls.push(next);
+    }
+    return calls;
+  }
+
+  whenReady(callback: (failure: Failure | null) => void): void {
+    if (this.death !== null) callback(this.death.kind === "creationError" ? { kind: "taskError", error: this.death.creation } : this.death);
+    else if (this.workerId !== null) callback(null);
+    else this.#onReady.push(callback);
+  }
+
+  /** The GCS's word. Returns the calls that can never run now. */
+  stateChanged(state: ActorStateRecord): PendingTask[] {
+    if (state.aliasOf !== null) {
+      this.actorId = state.aliasOf.actorId;
+      this.ownerId = state.aliasOf.ownerId;
+      this.isDetached = state.aliasOf.isDetached;
+    }
+    if (this.death !== null) return [];
+    if (state.phase === "ALIVE") {
+      this.workerId = state.workerId;
+      this.#settleReady(null);
+      return [];
+    }
+    this.workerId = null;
+    if (state.phase !== "DEAD") return [];
+    const death = state.death ?? { message: "the reason is not known", creation: null };
+    return this.died(death.message, death.creation);
+  }
+
+  /** `creation`: what the constructor threw, if that was the end. */
+  died(reason: string, creation: TaskErrorRecord | null): PendingTask[] {
+    const error: SystemErrorRecord = { kind: "ActorDiedError", message: `actor ${this.className} (${this.actorId}) is dead: ${reason}`, subjectId: this.actorId };
+    this.death = creation === null ? { kind: "systemError", error } : { kind: "creationError", error, creation };
+    this.#settleReady(creation === null ? this.death : { kind: "taskError", error: creation });
+    return this.waiting.removeWhere(() => true);
+  }
+
+  #settleReady(failure: Failure | null): void {
+    for (const callback of this.#onReady.splice(0)) callback(failure);
+  }
+}

@@ -1,0 +1,92 @@
+import { Deque, invariant, type ActorId } from "../base/mod.ts";
+import type { ActorSpec } from "../protocol/mod.ts";
+import type { Execution } from "./execution.ts";
+import { isAsyncFunction } from "./task.ts";
+
+/** Calls of an actor with at least one asynchronous method that may run at once, unless it says otherwise. */
+const ASYNC_CONCURRENCY_DEFAULT = 1000;
+
+/**
+ * One actor in its worker: the user's object and the calls that wait for it. Calls start in the order in which they
+ * arrived, at most `maxConcurrency` at once; above 1 they interleave at their awaits.
+ */
+export class ActorInstance {
+  readonly spec: ActorSpec;
+  readonly wasRestarted: boolean;
+  readonly #waiting = new Deque<Execution>();
+  #instance: object | null = null;
+  #running = 0;
+  #concurrencyMax = 1;
+  readonly #start: (execution: Execution) => Promise<void> | undefined;
+  #whenDrained: (() => void) | null = null;
+
+  constructor(spec: ActorSpec, wasRestarted: boolean, start: (execution: Execution) => Promise<void> | undefined) {
+    this.spec = spec;
+    this.wasRestarted = wasRestarted;
+    this.#start = start;
+  }
+
+  get actorId(): ActorId {
+    return this.spec.actorId;
+  }
+  get label(): string {
+    return this.spec.name === null ? this.spec.className : `${this.spec.className}:${this.spec.name}`;
+  }
+
+  /** The constructor has run. */
+  constructed(instance: object): void {
+    this.#instance = instance;
+    this.#concurrencyMax = this.spec.maxConcurrency ?? (hasAsyncMethod(instance) ? ASYNC_CONCURRENCY_DEFAULT : 1);
+    this.#pump();
+  }
+
+  enqueue(execution: Execution): void {
+    this.#waiting.push(execution);
+    this.#pump();
+  }
+
+  call(method: string, args: unknown[]): unknown {
+    const instance = this.#instance as Record<string, (...args: unknown[]) => unknown>;
+    const target = instance[method];
+    if (typeof target !== "function") throw new TypeError(`${this.spec.className} has no method '${method}'`);
+    return target.apply(instance, args);
+  }
+
+  /** Calls `then` when every call that has arrived is done. */
+  whenDrained(then: () => void): void {
+    invariant(this.#whenDrained === null, "an actor is drained once");
+    this.#whenDrained = then;
+    this.#pump();
+  }
+
+  /** The calls that have not started, taken out: the actor ends without them. */
+  takeWaiting(): Execution[] {
+    return this.#waiting.removeWhere(() => true);
+  }
+
+  #pump(): void {
+    if (this.#instance === null) return;
+    while (this.#running < this.#concurrencyMax) {
+      const next = this.#waiting.shift();
+      if (next === undefined) break;
+      this.#running++;
+      const finished = this.#start(next);
+      if (finished === undefined) this.#running--;
+      else void finished.then(() => { this.#running--; this.#pump(); });
+    }
+    if (this.#whenDrained !== null && this.#running === 0 && this.#waiting.length === 0) {
+      const then = this.#whenDrained;
+      this.#whenDrained = null;
+      then();
+    }
+  }
+}
+
+function hasAsyncMethod(instance: object): boolean {
+  for (let type = Object.getPrototypeOf(instance) as object | null; type !== null && type !== Object.prototype; type = Object.getPrototypeOf(type) as object | null) {
+    for (const descriptor of Object.values(Object.getOwnPropertyDescriptors(type))) {
+      if (typeof descriptor.value === "function" && isAsyncFunction(descriptor.value as Function)) return true;
+    }
+  }
+  return false;
+}

@@ -1,0 +1,195 @@
+import type { ActorId, WorkerId } from "../base/mod.ts";
+import type { ActorMethods, ActorSpec, ActorStateRecord, RuntimeDescriptor, ToNode, WorkerDeath } from "../protocol/mod.ts";
+import { ActorClient } from "./actor-client.ts";
+import { ActorHandleObject, type HandleHost } from "./actor-handle.ts";
+import type { Failure } from "./object-entry.ts";
+import type { Peer } from "./peer.ts";
+import type { References } from "./references.ts";
+import type { TaskSender } from "./task-sender.ts";
+import { type ActorDescription, MethodCallable, type PendingTask } from "./task.ts";
+
+export interface ActorManagerEnvironment {
+  readonly workerId: WorkerId;
+  readonly references: References;
+  readonly sender: TaskSender;
+  readonly handleHost: HandleHost;
+  peer(workerId: WorkerId): Peer;
+  sendToNode(message: ToNode): void;
+  fail(task: PendingTask, failure: Failure): void;
+}
+
+/** All actors that this worker calls: their state, their order of calls, and their handles. */
+export class ActorManager {
+  readonly #env: ActorManagerEnvironment;
+  /** By every id that the actor is known under here. */
+  readonly #clients = new Map<ActorId, ActorClient>();
+  readonly #methods = new WeakMap<ActorClient, Map<string, MethodCallable>>();
+  readonly #dirty = new Set<ActorClient>();
+  #isFlushScheduled = false;
+
+  constructor(environment: ActorManagerEnvironment) {
+    this.#env = environment;
+  }
+
+  // ------------------------------------------------------------------ handles
+
+  /** The first handle of an actor that this worker creates. */
+  createHandle(description: ActorDescription): ActorHandleObject {
+    const client = this.#clientOf(description);
+    client.isWatched = true; // The GCS tells the creator without being asked.
+    return this.#handle(client, description);
+  }
+
+  /** A handle that arrived in a value, or by name. */
+  reviveHandle(descriptor: RuntimeDescriptor & { kind: "actorHandle" }): ActorHandleObject {
+    return this.#handle(this.#clientOf(descriptor), descriptionOf(descriptor));
+  }
+
+  /** The actor that runs in this worker, as its own code sees it: does not keep it alive unless it is passed on. */
+  ownHandle(spec: ActorSpec): ActorHandleObject {
+    return new ActorHandleObject(this.#env.handleHost, this.#clientOf(spec), descriptionOf(spec));
+  }
+
+  #handle(client: ActorClient, description: ActorDescription): ActorHandleObject {
+    const handle = new ActorHandleObject(this.#env.handleHost, client, description);
+    if (!client.isDetached) this.#env.references.holdHandle(handle, client.actorId, client.ownerId);
+    return handle;
+  }
+
+  releaseHandle(handle: ActorHandleObject): void {
+    this.#env.references.dropHandle(handle);
+  }
+
+  #clientOf(description: { readonly actorId: ActorId; readonly ownerId: WorkerId; readonly isDetached: boolean; readonly className: string }): ActorClient {
+    let client = this.#clients.get(description.actorId);
+    if (client === undefined) {
+      client = new ActorClient(description.actorId, description.ownerId, description.isDetached, description.className);
+      this.#clients.set(description.actorId, client);
+    }
+    return client;
+  }
+
+  /** No handle is left here, and no call of ours is on its way. */
+  forget(actorId: ActorId): void {
+    this.#clients.delete(actorId);
+  }
+
+  /** No handle of an actor that this worker created is left anywhere. */
+  outOfScope(actorId: ActorId): void {
+    const client = this.#clients.get(actorId);
+    this.#clients.delete(actorId);
+    if (client === undefined || client.actorId === actorId) this.#env.sendToNode({ type: "actorOutOfScope", actorId });
+    else this.#env.references.dropHandle(client);
+  }
+
+  methodOf(client: ActorClient, method: string): MethodCallable {
+    let methods = this.#methods.get(client);
+    if (methods === undefined) this.#methods.set(client, (methods = new Map()));
+    let callable = methods.get(method);
+    if (callable === undefined) methods.set(method, (callable = new MethodCallable(client, method, client.className)));
+    return callable;
+  }
+
+  // ------------------------------------------------------------------ calls
+
+  submit(client: ActorClient, call: PendingTask): void {
+    if (client.death !== null) return this.#env.fail(call, client.death);
+    client.waiting.push(call);
+    this.#watch(client);
+    this.wake(client);
+  }
+
+  /** Something that its first waiting call needed may be there now. */
+  wake(client: ActorClient): void {
+    this.#dirty.add(client);
+    if (client.waiting.length % SEND_EARLY_AT_CALLS === 0) return this.flush();
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
+    queueMicrotask(() => {
+      this.#isFlushScheduled = false;
+      this.flush();
+    });
+  }
+
+  flush(): void {
+    for (const client of this.#dirty) {
+      const calls = client.takeSendable();
+      if (calls.length > 0) this.#env.sender.send(this.#env.peer(client.workerId as WorkerId), 0, calls);
+    }
+    this.#dirty.clear();
+  }
+
+  finished(call: PendingTask): void {
+    const { client } = call.callable as MethodCallable;
+    client.inFlight--;
+    if (client.waiting.length > 0) this.wake(client);
+  }
+
+  #watch(client: ActorClient): void {
+    if (client.isWatched) return;
+    client.isWatched = true;
+    this.#env.sendToNode({ type: "watchActor", actorId: client.actorId });
+  }
+
+  /** The calls that have not been sent, taken out. */
+  takeWaiting(): PendingTask[] {
+    return [...this.#clients.values()].flatMap((client) => client.waiting.removeWhere(() => true));
+  }
+
+  whenReady(client: ActorClient, callback: (failure: Failure | null) => void): void {
+    this.#watch(client);
+    client.whenReady(callback);
+  }
+
+  // ------------------------------------------------------------------ news
+
+  stateChanged(state: ActorStateRecord): void {
+    const client = this.#clients.get(state.actorId);
+    if (client === undefined) return;
+    const provisionalId = client.actorId;
+    for (const call of client.stateChanged(state)) this.#env.fail(call, client.death as Failure);
+    if (client.actorId !== provisionalId) this.#aliased(client);
+    if (client.workerId !== null) this.wake(client);
+  }
+
+  /** The name belonged to an actor already: from now on this worker counts as one of its holders. */
+  #aliased(client: ActorClient): void {
+    this.#clients.set(client.actorId, client);
+    if (!client.isDetached) this.#env.references.holdHandle(client, client.actorId, client.ownerId);
+  }
+
+  /** The creation was refused before there was an actor. */
+  creationFailed(actorId: ActorId, failure: Failure): void {
+    const client = this.#clients.get(actorId);
+    if (client === undefined) return;
+    const message = failure.kind === "taskError" ? failure.error.message : failure.error.message;
+    const waiting = client.died(message, null);
+    client.death = failure;
+    for (const call of waiting) this.#env.fail(call, failure);
+  }
+
+  /** Its worker ended. Calls that were there fail; later ones wait for what the GCS says: dead, or restarted elsewhere. */
+  workerLost(peer: Peer, death: WorkerDeath): void {
+    const lost = [...peer.tasksInFlight()].filter((task) => task.queue === null);
+    for (const call of lost) {
+      const { client } = call.callable as MethodCallable;
+      peer.releaseSlot(call.slot);
+      client.inFlight--;
+      client.workerId = null;
+      const message = `actor ${client.className} (${client.actorId}) died while ${call.name}() was running or waiting there: its worker ${death.reason} (worker ${peer.workerId}, pid ${death.pid})`;
+      this.#env.fail(call, { kind: "systemError", error: { kind: "ActorDiedError", message, subjectId: client.actorId } });
+    }
+    for (const client of this.#clients.values()) {
+      if (client.workerId !== peer.workerId) continue;
+      client.workerId = null;
+    }
+  }
+}
+
+/** Calls queued in one turn before the first ones are sent without waiting for the end of the turn. */
+const SEND_EARLY_AT_CALLS = 256;
+
+export function descriptionOf(source: { actorId: ActorId; ownerId: WorkerId; isDetached: boolean; className: string; methods: ActorMethods }): ActorDescription {
+  const { actorId, ownerId, isDetached, className, methods } = source;
+  return { actorId, ownerId, isDetached, className, methods };
+}

@@ -1,0 +1,492 @@
+import { type Clock, type JobId, newActorId, type NodeId, type RandomSource, type ResourceAmounts, RuntimeStateError, sequencedId, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type ToNode, type WorkerDeath } from "../protocol/mod.ts";
+import { Serializer } from "../serialization/mod.ts";
+import { type Channel, FrameReader } from "../transport/mod.ts";
+import type { ActorClient } from "./actor-client.ts";
+import { ActorHandleObject, type HandleHost } from "./actor-handle.ts";
+import { ActorHost } from "./actor-host.ts";
+import { ActorManager, descriptionOf } from "./actor-manager.ts";
+import { CodeLoader, unitsIn } from "./code-loader.ts";
+import { bindCallable, TaskExecutor } from "./task-executor.ts";
+import { type Execution, IncomingFunction, IncomingMethod } from "./execution.ts";
+import { ExecutionContext } from "./execution-context.ts";
+import { unpackMessage } from "./message-codec.ts";
+import { type Failure, type ObjectEntry, systemFailure } from "./object-entry.ts";
+import { ObjectAccess, type WaitOptions } from "./object-access.ts";
+import { DESCRIBE, ObjectRef, type GetOptions, type RuntimeObject } from "./object-ref.ts";
+import { ObjectServer } from "./object-server.ts";
+import { Peer } from "./peer.ts";
+import { References } from "./references.ts";
+import { ResultReceiver, settleFailed } from "./result-receiver.ts";
+import { callSite, Submission, type CallOptions } from "./submission.ts";
+import { TaskSender } from "./task-sender.ts";
+import { RECALLED, TaskSubmitter } from "./task-submitter.ts";
+import { type CodeSource, FunctionCallable, type PendingTask, type TaskTemplate, TERMINATE } from "./task.ts";
+import type { RefGenerator } from "./value-stream.ts";
+import { NodeRequests } from "./node-requests.ts";
+
+/** What a core worker is given by whoever composes the process. */
+export interface CoreWorkerEnvironment {
+  readonly workerId: WorkerId;
+  readonly jobId: JobId;
+  readonly namespace: string;
+  readonly nodeId: NodeId;
+  readonly isDriver: boolean;
+  readonly pid: number;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  /** Of the machine or cluster; how many leases are worth asking for. */
+  readonly totals: ResourceAmounts;
+  readonly labels: Readonly<Record<string, string>>;
+  sendToNode(message: ToNode): void;
+  /** Whether something is awaited that must keep the process alive. */
+  keepAlive(isNeeded: boolean): void;
+  /** Ends this worker after its last words have left. */
+  exit(reason: string): void;
+  warn(message: string): void;
+  /** The program's entry module, which must never be imported a second time. */
+  readonly entryUrl?: string;
+}
+
+/** Makes runtime objects that other parts define (remote functions, actor classes) from their descriptors. */
+export type Reviver = (descriptor: RuntimeDescriptor) => object;
+
+/**
+ * The library inside every driver, task worker and actor: submits and runs tasks and calls, owns the objects it makes.
+ * This class only composes the parts and routes messages between them.
+ */
+export class CoreWorker {
+  readonly env: CoreWorkerEnvironment;
+  readonly serializer: Serializer;
+  readonly code: CodeLoader;
+  readonly references: References;
+  readonly submitter: TaskSubmitter;
+  readonly actors: ActorManager;
+  readonly access: ObjectAccess;
+  readonly submission: Submission;
+  readonly context = new ExecutionContext();
+  readonly requests: NodeRequests;
+  readonly #executor: TaskExecutor;
+  readonly #receiver: ResultReceiver;
+  readonly #actorHost: ActorHost;
+  readonly #objects: ObjectServer;
+  readonly #peers = new Map<WorkerId, Peer>();
+  readonly #deaths = new Map<WorkerId, WorkerDeath>();
+  readonly #revivers = new Map<RuntimeDescriptor["kind"], Reviver>();
+  readonly #reader = new FrameReader();
+  /** Apart, because user code runs while it is in use. */
+  readonly #taskReader = new FrameReader();
+  #leaseEvents: (readonly [number, LeaseEvent])[] = [];
+  readonly #toExport = new Set<Function>();
+  readonly #callables = new Map<string, FunctionCallable>();
+  #isShutDown = false;
+  #holds = 0;
+  #onLog: ((record: LogRecord) => void) | null = null;
+
+  constructor(env: CoreWorkerEnvironment) {
+    this.env = env;
+    this.serializer = new Serializer({
+      workerId: env.workerId,
+      runtimeObjects: { describe: (object) => describeRuntimeObject(object), revive: (descriptor) => this.#revive(descriptor as RuntimeDescriptor) },
+      ...(env.entryUrl === undefined ? {} : { entryUrl: env.entryUrl }),
+    });
+    this.requests = new NodeRequests((message) => env.sendToNode(message));
+    this.code = new CodeLoader(this.serializer, (unitIds) => this.requests.ask<readonly CodeUnitRecord[]>((requestId) => ({ type: "getCode", requestId, unitIds })));
+    const refHost = { getOne: (ref: ObjectRef, options: GetOptions | undefined) => this.get(ref, options), describeRef: (ref: ObjectRef, entry: ObjectEntry) => this.#describeRef(ref, entry), releaseRef: (ref: ObjectRef) => this.references.dropHandle(ref) };
+    this.references = new References({
+      workerId: env.workerId, refHost, serializer: () => this.serializer, peer: (id) => this.peer(id),
+      actorOutOfScope: (actorId) => this.actors.outOfScope(actorId), actorNotUsed: (actorId) => this.actors.forget(actorId),
+    });
+    const encode = (value: unknown, label: string): EncodedValueRecord => {
+      const encoded = this.serializer.encode(value, label);
+      this.exportMentioned();
+      return encoded;
+    };
+    const sender = new TaskSender(this.code);
+    const fail = (task: PendingTask, failure: Failure): void => { settleFailed(task, failure); this.#finished(task, false); };
+    this.submitter = new TaskSubmitter({
+      clock: env.clock, sender, peer: (id) => this.peer(id), fail,
+      requestLeases: (key, shape, target) => env.sendToNode({ type: "leaseDemand", key, shape, target, priority: 0 }),
+    });
+    this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost: this.#handleHost(), peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), fail });
+    this.submission = new Submission({
+      workerId: env.workerId, totals: env.totals, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
+      fetch: (entry) => this.#objects.fetch(entry), hold: () => this.#hold(), block: () => this.#block(), currentSequence: () => this.context.current()?.sequence ?? 0, isShutDown: () => this.#isShutDown,
+    });
+    this.access = new ObjectAccess({
+      serializer: this.serializer, code: this.code, clock: env.clock, fetch: (entry) => this.#objects.fetch(entry),
+      block: () => this.#block(), hold: () => this.#hold(), isShutDown: () => this.#isShutDown,
+    });
+    this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, peer: (id) => this.peer(id), deathOf: (id) => this.#deaths.get(id) });
+    this.#receiver = new ResultReceiver({ references: this.references, submitter: this.submitter, finished: (task) => this.#finished(task, true) });
+    this.#executor = new TaskExecutor({
+      serializer: this.serializer, encode, code: this.code, references: this.references, context: this.context, pid: env.pid,
+      nowMs: () => env.clock.nowMs(), emitLeaseEvent: (leaseId, event) => this.#leaseEvent(leaseId, event),
+      notifyLeaseClosed: (peer, leaseId) => void peer.sendMessage({ type: "leaseClosed", leaseId }), actor: (actorId) => this.#actorHost.instance(actorId), terminateActor: (actor) => this.#actorHost.terminate(actor),
+    });
+    this.#actorHost = new ActorHost({ executor: this.#executor, code: this.code, serializer: this.serializer, references: this.references, context: this.context, pid: env.pid, sendToNode: (message) => env.sendToNode(message), exit: (reason) => this.exit(reason) });
+    this.onRevive("objectRef", (descriptor) => this.references.reviveRef(descriptor as RuntimeDescriptor & { kind: "objectRef" }));
+    this.onRevive("actorHandle", (descriptor) => this.actors.reviveHandle(descriptor as RuntimeDescriptor & { kind: "actorHandle" }));
+  }
+
+  // ------------------------------------------------------------------ objects
+
+  get(refs: ObjectRef<unknown> | readonly ObjectRef<unknown>[], options?: GetOptions): Promise<unknown> {
+    const site = callSite(this.get);
+    try {
+      return Array.isArray(refs) ? this.access.getMany(refs as readonly ObjectRef[], options, site) : this.access.getOne(refs as ObjectRef, options, site);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  async wait<R extends ObjectRef<any> | RefGenerator<any>>(refs: readonly R[], options?: WaitOptions): Promise<[R[], R[]]> {
+    return this.access.wait(refs, options);
+  }
+
+  put(value: unknown): ObjectRef {
+    return this.submission.put(value);
+  }
+
+  #describeRef(ref: ObjectRef, entry: ObjectEntry): RuntimeDescriptor {
+    if (ObjectRef.isReleased(ref)) throw new SerializationError(`ObjectRef ${entry.id} was released with release() and cannot be passed on`);
+    return this.references.shareRef(ref, entry);
+  }
+
+  // ------------------------------------------------------------------ tasks and actors
+
+  /**
+   * The id under which a function or class travels. Its capture may have to wait: two remote functions that mention each
+   * other need ids before either can be captured. Whatever encodes something ends with `exportMentioned`.
+   */
+  unitIdOf(source: CodeSource): string {
+    if (source.unitId !== null) return source.unitId;
+    const fn = source.fn as Function;
+    const unitId = this.serializer.reserveUnitId(fn);
+    if (this.serializer.codeUnit(unitId) === undefined) this.#toExport.add(fn);
+    return unitId;
+  }
+
+  /** Captures what was mentioned, and what that mentions. Throws SerializationError. */
+  exportMentioned(): void {
+    for (const fn of this.#toExport) {
+      this.#toExport.delete(fn);
+      this.serializer.exportCode(fn);
+    }
+  }
+
+  /** One for each unit, so that what is learned about its run time serves all its calls. Captures at the first call. */
+  callableOf(source: CodeSource): FunctionCallable {
+    const unitId = this.unitIdOf(source);
+    let callable = this.#callables.get(unitId);
+    if (callable === undefined) {
+      this.exportMentioned();
+      callable = new FunctionCallable(unitId, source.name);
+      this.#callables.set(unitId, callable);
+    }
+    return callable;
+  }
+
+  callTask(template: TaskTemplate, args: unknown[]): unknown {
+    return this.submission.task(template, args);
+  }
+
+  createActor(creation: { readonly source: CodeSource; readonly args: unknown[]; readonly spec: Omit<ActorSpec, "actorId" | "ownerId" | "jobId" | "unitId" | "units" | "args"> }): ActorHandleObject {
+    const unitId = this.unitIdOf(creation.source);
+    this.exportMentioned();
+    const actorId = newActorId(this.env.random);
+    const { spec } = creation;
+    const handle = this.actors.createHandle(descriptionOf({ actorId, ownerId: this.env.workerId, isDetached: spec.isDetached, className: spec.className, methods: spec.methods }));
+    this.submission.whenArgsReady(creation.args, `${spec.className}()`, (args, failure, release) => {
+      if (failure !== null) {
+        this.actors.creationFailed(actorId, failure);
+        release();
+        return;
+      }
+      const needed = [unitId, ...args.flatMap((arg) => [...arg.code, ...unitsIn(arg.descriptors)])];
+      const full: ActorSpec = { ...spec, actorId, ownerId: this.env.workerId, jobId: this.env.jobId, unitId, units: this.code.closure(needed), args };
+      // What the arguments name stays alive until the constructor has taken it over.
+      this.actors.whenReady(ActorHandleObject.clientOf(handle), release);
+      this.requests.ask((requestId) => ({ type: "createActor", requestId, spec: full })).catch((error: unknown) => {
+        this.actors.creationFailed(actorId, systemFailure(recordOfUnknown(error)));
+      });
+    });
+    return handle;
+  }
+
+  #handleHost(): HandleHost {
+    return {
+      callActor: (handle, client, method, args, options) => {
+        if (ActorHandleObject.isReleased(handle)) throw new RuntimeStateError(`this handle of ${client.className} was released and cannot be used any more`);
+        return this.submission.call(this.actors.methodOf(client, method), args, (options ?? {}) as CallOptions, handle);
+      },
+      actorReady: (_handle, client) => this.#readyRef(client),
+      terminateActor: (handle, client) => this.submission.call(this.actors.methodOf(client, TERMINATE), [], {}, handle) as ObjectRef<void>,
+      releaseHandle: (handle) => this.actors.releaseHandle(handle),
+      checkMethodOptions: (options, label) => this.checkMethodOptions(options, label),
+    };
+  }
+
+  /** Set by the API, which knows the options' types. */
+  checkMethodOptions: (options: unknown, label: string) => object = (options) => options as object;
+
+  #readyRef(client: ActorClient): ObjectRef<void> {
+    const entry = this.submission.newEntry(0);
+    const release = this.#hold();
+    this.actors.whenReady(client, (failure) => {
+      release();
+      if (failure === null) entry.settlePrimitive(undefined);
+      else entry.settleFailed(failure);
+    });
+    return this.submission.refOf(entry) as ObjectRef<void>;
+  }
+
+  exitActor(): never {
+    return this.#actorHost.exitCurrent();
+  }
+
+  currentActor(): { spec: ActorSpec; wasRestarted: boolean } | undefined {
+    return this.#actorHost.current();
+  }
+
+  #finished(task: PendingTask, wasSent: boolean): void {
+    task.isDone = true;
+    if (task.pinnedIds !== null) this.references.unpin(task.pinnedIds);
+    task.pinnedIds = null;
+    if (task.queue === null && wasSent) this.actors.finished(task);
+    this.submission.finished(task);
+  }
+
+  // ------------------------------------------------------------------ blocked tasks, and the process's life
+
+  #block(): () => void {
+    const execution = this.context.current();
+    const lease = execution?.lease ?? null;
+    if (execution === undefined || lease === null || !this.context.running.has(execution)) return nothing;
+    if (execution.blockedCount++ === 0) {
+      lease.taskBlocked();
+      this.#executor.slotFreed(lease);
+    }
+    return () => {
+      if (--execution.blockedCount === 0 && this.context.running.has(execution)) lease.taskUnblocked();
+    };
+  }
+
+  #hold(): () => void {
+    if (this.#holds++ === 0) this.env.keepAlive(true);
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      if (--this.#holds === 0) this.env.keepAlive(false);
+    };
+  }
+
+  #leaseEvent(leaseId: number, event: LeaseEvent): void {
+    const events = this.#leaseEvents;
+    const last = events[events.length - 1];
+    // Waiting that ended within the turn is nobody's business.
+    if (event === "unblocked" && last !== undefined && last[0] === leaseId && last[1] === "blocked") {
+      events.pop();
+      return;
+    }
+    events.push([leaseId, event]);
+    if (events.length === 1) queueMicrotask(() => this.#sendLeaseEvents());
+  }
+
+  #sendLeaseEvents(): void {
+    const events = this.#leaseEvents;
+    this.#leaseEvents = [];
+    if (events.length > 0) this.env.sendToNode({ type: "leaseEvents", events });
+  }
+
+  // ------------------------------------------------------------------ peers
+
+  peer(workerId: WorkerId): Peer {
+    let peer = this.#peers.get(workerId);
+    if (peer === undefined) {
+      peer = new Peer(workerId);
+      this.#peers.set(workerId, peer);
+      if (this.#deaths.has(workerId)) peer.isLost = true;
+      else this.env.sendToNode({ type: "connectPeer", workerId });
+    }
+    return peer;
+  }
+
+  /** A channel to another worker is open; both sides may have asked for it. */
+  peerConnected(workerId: WorkerId, channel: Channel, claims: { outgoing: Int32Array; incoming: Int32Array } | null): void {
+    let peer = this.#peers.get(workerId);
+    if (peer === undefined) this.#peers.set(workerId, (peer = new Peer(workerId)));
+    if (peer.channel !== null || peer.isLost) return channel.close();
+    const opened = peer;
+    opened.outgoingClaims = claims?.outgoing ?? null;
+    opened.incomingClaims = claims?.incoming ?? null;
+    channel.onFrame((frame, owned) => this.#onPeerFrame(opened, frame, owned));
+    // Why it closed comes from the node manager (`workerDied`), which also knows of ends that close nothing.
+    channel.onClose(() => undefined);
+    opened.opened(channel);
+  }
+
+  #onPeerFrame(peer: Peer, frame: Uint8Array, owned: boolean): void {
+    const reader = this.#reader;
+    switch (frame[0]) {
+      case FRAME_TASKS:
+        this.#taskReader.reset(frame);
+        this.#taskReader.u8();
+        return this.#executor.onTasks(peer, this.#taskReader);
+      case FRAME_RESULTS:
+        reader.reset(frame);
+        reader.u8();
+        return this.#receiver.onResults(peer, reader);
+      case FRAME_MESSAGE:
+        return this.#onPeerMessage(peer, unpackMessage(owned ? frame.subarray(1) : frame.slice(1)) as PeerMessage);
+      default:
+        this.env.warn(`worker ${peer.workerId} sent a frame of unknown kind ${String(frame[0])}; ignored`);
+    }
+  }
+
+  #onPeerMessage(peer: Peer, message: PeerMessage): void {
+    switch (message.type) {
+      case "code":
+        return this.code.receive(message.units);
+      case "bind": {
+        const { target } = message;
+        const callable = target.kind === "function" ? new IncomingFunction(target.unitId, target.name) : new IncomingMethod(target.actorId, target.method, this.#actorHost.instance(target.actorId)?.spec.className ?? "actor");
+        return bindCallable(peer, message.callable, callable);
+      }
+      case "fetch":
+        return this.#objects.onFetch(peer, message.requestId, message.objectId);
+      case "fetched":
+        return this.#objects.onFetched(peer, message);
+      case "addBorrower":
+        return this.references.borrowerAdded(peer, message.ids, message.ackId);
+      case "borrowerAdded":
+        return this.references.confirmed(message.ackId);
+      case "removeBorrower":
+        return this.references.borrowerRemoved(peer.workerId, message.ids);
+      case "releaseTransit":
+        return this.references.releaseTransits(message.transits);
+      case "closeLease":
+        return this.#executor.closeLease(message.leaseId);
+      case "leaseClosed":
+        return this.submitter.leaseClosed(message.leaseId);
+      case "cancel":
+        return undefined;
+    }
+  }
+
+  // ------------------------------------------------------------------ the node manager's messages
+
+  onNodeMessage(message: FromNode): void {
+    switch (message.type) {
+      case "leaseGranted":
+        return this.submitter.leaseGranted(message.key, message.leaseId, message.workerId);
+      case "leaseRefused":
+        return this.submitter.leaseRefused(message.key, message.error);
+      case "leaseOpened":
+        return this.#executor.leaseOpened(message.leaseId, message.ownerId, message.resources);
+      case "slotGranted":
+        return this.#executor.slotGranted(message.leaseId);
+      case "revokeLease":
+        return this.#executor.revokeLease(message.leaseId);
+      case "workerDied":
+        return this.#workerDied(message.workerId, message.cause);
+      case "startActor":
+        return this.#actorHost.start(message.spec, message.wasRestarted);
+      case "actorState":
+        return this.actors.stateChanged(message.state);
+      case "endActor":
+        return this.#actorHost.end(message.reason);
+      case "reply":
+        return this.requests.replied(message.requestId, message.result, message.error === null ? null : systemErrorOf(message.error));
+      case "log":
+        return this.#onLog?.(message.record);
+      case "registered":
+      case "connectSocket":
+      case "terminateWorker":
+      case "noteWorkerEnd":
+      case "startupFailed":
+        // For whoever composes the process.
+        return undefined;
+    }
+  }
+
+  #workerDied(workerId: WorkerId, death: WorkerDeath): void {
+    this.#deaths.set(workerId, death);
+    if (this.#deaths.size > DEATHS_REMEMBERED_MAX) this.#deaths.delete(this.#deaths.keys().next().value as WorkerId);
+    const peer = this.#peers.get(workerId);
+    if (peer !== undefined) {
+      peer.isLost = true;
+      this.#peers.delete(workerId);
+      this.submitter.workerLost(peer, death);
+      this.actors.workerLost(peer, death);
+      peer.channel?.close();
+    }
+    this.#executor.ownerLost(workerId);
+    this.references.workerLost(workerId, death.reason);
+    this.#objects.workerLost(workerId, death);
+  }
+
+  // ------------------------------------------------------------------ the rest
+
+  onLog(handler: (record: LogRecord) => void): void {
+    this.#onLog = handler;
+  }
+
+  onRevive(kind: RuntimeDescriptor["kind"], reviver: Reviver): void {
+    this.#revivers.set(kind, reviver);
+  }
+
+  #revive(descriptor: RuntimeDescriptor): object {
+    const reviver = this.#revivers.get(descriptor.kind);
+    if (reviver === undefined) throw new SerializationError(`a value holds a ${descriptor.kind}, which this process cannot rebuild`);
+    return reviver(descriptor);
+  }
+
+  /** Everything that is still awaited ends with a typed error; nothing is sent any more. */
+  shutDown(): void {
+    this.#isShutDown = true;
+    this.failEverything("the runtime was shut down before this was finished");
+    for (const peer of this.#peers.values()) peer.channel?.close();
+  }
+
+  failEverything(message: string): void {
+    const error: SystemErrorRecord = { kind: "RuntimeStateError", message, subjectId: null };
+    const failure = systemFailure(error);
+    for (const task of [...this.submission.takeWaiting(), ...this.submitter.takeAll(), ...this.actors.takeWaiting()]) settleFailed(task, failure);
+    for (const peer of this.#peers.values()) for (const task of peer.tasksInFlight()) if (task !== RECALLED) settleFailed(task, failure);
+    this.#objects.failAll(failure);
+    this.requests.failAll(new RuntimeStateError(message));
+  }
+
+  /** Results that are ready leave before the worker does. */
+  flush(): void {
+    this.#executor.flushResults();
+    this.#sendLeaseEvents();
+  }
+
+  exit(reason: string): void {
+    this.flush();
+    this.env.exit(reason);
+  }
+
+  newTaskId(execution: Execution): string {
+    return sequencedId(execution.peer.workerId, execution.sequence);
+  }
+}
+
+/** Workers whose end is remembered, so that late callers get an error instead of silence. */
+const DEATHS_REMEMBERED_MAX = 10_000;
+
+const nothing = (): void => undefined;
+
+function describeRuntimeObject(object: object): RuntimeDescriptor | undefined {
+  const describe = (object as Partial<RuntimeObject>)[DESCRIBE];
+  return typeof describe === "function" ? describe.call(object) : undefined;
+}
+
+function recordOfUnknown(error: unknown): SystemErrorRecord {
+  const kind = error instanceof Error && error.name === "ActorAlreadyExistsError" ? "ActorAlreadyExistsError" : error instanceof Error && error.name === "ActorUnschedulableError" ? "ActorUnschedulableError" : "RuntimeStateError";
+  return { kind, message: error instanceof Error ? error.message : String(error), subjectId: null };
+}
+

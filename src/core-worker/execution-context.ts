@@ -1,0 +1,37 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Execution } from "./execution.ts";
+
+/**
+ * Which task the running code belongs to. Synchronous code is told by a plain variable. Only asynchronous functions pay
+ * for AsyncLocalStorage, which slows every promise of a thread on Node 20 from its first use on.
+ */
+export class ExecutionContext {
+  #current: Execution | null = null;
+  #storage: AsyncLocalStorage<Execution> | null = null;
+  /** Tasks that run or wait in this worker. With exactly one, code that lost its context can only be its. */
+  readonly running = new Set<Execution>();
+
+  current(): Execution | undefined {
+    if (this.#current !== null) return this.#current;
+    const stored = this.#storage?.getStore();
+    if (stored !== undefined) return stored;
+    if (this.running.size !== 1) return undefined;
+    for (const only of this.running) return only;
+    return undefined;
+  }
+
+  /** Calls `body`; what it starts asynchronously keeps the context if `isAsync`. */
+  run<T>(execution: Execution, isAsync: boolean, body: () => T): T {
+    const outer = this.#current;
+    if (isAsync) {
+      this.#storage ??= new AsyncLocalStorage();
+      return this.#storage.run(execution, body);
+    }
+    this.#current = execution;
+    try {
+      return body();
+    } finally {
+      this.#current = outer;
+    }
+  }
+}

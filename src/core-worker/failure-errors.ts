@@ -1,0 +1,71 @@
+import { ActorDiedError, systemErrorOf, TaskError } from "../base/mod.ts";
+import type { TaskErrorRecord } from "../protocol/mod.ts";
+import { cleanStack, type Serializer } from "../serialization/mod.ts";
+import type { CodeLoader } from "./code-loader.ts";
+import type { CallSite, Failure } from "./object-entry.ts";
+
+export interface FailureContext {
+  readonly serializer: Serializer;
+  readonly code: CodeLoader;
+}
+
+/** The error that a `get` rejects with. Every `get` makes its own, so that stacks are not shared between callers. */
+export async function errorOfFailure(failure: Failure, site: CallSite | null, context: FailureContext): Promise<Error> {
+  switch (failure.kind) {
+    case "taskError":
+      return taskErrorOf(failure.error, site, context);
+    case "systemError":
+      return withSite(systemErrorOf(failure.error), site);
+    case "creationError": {
+      const { cause } = await taskErrorOf(failure.creation, null, context);
+      return withSite(new ActorDiedError(failure.error.message, { actorId: failure.error.subjectId ?? "", cause }), site);
+    }
+  }
+}
+
+async function taskErrorOf(record: TaskErrorRecord, site: CallSite | null, context: FailureContext): Promise<TaskError> {
+  const cause = await causeOf(record, context);
+  const { functionName, taskId, pid } = record;
+  const error = new TaskError(`${functionName}() failed: ${record.message}`, { cause, functionName, taskId, pid });
+  const remote = `${record.stack}\n    (in ${functionName}, pid ${pid})`;
+  setStack(error, `TaskError: ${error.message}\n${indentedFrames(remote)}${calledFrom(site)}`);
+  return error;
+}
+
+/** What was thrown; a plain Error with its message where its class or fields cannot be rebuilt here. */
+async function causeOf(record: TaskErrorRecord, context: FailureContext): Promise<unknown> {
+  if (record.cause !== null) {
+    try {
+      await context.code.ensureLoaded(record.cause.code);
+      return context.serializer.decode(record.cause);
+    } catch {
+      // Falls through: a class that only exists there.
+    }
+  }
+  const substitute = new Error(record.message);
+  setStack(substitute, record.stack);
+  return substitute;
+}
+
+function withSite<E extends Error>(error: E, site: CallSite | null): E {
+  setStack(error, `${error.name}: ${error.message}${calledFrom(site)}`);
+  return error;
+}
+
+function calledFrom(site: CallSite | null): string {
+  const frames = site?.stack === undefined ? "" : framesOf(cleanStack(site.stack));
+  return frames === "" ? "" : `\n  called from:\n${frames}`;
+}
+
+/** The remote stack starts with the thrown error's own name and message, which say more than ours. */
+function indentedFrames(stack: string): string {
+  return stack.split("\n").map((line) => (line.startsWith("    ") ? line : `  ${line}`)).join("\n");
+}
+
+function framesOf(stack: string): string {
+  return stack.split("\n").filter((line) => /^\s+at /.test(line)).join("\n");
+}
+
+function setStack(error: Error, stack: string): void {
+  Object.defineProperty(error, "stack", { value: stack, writable: true, configurable: true });
+}

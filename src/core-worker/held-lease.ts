@@ -1,0 +1,112 @@
+import { Deque, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
+import type { LeaseEvent } from "../protocol/mod.ts";
+import type { Execution } from "./execution.ts";
+
+/** A lease that others wait for ends after its running task once it was asked back so long ago. */
+export const TIME_SLICE_MS = 20;
+
+/**
+ * One lease as the worker holds it: which of its tasks may run now. Pure; what must be told to the node manager comes
+ * out as events, in order. The diagram of a lease is above node-manager's LeaseState; this is its other half.
+ */
+export class HeldLease {
+  readonly leaseId: number;
+  ownerId: WorkerId;
+  resources: ResourceAmounts = {};
+  readonly queue = new Deque<Execution>();
+  /** Rights to run one task that is not waiting; 0 before the node manager's word has arrived. */
+  slots = 0;
+  running = 0;
+  blocked = 0;
+  isOpen = false;
+  isClosed = false;
+  #wantsSlot = false;
+  #revokedAtMs: number | null = null;
+  readonly #emit: (leaseId: number, event: LeaseEvent) => void;
+
+  constructor(leaseId: number, ownerId: WorkerId, emit: (leaseId: number, event: LeaseEvent) => void) {
+    this.leaseId = leaseId;
+    this.ownerId = ownerId;
+    this.#emit = emit;
+  }
+
+  opened(resources: ResourceAmounts): void {
+    this.isOpen = true;
+    this.resources = resources;
+    this.slots++;
+  }
+
+  slotGranted(): void {
+    this.#wantsSlot = false;
+    this.slots++;
+  }
+
+  canRun(): boolean {
+    return this.running < this.slots;
+  }
+
+  taskStarted(): void {
+    this.running++;
+  }
+
+  taskEnded(): void {
+    this.running--;
+    // An unblocked task took its slot back while another ran: only one is kept.
+    if (this.slots > 1) this.#giveSlot("slotIdle");
+  }
+
+  taskBlocked(): void {
+    this.running--;
+    this.blocked++;
+    this.#giveSlot("blocked");
+  }
+
+  taskUnblocked(): void {
+    this.blocked--;
+    this.running++;
+    this.slots++;
+    this.#emit(this.leaseId, "unblocked");
+  }
+
+  #giveSlot(event: "blocked" | "slotIdle"): void {
+    this.slots--;
+    this.#revokedAtMs = null;
+    this.#emit(this.leaseId, event);
+  }
+
+  /** Asks for a slot when there is work and none is left. */
+  wantSlotIfNeeded(): void {
+    if (!this.isOpen || this.slots > 0 || this.queue.length === 0 || this.#wantsSlot || this.isClosed) return;
+    this.#wantsSlot = true;
+    this.#emit(this.leaseId, "wantSlot");
+  }
+
+  revoke(nowMs: number): void {
+    this.#revokedAtMs ??= nowMs;
+  }
+
+  /** Whether the lease must go back now: it was asked for, and is idle or has had its time. */
+  mustYield(nowMs: number): boolean {
+    if (this.#revokedAtMs === null || this.running > 0) return false;
+    return this.queue.length === 0 || nowMs - this.#revokedAtMs >= TIME_SLICE_MS;
+  }
+
+  /** Whether the queue must be handed back even though a task still runs: its time is over. */
+  mustReject(nowMs: number): boolean {
+    return this.#revokedAtMs !== null && this.queue.length > 0 && nowMs - this.#revokedAtMs >= TIME_SLICE_MS;
+  }
+
+  /** Gives back what it holds. Waiting tasks keep the lease itself alive; without them it is gone. */
+  yieldSlots(): void {
+    this.#revokedAtMs = null;
+    if (this.blocked === 0) return this.close();
+    while (this.slots > this.running) this.#giveSlot("slotIdle");
+  }
+
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.slots = 0;
+    this.#emit(this.leaseId, "closed");
+  }
+}

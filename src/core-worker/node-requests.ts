@@ -1,0 +1,32 @@
+import type { ToNode } from "../protocol/mod.ts";
+
+/** Requests to the node manager and the GCS, and the promises that wait for their answers. */
+export class NodeRequests {
+  readonly #send: (message: ToNode) => void;
+  readonly #waiting = new Map<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>();
+  #next = 1;
+
+  constructor(send: (message: ToNode) => void) {
+    this.#send = send;
+  }
+
+  ask<T>(build: (requestId: number) => ToNode): Promise<T> {
+    const requestId = this.#next++;
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.set(requestId, { resolve: resolve as (result: unknown) => void, reject });
+      this.#send(build(requestId));
+    });
+  }
+
+  replied(requestId: number, result: unknown, error: Error | null): void {
+    const waiting = this.#waiting.get(requestId);
+    this.#waiting.delete(requestId);
+    if (error === null) waiting?.resolve(result);
+    else waiting?.reject(error);
+  }
+
+  failAll(error: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+}

@@ -1,0 +1,215 @@
+import { GetTimeoutError, InvalidArgumentError, ObjectFreedError, RuntimeStateError, type Clock, type Timer } from "../base/mod.ts";
+import type { EncodedValueRecord } from "../protocol/mod.ts";
+import { errorOfFailure, type FailureContext } from "./failure-errors.ts";
+import { FAILED, PENDING, PRIMITIVE, type CallSite, type Failure, type ObjectEntry } from "./object-entry.ts";
+import { ObjectRef, type GetOptions } from "./object-ref.ts";
+import { RefGenerator } from "./value-stream.ts";
+
+export interface WaitOptions {
+  readonly numReturns?: number;
+  readonly timeoutMs?: number;
+  readonly fetchLocal?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface AccessEnvironment extends FailureContext {
+  readonly clock: Clock;
+  /** Starts to bring a borrowed object here, if that has not begun. */
+  fetch(entry: ObjectEntry): void;
+  /** The running task waits from now on; call the result when it goes on. */
+  block(): () => void;
+  /** Something is awaited: the process must not end before. */
+  hold(): () => void;
+  isShutDown(): boolean;
+}
+
+/** `get` and `wait`: from entries to values, with the running task's resources given back meanwhile. */
+export class ObjectAccess {
+  readonly #env: AccessEnvironment;
+
+  constructor(environment: AccessEnvironment) {
+    this.#env = environment;
+  }
+
+  getOne(ref: ObjectRef<unknown>, options: GetOptions | undefined, site: CallSite): Promise<unknown> {
+    const entry = this.#entryOf(ref, "get()", 0, false);
+    if (entry.status === PRIMITIVE && options === undefined) return Promise.resolve(entry.content);
+    return this.#get([entry], options, site).then(() => this.#valueOf(entry, site));
+  }
+
+  async getMany(refs: readonly ObjectRef<unknown>[], options: GetOptions | undefined, site: CallSite): Promise<unknown[]> {
+    const entries = refs.map((ref, index) => this.#entryOf(ref, "get()", index, true));
+    await this.#get(entries, options, site);
+    const values: unknown[] = new Array(entries.length);
+    for (let index = 0; index < entries.length; index++) {
+      const entry = entries[index] as ObjectEntry;
+      values[index] = entry.status === PRIMITIVE ? entry.content : await this.#valueOf(entry, site);
+    }
+    return values;
+  }
+
+  #entryOf(ref: unknown, caller: string, index: number, isList: boolean): ObjectEntry {
+    const entry = ObjectRef.entryOf(ref);
+    if (entry === undefined) {
+      const where = isList ? `element ${index} of the list given to ${caller}` : `the argument of ${caller}`;
+      throw new InvalidArgumentError(`${where} must be an ObjectRef, but is ${describe(ref)}; pass what .remote() or put() returned${isThenable(ref) ? ", not a promise of a value" : ""}`);
+    }
+    if (ObjectRef.isReleased(ref as ObjectRef)) throw new ObjectFreedError(`${entry.id} was released with release() or at the end of a using block, and cannot be used any more`, { objectId: entry.id });
+    return entry;
+  }
+
+  /** Resolves when all are settled, or rejects with the first failure as soon as it is there. */
+  #get(entries: readonly ObjectEntry[], options: GetOptions | undefined, site: CallSite): Promise<void> {
+    let unsettled = 0;
+    for (const entry of entries) {
+      if (entry.status === FAILED) return this.#reject(entry, site);
+      if (entry.status === PENDING) unsettled++;
+    }
+    checkAborted(options?.signal);
+    if (unsettled === 0) return Promise.resolve();
+    if (options?.timeoutMs === 0) return Promise.reject(this.#timeout(0, unsettled, entries.length));
+    if (this.#env.isShutDown()) return Promise.reject(new RuntimeStateError("the runtime was shut down; what this get() waits for will never come"));
+    return new Promise<void>((resolve, reject) => {
+      const ending = new Ending(this.#env, options, () => reject(this.#timeout(options?.timeoutMs ?? 0, unsettled, entries.length)), (reason) => reject(reason));
+      const settled = (entry: ObjectEntry): void => {
+        unsettled--;
+        if (entry.status !== FAILED && unsettled > 0) return;
+        if (!ending.finish()) return;
+        if (entry.status === FAILED) void this.#reject(entry, site).catch(reject);
+        else resolve();
+      };
+      ending.onFinish(() => { for (const entry of entries) if (entry.status === PENDING) entry.stopWaiting(settled); });
+      for (const entry of entries) {
+        if (entry.status !== PENDING) continue;
+        entry.whenSettled(settled);
+        this.#env.fetch(entry);
+      }
+    });
+  }
+
+  #timeout(timeoutMs: number, unsettled: number, count: number): GetTimeoutError {
+    return new GetTimeoutError(`get() gave up after ${timeoutMs} ms: ${unsettled} of ${count} ${count === 1 ? "object is" : "objects are"} not there yet; the tasks go on, get() may be called again`);
+  }
+
+  async #reject(entry: ObjectEntry, site: CallSite): Promise<never> {
+    throw await errorOfFailure(entry.content as Failure, entry.site ?? site, this.#env);
+  }
+
+  #valueOf(entry: ObjectEntry, site: CallSite): unknown {
+    if (entry.status === PRIMITIVE) return entry.content;
+    if (entry.status === FAILED) return this.#reject(entry, site);
+    const value = entry.content as EncodedValueRecord;
+    const loading = this.#env.code.ensureLoaded(value.code);
+    return loading === undefined ? this.#env.serializer.decode(value) : loading.then(() => this.#env.serializer.decode(value));
+  }
+
+  // ------------------------------------------------------------------ wait
+
+  wait<R extends ObjectRef<any> | RefGenerator<any>>(refs: readonly R[], options: WaitOptions = {}): Promise<[ready: R[], notReady: R[]]> {
+    const numReturns = options.numReturns ?? 1;
+    const entries = this.#checkWait(refs, numReturns);
+    checkAborted(options.signal);
+    const split = (): [R[], R[]] => {
+      const ready: R[] = [];
+      const notReady: R[] = [];
+      refs.forEach((ref, index) => (isReady(entries[index] as Waitable) && ready.length < numReturns ? ready : notReady).push(ref));
+      return [ready, notReady];
+    };
+    const missing = (): number => {
+      let ready = 0;
+      for (const entry of entries) if (isReady(entry)) ready++;
+      return numReturns - ready;
+    };
+    let awaited = refs.length === 0 ? 0 : missing();
+    if (options.fetchLocal !== false) for (const entry of entries) if (!(entry instanceof RefGenerator) && entry.status === PENDING) this.#env.fetch(entry);
+    if (awaited <= 0 || options.timeoutMs === 0) return Promise.resolve(split());
+    return new Promise((resolve, reject) => {
+      const ending = new Ending(this.#env, options, () => resolve(split()), (reason) => reject(reason));
+      const settled = (): void => {
+        if (--awaited === 0 && ending.finish()) resolve(split());
+      };
+      ending.onFinish(() => { for (const entry of entries) if (!isReady(entry)) entry.stopWaiting(settled); });
+      for (const entry of entries) {
+        if (isReady(entry)) continue;
+        if (entry instanceof RefGenerator) entry.whenSettled(settled);
+        else {
+          entry.whenSettled(settled);
+          this.#env.fetch(entry);
+        }
+      }
+    });
+  }
+
+  #checkWait(refs: unknown, numReturns: number): Waitable[] {
+    if (!Array.isArray(refs)) throw new InvalidArgumentError(`wait() takes an array of ObjectRefs, but got ${describe(refs)}`);
+    const entries = refs.map((ref: unknown, index) => (ref instanceof RefGenerator ? ref : this.#entryOf(ref, "wait()", index, true)));
+    if (!Number.isInteger(numReturns) || numReturns < 1 || (refs.length > 0 && numReturns > refs.length)) {
+      throw new InvalidArgumentError(`numReturns of wait() must be a whole number from 1 to the number of refs (${refs.length}), but is ${String(numReturns)}`);
+    }
+    const seen = new Map<unknown, number>();
+    entries.forEach((entry, index) => {
+      const key = entry instanceof RefGenerator ? entry : entry.id;
+      const first = seen.get(key);
+      if (first !== undefined) throw new InvalidArgumentError(`wait() got the same ref twice, at ${first} and at ${index}; pass each once`);
+      seen.set(key, index);
+    });
+    return entries;
+  }
+}
+
+type Waitable = ObjectEntry | RefGenerator<unknown>;
+
+function isReady(waitable: Waitable): boolean {
+  return waitable instanceof RefGenerator ? waitable.isReady() : waitable.status !== PENDING;
+}
+
+/** The several ways in which waiting may end; the first one counts. */
+class Ending {
+  #isFinished = false;
+  readonly #timer: Timer | null;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort: () => void;
+  readonly #unblock: () => void;
+  readonly #release: () => void;
+  #cleanUp: (() => void) | null = null;
+
+  constructor(env: AccessEnvironment, options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } | undefined, onTimeout: () => void, onAborted: (reason: unknown) => void) {
+    this.#unblock = env.block();
+    this.#release = env.hold();
+    this.#signal = options?.signal;
+    this.#onAbort = () => { if (this.finish()) onAborted(this.#signal?.reason); };
+    this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+    this.#timer = options?.timeoutMs === undefined ? null : env.clock.after(options.timeoutMs, () => { if (this.finish()) onTimeout(); });
+  }
+
+  onFinish(cleanUp: () => void): void {
+    this.#cleanUp = cleanUp;
+  }
+
+  /** True for the first caller. */
+  finish(): boolean {
+    if (this.#isFinished) return false;
+    this.#isFinished = true;
+    this.#timer?.cancel();
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#cleanUp?.();
+    this.#release();
+    this.#unblock();
+    return true;
+  }
+}
+
+function checkAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw signal.reason;
+}
+
+export function describe(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === "object") return isThenable(value) ? "a promise" : `an object of class ${(value as object).constructor?.name ?? "null"}`;
+  return typeof value === "string" ? `the string ${JSON.stringify(value.slice(0, 40))}` : `${typeof value} ${String(value).slice(0, 40)}`;
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}

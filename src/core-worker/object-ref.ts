@@ -1,0 +1,88 @@
+import { sequencedId } from "../base/mod.ts";
+import type { RuntimeDescriptor } from "../protocol/mod.ts";
+import type { ObjectEntry } from "./object-entry.ts";
+
+/** How an object of the runtime says what it is inside a value; looked up by symbol so that two copies of the package agree. */
+export const DESCRIBE: unique symbol = Symbol.for("mantaray.describe") as never;
+
+export interface RuntimeObject {
+  [DESCRIBE](): RuntimeDescriptor;
+}
+
+export interface GetOptions {
+  /** Give up after so many milliseconds with a GetTimeoutError; 0: only what is there already. Default: no limit. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What a ref needs of the worker it lives in. */
+export interface RefHost {
+  getOne(ref: ObjectRef<unknown>, options: GetOptions | undefined): Promise<unknown>;
+  describeRef(ref: ObjectRef<unknown>, entry: ObjectEntry): RuntimeDescriptor;
+  releaseRef(ref: ObjectRef<unknown>, entry: ObjectEntry): void;
+}
+
+/**
+ * A future: the address of one immutable object in the cluster. Not a thenable, so that an async function may return one
+ * without unwrapping it. Pass it to tasks, store it in objects, compare it by `hex()`.
+ */
+export class ObjectRef<T = unknown> implements RuntimeObject {
+  declare readonly __value?: T;
+  readonly #host: RefHost;
+  readonly #entry: ObjectEntry;
+  #isReleased = false;
+
+  /** @internal */
+  constructor(host: RefHost, entry: ObjectEntry) {
+    this.#host = host;
+    this.#entry = entry;
+  }
+
+  /** Same as `ray.get(this, options)`. */
+  get(options?: GetOptions): Promise<T> {
+    return this.#host.getOne(this, options) as Promise<T>;
+  }
+
+  /** 28 hexadecimal digits: the owner and a count. Equal for two refs of the same object. */
+  hex(): string {
+    return this.#entry.id;
+  }
+
+  /** The task that makes the object, or that put it; 28 hexadecimal digits. */
+  taskId(): string {
+    return sequencedId(this.#entry.ownerId, this.#entry.taskSequence);
+  }
+
+  /** Drops this handle now instead of at garbage collection. Also runs at the end of a `using` block. Idempotent. */
+  release(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#host.releaseRef(this, this.#entry);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  [DESCRIBE](): RuntimeDescriptor {
+    return this.#host.describeRef(this, this.#entry);
+  }
+
+  toJSON(): string {
+    return `ObjectRef(${this.hex()})`;
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `ObjectRef(${this.hex()})`;
+  }
+
+  /** @internal The entry behind a ref, or undefined for anything else. */
+  static entryOf(value: unknown): ObjectEntry | undefined {
+    return typeof value === "object" && value !== null && #entry in value ? value.#entry : undefined;
+  }
+
+  /** @internal */
+  static isReleased(ref: ObjectRef<unknown>): boolean {
+    return ref.#isReleased;
+  }
+}

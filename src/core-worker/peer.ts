@@ -1,0 +1,106 @@
+import type { WorkerId } from "../base/mod.ts";
+import { FRAME_MESSAGE, type CodeUnitRecord, type PeerMessage } from "../protocol/mod.ts";
+import type { Channel } from "../transport/mod.ts";
+import type { Callable, PendingTask } from "./task.ts";
+import type { ResultWriter, IncomingCallable } from "./execution.ts";
+import { packMessage } from "./message-codec.ts";
+
+/** Tasks in flight to one worker; the size of the table of claims that both threads share. */
+export const TASK_SLOTS_MAX = 8192;
+
+/** States of a task slot in shared memory. */
+export const CLAIM_OPEN = 0;
+export const CLAIM_STARTED = 1;
+export const CLAIM_RECALLED = 2;
+
+/**
+ * Another core worker (or this one itself), with the channel to it. The roles are symmetric: it may run tasks for us, we
+ * may run tasks for it, and each may own objects that the other uses.
+ */
+export class Peer {
+  readonly workerId: WorkerId;
+  channel: Channel | null = null;
+  isLost = false;
+  /** What waits for the channel to open, in order. */
+  #outbox: (Uint8Array | readonly Uint8Array[])[] = [];
+
+  // As the owner of tasks that run there.
+  readonly slots: (PendingTask | null)[] = [];
+  readonly freeSlots: number[] = [];
+  readonly outgoing: PendingTask[] = [];
+  readonly callableNumbers = new Map<Callable, number>();
+  readonly unitsSent = new Set<string>();
+  /** Shared with the worker's thread, or null between processes: who may still take a sent task, see CLAIM_…. */
+  outgoingClaims: Int32Array | null = null;
+
+  // As the one that runs its tasks.
+  readonly incomingCallables = new Map<number, IncomingCallable>();
+  results: ResultWriter | null = null;
+  incomingClaims: Int32Array | null = null;
+
+  constructor(workerId: WorkerId) {
+    this.workerId = workerId;
+  }
+
+  opened(channel: Channel): void {
+    this.channel = channel;
+    const waiting = this.#outbox;
+    this.#outbox = [];
+    for (const item of waiting) {
+      if (item instanceof Uint8Array) channel.send(item);
+      else channel.sendParts(item);
+    }
+  }
+
+  /** `frame` is copied. False when the peer is gone; whoever waits for it learns so from `workerDied`. */
+  send(frame: Uint8Array): boolean {
+    if (this.isLost) return false;
+    if (this.channel !== null) return this.channel.send(frame);
+    this.#outbox.push(frame.slice());
+    return true;
+  }
+
+  sendParts(parts: readonly Uint8Array[]): boolean {
+    if (this.isLost) return false;
+    if (this.channel !== null) return this.channel.sendParts(parts);
+    this.#outbox.push(parts.map((part) => part.slice()));
+    return true;
+  }
+
+  sendMessage(message: PeerMessage): boolean {
+    return this.sendParts([MESSAGE_KIND, packMessage(message)]);
+  }
+
+  /** Sends code that the peer has not had from us, dependencies included. */
+  sendCode(units: readonly CodeUnitRecord[]): void {
+    const missing = units.filter((unit) => !this.unitsSent.has(unit.id));
+    if (missing.length === 0) return;
+    for (const unit of missing) this.unitsSent.add(unit.id);
+    this.sendMessage({ type: "code", units: missing });
+  }
+
+  takeSlot(task: PendingTask): number {
+    const slot = this.freeSlots.pop() ?? this.slots.length;
+    this.slots[slot] = task;
+    task.slot = slot;
+    task.peer = this;
+    if (this.outgoingClaims !== null && slot < TASK_SLOTS_MAX) Atomics.store(this.outgoingClaims, slot, CLAIM_OPEN);
+    return slot;
+  }
+
+  releaseSlot(slot: number): PendingTask | null {
+    const task = this.slots[slot] ?? null;
+    if (task === null) return null;
+    this.slots[slot] = null;
+    this.freeSlots.push(slot);
+    task.slot = -1;
+    task.peer = null;
+    return task;
+  }
+
+  *tasksInFlight(): Iterable<PendingTask> {
+    for (const task of this.slots) if (task !== null) yield task;
+  }
+}
+
+const MESSAGE_KIND = Uint8Array.of(FRAME_MESSAGE);

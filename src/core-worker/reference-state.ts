@@ -1,0 +1,100 @@
+import { invariant, type WorkerId } from "../base/mod.ts";
+
+/**
+ * Who still needs what. Pure: events in, instructions out. Only objects and actors that were shared with another worker
+ * (or came from one) are here; an object that never left its owner lives and dies with its ObjectRef, by JavaScript's own
+ * garbage collection.
+ *
+ *   own, never shared ── share (1) ──▶ owned: pins > 0 or borrowers ── last one gone (4) ──▶ freed
+ *                                         ▲    │ addBorrower (2), removeBorrower (3)
+ *                                         └────┘
+ *   unknown ── borrow (5) ──▶ borrowed: pins > 0 ── last pin gone (6) ──▶ the owner is told, forgotten
+ *
+ * A *pin* is one local reason to keep it: a live ObjectRef or handle, an argument of a task that has not finished, a
+ * stored value that contains it, or a message on its way (a *transit*, dropped when the receiver confirms).
+ * (1) The first time a ref is written into a value. (2) A receiver registers itself before the sender drops the pin that
+ * the message held, so that the count never touches zero in between. (3) Or the borrower's channel is lost.
+ * (4) Instruction `free`. (5) Instruction `register` for the owner. (6) Instruction `unregister`.
+ */
+export type ReferenceInstruction =
+  | { readonly type: "free"; readonly id: string }
+  | { readonly type: "register"; readonly ownerId: WorkerId; readonly id: string }
+  | { readonly type: "unregister"; readonly ownerId: WorkerId; readonly id: string };
+
+interface Tracked {
+  readonly ownerId: WorkerId;
+  pins: number;
+  borrowers: Set<WorkerId> | null;
+}
+
+export class ReferenceState {
+  readonly #selfId: WorkerId;
+  readonly #tracked = new Map<string, Tracked>();
+
+  constructor(selfId: WorkerId) {
+    this.#selfId = selfId;
+  }
+
+  has(id: string): boolean {
+    return this.#tracked.has(id);
+  }
+
+  /** One more local reason to keep it. The first one for somebody else's object registers this worker with the owner. */
+  pin(id: string, ownerId: WorkerId): ReferenceInstruction[] {
+    const tracked = this.#tracked.get(id);
+    if (tracked !== undefined) {
+      tracked.pins++;
+      return [];
+    }
+    this.#tracked.set(id, { ownerId, pins: 1, borrowers: null });
+    return ownerId === this.#selfId ? [] : [{ type: "register", ownerId, id }];
+  }
+
+  unpin(id: string): ReferenceInstruction[] {
+    const tracked = this.#tracked.get(id);
+    // The owner was lost and took the entry with it.
+    if (tracked === undefined) return [];
+    invariant(tracked.pins > 0, () => `${id} was unpinned more often than pinned`);
+    tracked.pins--;
+    return this.#collect(id, tracked);
+  }
+
+  addBorrower(id: string, borrowerId: WorkerId): ReferenceInstruction[] {
+    const tracked = this.#tracked.get(id);
+    if (tracked === undefined) return [];
+    (tracked.borrowers ??= new Set()).add(borrowerId);
+    return [];
+  }
+
+  removeBorrower(id: string, borrowerId: WorkerId): ReferenceInstruction[] {
+    const tracked = this.#tracked.get(id);
+    if (tracked === undefined || tracked.borrowers === null || !tracked.borrowers.delete(borrowerId)) return [];
+    return this.#collect(id, tracked);
+  }
+
+  /** A worker ended: it borrows nothing any more, and what it owned is nobody's to free. */
+  workerLost(workerId: WorkerId): { readonly instructions: ReferenceInstruction[]; readonly orphaned: string[] } {
+    const instructions: ReferenceInstruction[] = [];
+    const orphaned: string[] = [];
+    for (const [id, tracked] of this.#tracked) {
+      if (tracked.ownerId === workerId) {
+        orphaned.push(id);
+        this.#tracked.delete(id);
+      } else {
+        instructions.push(...this.removeBorrower(id, workerId));
+      }
+    }
+    return { instructions, orphaned };
+  }
+
+  #collect(id: string, tracked: Tracked): ReferenceInstruction[] {
+    if (tracked.pins > 0 || (tracked.borrowers !== null && tracked.borrowers.size > 0)) return [];
+    this.#tracked.delete(id);
+    return [tracked.ownerId === this.#selfId ? { type: "free", id } : { type: "unregister", ownerId: tracked.ownerId, id }];
+  }
+
+  /** For state queries and tests. */
+  snapshot(): { id: string; ownerId: WorkerId; pins: number; borrowers: number }[] {
+    return [...this.#tracked].map(([id, { ownerId, pins, borrowers }]) => ({ id, ownerId, pins, borrowers: borrowers?.size ?? 0 }));
+  }
+}

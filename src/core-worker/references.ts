@@ -1,0 +1,247 @@
+import type { WorkerId } from "../base/mod.ts";
+import type { EncodedValueRecord, RuntimeDescriptor } from "../protocol/mod.ts";
+import type { Serializer } from "../serialization/mod.ts";
+import { ObjectEntry, systemFailure } from "./object-entry.ts";
+import { ObjectRef, type RefHost } from "./object-ref.ts";
+import type { Peer } from "./peer.ts";
+import { ReferenceState, type ReferenceInstruction } from "./reference-state.ts";
+
+export interface ReferencesEnvironment {
+  readonly workerId: WorkerId;
+  readonly refHost: RefHost;
+  serializer(): Serializer;
+  peer(workerId: WorkerId): Peer;
+  /** The last handle of an actor that this worker created is gone everywhere. */
+  actorOutOfScope(actorId: string): void;
+  /** The last handle here of an actor that another worker created is gone. */
+  actorNotUsed(actorId: string): void;
+}
+
+/** Keeps shared objects alive for as long as anybody needs them; ReferenceState decides, this acts. */
+export class References {
+  readonly #env: ReferencesEnvironment;
+  readonly #state: ReferenceState;
+  /** Entries that others may ask for, by id: own ones once they were shared, borrowed ones while they are needed. */
+  readonly #entries = new Map<string, ObjectEntry>();
+  readonly #transits = new Map<number, { readonly receiverId: WorkerId; readonly ids: readonly string[] }>();
+  #nextTransit = 1;
+  readonly #confirmations = new Map<number, { readonly ownerId: WorkerId; readonly confirm: () => void; readonly confirmation: Promise<void> }>();
+  #nextConfirmation = 1;
+  /** While a value is decoded: confirmations that it waits for. */
+  #collecting: { senderId: WorkerId; awaited: Promise<void>[] } | null = null;
+  readonly #held = new WeakMap<object, string>();
+  readonly #handles = new FinalizationRegistry<string>((id) => this.unpin([id]));
+  readonly #containers = new FinalizationRegistry<readonly string[]>((ids) => this.unpin(ids));
+
+  constructor(environment: ReferencesEnvironment) {
+    this.#env = environment;
+    this.#state = new ReferenceState(environment.workerId);
+  }
+
+  // ------------------------------------------------------------------ sharing
+
+  /** A ref is being written into a value: from now on its object is counted. */
+  shareRef(ref: ObjectRef<unknown>, entry: ObjectEntry): RuntimeDescriptor {
+    this.#entries.set(entry.id, entry);
+    if (!this.#held.has(ref)) this.holdHandle(ref, entry.id, entry.ownerId);
+    return { kind: "objectRef", objectId: entry.id, ownerId: entry.ownerId };
+  }
+
+  /** Counts a live handle (an ObjectRef or an actor handle) until it is collected or released. */
+  holdHandle(handle: object, id: string, ownerId: WorkerId): void {
+    this.#held.set(handle, id);
+    this.#apply(this.#state.pin(id, ownerId));
+    this.#handles.register(handle, id, handle);
+  }
+
+  dropHandle(handle: object): void {
+    const id = this.#held.get(handle);
+    if (id !== undefined && this.#handles.unregister(handle)) this.unpin([id]);
+  }
+
+  reviveRef(descriptor: RuntimeDescriptor & { kind: "objectRef" }): ObjectRef {
+    const { objectId, ownerId } = descriptor;
+    const entry = this.#entryFor(objectId, ownerId);
+    const ref = new ObjectRef(this.#env.refHost, entry);
+    if (this.#entries.has(objectId)) this.holdHandle(ref, objectId, ownerId);
+    return ref;
+  }
+
+  #entryFor(objectId: string, ownerId: WorkerId): ObjectEntry {
+    let entry = this.#entries.get(objectId);
+    if (entry !== undefined) return entry;
+    entry = new ObjectEntry(ownerId, sequenceIn(objectId), sequenceIn(objectId), objectId);
+    if (ownerId === this.#env.workerId) {
+      entry.settleFailed(systemFailure({ kind: "ObjectFreedError", message: `object ${objectId} was freed: its last reference was gone before this one arrived`, subjectId: objectId }));
+    } else {
+      this.#entries.set(objectId, entry);
+    }
+    return entry;
+  }
+
+  entry(id: string): ObjectEntry | undefined {
+    return this.#entries.get(id);
+  }
+
+  isHeld(handle: object): boolean {
+    return this.#held.has(handle);
+  }
+
+  // ------------------------------------------------------------------ pins
+
+  pinReference(id: string, ownerId: WorkerId): string[] {
+    this.#apply(this.#state.pin(id, ownerId));
+    return [id];
+  }
+
+  /** One pin for every object and actor that a value names. */
+  pinAll(descriptors: readonly unknown[]): string[] {
+    const ids: string[] = [];
+    for (const descriptor of descriptors as readonly RuntimeDescriptor[]) {
+      const reference = referenceOf(descriptor);
+      if (reference === null) continue;
+      if (descriptor.kind === "objectRef") this.#entryFor(reference.id, reference.ownerId);
+      this.#apply(this.#state.pin(reference.id, reference.ownerId));
+      ids.push(reference.id);
+    }
+    return ids;
+  }
+
+  unpin(ids: readonly string[]): void {
+    for (const id of ids) this.#apply(this.#state.unpin(id));
+  }
+
+  /** What a stored value names lives at least as long as the value. */
+  holdContents(container: ObjectEntry, descriptors: readonly unknown[]): void {
+    const ids = this.pinAll(descriptors);
+    if (ids.length > 0) this.#containers.register(container, ids);
+  }
+
+  /** Keeps what a value names until its receiver has confirmed that it counts it too. */
+  pinForTransit(receiverId: WorkerId, descriptors: readonly unknown[]): number {
+    const transit = this.#nextTransit++;
+    this.#transits.set(transit, { receiverId, ids: this.pinAll(descriptors) });
+    return transit;
+  }
+
+  releaseTransits(transits: readonly number[]): void {
+    for (const transit of transits) {
+      const pinned = this.#transits.get(transit);
+      this.#transits.delete(transit);
+      if (pinned !== undefined) this.unpin(pinned.ids);
+    }
+  }
+
+  // ------------------------------------------------------------------ receiving
+
+  /** Decodes; `confirmed` resolves when owners other than the sender know that this worker holds what the value names. */
+  decodeFrom(value: EncodedValueRecord, senderId: WorkerId): { value: unknown; confirmed: Promise<void> | undefined } {
+    const { result, confirmed } = this.#collect(senderId, () => this.#env.serializer().decode(value, { adoptBuffers: true }));
+    return { value: result, confirmed };
+  }
+
+  /** Takes over what a received value names, then tells the sender that it may let go. */
+  receiveContents(container: ObjectEntry, descriptors: readonly unknown[], sender: Peer, transit: number): void {
+    const { confirmed } = this.#collect(sender.workerId, () => this.holdContents(container, descriptors));
+    const release = (): void => void sender.sendMessage({ type: "releaseTransit", transits: [transit] });
+    if (confirmed === undefined) release();
+    else void confirmed.then(release);
+  }
+
+  #collect<T>(senderId: WorkerId, body: () => T): { result: T; confirmed: Promise<void> | undefined } {
+    const outer = this.#collecting;
+    const collecting = (this.#collecting = { senderId, awaited: [] as Promise<void>[] });
+    try {
+      const result = body();
+      return { result, confirmed: collecting.awaited.length === 0 ? undefined : Promise.all(collecting.awaited).then(() => undefined) };
+    } finally {
+      this.#collecting = outer;
+    }
+  }
+
+  /** Resolves when every owner knows all that this worker holds by now. */
+  async allConfirmed(): Promise<void> {
+    await Promise.all([...this.#confirmations.values()].map(({ confirmation }) => confirmation));
+  }
+
+  encodePrimitive(value: unknown): EncodedValueRecord {
+    return this.#env.serializer().encode(value, "an object");
+  }
+
+  // ------------------------------------------------------------------ other workers
+
+  borrowerAdded(borrower: Peer, ids: readonly string[], ackId: number): void {
+    for (const id of ids) this.#apply(this.#state.addBorrower(id, borrower.workerId));
+    borrower.sendMessage({ type: "borrowerAdded", ackId });
+  }
+
+  borrowerRemoved(borrowerId: WorkerId, ids: readonly string[]): void {
+    for (const id of ids) this.#apply(this.#state.removeBorrower(id, borrowerId));
+  }
+
+  confirmed(ackId: number): void {
+    const waiting = this.#confirmations.get(ackId);
+    this.#confirmations.delete(ackId);
+    waiting?.confirm();
+  }
+
+  workerLost(workerId: WorkerId, reason: string): void {
+    for (const [ackId, waiting] of this.#confirmations) if (waiting.ownerId === workerId) this.confirmed(ackId);
+    for (const [transit, { receiverId }] of this.#transits) if (receiverId === workerId) this.releaseTransits([transit]);
+    const { instructions, orphaned } = this.#state.workerLost(workerId);
+    this.#apply(instructions);
+    for (const id of orphaned) {
+      const entry = this.#entries.get(id);
+      this.#entries.delete(id);
+      entry?.settleFailed(systemFailure({ kind: "OwnerDiedError", message: `object ${id} is lost: its owner (worker ${workerId}) ${reason}`, subjectId: id }));
+    }
+  }
+
+  #apply(instructions: readonly ReferenceInstruction[]): void {
+    for (const instruction of instructions) {
+      switch (instruction.type) {
+        case "free":
+          if (!this.#entries.delete(instruction.id)) this.#env.actorOutOfScope(instruction.id);
+          break;
+        case "register":
+          this.#register(instruction.ownerId, instruction.id);
+          break;
+        case "unregister":
+          if (!this.#entries.delete(instruction.id)) this.#env.actorNotUsed(instruction.id);
+          this.#env.peer(instruction.ownerId).sendMessage({ type: "removeBorrower", ids: [instruction.id] });
+          break;
+      }
+    }
+  }
+
+  #register(ownerId: WorkerId, id: string): void {
+    const ackId = this.#nextConfirmation++;
+    let confirm = (): void => undefined;
+    const confirmation = new Promise<void>((resolve) => { confirm = resolve; });
+    this.#confirmations.set(ackId, { ownerId, confirm, confirmation });
+    // Messages to the sender keep their order, so it needs no confirmation of what it will read before our reply.
+    if (this.#collecting !== null && this.#collecting.senderId !== ownerId) this.#collecting.awaited.push(confirmation);
+    this.#env.peer(ownerId).sendMessage({ type: "addBorrower", ids: [id], ackId });
+  }
+
+  /** For state queries and tests. */
+  snapshot(): ReturnType<ReferenceState["snapshot"]> {
+    return this.#state.snapshot();
+  }
+}
+
+function referenceOf(descriptor: RuntimeDescriptor): { id: string; ownerId: WorkerId } | null {
+  switch (descriptor.kind) {
+    case "objectRef":
+      return { id: descriptor.objectId, ownerId: descriptor.ownerId };
+    case "actorHandle":
+      return descriptor.isDetached ? null : { id: descriptor.actorId, ownerId: descriptor.ownerId };
+    case "remoteFunction":
+    case "actorClass":
+      return null;
+  }
+}
+
+function sequenceIn(objectId: string): number {
+  return Number.parseInt(objectId.slice(-12), 16);
+}

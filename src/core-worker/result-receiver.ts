@@ -1,0 +1,109 @@
+import { invariant } from "../base/mod.ts";
+import type { EncodedValueRecord } from "../protocol/mod.ts";
+import type { FrameReader } from "../transport/mod.ts";
+import { unpackMessage } from "./message-codec.ts";
+import type { Failure, ObjectEntry } from "./object-entry.ts";
+import type { Peer } from "./peer.ts";
+import type { References } from "./references.ts";
+import { RECALLED, type TaskSubmitter } from "./task-submitter.ts";
+import type { FunctionCallable, PendingTask } from "./task.ts";
+import { RESULT_FAILED, RESULT_ITEM, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES } from "./task-wire.ts";
+import { readEncodedValue, TAG_ENCODED } from "./value-wire.ts";
+
+export interface ReceiverEnvironment {
+  readonly references: References;
+  readonly submitter: TaskSubmitter;
+  /** The call or task is over: drop its pins, send what waited behind it. */
+  finished(task: PendingTask): void;
+}
+
+/** Takes result frames apart and settles what they answer. */
+export class ResultReceiver {
+  readonly #env: ReceiverEnvironment;
+
+  constructor(environment: ReceiverEnvironment) {
+    this.#env = environment;
+  }
+
+  onResults(peer: Peer, reader: FrameReader): void {
+    const count = reader.u16();
+    const averageUs = reader.f64() / count;
+    let learned: FunctionCallable | null = null;
+    for (let index = 0; index < count; index++) {
+      const slot = reader.u32();
+      const status = reader.u8();
+      if (status === RESULT_ITEM) {
+        this.#item(peer, reader, peer.slots[slot] ?? null);
+        continue;
+      }
+      const task = peer.releaseSlot(slot);
+      invariant(task !== null, () => `worker ${peer.workerId} answered a task that it was not sent`);
+      if (task === RECALLED) continue;
+      if (task.queue !== null) {
+        this.#env.submitter.left(task);
+        if (status === RESULT_REJECTED) {
+          this.#env.submitter.rejected(task);
+          continue;
+        }
+        const callable = task.callable as FunctionCallable;
+        if (callable !== learned) {
+          learned = callable;
+          this.#env.submitter.learn(callable, averageUs);
+        }
+      }
+      this.#settle(peer, reader, task, status);
+      this.#env.finished(task);
+    }
+  }
+
+  #settle(peer: Peer, reader: FrameReader, task: PendingTask, status: number): void {
+    switch (status) {
+      case RESULT_VALUE:
+        this.#value(peer, reader, Array.isArray(task.entries) ? null : task.entries);
+        return;
+      case RESULT_VALUES:
+        for (const entry of task.entries as ObjectEntry[]) this.#value(peer, reader, entry);
+        return;
+      case RESULT_FAILED:
+        settleFailed(task, unpackMessage(reader.bytes().slice()) as Failure);
+        return;
+      case RESULT_STREAM_END:
+        task.stream?.ended(null, null);
+        return;
+      default:
+        invariant(false, `unknown result status ${status}`);
+    }
+  }
+
+  #item(peer: Peer, reader: FrameReader, task: PendingTask | null): void {
+    const stream = task === null || task === RECALLED ? null : task.stream;
+    const entry = stream?.nextEntry() ?? null;
+    this.#value(peer, reader, entry);
+    stream?.arrived();
+  }
+
+  #value(peer: Peer, reader: FrameReader, entry: ObjectEntry | null): void {
+    if (reader.peekU8() !== TAG_ENCODED) {
+      const value = reader.readPrimitive();
+      entry?.settlePrimitive(value);
+      return;
+    }
+    reader.u8();
+    const value: EncodedValueRecord = readEncodedValue(reader);
+    if (value.descriptors.length > 0) {
+      const transit = reader.varuint();
+      if (entry === null) peer.sendMessage({ type: "releaseTransit", transits: [transit] });
+      else this.#env.references.receiveContents(entry, value.descriptors, peer, transit);
+    }
+    entry?.settleEncoded(value);
+  }
+}
+
+/** Gives every ref of the task the same failure. */
+export function settleFailed(task: PendingTask, failure: Failure): void {
+  if (task.stream !== null) return task.stream.ended(failure, task.site);
+  for (const entry of Array.isArray(task.entries) ? task.entries : task.entries === null ? [] : [task.entries]) {
+    entry.site = task.site;
+    entry.settleFailed(failure);
+  }
+}

@@ -1,0 +1,129 @@
+import { Deque, type WorkerId } from "../base/mod.ts";
+import type { LeaseShape } from "../protocol/mod.ts";
+import { type FunctionCallable, type PendingTask } from "./task.ts";
+
+/** Calls of short functions that may wait at one worker, so that a wake-up is paid once for many. */
+const TASKS_AT_WORKER_MAX = 1024;
+/** Estimated work that may wait at one worker: what a task behind it loses at most when another worker gets free. */
+const WORK_AT_WORKER_US_MAX = 2_000;
+/** Work too short to be worth waking another worker for. */
+const WORTH_SPREADING_US = 50;
+/** No function counts as shorter than this: the clock and the hand-over are not free. */
+const ESTIMATE_US_MIN = 1;
+/** Leases that one key may wait for at once. */
+const LEASES_WANTED_MAX = 128;
+/** Weight of the newest batch in a function's average run time. */
+const SMOOTHING = 0.25;
+
+/** One worker that this owner may send tasks of one key to. */
+export class OwnedLease {
+  readonly leaseId: number;
+  readonly workerId: WorkerId;
+  readonly queue: SchedulingQueue;
+  /** Sent and not answered, oldest first in insertion order. */
+  readonly inFlight = new Set<PendingTask>();
+  workUs = 0;
+  lastActivityMs = 0;
+  /** Its worker is busy with one task for longer than expected; cleared by the next outcome. */
+  isStuck = false;
+
+  constructor(leaseId: number, workerId: WorkerId, queue: SchedulingQueue) {
+    this.leaseId = leaseId;
+    this.workerId = workerId;
+    this.queue = queue;
+  }
+
+  /** A function whose run time is not known yet runs alone at its worker, and so does a long one. */
+  hasRoomFor(task: PendingTask): boolean {
+    if (this.inFlight.size === 0) return true;
+    if (this.isStuck || this.inFlight.size >= TASKS_AT_WORKER_MAX) return false;
+    return this.workUs + estimateOf(task) <= WORK_AT_WORKER_US_MAX;
+  }
+
+  add(task: PendingTask): void {
+    task.lease = this;
+    task.estimateUs = estimateOf(task);
+    this.workUs += task.estimateUs;
+    this.inFlight.add(task);
+  }
+
+  remove(task: PendingTask): void {
+    if (!this.inFlight.delete(task)) return;
+    this.workUs = this.inFlight.size === 0 ? 0 : this.workUs - task.estimateUs;
+    task.lease = null;
+  }
+}
+
+/** An unknown run time fills a worker's share by itself. */
+function estimateOf(task: PendingTask): number {
+  const average = (task.callable as FunctionCallable).averageUs;
+  return Number.isNaN(average) ? WORK_AT_WORKER_US_MAX : Math.max(average, ESTIMATE_US_MIN);
+}
+
+export function learnRunTime(callable: FunctionCallable, averageUs: number): void {
+  callable.averageUs = Number.isNaN(callable.averageUs) ? averageUs : callable.averageUs + SMOOTHING * (averageUs - callable.averageUs);
+}
+
+/**
+ * The tasks of one key at their owner, and the leases that can take them. Pure: says which task goes to which lease and
+ * how many more leases would help; the submitter does it.
+ */
+export class SchedulingQueue {
+  readonly key: string;
+  readonly shape: LeaseShape;
+  readonly tasks = new Deque<PendingTask>();
+  readonly leases = new Map<number, OwnedLease>();
+  readonly #leasesMax: number;
+  #leasesGranted = 0;
+  /** All leases ever wanted; what the node manager is told, so that a repeated message changes nothing. */
+  #leaseTarget = 0;
+
+  constructor(key: string, shape: LeaseShape, leasesMax: number) {
+    this.key = key;
+    this.shape = shape;
+    this.#leasesMax = Math.max(1, Math.min(leasesMax, LEASES_WANTED_MAX));
+  }
+
+  /** Moves tasks to leases with room, fair shares first; `send` is called for each in order. */
+  distribute(send: (lease: OwnedLease, task: PendingTask) => void): void {
+    if (this.tasks.length === 0 || this.leases.size === 0) return;
+    const leases = [...this.leases.values()].sort((a, b) => a.workUs - b.workUs);
+    const next = this.tasks.peek() as PendingTask;
+    const fairShare = Math.ceil(this.tasks.length / Math.min(this.leases.size + this.#missingLeases(), this.#leasesMax));
+    const share = Math.max(fairShare, Math.floor(WORTH_SPREADING_US / estimateOf(next)));
+    for (const lease of leases) {
+      for (let taken = 0; taken < share; taken++) {
+        const task = this.tasks.peek();
+        if (task === undefined) return;
+        if (!lease.hasRoomFor(task)) break;
+        this.tasks.shift();
+        lease.add(task);
+        send(lease, task);
+      }
+    }
+  }
+
+  #missingLeases(): number {
+    return this.#leaseTarget - this.#leasesGranted;
+  }
+
+  /** The lease target to announce, or undefined when it has not changed. */
+  nextLeaseTarget(): number | undefined {
+    // Leases in use do not count against the limit: a task that waits gives its resources back, and then another lease
+    // can be had for what it waits for.
+    const target = this.#leasesGranted + Math.min(this.tasks.length, this.#leasesMax);
+    if (target === this.#leaseTarget) return undefined;
+    this.#leaseTarget = target;
+    return target;
+  }
+
+  granted(lease: OwnedLease): void {
+    this.#leasesGranted++;
+    this.#leaseTarget = Math.max(this.#leaseTarget, this.#leasesGranted);
+    this.leases.set(lease.leaseId, lease);
+  }
+
+  closed(leaseId: number): void {
+    this.leases.delete(leaseId);
+  }
+}

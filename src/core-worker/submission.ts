@@ -1,0 +1,271 @@
+import { InvalidArgumentError, isZero, ObjectFreedError, RuntimeStateError, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
+import type { EncodedValueRecord, LeaseShape } from "../protocol/mod.ts";
+import type { ActorHandleObject } from "./actor-handle.ts";
+import type { ActorManager } from "./actor-manager.ts";
+import { ENCODED, FAILED, type CallSite, type Failure, ObjectEntry, PENDING, PRIMITIVE } from "./object-entry.ts";
+import { ObjectRef, type RefHost } from "./object-ref.ts";
+import type { References } from "./references.ts";
+import { settleFailed } from "./result-receiver.ts";
+import type { SchedulingQueue } from "./scheduling-queue.ts";
+import type { TaskSubmitter } from "./task-submitter.ts";
+import { EncodedArg, leaseKeyOf, type MethodCallable, PendingTask, type Returns, STREAMING, type TaskTemplate } from "./task.ts";
+import { RefGenerator, ValueStream } from "./value-stream.ts";
+
+export interface SubmissionEnvironment {
+  readonly workerId: WorkerId;
+  readonly totals: ResourceAmounts;
+  /** Throws SerializationError. */
+  encode(value: unknown, label: string): EncodedValueRecord;
+  readonly references: References;
+  readonly submitter: TaskSubmitter;
+  readonly actors: ActorManager;
+  readonly refHost: RefHost;
+  fetch(entry: ObjectEntry): void;
+  hold(): () => void;
+  block(): () => void;
+  /** Of the running task, 0 in a driver. */
+  currentSequence(): number;
+  isShutDown(): boolean;
+}
+
+export interface CallOptions {
+  readonly name?: string;
+  readonly numReturns?: number | "streaming";
+}
+
+/** Calls made in one turn whose place in the program is remembered for error messages; more are too many to tell apart. */
+const CALL_SITES_PER_TURN_MAX = 32;
+const CALL_SITE_FRAMES_MAX = 10;
+let sitesThisTurn = 0;
+
+/** Where the caller of `above` is in the user's program. Formatted only when an error shows it. */
+export function callSite(above: Function): CallSite {
+  const site: CallSite = {};
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = CALL_SITE_FRAMES_MAX;
+  Error.captureStackTrace(site, above);
+  Error.stackTraceLimit = stackTraceLimit;
+  return site;
+}
+
+function callSiteUnlessMany(above: Function): CallSite | null {
+  if (sitesThisTurn >= CALL_SITES_PER_TURN_MAX) return null;
+  if (sitesThisTurn++ === 0) setImmediate(() => { sitesThisTurn = 0; }).unref();
+  return callSite(above);
+}
+
+/** Turns calls into pending tasks: prepares arguments, makes refs, and hands on what is complete. */
+export class Submission {
+  readonly #env: SubmissionEnvironment;
+  #nextSequence = 1;
+  #pendingCount = 0;
+  #release: (() => void) | null = null;
+  /** Calls whose arguments are not there yet. */
+  readonly #waitingForArgs = new Set<PendingTask>();
+
+  constructor(environment: SubmissionEnvironment) {
+    this.#env = environment;
+  }
+
+  queueFor(shape: LeaseShape): SchedulingQueue {
+    return this.#env.submitter.queue(leaseKeyOf(shape), shape, leasesAtOnce(shape.resources, this.#env.totals));
+  }
+
+  newEntry(taskSequence: number): ObjectEntry {
+    const sequence = this.#nextSequence++;
+    return new ObjectEntry(this.#env.workerId, sequence, taskSequence === 0 ? sequence : taskSequence);
+  }
+
+  refOf(entry: ObjectEntry): ObjectRef {
+    return new ObjectRef(this.#env.refHost, entry);
+  }
+
+  // ------------------------------------------------------------------ put
+
+  put(value: unknown): ObjectRef {
+    if (ObjectRef.entryOf(value) !== undefined) throw new InvalidArgumentError("put() was given an ObjectRef; it is a reference already, pass it on as it is, or put an object that contains it");
+    this.#checkRunning("put()");
+    const entry = new ObjectEntry(this.#env.workerId, this.#nextSequence++, this.#env.currentSequence());
+    if (isPrimitive(value)) {
+      entry.settlePrimitive(value);
+    } else {
+      const encoded = snapshot(this.#env.encode(value, "the value given to put()"));
+      if (encoded.descriptors.length > 0) this.#env.references.holdContents(entry, encoded.descriptors);
+      entry.settleEncoded(encoded);
+    }
+    return this.refOf(entry);
+  }
+
+  // ------------------------------------------------------------------ tasks and calls
+
+  task(template: TaskTemplate, args: unknown[]): unknown {
+    const { callable, queue, displayName, returns, maxRetries } = template;
+    this.#checkRunning(`${displayName ?? callable.name}()`);
+    const task = this.#create(new PendingTask(callable, queue, displayName, this.#nextSequence, returns, args, this.#entriesFor(returns), maxRetries), this.task);
+    if (task.unresolvedCount === 0) this.#ready(task);
+    return this.#returnOf(task);
+  }
+
+  call(callable: MethodCallable, args: unknown[], options: CallOptions, handle: ActorHandleObject): unknown {
+    this.#checkRunning(`${callable.name}()`);
+    const returns = returnsOf(options.numReturns, false);
+    const task = this.#create(new PendingTask(callable, null, options.name ?? null, this.#nextSequence, returns, args, this.#entriesFor(returns), 0), this.call);
+    // The actor outlives its last handle for as long as a call is on its way.
+    const { client } = callable;
+    if (!client.isDetached && this.#env.references.isHeld(handle)) {
+      (task.pinnedIds ??= []).push(...this.#env.references.pinReference(client.actorId, client.ownerId));
+    }
+    this.#env.actors.submit(client, task);
+    return this.#returnOf(task);
+  }
+
+  #checkRunning(what: string): void {
+    if (this.#env.isShutDown()) throw new RuntimeStateError(`${what} was called after shutdown(); call init() first, or make the call before`);
+  }
+
+  #entriesFor(returns: Returns): ObjectEntry | ObjectEntry[] | null {
+    const taskSequence = this.#nextSequence;
+    if (returns === 1) return this.newEntry(taskSequence);
+    if (returns === 0) { this.#nextSequence++; return null; }
+    if (returns === STREAMING) return this.newEntry(taskSequence);
+    return Array.from({ length: returns }, () => this.newEntry(taskSequence));
+  }
+
+  #create(task: PendingTask, above: Function): PendingTask {
+    this.#prepareArgs(task);
+    task.site = callSiteUnlessMany(above);
+    if (task.returns === STREAMING) {
+      task.stream = new ValueStream({ newEntry: (sequence) => this.newEntry(sequence), refOf: (entry) => this.refOf(entry), hold: () => this.#env.hold(), block: () => this.#env.block() }, task.entries as ObjectEntry, task.sequence);
+    }
+    if (this.#pendingCount++ === 0) this.#release = this.#env.hold();
+    return task;
+  }
+
+  #returnOf(task: PendingTask): unknown {
+    if (task.stream !== null) return new RefGenerator(task.stream);
+    if (task.entries === null) return undefined;
+    return Array.isArray(task.entries) ? task.entries.map((entry) => this.refOf(entry)) : this.refOf(task.entries);
+  }
+
+  /** Values are captured now, so that a later change of an argument by the caller is not seen; refs are awaited. */
+  #prepareArgs(task: PendingTask): void {
+    const { args } = task;
+    for (let index = 0; index < args.length; index++) {
+      const arg = args[index];
+      if (isPrimitive(arg)) continue;
+      const entry = ObjectRef.entryOf(arg);
+      if (entry === undefined) {
+        const encoded = snapshot(this.#env.encode(arg, `argument ${index + 1} of ${task.name}()`));
+        if (encoded.descriptors.length > 0) (task.pinnedIds ??= []).push(...this.#env.references.pinAll(encoded.descriptors));
+        args[index] = new EncodedArg(encoded);
+        continue;
+      }
+      if (ObjectRef.isReleased(arg as ObjectRef)) throw new ObjectFreedError(`argument ${index + 1} of ${task.name}() is an ObjectRef that was released`, { objectId: entry.id });
+      args[index] = entry;
+      if (entry.status === PENDING) task.unresolvedCount++;
+    }
+    if (task.unresolvedCount === 0) return this.#failIfArgFailed(task);
+    this.#waitingForArgs.add(task);
+    for (const arg of args) {
+      if (!(arg instanceof ObjectEntry) || arg.status !== PENDING) continue;
+      arg.whenSettled(() => this.#argSettled(task));
+      this.#env.fetch(arg);
+    }
+  }
+
+  #argSettled(task: PendingTask): void {
+    if (--task.unresolvedCount > 0 || task.isDone) return;
+    this.#waitingForArgs.delete(task);
+    this.#failIfArgFailed(task);
+    if (task.queue !== null) this.#ready(task);
+    else this.#env.actors.wake((task.callable as MethodCallable).client);
+  }
+
+  /** A call whose argument failed fails with the same error, without running. */
+  #failIfArgFailed(task: PendingTask): void {
+    for (const arg of task.args) {
+      if (arg instanceof ObjectEntry && arg.status === FAILED) {
+        const failure = arg.content as Failure;
+        task.isDone = true;
+        queueMicrotask(() => {
+          settleFailed(task, failure);
+          if (task.pinnedIds !== null) this.#env.references.unpin(task.pinnedIds);
+          this.finished(task);
+        });
+        return;
+      }
+    }
+  }
+
+  #ready(task: PendingTask): void {
+    if (!task.isDone) this.#env.submitter.submit(task);
+  }
+
+  /** The task has its outcome. */
+  finished(_task: PendingTask): void {
+    if (--this.#pendingCount === 0) {
+      this.#release?.();
+      this.#release = null;
+    }
+  }
+
+  // ------------------------------------------------------------------ arguments of constructors
+
+  /** Encodes arguments and awaits refs among them; `release` drops what they keep alive. */
+  whenArgsReady(args: unknown[], label: string, then: (args: EncodedValueRecord[], failure: Failure | null, release: () => void) => void): void {
+    this.#checkRunning(label);
+    const pinned: string[] = [];
+    const prepared = args.map((arg, index) => {
+      const entry = ObjectRef.entryOf(arg);
+      if (entry !== undefined) return entry;
+      const encoded = snapshot(this.#env.encode(arg, `argument ${index + 1} of ${label}`));
+      if (encoded.descriptors.length > 0) pinned.push(...this.#env.references.pinAll(encoded.descriptors));
+      return encoded;
+    });
+    const pending = prepared.filter((arg): arg is ObjectEntry => arg instanceof ObjectEntry && arg.status === PENDING);
+    const finish = (): void => {
+      const failed = prepared.find((arg): arg is ObjectEntry => arg instanceof ObjectEntry && arg.status === FAILED);
+      const values = failed !== undefined ? [] : prepared.map((arg) => (arg instanceof ObjectEntry ? this.#encodedContent(arg) : arg));
+      then(values, failed === undefined ? null : (failed.content as Failure), () => this.#env.references.unpin(pinned));
+    };
+    let missing = pending.length;
+    if (missing === 0) return finish();
+    for (const entry of pending) {
+      entry.whenSettled(() => { if (--missing === 0) finish(); });
+      this.#env.fetch(entry);
+    }
+  }
+
+  #encodedContent(entry: ObjectEntry): EncodedValueRecord {
+    return entry.status === ENCODED ? (entry.content as EncodedValueRecord) : this.#env.encode(entry.status === PRIMITIVE ? entry.content : undefined, "an argument");
+  }
+
+  /** The calls that wait for arguments, taken out. */
+  takeWaiting(): PendingTask[] {
+    const tasks = [...this.#waitingForArgs];
+    this.#waitingForArgs.clear();
+    return tasks;
+  }
+}
+
+export function returnsOf(numReturns: number | "streaming" | undefined, isGenerator: boolean): Returns {
+  if (numReturns === "streaming") return STREAMING;
+  return numReturns ?? (isGenerator ? STREAMING : 1);
+}
+
+function isPrimitive(value: unknown): boolean {
+  return value === null || (typeof value !== "object" && typeof value !== "function" && typeof value !== "symbol");
+}
+
+/** The encoding has views of the caller's buffers; the caller may write to them as soon as the call returns. */
+function snapshot(encoded: EncodedValueRecord): EncodedValueRecord {
+  return encoded.buffers.length === 0 ? encoded : { ...encoded, buffers: encoded.buffers.map((buffer) => buffer.slice()) };
+}
+
+/** How many tasks of such resources fit into the machine at once. */
+function leasesAtOnce(resources: ResourceAmounts, totals: ResourceAmounts): number {
+  if (isZero(resources)) return Number.POSITIVE_INFINITY;
+  let count = Number.POSITIVE_INFINITY;
+  for (const name in resources) count = Math.min(count, Math.floor((totals[name] ?? 0) / (resources[name] as number)));
+  return count;
+}

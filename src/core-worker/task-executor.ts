@@ -1,0 +1,471 @@
+import { invariant, recordOf, SerializationError, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { FRAME_RESULTS, type EncodedValueRecord, type LeaseEvent, type TaskErrorRecord } from "../protocol/mod.ts";
+import { cleanStack, type Serializer } from "../serialization/mod.ts";
+import { FrameReader, FrameWriter } from "../transport/mod.ts";
+import type { ActorInstance } from "./actor-instance.ts";
+import type { CodeLoader } from "./code-loader.ts";
+import { Execution, EncodedInput, type IncomingMethod, type IncomingCallable, type ResultWriter } from "./execution.ts";
+import type { ExecutionContext } from "./execution-context.ts";
+import { HeldLease } from "./held-lease.ts";
+import type { Failure } from "./object-entry.ts";
+import { CLAIM_OPEN, CLAIM_RECALLED, CLAIM_STARTED, TASK_SLOTS_MAX, type Peer } from "./peer.ts";
+import type { References } from "./references.ts";
+import { packMessage } from "./message-codec.ts";
+import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, RESULT_FAILED, RESULT_ITEM, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_IS_STREAMING } from "./task-wire.ts";
+import { STREAMING, TERMINATE } from "./task.ts";
+import { readEncodedValue, TAG_ENCODED, writeEncodedValue } from "./value-wire.ts";
+
+/** Finished results wait at most this long for more of them while the worker goes on with the next task. */
+const RESULTS_WAIT_US_MAX = 50;
+
+export interface ExecutorEnvironment {
+  readonly serializer: Serializer;
+  /** Throws SerializationError. */
+  encode(value: unknown, label: string): EncodedValueRecord;
+  readonly code: CodeLoader;
+  readonly references: References;
+  readonly context: ExecutionContext;
+  readonly pid: number;
+  nowMs(): number;
+  /** Tells the node manager, batched at the end of the turn. */
+  emitLeaseEvent(leaseId: number, event: LeaseEvent): void;
+  /** The owner may forget a lease that ended here. */
+  notifyLeaseClosed(peer: Peer, leaseId: number): void;
+  actor(actorId: string): ActorInstance | undefined;
+  /** The actor ends after this call. */
+  terminateActor(actor: ActorInstance): void;
+}
+
+/** Runs tasks under leases and calls of actors, and sends back what comes of them. */
+export class TaskExecutor {
+  readonly #env: ExecutorEnvironment;
+  readonly #leases = new Map<number, HeldLease>();
+  readonly #ownersOfLeases = new Map<number, Peer>();
+  /** Lease ids only grow, and the node manager opens them in order: one at or below this that is not held is closed. */
+  #newestLeaseId = 0;
+  readonly #unflushed = new Set<Peer>();
+  #firstUnflushedMs = 0;
+
+  constructor(environment: ExecutorEnvironment) {
+    this.#env = environment;
+  }
+
+  // ------------------------------------------------------------------ leases
+
+  leaseOpened(leaseId: number, ownerId: WorkerId, resources: ResourceAmounts): void {
+    this.#newestLeaseId = Math.max(this.#newestLeaseId, leaseId);
+    const lease = this.#leaseOf(leaseId, ownerId);
+    lease.opened(resources);
+    this.#runQueued(lease);
+  }
+
+  slotGranted(leaseId: number): void {
+    const lease = this.#leases.get(leaseId);
+    if (lease === undefined) return;
+    lease.slotGranted();
+    this.#runQueued(lease);
+  }
+
+  revokeLease(leaseId: number): void {
+    const lease = this.#leases.get(leaseId);
+    if (lease === undefined) return;
+    lease.revoke(this.#env.nowMs());
+    this.#afterTask(lease);
+  }
+
+  /** The owner has no more use for it. */
+  closeLease(leaseId: number): void {
+    const lease = this.#leases.get(leaseId);
+    if (lease === undefined || lease.running > 0 || lease.blocked > 0 || lease.queue.length > 0) return;
+    lease.close();
+    this.#forgetIfClosed(lease);
+  }
+
+  /** Nobody waits for the results any more: what has not started never will. */
+  ownerLost(ownerId: WorkerId): void {
+    for (const lease of [...this.#leases.values()]) {
+      if (lease.ownerId !== ownerId) continue;
+      lease.queue.removeWhere(() => true);
+      if (lease.running === 0 && lease.blocked === 0) lease.close();
+      this.#forgetIfClosed(lease);
+    }
+  }
+
+  #leaseOf(leaseId: number, ownerId: WorkerId): HeldLease {
+    let lease = this.#leases.get(leaseId);
+    if (lease === undefined) {
+      lease = new HeldLease(leaseId, ownerId, this.#env.emitLeaseEvent);
+      this.#leases.set(leaseId, lease);
+    }
+    return lease;
+  }
+
+  #forgetIfClosed(lease: HeldLease): void {
+    if (!lease.isClosed || !this.#leases.delete(lease.leaseId)) return;
+    const owner = this.#ownersOfLeases.get(lease.leaseId);
+    this.#ownersOfLeases.delete(lease.leaseId);
+    if (owner !== undefined) this.#env.notifyLeaseClosed(owner, lease.leaseId);
+  }
+
+  // ------------------------------------------------------------------ incoming
+
+  onTasks(peer: Peer, reader: FrameReader): void {
+    const leaseId = reader.u32();
+    const count = reader.u16();
+    let lease: HeldLease | null = null;
+    let isClosed = false;
+    if (leaseId !== 0) {
+      isClosed = !this.#leases.has(leaseId) && leaseId <= this.#newestLeaseId;
+      if (!isClosed) {
+        lease = this.#leaseOf(leaseId, peer.workerId);
+        this.#ownersOfLeases.set(leaseId, peer);
+      }
+    }
+    for (let index = 0; index < count; index++) {
+      const execution = this.#readTask(peer, reader, lease);
+      if (isClosed) this.#reject(execution);
+      else if (lease !== null) this.#arrived(lease, execution);
+      else this.#callArrived(execution);
+    }
+    if (lease !== null) this.#afterTask(lease);
+    this.flushResults();
+  }
+
+  #readTask(peer: Peer, reader: FrameReader, lease: HeldLease | null): Execution {
+    const slot = reader.u32();
+    const sequence = reader.f64();
+    const callable = peer.incomingCallables.get(reader.varuint());
+    invariant(callable !== undefined, "a task names a callable that was never bound");
+    const flags = reader.u8();
+    const displayName = (flags & TASK_HAS_NAME) !== 0 ? reader.string() : null;
+    const returns = (flags & TASK_HAS_RETURNS) !== 0 ? reader.varuint() : (flags & TASK_IS_STREAMING) !== 0 ? STREAMING : 1;
+    const argCount = reader.varuint();
+    const args: unknown[] = new Array(argCount);
+    for (let index = 0; index < argCount; index++) {
+      if (reader.peekU8() === TAG_ENCODED) {
+        reader.u8();
+        args[index] = new EncodedInput(readEncodedValue(reader));
+      } else {
+        args[index] = reader.readPrimitive();
+      }
+    }
+    const actor = callable.kind === "method" ? this.#env.actor(callable.actorId) ?? null : null;
+    return new Execution(peer, slot, sequence, callable, displayName, returns, args, lease, actor);
+  }
+
+  /** A slot was given back while a task of this lease waits: the next one may need it. */
+  slotFreed(lease: HeldLease): void {
+    lease.wantSlotIfNeeded();
+  }
+
+  #arrived(lease: HeldLease, execution: Execution): void {
+    if (lease.queue.length === 0 && lease.canRun()) this.#runTask(lease, execution);
+    else lease.queue.push(execution);
+  }
+
+  #callArrived(execution: Execution): void {
+    if (execution.actor === null) {
+      const error: SystemErrorRecord = { kind: "ActorDiedError", message: `${execution.name}() was called on an actor that is not here any more`, subjectId: (execution.callable as IncomingMethod).actorId };
+      this.fail(execution, { kind: "systemError", error });
+      return;
+    }
+    execution.actor.enqueue(execution);
+  }
+
+  // ------------------------------------------------------------------ tasks
+
+  #runQueued(lease: HeldLease): void {
+    while (lease.queue.length > 0 && lease.canRun()) {
+      if (lease.mustReject(this.#env.nowMs())) break;
+      this.#runTask(lease, lease.queue.shift() as Execution);
+    }
+    this.#afterTask(lease);
+    this.flushResults();
+  }
+
+  #afterTask(lease: HeldLease): void {
+    const nowMs = this.#env.nowMs();
+    if (lease.mustReject(nowMs)) for (const execution of lease.queue.removeWhere(() => true)) this.#reject(execution);
+    if (lease.mustYield(nowMs)) lease.yieldSlots();
+    lease.wantSlotIfNeeded();
+    this.#forgetIfClosed(lease);
+    if (!this.#leases.has(lease.leaseId)) this.flushResults();
+  }
+
+  /** Takes the task for this worker. False when its owner has taken it back. */
+  #claim(execution: Execution): boolean {
+    const claims = execution.peer.incomingClaims;
+    if (claims === null || execution.slot >= TASK_SLOTS_MAX) return true;
+    return Atomics.compareExchange(claims, execution.slot, CLAIM_OPEN, CLAIM_STARTED) !== CLAIM_RECALLED;
+  }
+
+  #runTask(lease: HeldLease, execution: Execution): void {
+    if (!this.#claim(execution)) return this.#reject(execution);
+    lease.taskStarted();
+    const finished = this.start(execution);
+    if (finished === undefined) lease.taskEnded();
+    else void finished.then(() => { lease.taskEnded(); this.#runQueued(lease); });
+  }
+
+  /** Runs it to its end; undefined when that is already reached, else a promise that never rejects. */
+  start(execution: Execution): Promise<void> | undefined {
+    const startMs = performance.now();
+    this.#env.context.running.add(execution);
+    const preparing = this.#prepare(execution);
+    const running = preparing === undefined ? this.#invoke(execution) : preparing.then(() => this.#invoke(execution), (error: unknown) => this.#threw(execution, error));
+    if (running === undefined) {
+      this.#ended(execution, startMs);
+      return undefined;
+    }
+    return running.then(() => { this.#ended(execution, startMs); this.flushResults(); });
+  }
+
+  #ended(execution: Execution, startMs: number): void {
+    this.#env.context.running.delete(execution);
+    const { results } = execution.peer;
+    const nowMs = performance.now();
+    if (results !== null) results.busyUs += (nowMs - startMs) * 1000;
+    if (this.#unflushed.size > 0 && (nowMs - this.#firstUnflushedMs) * 1000 > RESULTS_WAIT_US_MAX) this.flushResults();
+  }
+
+  /** Loads the code that the call and its arguments need. */
+  #prepare(execution: Execution): Promise<void> | undefined {
+    let needed: string[] | null = null;
+    if (execution.callable.kind === "function" && execution.callable.fn === null) needed = [execution.callable.unitId];
+    for (const arg of execution.args) {
+      if (arg instanceof EncodedInput && arg.value.code.length > 0) (needed ??= []).push(...arg.value.code);
+    }
+    return needed === null ? undefined : this.#env.code.ensureLoaded(needed);
+  }
+
+  #invoke(execution: Execution): Promise<void> | undefined {
+    const { callable, args } = execution;
+    let returned: unknown;
+    try {
+      const target = this.#target(execution);
+      for (let index = 0; index < args.length; index++) {
+        const arg = args[index];
+        if (arg instanceof EncodedInput) args[index] = this.#decodeArg(execution, arg.value);
+      }
+      returned = this.#env.context.run(execution, callable.isAsync, target);
+      if (execution.returns === STREAMING) return this.#streamed(execution, returned);
+      if (!isThenable(returned)) {
+        callable.isAsync = false;
+        this.#returned(execution, returned);
+        return undefined;
+      }
+      callable.isAsync = true;
+    } catch (error) {
+      return this.#threw(execution, error);
+    }
+    return Promise.resolve(returned).then((value) => this.#returned(execution, value), (error: unknown) => this.#threw(execution, error));
+  }
+
+  #target(execution: Execution): () => unknown {
+    const { callable, args } = execution;
+    if (callable.kind === "method") {
+      const actor = execution.actor as ActorInstance;
+      if (callable.method === TERMINATE) return () => this.#env.terminateActor(actor);
+      return () => actor.call(callable.method, args);
+    }
+    const fn = (callable.fn ??= this.#env.serializer.resolveCode(callable.unitId) as (...args: unknown[]) => unknown);
+    return () => fn(...args);
+  }
+
+  #decodeArg(execution: Execution, value: EncodedValueRecord): unknown {
+    if (value.descriptors.length === 0) return this.#env.serializer.decode(value, { adoptBuffers: true });
+    const decoded = this.#env.references.decodeFrom(value, execution.peer.workerId);
+    if (decoded.confirmed !== undefined) execution.borrowing = execution.borrowing === null ? decoded.confirmed : Promise.all([execution.borrowing, decoded.confirmed]).then(() => undefined);
+    return decoded.value;
+  }
+
+  // ------------------------------------------------------------------ outcomes
+
+  #returned(execution: Execution, value: unknown): Promise<void> | undefined {
+    // References in the arguments must be known to their owners before this reply lets the caller drop its own.
+    if (execution.borrowing !== null) {
+      const { borrowing } = execution;
+      execution.borrowing = null;
+      return borrowing.then(() => this.#returned(execution, value));
+    }
+    if (execution.returns > 1) return this.#returnedMany(execution, value);
+    if (execution.returns === 0) value = undefined;
+    const encoded = isPrimitive(value) ? null : this.#encodeResult(execution, value);
+    if (encoded instanceof Error) return this.#threw(execution, encoded);
+    const { writer } = this.#begin(execution, RESULT_VALUE);
+    this.#writeValue(execution.peer, writer, value, encoded);
+    this.#written(execution.peer);
+    return undefined;
+  }
+
+  #returnedMany(execution: Execution, value: unknown): undefined {
+    const values = isIterable(value) ? [...value] : null;
+    if (values === null || values.length !== execution.returns) {
+      const got = values === null ? `something that is not iterable (${typeof value})` : `${values.length} values`;
+      this.#threw(execution, new SerializationError(`${execution.name}() was called with numReturns: ${execution.returns} but returned ${got}; return an array of exactly ${execution.returns}`));
+      return undefined;
+    }
+    const encoded = values.map((item) => (isPrimitive(item) ? null : this.#encodeResult(execution, item)));
+    const bad = encoded.find((item) => item instanceof Error);
+    if (bad !== undefined) { this.#threw(execution, bad); return undefined; }
+    const { writer } = this.#begin(execution, RESULT_VALUES);
+    values.forEach((item, index) => this.#writeValue(execution.peer, writer, item, encoded[index] as EncodedValueRecord | null));
+    this.#written(execution.peer);
+    return undefined;
+  }
+
+  /** One frame a yielded value, so that the owner can use it while the generator goes on. */
+  async #streamed(execution: Execution, returned: unknown): Promise<void> {
+    try {
+      const items = isThenable(returned) ? await returned : returned;
+      if (!isIterable(items) && !isAsyncIterable(items)) throw new SerializationError(`${execution.name}() was called with numReturns: "streaming" but did not return an iterable; make it a generator function`);
+      for await (const item of items as AsyncIterable<unknown>) {
+        const encoded = isPrimitive(item) ? null : this.#encodeResult(execution, item);
+        if (encoded instanceof Error) throw encoded;
+        const { writer } = this.#begin(execution, RESULT_ITEM);
+        this.#writeValue(execution.peer, writer, item, encoded);
+        this.#written(execution.peer);
+        this.flushResults();
+      }
+      if (execution.borrowing !== null) await execution.borrowing;
+      this.#begin(execution, RESULT_STREAM_END);
+      this.#written(execution.peer);
+    } catch (error) {
+      this.#threw(execution, error);
+    }
+  }
+
+  #encodeResult(execution: Execution, value: unknown): EncodedValueRecord | Error {
+    try {
+      return this.#env.encode(value, `the result of ${execution.name}()`);
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  #writeValue(peer: Peer, writer: FrameWriter, value: unknown, encoded: EncodedValueRecord | null): void {
+    if (encoded === null) {
+      writer.writePrimitive(value);
+      return;
+    }
+    this.#env.code.share(peer, encoded.code, encoded.descriptors);
+    writeEncodedValue(writer, encoded);
+    if (encoded.descriptors.length > 0) writer.varuint(this.#env.references.pinForTransit(peer.workerId, encoded.descriptors));
+  }
+
+  #threw(execution: Execution, thrown: unknown): undefined {
+    this.fail(execution, this.failureOf(execution, thrown));
+    return undefined;
+  }
+
+  failureOf(execution: Execution, thrown: unknown): Failure {
+    const record = thrown instanceof ActorExit ? thrown.record : thrown instanceof SerializationError ? recordOf(thrown) : null;
+    if (record !== null) return { kind: "systemError", error: record };
+    return { kind: "taskError", error: this.#taskErrorOf(execution, thrown) };
+  }
+
+  #taskErrorOf(execution: Execution, thrown: unknown): TaskErrorRecord {
+    const isError = thrown instanceof Error;
+    let cause: EncodedValueRecord | null = null;
+    try {
+      if (!isError || typeof thrown.stack === "string") cause = copied(this.#env.encode(thrown, `the error thrown by ${execution.name}()`));
+    } catch {
+      // An error with a field that cannot travel still arrives, by its message and stack.
+    }
+    return {
+      functionName: execution.name,
+      taskId: execution.sequence.toString(16).padStart(12, "0"),
+      pid: this.#env.pid,
+      message: isError ? thrown.message : String(thrown),
+      stack: isError ? cleanStack(String(thrown.stack)) : `${String(thrown)}\n    (not an Error, so there is no stack)`,
+      cause,
+    };
+  }
+
+  /** Answers without running, or after the user's code threw. */
+  fail(execution: Execution, failure: Failure): void {
+    const cause = failure.kind === "taskError" ? failure.error.cause : null;
+    if (cause !== null) this.#env.code.share(execution.peer, cause.code, cause.descriptors);
+    this.#begin(execution, RESULT_FAILED).writer.bytes(packMessage(failure));
+    this.#written(execution.peer);
+  }
+
+  #reject(execution: Execution): void {
+    this.#begin(execution, RESULT_REJECTED);
+    this.#written(execution.peer);
+  }
+
+  // ------------------------------------------------------------------ result frames
+
+  #begin(execution: Execution, status: number): ResultWriter {
+    const { peer } = execution;
+    const results = (peer.results ??= { writer: new FrameWriter(), count: 0, busyUs: 0 });
+    if (results.count === 0) {
+      results.writer.reset();
+      results.writer.u8(FRAME_RESULTS);
+      results.writer.u16(0);
+      results.writer.f64(0);
+      if (this.#unflushed.size === 0) this.#firstUnflushedMs = performance.now();
+      this.#unflushed.add(peer);
+    }
+    results.count++;
+    results.writer.u32(execution.slot);
+    results.writer.u8(status);
+    return results;
+  }
+
+  #written(peer: Peer): void {
+    const results = peer.results as ResultWriter;
+    if (results.count >= FRAME_TASKS_MAX || results.writer.length > FRAME_BYTES_SOFT_MAX) this.#flush(peer, results);
+  }
+
+  /** Sends every result that is ready. */
+  flushResults(): void {
+    if (this.#unflushed.size === 0) return;
+    for (const peer of this.#unflushed) this.#flush(peer, peer.results as ResultWriter);
+    this.#unflushed.clear();
+  }
+
+  #flush(peer: Peer, results: ResultWriter): void {
+    if (results.count === 0) return;
+    results.writer.patchU16(COUNT_OFFSET, results.count);
+    results.writer.patchF64(BUSY_OFFSET, results.busyUs);
+    results.count = 0;
+    results.busyUs = 0;
+    peer.send(results.writer.view());
+  }
+}
+
+const COUNT_OFFSET = 1;
+const BUSY_OFFSET = 3;
+
+/** Thrown by `exitActor` to leave the method; carries what the caller gets. */
+export class ActorExit extends Error {
+  readonly record: SystemErrorRecord;
+  constructor(record: SystemErrorRecord) {
+    super(record.message);
+    this.record = record;
+  }
+}
+
+export function bindCallable(peer: Peer, number: number, callable: IncomingCallable): void {
+  peer.incomingCallables.set(number, callable);
+}
+
+/** A cause outlives the turn, but its buffers are views of the thrown value. */
+function copied(value: EncodedValueRecord): EncodedValueRecord {
+  return value.buffers.length === 0 ? value : { ...value, buffers: value.buffers.map((buffer) => buffer.slice()) };
+}
+
+function isPrimitive(value: unknown): boolean {
+  return value === null || (typeof value !== "object" && typeof value !== "function" && typeof value !== "symbol");
+}
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
+function isIterable(value: unknown): value is Iterable<unknown> {
+  return typeof value === "object" && value !== null && Symbol.iterator in value;
+}
+function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
+}

@@ -1,0 +1,92 @@
+import { FRAME_TASKS } from "../protocol/mod.ts";
+import { FrameWriter } from "../transport/mod.ts";
+import type { CodeLoader } from "./code-loader.ts";
+import { ENCODED, type ObjectEntry, PRIMITIVE } from "./object-entry.ts";
+import type { Peer } from "./peer.ts";
+import { type Callable, EncodedArg, type PendingTask, STREAMING } from "./task.ts";
+import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_IS_STREAMING } from "./task-wire.ts";
+import type { EncodedValueRecord } from "../protocol/mod.ts";
+import { writeEncodedValue } from "./value-wire.ts";
+
+const COUNT_OFFSET = 5;
+
+/** Writes tasks and calls into frames, many to a frame. */
+export class TaskSender {
+  readonly #writer = new FrameWriter();
+  readonly #code: CodeLoader;
+
+  constructor(code: CodeLoader) {
+    this.#code = code;
+  }
+
+  /** Sends in order; all are of one lease, or all are actor calls (`leaseId` 0). */
+  send(peer: Peer, leaseId: number, tasks: readonly PendingTask[]): void {
+    const writer = this.#writer;
+    for (let next = 0; next < tasks.length; ) {
+      // Code and bindings are messages of their own and must come before the frame that needs them.
+      const end = Math.min(next + FRAME_TASKS_MAX, tasks.length);
+      for (let index = next; index < end; index++) this.#introduce(peer, tasks[index] as PendingTask);
+      writer.reset();
+      writer.u8(FRAME_TASKS);
+      writer.u32(leaseId);
+      writer.u16(0);
+      let count = 0;
+      while (next < end && writer.length < FRAME_BYTES_SOFT_MAX) {
+        this.#write(peer, writer, tasks[next++] as PendingTask);
+        count++;
+      }
+      writer.patchU16(COUNT_OFFSET, count);
+      peer.send(writer.view());
+    }
+  }
+
+  #introduce(peer: Peer, task: PendingTask): void {
+    if (!peer.callableNumbers.has(task.callable)) this.#bind(peer, task.callable);
+    for (const arg of task.args) {
+      const value = valueOf(arg);
+      if (value !== null && (value.code.length > 0 || value.descriptors.length > 0)) this.#code.share(peer, value.code, value.descriptors);
+    }
+  }
+
+  #bind(peer: Peer, callable: Callable): void {
+    const number = peer.callableNumbers.size;
+    peer.callableNumbers.set(callable, number);
+    if (callable.kind === "function") {
+      const { unitId } = callable;
+      this.#code.share(peer, [unitId], []);
+      peer.sendMessage({ type: "bind", callable: number, target: { kind: "function", unitId, name: callable.name } });
+    } else {
+      peer.sendMessage({ type: "bind", callable: number, target: { kind: "method", actorId: callable.client.actorId, method: callable.method } });
+    }
+  }
+
+  #write(peer: Peer, writer: FrameWriter, task: PendingTask): void {
+    writer.u32(peer.takeSlot(task));
+    writer.f64(task.sequence);
+    writer.varuint(peer.callableNumbers.get(task.callable) as number);
+    const isStreaming = task.returns === STREAMING;
+    const hasReturns = !isStreaming && task.returns !== 1;
+    writer.u8((task.displayName === null ? 0 : TASK_HAS_NAME) | (hasReturns ? TASK_HAS_RETURNS : 0) | (isStreaming ? TASK_IS_STREAMING : 0));
+    if (task.displayName !== null) writer.string(task.displayName);
+    if (hasReturns) writer.varuint(task.returns);
+    writer.varuint(task.args.length);
+    for (const arg of task.args) {
+      const value = valueOf(arg);
+      if (value !== null) writeEncodedValue(writer, value);
+      else writer.writePrimitive(primitiveOf(arg));
+    }
+  }
+}
+
+function valueOf(arg: unknown): EncodedValueRecord | null {
+  if (typeof arg !== "object" || arg === null) return null;
+  if (arg instanceof EncodedArg) return arg.value;
+  const entry = arg as ObjectEntry;
+  return entry.status === ENCODED ? (entry.content as EncodedValueRecord) : null;
+}
+
+function primitiveOf(arg: unknown): unknown {
+  if (typeof arg !== "object" || arg === null) return arg;
+  const entry = arg as ObjectEntry;
+  return entry.status === PRIMITIVE ? entry.content : undefined;
+}

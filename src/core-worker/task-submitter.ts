@@ -1,0 +1,231 @@
+import type { Clock, SystemErrorRecord, Timer, WorkerId } from "../base/mod.ts";
+import type { LeaseShape, WorkerDeath } from "../protocol/mod.ts";
+import type { Failure } from "./object-entry.ts";
+import { CLAIM_OPEN, CLAIM_RECALLED, TASK_SLOTS_MAX, type Peer } from "./peer.ts";
+import { learnRunTime, OwnedLease, SchedulingQueue } from "./scheduling-queue.ts";
+import type { TaskSender } from "./task-sender.ts";
+import type { FunctionCallable, PendingTask } from "./task.ts";
+
+/** Tasks queued in one turn before the first ones are sent without waiting for the end of the turn. */
+const SEND_EARLY_AT_TASKS = 256;
+/** How often stuck tasks are looked for while some wait behind others at a worker. */
+const STUCK_CHECK_MS = 10;
+/** A lease without use for so long goes back. */
+const LEASE_IDLE_MS = 1_000;
+
+export interface SubmitterEnvironment {
+  readonly clock: Clock;
+  readonly sender: TaskSender;
+  peer(workerId: WorkerId): Peer;
+  requestLeases(key: string, shape: LeaseShape, target: number): void;
+  /** Ends the task with this outcome and drops what it pinned. */
+  fail(task: PendingTask, failure: Failure): void;
+}
+
+/** Gets tasks to workers: asks for leases, batches, retries after crashes, takes back what is stuck behind a long task. */
+export class TaskSubmitter {
+  readonly #env: SubmitterEnvironment;
+  readonly #queues = new Map<string, SchedulingQueue>();
+  readonly #leases = new Map<number, OwnedLease>();
+  readonly #dirty = new Set<SchedulingQueue>();
+  #isFlushScheduled = false;
+  #timer: Timer | null = null;
+
+  constructor(environment: SubmitterEnvironment) {
+    this.#env = environment;
+  }
+
+  queue(key: string, shape: LeaseShape, leasesMax: number): SchedulingQueue {
+    let queue = this.#queues.get(key);
+    if (queue === undefined) this.#queues.set(key, (queue = new SchedulingQueue(key, shape, leasesMax)));
+    return queue;
+  }
+
+  /** All arguments of the task are known. */
+  submit(task: PendingTask): void {
+    const queue = task.queue as SchedulingQueue;
+    queue.tasks.push(task);
+    this.#dirty.add(queue);
+    if (queue.tasks.length % SEND_EARLY_AT_TASKS === 0) this.#pump(queue);
+    else this.#scheduleFlush();
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
+    queueMicrotask(() => {
+      this.#isFlushScheduled = false;
+      this.flush();
+    });
+  }
+
+  flush(): void {
+    for (const queue of this.#dirty) this.#pump(queue);
+    this.#dirty.clear();
+  }
+
+  #pump(queue: SchedulingQueue): void {
+    if (queue.leases.size > 0) {
+      const batches = new Map<OwnedLease, PendingTask[]>();
+      queue.distribute((lease, task) => {
+        const batch = batches.get(lease);
+        if (batch === undefined) batches.set(lease, [task]);
+        else batch.push(task);
+      });
+      for (const [lease, tasks] of batches) {
+        lease.lastActivityMs = this.#env.clock.nowMs();
+        this.#env.sender.send(this.#env.peer(lease.workerId), lease.leaseId, tasks);
+      }
+    }
+    const target = queue.nextLeaseTarget();
+    if (target !== undefined) this.#env.requestLeases(queue.key, queue.shape, target);
+    this.#watch();
+  }
+
+  // ------------------------------------------------------------------ leases
+
+  leaseGranted(key: string, leaseId: number, workerId: WorkerId): void {
+    const queue = this.#queues.get(key);
+    if (queue === undefined) return;
+    const lease = new OwnedLease(leaseId, workerId, queue);
+    lease.lastActivityMs = this.#env.clock.nowMs();
+    this.#leases.set(leaseId, lease);
+    queue.granted(lease);
+    this.#pump(queue);
+  }
+
+  leaseRefused(key: string, error: SystemErrorRecord): void {
+    const queue = this.#queues.get(key);
+    if (queue === undefined) return;
+    for (let task = queue.tasks.shift(); task !== undefined; task = queue.tasks.shift()) {
+      this.#env.fail(task, { kind: "systemError", error: { ...error, message: `task ${task.name}() ${error.message}` } });
+    }
+  }
+
+  leaseClosed(leaseId: number): void {
+    const lease = this.#leases.get(leaseId);
+    if (lease === undefined) return;
+    this.#leases.delete(leaseId);
+    lease.queue.closed(leaseId);
+    this.#later(lease.queue);
+  }
+
+  #later(queue: SchedulingQueue): void {
+    this.#dirty.add(queue);
+    this.#scheduleFlush();
+  }
+
+  // ------------------------------------------------------------------ outcomes
+
+  /** The task has left its worker, with a result or without. */
+  left(task: PendingTask): void {
+    const { lease } = task;
+    if (lease === null) return;
+    lease.remove(task);
+    lease.isStuck = false;
+    lease.lastActivityMs = this.#env.clock.nowMs();
+    if (lease.queue.tasks.length > 0) this.#later(lease.queue);
+  }
+
+  /** The worker's measure for a frame of results of one lease's tasks. */
+  learn(callable: FunctionCallable, averageUs: number): void {
+    learnRunTime(callable, averageUs);
+  }
+
+  /** The worker gave it back without running it. */
+  rejected(task: PendingTask): void {
+    const queue = task.queue as SchedulingQueue;
+    queue.tasks.unshift(task);
+    this.#later(queue);
+  }
+
+  /** A worker ended. Tasks that had not started go elsewhere free of charge; the others use up a retry. */
+  workerLost(peer: Peer, death: WorkerDeath): void {
+    const tasks = [...peer.tasksInFlight()].filter((task) => task !== RECALLED && task.queue !== null).sort((a, b) => a.sequence - b.sequence);
+    for (const task of tasks) {
+      const wasStarted = !this.#recall(peer, task);
+      const { lease } = task;
+      if (task.slot >= 0) peer.releaseSlot(task.slot);
+      lease?.remove(task);
+      if (wasStarted) this.#crashed(task, peer, death);
+      else this.rejected(task);
+    }
+    for (const lease of [...this.#leases.values()]) if (lease.workerId === peer.workerId) this.leaseClosed(lease.leaseId);
+  }
+
+  #crashed(task: PendingTask, peer: Peer, death: WorkerDeath): void {
+    if (death.isRetryable && task.retriesLeft !== 0) {
+      if (task.retriesLeft > 0) task.retriesLeft--;
+      this.rejected(task);
+      return;
+    }
+    const retries = death.isRetryable ? " and no retry is left (maxRetries)" : "";
+    const message = `the worker that ran ${task.name}() ${death.reason}${retries} (worker ${peer.workerId}, pid ${death.pid})`;
+    this.#env.fail(task, { kind: "systemError", error: { kind: "WorkerCrashedError", message, subjectId: null } });
+  }
+
+  /** True if the task will not be started by the worker that it was sent to. */
+  #recall(peer: Peer, task: PendingTask): boolean {
+    const claims = peer.outgoingClaims;
+    if (claims === null || task.slot < 0 || task.slot >= TASK_SLOTS_MAX) return false;
+    return Atomics.compareExchange(claims, task.slot, CLAIM_OPEN, CLAIM_RECALLED) === CLAIM_OPEN;
+  }
+
+  // ------------------------------------------------------------------ time
+
+  #watch(): void {
+    if (this.#timer !== null || this.#leases.size === 0) return;
+    this.#timer = this.#env.clock.after(this.#hasCrowdedLease() ? STUCK_CHECK_MS : LEASE_IDLE_MS / 2, () => {
+      this.#timer = null;
+      this.#check();
+      this.#watch();
+    });
+  }
+
+  #hasCrowdedLease(): boolean {
+    for (const lease of this.#leases.values()) if (lease.inFlight.size > 1) return true;
+    return false;
+  }
+
+  #check(): void {
+    const nowMs = this.#env.clock.nowMs();
+    for (const lease of this.#leases.values()) {
+      const quietMs = nowMs - lease.lastActivityMs;
+      if (lease.inFlight.size > 1 && quietMs >= STUCK_CHECK_MS) this.#takeBack(lease);
+      else if (lease.inFlight.size === 0 && quietMs >= LEASE_IDLE_MS) {
+        this.#env.peer(lease.workerId).sendMessage({ type: "closeLease", leaseId: lease.leaseId });
+        lease.lastActivityMs = nowMs;
+      }
+    }
+  }
+
+  /** A worker is busy with one task for longer than all of them were expected to take: the rest goes to others. */
+  #takeBack(lease: OwnedLease): void {
+    const peer = this.#env.peer(lease.workerId);
+    if (peer.outgoingClaims === null) return;
+    lease.isStuck = true;
+    for (const task of [...lease.inFlight].reverse()) {
+      if (!this.#recall(peer, task)) continue;
+      lease.remove(task);
+      // The slot stays taken until the worker has seen the recall and answers `rejected`.
+      peer.slots[task.slot] = RECALLED;
+      task.slot = -1;
+      task.peer = null;
+      this.rejected(task);
+    }
+  }
+
+  /** The tasks that have not been sent, taken out; nothing runs here any more. */
+  takeAll(): PendingTask[] {
+    this.#timer?.cancel();
+    return [...this.#queues.values()].flatMap((queue) => queue.tasks.removeWhere(() => true));
+  }
+
+  /** Work queued here and not sent, for state queries. */
+  snapshot(): { key: string; queued: number; leases: number }[] {
+    return [...this.#queues.values()].map((queue) => ({ key: queue.key, queued: queue.tasks.length, leases: queue.leases.size }));
+  }
+}
+
+/** Stands in a slot whose task was taken back. */
+export const RECALLED = { isRecalled: true } as unknown as PendingTask;

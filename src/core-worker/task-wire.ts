@@ -1,0 +1,30 @@
+/**
+ * The binary layout of the hot path, little-endian. Values are FrameWriter primitives, or encoded (value-wire.ts).
+ *
+ *   tasks    u8 FRAME_TASKS, u32 lease (0: actor calls), u16 count, then each:
+ *            u32 slot, f64 sequence, varuint callable, u8 flags,
+ *            [string display name], [varuint returns], varuint argument count, arguments
+ *   results  u8 FRAME_RESULTS, u16 count, f64 busy microseconds, then each:
+ *            u32 slot, u8 status, payload by status
+ *
+ * An encoded value with runtime objects is followed, in results only, by a varuint: the transit that keeps them alive
+ * until the receiver confirms.
+ */
+export const TASK_HAS_NAME = 1;
+export const TASK_HAS_RETURNS = 2;
+export const TASK_IS_STREAMING = 4;
+
+export const RESULT_VALUE = 0;
+export const RESULT_VALUES = 1;
+export const RESULT_FAILED = 2;
+/** Not run: the lease ended first. The owner sends it elsewhere. */
+export const RESULT_REJECTED = 3;
+/** One value of a stream; more follow. */
+export const RESULT_ITEM = 4;
+export const RESULT_STREAM_END = 5;
+
+/** Tasks in one frame. */
+export const FRAME_TASKS_MAX = 512;
+/** A frame is sent once it is longer. */
+export const FRAME_BYTES_SOFT_MAX = 64 * 1024;
+

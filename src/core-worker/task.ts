@@ -1,0 +1,139 @@
+import type { LeaseShape, ActorMethods, EncodedValueRecord } from "../protocol/mod.ts";
+import type { CallSite, ObjectEntry } from "./object-entry.ts";
+import type { ValueStream } from "./value-stream.ts";
+import type { Peer } from "./peer.ts";
+import type { SchedulingQueue, OwnedLease } from "./scheduling-queue.ts";
+import type { ActorClient } from "./actor-client.ts";
+
+/** Something that can be called remotely; each channel gives it a small number. */
+export type Callable = FunctionCallable | MethodCallable;
+
+/** A function or class of this program, or one that arrived in a value and is known by its unit. */
+export interface CodeSource {
+  readonly fn: Function | null;
+  readonly unitId: string | null;
+  readonly name: string;
+}
+
+export class FunctionCallable {
+  readonly kind = "function";
+  readonly unitId: string;
+  readonly name: string;
+  /** Smoothed run time; NaN until the first result. Decides how many calls may wait at one worker. */
+  averageUs = Number.NaN;
+
+  constructor(unitId: string, name: string) {
+    this.unitId = unitId;
+    this.name = name;
+  }
+}
+
+/** A method name that no class can have, for `handle.terminate()`. */
+export const TERMINATE = "#terminate";
+
+export class MethodCallable {
+  readonly kind = "method";
+  readonly client: ActorClient;
+  readonly method: string;
+  readonly name: string;
+
+  constructor(client: ActorClient, method: string, className: string) {
+    this.client = client;
+    this.method = method;
+    this.name = `${className}.${method}`;
+  }
+}
+
+/** How tasks of one remote function with one set of options are run; shared by all its calls. */
+export interface TaskTemplate {
+  readonly callable: FunctionCallable;
+  readonly queue: SchedulingQueue;
+  /** Shown instead of the function's name, or null. */
+  readonly displayName: string | null;
+  readonly returns: Returns;
+  readonly maxRetries: number;
+}
+
+/** -1: one ref a yielded value. */
+export type Returns = number;
+export const STREAMING: Returns = -1;
+
+export type PreparedArg = unknown;
+
+/** Wraps an encoded argument so that it can stand in an argument list beside primitives. */
+export class EncodedArg {
+  readonly value: EncodedValueRecord;
+  constructor(value: EncodedValueRecord) {
+    this.value = value;
+  }
+}
+
+/** One submitted task or call, from its submission to its outcome, as its owner keeps it. */
+export class PendingTask {
+  readonly callable: Callable;
+  readonly displayName: string | null;
+  readonly sequence: number;
+  readonly returns: Returns;
+  /** Primitives, EncodedArgs, and ObjectEntries that stand for refs until they are settled. */
+  readonly args: PreparedArg[];
+  /** Where the outcome goes: one entry, or `returns` many. */
+  readonly entries: ObjectEntry | ObjectEntry[] | null;
+  /** Null for actor calls. */
+  readonly queue: SchedulingQueue | null;
+  retriesLeft: number;
+  /** Shared objects that this task keeps alive until it ends. */
+  pinnedIds: string[] | null = null;
+  /** Arguments that are not settled yet. */
+  unresolvedCount = 0;
+
+  /** While at a worker. */
+  peer: Peer | null = null;
+  lease: OwnedLease | null = null;
+  slot = -1;
+  estimateUs = 0;
+  /** Set when it failed before it could be sent. */
+  isDone = false;
+  site: CallSite | null = null;
+  /** Of a streaming call: where its values go. */
+  stream: ValueStream | null = null;
+
+  constructor(callable: Callable, queue: SchedulingQueue | null, displayName: string | null, sequence: number, returns: Returns, args: PreparedArg[], entries: ObjectEntry | ObjectEntry[] | null, retriesLeft: number) {
+    this.callable = callable;
+    this.queue = queue;
+    this.displayName = displayName;
+    this.sequence = sequence;
+    this.returns = returns;
+    this.args = args;
+    this.entries = entries;
+    this.retriesLeft = retriesLeft;
+  }
+
+  get name(): string {
+    return this.displayName ?? this.callable.name;
+  }
+}
+
+export interface ActorDescription {
+  readonly actorId: string;
+  readonly ownerId: string;
+  readonly isDetached: boolean;
+  readonly className: string;
+  readonly methods: ActorMethods;
+}
+
+const GeneratorFunction = function* (): Generator<never> {}.constructor;
+const AsyncGeneratorFunction = async function* (): AsyncGenerator<never> {}.constructor;
+const AsyncFunction = async function (): Promise<void> {}.constructor;
+
+export function isGeneratorFunction(fn: Function): boolean {
+  return fn instanceof GeneratorFunction || fn instanceof AsyncGeneratorFunction;
+}
+export function isAsyncFunction(fn: Function): boolean {
+  return fn instanceof AsyncFunction || fn instanceof AsyncGeneratorFunction;
+}
+
+/** Tasks of one key share leases: same resources, same isolation. */
+export function leaseKeyOf(shape: LeaseShape): string {
+  const resources = Object.entries(shape.resources).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([shape.isolation, resources]);
+}

@@ -1,0 +1,230 @@
+import { invariant, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import type { ActorPhase, ActorSpec, ActorStateRecord, FoundActor, TaskErrorRecord, WorkerDeath } from "../protocol/mod.ts";
+
+/**
+ * The life of every actor, and who has which name. Pure: events in, instructions out.
+ *
+ *   create (1)                placed (2), started (3)
+ *  ───────────▶ PENDING_CREATION ──────────────────▶ ALIVE
+ *                  │        ▲                        │  │
+ *   constructor    │        └──── RESTARTING ◀───────┘  │ killed (5), exited (6), out of scope (7),
+ *   threw (4),     │              worker lost,          │ worker lost with no restart left (8),
+ *   killed (5)     ▼              restarts left (8)     ▼ owner lost (9)
+ *                 DEAD ◀─────────────────────────────────
+ *
+ * (1) A taken name is an error, or with `getIfExists` makes the new id an alias of the actor that has it.
+ * (2) The node manager found a worker; it gets the class and the arguments.
+ * (3) The constructor has run. Who watches learns where to send calls.
+ * (4) DEAD with what the constructor threw; never restarted.
+ * (5) `kill`: the worker ends at once. Restarted only with `noRestart: false`.
+ * (6) `exitActor` and `terminate`: the worker says so before it ends. Never restarted.
+ * (7) No handle is left anywhere: the worker ends after the calls it has. Not for detached actors.
+ * (8) `maxRestarts` counts these.
+ * (9) An actor shares the fate of its owner unless it is detached.
+ */
+export type ActorInstruction =
+  | { readonly type: "place"; readonly spec: ActorSpec }
+  | { readonly type: "cancelPlacement"; readonly actorId: ActorId }
+  | { readonly type: "start"; readonly workerId: WorkerId; readonly spec: ActorSpec; readonly wasRestarted: boolean }
+  /** `graceful`: after the calls that have arrived. */
+  | { readonly type: "endWorker"; readonly workerId: WorkerId; readonly graceful: boolean; readonly reason: string }
+  | { readonly type: "publish"; readonly watchers: readonly WorkerId[]; readonly state: ActorStateRecord };
+
+export type CreateOutcome = { readonly instructions: readonly ActorInstruction[]; readonly error: SystemErrorRecord | null };
+
+interface Actor {
+  spec: ActorSpec;
+  phase: ActorPhase;
+  workerId: WorkerId | null;
+  restarts: number;
+  /** Set when the next loss of the worker is the end, with why. */
+  endReason: string | null;
+  death: ActorStateRecord["death"];
+  readonly watchers: Set<WorkerId>;
+}
+
+/** Dead actors that are still remembered, so that late callers learn why they died. */
+const DEAD_ACTORS_MAX = 10_000;
+
+export class ActorState {
+  readonly #actors = new Map<ActorId, Actor>();
+  readonly #byWorker = new Map<WorkerId, ActorId>();
+  readonly #names = new Map<string, ActorId>();
+  readonly #aliases = new Map<ActorId, ActorId>();
+  readonly #dead: ActorId[] = [];
+
+  create(spec: ActorSpec): CreateOutcome {
+    if (this.#actors.has(spec.actorId) || this.#aliases.has(spec.actorId)) return { instructions: [], error: null };
+    const nameKey = spec.name === null ? null : keyOf(spec.namespace, spec.name);
+    const holder = nameKey === null ? undefined : this.#names.get(nameKey);
+    if (holder !== undefined) {
+      if (!spec.getIfExists) {
+        const message = `an actor named '${spec.name}' exists already in namespace '${spec.namespace}'; choose another name, get it with getActor('${spec.name}'), or pass getIfExists: true`;
+        return { instructions: [], error: { kind: "ActorAlreadyExistsError", message, subjectId: holder } };
+      }
+      this.#aliases.set(spec.actorId, holder);
+      return { instructions: [this.#publish(this.#actor(holder), [spec.ownerId], spec.actorId)], error: null };
+    }
+    const actor: Actor = { spec, phase: "PENDING_CREATION", workerId: null, restarts: 0, endReason: null, death: null, watchers: new Set([spec.ownerId]) };
+    this.#actors.set(spec.actorId, actor);
+    if (nameKey !== null) this.#names.set(nameKey, spec.actorId);
+    return { instructions: [{ type: "place", spec }], error: null };
+  }
+
+  watch(watcherId: WorkerId, actorId: ActorId): ActorInstruction[] {
+    const actor = this.#find(actorId);
+    if (actor === undefined) {
+      const death = { message: "it is not known here: it ended long ago, or never existed", creation: null };
+      return [{ type: "publish", watchers: [watcherId], state: { actorId, phase: "DEAD", workerId: null, death, aliasOf: null } }];
+    }
+    actor.watchers.add(watcherId);
+    return [this.#publish(actor, [watcherId], actorId)];
+  }
+
+  placed(actorId: ActorId, workerId: WorkerId): ActorInstruction[] {
+    const actor = this.#actor(actorId);
+    if (actor.phase === "DEAD") return [{ type: "endWorker", workerId, graceful: false, reason: "its actor was ended before it started" }];
+    actor.workerId = workerId;
+    this.#byWorker.set(workerId, actorId);
+    return [{ type: "start", workerId, spec: actor.spec, wasRestarted: actor.phase === "RESTARTING" }];
+  }
+
+  placementRefused(actorId: ActorId, error: SystemErrorRecord): ActorInstruction[] {
+    return this.#die(this.#actor(actorId), error.message, null);
+  }
+
+  started(actorId: ActorId, error: TaskErrorRecord | null): ActorInstruction[] {
+    const actor = this.#actor(actorId);
+    if (actor.phase === "DEAD") return [];
+    if (error === null) {
+      actor.phase = "ALIVE";
+      return [this.#publish(actor, [...actor.watchers], actorId)];
+    }
+    const workerId = actor.workerId;
+    return [
+      ...this.#die(actor, `its constructor threw ${firstLine(error.message)}`, error),
+      ...(workerId === null ? [] : [{ type: "endWorker", workerId, graceful: false, reason: "the constructor of its actor threw" } as const]),
+    ];
+  }
+
+  /** The actor's worker announces an end of its own. */
+  exiting(actorId: ActorId, reason: string): ActorInstruction[] {
+    const actor = this.#find(actorId);
+    if (actor === undefined || actor.phase === "DEAD") return [];
+    actor.endReason = reason;
+    return [];
+  }
+
+  kill(actorId: ActorId, noRestart: boolean): ActorInstruction[] {
+    const actor = this.#find(actorId);
+    if (actor === undefined || actor.phase === "DEAD") return [];
+    const reason = "it was killed with kill()";
+    const workerId = actor.workerId;
+    if (!noRestart && workerId !== null) return [{ type: "endWorker", workerId, graceful: false, reason }];
+    return [...this.#die(actor, reason, null), ...endOf(actor.spec.actorId, workerId, false, reason)];
+  }
+
+  outOfScope(actorId: ActorId): ActorInstruction[] {
+    // Never by an alias: whoever made that does not own the actor.
+    const actor = this.#actors.get(actorId);
+    if (actor === undefined || actor.phase === "DEAD" || actor.spec.isDetached) return [];
+    const reason = "no handle to it was left";
+    const workerId = actor.workerId;
+    return [...this.#die(actor, reason, null), ...endOf(actorId, workerId, true, reason)];
+  }
+
+  workerLost(workerId: WorkerId, death: WorkerDeath): ActorInstruction[] {
+    const out: ActorInstruction[] = [];
+    for (const actor of this.#actors.values()) {
+      actor.watchers.delete(workerId);
+      if (actor.spec.ownerId === workerId && !actor.spec.isDetached && actor.phase !== "DEAD" && actor.workerId !== workerId) {
+        const reason = `its owner (worker ${workerId}) ended: ${death.reason}`;
+        const actorWorker = actor.workerId;
+        out.push(...this.#die(actor, reason, null), ...endOf(actor.spec.actorId, actorWorker, false, reason));
+      }
+    }
+    const actorId = this.#byWorker.get(workerId);
+    this.#byWorker.delete(workerId);
+    const actor = actorId === undefined ? undefined : this.#actors.get(actorId);
+    if (actor === undefined || actor.phase === "DEAD") return out;
+    actor.workerId = null;
+    const { maxRestarts } = actor.spec;
+    if (actor.endReason === null && (maxRestarts === -1 || actor.restarts < maxRestarts)) {
+      actor.restarts++;
+      actor.phase = "RESTARTING";
+      return [...out, this.#publish(actor, [...actor.watchers], actor.spec.actorId), { type: "place", spec: actor.spec }];
+    }
+    return [...out, ...this.#die(actor, actor.endReason ?? `its worker ${death.reason}`, null)];
+  }
+
+  findByName(name: string, namespace: string): FoundActor | undefined {
+    const actorId = this.#names.get(keyOf(namespace, name));
+    if (actorId === undefined) return undefined;
+    const { spec } = this.#actor(actorId);
+    return { actorId, ownerId: spec.ownerId, isDetached: spec.isDetached, className: spec.className, methods: spec.methods };
+  }
+
+  listNames(namespace: string | null): { name: string; namespace: string }[] {
+    const found: { name: string; namespace: string }[] = [];
+    for (const actorId of this.#names.values()) {
+      const { spec } = this.#actor(actorId);
+      if (spec.name !== null && (namespace === null || spec.namespace === namespace)) found.push({ name: spec.name, namespace: spec.namespace });
+    }
+    return found;
+  }
+
+  phaseOf(actorId: ActorId): ActorPhase | undefined {
+    return this.#find(actorId)?.phase;
+  }
+
+  #die(actor: Actor, message: string, creation: TaskErrorRecord | null): ActorInstruction[] {
+    const { actorId } = actor.spec;
+    actor.phase = "DEAD";
+    actor.workerId = null;
+    actor.death = { message, creation };
+    // The class and the arguments are not needed any more; only the reason is.
+    actor.spec = { ...actor.spec, units: [], args: [] };
+    if (actor.spec.name !== null) {
+      const nameKey = keyOf(actor.spec.namespace, actor.spec.name);
+      if (this.#names.get(nameKey) === actorId) this.#names.delete(nameKey);
+    }
+    this.#dead.push(actorId);
+    if (this.#dead.length > DEAD_ACTORS_MAX) this.#forget(this.#dead.shift() as ActorId);
+    return [this.#publish(actor, [...actor.watchers], actorId)];
+  }
+
+  #forget(actorId: ActorId): void {
+    this.#actors.delete(actorId);
+    for (const [alias, target] of this.#aliases) if (target === actorId) this.#aliases.delete(alias);
+  }
+
+  #publish(actor: Actor, watchers: readonly WorkerId[], askedAs: ActorId): ActorInstruction {
+    for (const watcher of watchers) actor.watchers.add(watcher);
+    const { actorId } = actor.spec;
+    const state: ActorStateRecord = { actorId: askedAs, phase: actor.phase, workerId: actor.phase === "ALIVE" ? actor.workerId : null, death: actor.death, aliasOf: askedAs === actorId ? null : { actorId, ownerId: actor.spec.ownerId, isDetached: actor.spec.isDetached } };
+    return { type: "publish", watchers, state };
+  }
+
+  #find(actorId: ActorId): Actor | undefined {
+    return this.#actors.get(this.#aliases.get(actorId) ?? actorId);
+  }
+
+  #actor(actorId: ActorId): Actor {
+    const actor = this.#find(actorId);
+    invariant(actor !== undefined, () => `actor ${actorId} is not in the table`);
+    return actor;
+  }
+}
+
+function endOf(actorId: ActorId, workerId: WorkerId | null, graceful: boolean, reason: string): ActorInstruction[] {
+  return workerId === null ? [{ type: "cancelPlacement", actorId }] : [{ type: "endWorker", workerId, graceful, reason }];
+}
+
+function keyOf(namespace: string, name: string): string {
+  return JSON.stringify([namespace, name]);
+}
+
+function firstLine(text: string): string {
+  const end = text.indexOf("\n");
+  return end < 0 ? text : text.slice(0, end);
+}

@@ -1,0 +1,89 @@
+import type { ActorId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { ActorHostClient, PlacementListener } from "../clients/mod.ts";
+import type { ActorSpec, CodeUnitRecord, FoundActor, TaskErrorRecord, WorkerDeath } from "../protocol/mod.ts";
+import { ActorState, type ActorInstruction } from "./actor-state.ts";
+import { FunctionTable } from "./function-table.ts";
+
+/** The global control store: actors, names, code. Decides with its state machines and tells node managers what to do. */
+export class GcsService implements PlacementListener {
+  readonly functions = new FunctionTable();
+  readonly #actors = new ActorState();
+  readonly #host: ActorHostClient;
+
+  constructor(host: ActorHostClient) {
+    this.#host = host;
+  }
+
+  createActor(spec: ActorSpec): SystemErrorRecord | null {
+    const { instructions, error } = this.#actors.create(spec);
+    if (error === null) this.functions.put(spec.units);
+    this.#act(instructions);
+    return error;
+  }
+
+  watchActor(watcherId: WorkerId, actorId: ActorId): void {
+    this.#act(this.#actors.watch(watcherId, actorId));
+  }
+
+  placed(actorId: ActorId, workerId: WorkerId): void {
+    this.#act(this.#actors.placed(actorId, workerId));
+  }
+
+  placementRefused(actorId: ActorId, error: SystemErrorRecord): void {
+    this.#act(this.#actors.placementRefused(actorId, error));
+  }
+
+  actorStarted(actorId: ActorId, error: TaskErrorRecord | null): void {
+    this.#act(this.#actors.started(actorId, error));
+  }
+
+  actorExiting(actorId: ActorId, reason: string): void {
+    this.#act(this.#actors.exiting(actorId, reason));
+  }
+
+  killActor(actorId: ActorId, noRestart: boolean): void {
+    this.#act(this.#actors.kill(actorId, noRestart));
+  }
+
+  actorOutOfScope(actorId: ActorId): void {
+    this.#act(this.#actors.outOfScope(actorId));
+  }
+
+  workerLost(workerId: WorkerId, death: WorkerDeath): void {
+    this.#act(this.#actors.workerLost(workerId, death));
+  }
+
+  findActor(name: string, namespace: string): FoundActor | null {
+    return this.#actors.findByName(name, namespace) ?? null;
+  }
+
+  listNamedActors(namespace: string | null): { name: string; namespace: string }[] {
+    return this.#actors.listNames(namespace);
+  }
+
+  getCode(unitIds: readonly string[]): CodeUnitRecord[] {
+    return this.functions.get(unitIds);
+  }
+
+  #act(instructions: readonly ActorInstruction[]): void {
+    for (const instruction of instructions) {
+      switch (instruction.type) {
+        case "place":
+          this.#host.place(instruction.spec);
+          break;
+        case "cancelPlacement":
+          this.#host.cancelPlacement(instruction.actorId);
+          break;
+        case "start":
+          this.#host.start(instruction.workerId, instruction.spec, instruction.wasRestarted);
+          break;
+        case "endWorker":
+          this.#host.endWorker(instruction.workerId, instruction.graceful, instruction.reason);
+          break;
+        case "publish":
+          for (const watcher of instruction.watchers) this.#host.publish(watcher, instruction.state);
+          break;
+      }
+    }
+  }
+}

@@ -1,0 +1,1 @@
+export { GcsService } from "./gcs-service.ts";

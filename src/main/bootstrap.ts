@@ -1,0 +1,71 @@
+import type { MessagePort } from "node:worker_threads";
+import type { JobId, NodeId, ResourceAmounts, WorkerId } from "../base/mod.ts";
+import type { WorkerIsolation } from "../protocol/mod.ts";
+import type { ThreadChannelEnd } from "../transport/mod.ts";
+
+/** What every worker of a session is told at its start. Plain data: it also travels in an environment variable. */
+export interface SessionConfig {
+  readonly jobId: JobId;
+  readonly nodeId: NodeId;
+  readonly namespace: string;
+  readonly isolation: WorkerIsolation;
+  readonly totals: ResourceAmounts;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly sessionDir: string;
+  /** The secret that lets processes into each other's sockets. */
+  readonly token: string;
+  readonly driverPid: number;
+  /** The program's entry module: its functions travel by value, and it is never imported by a worker. */
+  readonly entryUrl: string | null;
+  /** Modules that the driver preloads to run TypeScript (tsx); workers load them when they first import TypeScript. */
+  readonly loaders: readonly string[];
+  readonly logToDriver: boolean;
+}
+
+/** The node thread's own. */
+export interface NodeThreadData {
+  readonly kind: "mantaray-node";
+  readonly config: SessionConfig;
+  readonly driverId: WorkerId;
+  readonly driver: ThreadLink;
+  readonly spinPermits: SharedArrayBuffer;
+  /** A worker that the driver has started already, while this thread was starting. */
+  readonly firstWorker: (ThreadLink & { readonly workerId: WorkerId }) | null;
+}
+
+/** A worker thread's. */
+export interface WorkerThreadData {
+  readonly kind: "mantaray-worker";
+  readonly config: SessionConfig;
+  readonly workerId: WorkerId;
+  readonly node: ThreadLink;
+  readonly spinPermits: SharedArrayBuffer;
+  /** A channel to the driver, open from the start. */
+  readonly driver: PeerEnd | null;
+}
+
+/** A worker process's, in the environment variable MANTARAY_WORKER. */
+export interface WorkerProcessData {
+  readonly config: SessionConfig;
+  readonly workerId: WorkerId;
+  readonly nodeAddress: string;
+  readonly listenAddress: string;
+}
+
+/** Between a thread and the node thread: frames, and a port on which ends of other channels can be handed over. */
+export interface ThreadLink {
+  readonly channel: ThreadChannelEnd;
+  readonly broker: MessagePort;
+}
+
+/** One thread's end of a channel to another core worker. */
+export interface PeerEnd {
+  readonly peerId: WorkerId;
+  readonly channel: ThreadChannelEnd;
+  readonly claims: { readonly outgoing: SharedArrayBuffer; readonly incoming: SharedArrayBuffer };
+}
+
+/** On the broker port. */
+export type BrokerMessage = { readonly type: "peer"; readonly end: PeerEnd };
+
+export const WORKER_ENVIRONMENT_VARIABLE = "MANTARAY_WORKER";

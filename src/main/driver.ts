@@ -1,0 +1,159 @@
+import { rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { checkMethodOptions, installRevivers, type InitOptions, type Runtime, type RuntimeInfo } from "../api/mod.ts";
+import { newJobId, newNodeId, newWorkerId, RuntimeStateError, toAmounts } from "../base/mod.ts";
+import { openMessageLink, type LaunchedWorker, type NodeLink } from "../clients/mod.ts";
+import { CoreWorker } from "../core-worker/mod.ts";
+import type { FromNode } from "../protocol/mod.ts";
+import { createSpinPermitMemory, openThreadChannel } from "../transport/mod.ts";
+import type { BrokerMessage, NodeThreadData, SessionConfig } from "./bootstrap.ts";
+import { DriverOutput } from "./driver-output.ts";
+import { entryModuleUrl, preloadedLoaders } from "./entry-module.ts";
+import { realClock } from "./real-clock.ts";
+import { realRandom } from "./real-random.ts";
+import { launchThread } from "./thread-launcher.ts";
+import { createPeerEnds, createPoller, createThreadLinkPair, linkTransferList, openPeer } from "./thread-links.ts";
+
+const NODE_THREAD = new URL("./node-thread.js", import.meta.url);
+
+/** Starts an embedded runtime: the driver here, the node thread, and at once a first worker beside it. */
+export function startEmbedded(options: InitOptions): Runtime {
+  const driverId = newWorkerId(realRandom);
+  const config = sessionConfig(options);
+  const spinPermits = createSpinPermitMemory(availableParallelism() > 1 ? availableParallelism() : 0);
+  const poller = createPoller(spinPermits);
+  const [ours, theirs] = createThreadLinkPair();
+  const link: NodeLink = openMessageLink(openThreadChannel(ours.channel, { peerId: config.nodeId, poller }));
+  const core = new CoreWorker({
+    workerId: driverId, jobId: config.jobId, namespace: config.namespace, nodeId: config.nodeId, isDriver: true, pid: process.pid, clock: realClock, random: realRandom,
+    totals: config.totals, labels: config.labels,
+    sendToNode: (message) => link.send(message),
+    keepAlive: (isNeeded) => (isNeeded ? link.ref() : link.unref()),
+    exit: () => undefined,
+    warn: (message) => process.emitWarning(message, "MantarayWarning"),
+    ...(config.entryUrl === null ? {} : { entryUrl: config.entryUrl }),
+  });
+  installRevivers(core);
+  core.checkMethodOptions = checkMethodOptions;
+
+  let firstWorker: (LaunchedWorker & { readonly workerId: string }) | null = null;
+  let firstLink: NodeThreadData["firstWorker"] = null;
+  if (config.isolation === "thread" && (config.totals["CPU"] ?? 0) > 0) {
+    // A thread takes as long to start as the node thread: both at once, instead of one after the other.
+    const workerId = newWorkerId(realRandom);
+    const [forNode, forWorker] = createThreadLinkPair();
+    const [forUs, forPeer] = createPeerEnds(driverId, workerId);
+    firstLink = { workerId, ...forNode };
+    firstWorker = { workerId, ...launchThread({ workerId, config, node: forWorker, spinPermits, driver: forPeer }, (death) => link.send({ type: "workerExited", workerId, death })) };
+    openPeer(core, forUs, poller);
+  }
+  const nodeData: NodeThreadData = { kind: "mantaray-node", config, driverId, driver: theirs, spinPermits, firstWorker: firstLink };
+  const node = new Worker(NODE_THREAD, { workerData: nodeData, execArgv: [], transferList: [...linkTransferList(theirs), ...(firstLink === null ? [] : linkTransferList(firstLink))], name: "mantaray-node" });
+  node.unref();
+
+  const output = new DriverOutput(realClock);
+  if (options.logToDriver !== false) core.onLog((record) => output.print(record));
+  ours.broker.on("message", (message: BrokerMessage) => openPeer(core, message.end, poller));
+  ours.broker.unref();
+  const embedded = new EmbeddedRuntime(core, config, link, node, firstWorker, output);
+  link.send({ type: "register", workerId: driverId, pid: process.pid, listenAddress: null });
+  return embedded;
+}
+
+class EmbeddedRuntime implements Runtime {
+  readonly core: CoreWorker;
+  readonly namespace: string;
+  readonly isolation: "thread" | "process";
+  readonly address = "local";
+  readonly ready: Promise<RuntimeInfo>;
+  readonly #config: SessionConfig;
+  readonly #link: NodeLink;
+  readonly #node: Worker;
+  readonly #firstWorker: (LaunchedWorker & { readonly workerId: string }) | null;
+  readonly #output: DriverOutput;
+  readonly #nodeEnded: Promise<void>;
+  #stopping: Promise<void> | null = null;
+  readonly #onProcessExit = (): void => this.#removeSessionDir();
+
+  constructor(core: CoreWorker, config: SessionConfig, link: NodeLink, node: Worker, firstWorker: (LaunchedWorker & { readonly workerId: string }) | null, output: DriverOutput) {
+    this.core = core;
+    this.namespace = config.namespace;
+    this.isolation = config.isolation;
+    this.#config = config;
+    this.#link = link;
+    this.#node = node;
+    this.#firstWorker = firstWorker;
+    this.#output = output;
+    const info: RuntimeInfo = { nodeId: config.nodeId, jobId: config.jobId, sessionDir: config.sessionDir };
+    this.ready = new Promise((resolve, reject) => {
+      const release = this.#hold();
+      const settle = (act: () => void): void => { release(); act(); };
+      link.onMessage((message) => {
+        if (message.type === "registered") settle(() => resolve(info));
+        else this.#onMessage(message);
+        core.onNodeMessage(message);
+      });
+      node.on("error", (error) => settle(() => reject(new RuntimeStateError(`the node thread failed: ${error.message}`, { cause: error }))));
+    });
+    this.#nodeEnded = new Promise((resolve) => node.once("exit", () => resolve()));
+    process.on("exit", this.#onProcessExit);
+  }
+
+  #hold(): () => void {
+    this.#node.ref();
+    return () => this.#node.unref();
+  }
+
+  #onMessage(message: FromNode): void {
+    if (message.type === "terminateWorker") this.#firstWorker?.terminate();
+    else if (message.type === "noteWorkerEnd") this.#firstWorker?.noteReason(message.reason);
+    else if (message.type === "startupFailed") this.core.failEverything(`workers cannot be started: ${message.reason}`);
+  }
+
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop());
+  }
+
+  async #stop(): Promise<void> {
+    this.core.shutDown();
+    this.#node.ref();
+    this.#firstWorker?.terminate();
+    this.#link.send({ type: "shutdown" });
+    // An orderly end comes within milliseconds; a node thread that hangs is ended all the same.
+    const forced = realClock.after(STOP_MS_MAX, () => void this.#node.terminate());
+    await this.#nodeEnded;
+    forced.cancel();
+    this.#link.close();
+    this.#output.flush();
+    process.off("exit", this.#onProcessExit);
+    this.#removeSessionDir();
+  }
+
+  #removeSessionDir(): void {
+    this.#output.flush();
+    rmSync(this.#config.sessionDir, { recursive: true, force: true });
+  }
+}
+
+const STOP_MS_MAX = 5_000;
+
+function sessionConfig(options: InitOptions): SessionConfig {
+  const jobId = newJobId(realRandom);
+  const { numCpus = availableParallelism(), numGpus = 0, memory = 0 } = options;
+  return {
+    jobId,
+    nodeId: newNodeId(realRandom),
+    namespace: options.namespace ?? `job-${jobId}`,
+    isolation: options.isolation === "process" ? "process" : "thread",
+    totals: toAmounts({ ...options.resources, CPU: numCpus, GPU: numGpus, memory }),
+    labels: options.labels ?? {},
+    sessionDir: join(tmpdir(), `mantaray-${process.pid}-${jobId}`),
+    token: realRandom.hex(16),
+    driverPid: process.pid,
+    entryUrl: entryModuleUrl(),
+    loaders: preloadedLoaders(),
+    logToDriver: options.logToDriver ?? true,
+  };
+}

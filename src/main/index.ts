@@ -1,0 +1,25 @@
+/**
+ * Ray for TypeScript: turn any function into a task and any class into an actor.
+ *
+ * @packageDocumentation
+ */
+import { setStarter } from "../api/mod.ts";
+import { startEmbedded } from "./driver.ts";
+
+setStarter(startEmbedded);
+
+export { exitActor, getActor, kill, listNamedActors } from "../api/mod.ts";
+export { availableResources, clusterResources, init, isInitialized, nodes, shutdown } from "../api/mod.ts";
+export type { InitInfo, InitOptions, NodeInfo, RuntimeContext } from "../api/mod.ts";
+export { asCompleted, get, put, wait } from "../api/mod.ts";
+export type { GetOptions, WaitOptions } from "../api/mod.ts";
+export { remote } from "../api/mod.ts";
+export { getRuntimeContext } from "../api/mod.ts";
+export type * from "../api/mod.ts";
+export { ObjectRef } from "../api/mod.ts";
+export {
+  ActorAlreadyExistsError, ActorDiedError, ActorError, ActorNotFoundError, ActorUnavailableError, ActorUnschedulableError, GetTimeoutError, InvalidArgumentError,
+  NodeDiedError, ObjectFreedError, ObjectLostError, ObjectReconstructionFailedError, ObjectStoreFullError, OutOfDiskError, OutOfMemoryError, OwnerDiedError,
+  PendingCallsLimitExceededError, PlacementGroupRemovedError, QueueEmptyError, QueueFullError, RayError, RuntimeEnvSetupError, RuntimeStateError, SerializationError,
+  TaskCancelledError, TaskError, TaskTimeoutError, TaskUnschedulableError, WorkerCrashedError,
+} from "../api/mod.ts";

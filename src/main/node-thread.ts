@@ -1,0 +1,157 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { parentPort, workerData } from "node:worker_threads";
+import type { WorkerId } from "../base/mod.ts";
+import { openMessageLink, type LaunchedWorker, type WorkerLink } from "../clients/mod.ts";
+import { NodeManager } from "../node-manager/mod.ts";
+import type { WorkerDeath } from "../protocol/mod.ts";
+import { listenSocket, openThreadChannel, type Channel, type SocketListener } from "../transport/mod.ts";
+import type { BrokerMessage, NodeThreadData, PeerEnd, ThreadLink } from "./bootstrap.ts";
+import { NodeService } from "./node-service.ts";
+import { ProcessLauncher } from "./process-launcher.ts";
+import { realClock } from "./real-clock.ts";
+import { realRandom } from "./real-random.ts";
+import { launchThread } from "./thread-launcher.ts";
+import { createPeerEnds, createPoller, createThreadLinkPair, peerTransferList } from "./thread-links.ts";
+
+/**
+ * The entry of the node thread of an embedded runtime: node manager and GCS, on a thread of their own so that user code
+ * that blocks never stalls scheduling.
+ */
+const data = workerData as NodeThreadData;
+const { config, driverId, spinPermits } = data;
+const poller = createPoller(spinPermits);
+const brokers = new Map<WorkerId, ThreadLink["broker"]>();
+/** Workers started here that have not ended. */
+const running = new Map<WorkerId, Promise<void>>();
+let processes: Promise<{ launcher: ProcessLauncher; listener: SocketListener }> | null = null;
+
+const nodeManager: NodeManager = new NodeManager({
+  clock: realClock, random: realRandom, totals: config.totals, defaultIsolation: config.isolation, warmWorkersMin: warmWorkers(),
+  launcher: {
+    launch: (workerId, isolation, onExit) => {
+      const ended = tracked(workerId, onExit);
+      return isolation === "thread" ? launchWorkerThread(workerId, ended) : launchWorkerProcess(workerId, ended);
+    },
+  },
+  connect,
+  placements: () => service.gcs,
+  workerLost: (workerId, death) => {
+    brokers.get(workerId)?.close();
+    brokers.delete(workerId);
+    service.workerLost(workerId, death);
+  },
+  startFailed: (reason) => service.toDrivers({ type: "startupFailed", reason }),
+});
+const service = new NodeService(config, nodeManager, () => void stop());
+
+const driverLink: WorkerLink = openMessageLink(openThreadChannel(data.driver.channel, { peerId: driverId, poller }));
+brokers.set(driverId, data.driver.broker);
+nodeManager.addDriver(driverId, driverLink);
+service.serve(driverId, driverLink);
+// The driver's thread cannot end without this one ending too; only an orderly end says so.
+driverLink.ref();
+if (data.firstWorker !== null) adoptFirstWorker(data.firstWorker);
+
+function warmWorkers(): number {
+  const WARM_WORKERS_MAX = 16; // More are started when there is work for them.
+  return Math.max(1, Math.min(Math.floor((config.totals["CPU"] ?? 0) / 10_000), WARM_WORKERS_MAX));
+}
+
+/** The driver started it while this thread was starting, and reports its end. */
+function adoptFirstWorker({ workerId, channel, broker }: ThreadLink & { readonly workerId: WorkerId }): void {
+  const launched: LaunchedWorker = {
+    terminate: () => driverLink.send({ type: "terminateWorker", workerId }),
+    noteReason: (reason) => driverLink.send({ type: "noteWorkerEnd", workerId, reason }),
+  };
+  nodeManager.expectWorker(workerId, "thread", launched);
+  addThread(workerId, { channel, broker });
+}
+
+function addThread(workerId: WorkerId, link: ThreadLink): void {
+  brokers.set(workerId, link.broker);
+  service.serve(workerId, openMessageLink(openThreadChannel(link.channel, { peerId: workerId, poller })));
+}
+
+function launchWorkerThread(workerId: WorkerId, onExit: (death: WorkerDeath) => void): LaunchedWorker {
+  const [ours, theirs] = createThreadLinkPair();
+  addThread(workerId, ours);
+  return launchThread({ workerId, config, node: theirs, spinPermits, driver: null }, onExit);
+}
+
+function launchWorkerProcess(workerId: WorkerId, onExit: (death: WorkerDeath) => void): LaunchedWorker {
+  let launched: LaunchedWorker | null = null;
+  let isCancelled = false;
+  processes ??= prepareProcesses();
+  processes.then(
+    ({ launcher }) => {
+      if (isCancelled) return onExit({ reason: "was not needed any more", pid: 0, isRetryable: true });
+      launched = launcher.launch(workerId, onExit);
+    },
+    (error: Error) => onExit({ reason: `could not be started: ${error.message}`, pid: 0, isRetryable: false }),
+  );
+  return {
+    terminate: () => {
+      isCancelled = true;
+      launched?.terminate();
+    },
+    noteReason: (reason) => launched?.noteReason(reason),
+  };
+}
+
+/** The first process needs a place to connect to; without processes there is no socket and no folder. */
+async function prepareProcesses(): Promise<{ launcher: ProcessLauncher; listener: SocketListener }> {
+  mkdirSync(config.sessionDir, { recursive: true, mode: 0o700 });
+  const path = join(config.sessionDir, `node-${randomBytes(4).toString("hex")}.sock`);
+  const listener = await listenSocket({ path }, { workerId: config.nodeId, token: config.token, onChannel: (channel: Channel) => service.serve(channel.peerId, openMessageLink(channel)) });
+  const launcher = new ProcessLauncher(config, path, (workerId, pid, stream, text) => {
+    const lines = text.split("\n").filter((line) => line !== "");
+    if (lines.length > 0) service.toDrivers({ type: "log", record: { pid, workerId, source: null, stream, lines } });
+  });
+  process.on("exit", () => launcher.killAll());
+  return { launcher, listener };
+}
+
+function tracked(workerId: WorkerId, onExit: (death: WorkerDeath) => void): (death: WorkerDeath) => void {
+  let ended = (): void => undefined;
+  running.set(workerId, new Promise<void>((resolve) => { ended = resolve; }));
+  return (death) => {
+    running.delete(workerId);
+    ended();
+    onExit(death);
+  };
+}
+
+/** Two threads get the two ends of a new channel; a process is connected to through its socket. */
+function connect(askerId: WorkerId, targetId: WorkerId): void {
+  const askerBroker = brokers.get(askerId);
+  const targetBroker = brokers.get(targetId);
+  if (askerBroker !== undefined && targetBroker !== undefined) {
+    const [forAsker, forTarget] = createPeerEnds(askerId, targetId);
+    handOver(askerBroker, forAsker);
+    handOver(targetBroker, forTarget);
+    return;
+  }
+  // Threads have no address: whoever of the two is a process is connected to.
+  const [fromId, toId] = targetBroker === undefined ? [askerId, targetId] : [targetId, askerId];
+  const address = service.addresses.get(toId);
+  if (address !== undefined) nodeManager.send(fromId, { type: "connectSocket", workerId: toId, address });
+}
+
+function handOver(broker: ThreadLink["broker"], end: PeerEnd): void {
+  broker.postMessage({ type: "peer", end } satisfies BrokerMessage, peerTransferList(end));
+}
+
+async function stop(): Promise<void> {
+  nodeManager.stop();
+  await Promise.all(running.values());
+  if (processes !== null) {
+    const prepared = await processes.catch(() => null);
+    prepared?.listener.close();
+    prepared?.launcher.killAll();
+  }
+  parentPort?.postMessage("stopped");
+  driverLink.close();
+  process.exit(0);
+}

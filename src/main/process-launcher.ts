@@ -1,0 +1,64 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { WorkerId } from "../base/mod.ts";
+import type { LaunchedWorker } from "../clients/mod.ts";
+import type { WorkerDeath } from "../protocol/mod.ts";
+import { WORKER_ENVIRONMENT_VARIABLE, type SessionConfig, type WorkerProcessData } from "./bootstrap.ts";
+import { ExitStory } from "./worker-exit.ts";
+
+const ENTRY = fileURLToPath(new URL("./worker-process.js", import.meta.url));
+
+/** Starts worker processes. They end by themselves when the socket to their node closes. */
+export class ProcessLauncher {
+  readonly #config: SessionConfig;
+  readonly #nodeAddress: string;
+  readonly #onOutput: (workerId: WorkerId, pid: number, stream: "stdout" | "stderr", text: string) => void;
+  readonly #running = new Set<ChildProcess>();
+
+  constructor(config: SessionConfig, nodeAddress: string, onOutput: (workerId: WorkerId, pid: number, stream: "stdout" | "stderr", text: string) => void) {
+    this.#config = config;
+    this.#nodeAddress = nodeAddress;
+    this.#onOutput = onOutput;
+  }
+
+  launch(workerId: WorkerId, onExit: (death: WorkerDeath) => void): LaunchedWorker {
+    const data: WorkerProcessData = { config: this.#config, workerId, nodeAddress: this.#nodeAddress, listenAddress: join(this.#config.sessionDir, `${workerId}.sock`) };
+    const story = new ExitStory();
+    const child = spawn(process.execPath, [ENTRY], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, [WORKER_ENVIRONMENT_VARIABLE]: JSON.stringify(data) } });
+    const pid = child.pid ?? 0;
+    this.#running.add(child);
+    // Console output of JavaScript goes by messages; what comes here was written by native code, or by Node as it died.
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name].setEncoding("utf8");
+      child[name].on("data", (text: string) => {
+        if (name === "stderr") story.noteStderr(text);
+        this.#onOutput(workerId, pid, name, text);
+      });
+      (child[name] as unknown as { unref(): void }).unref();
+    }
+    child.unref();
+    let hasEnded = false;
+    const ended = (code: number | null, signal: NodeJS.Signals | null): void => {
+      if (hasEnded) return;
+      hasEnded = true;
+      this.#running.delete(child);
+      onExit(story.tell(pid, code, signal));
+    };
+    child.on("error", (error) => {
+      story.noteError(error);
+      ended(null, null);
+    });
+    // 'close' comes after the last of stderr, but waits for whoever inherited the pipes: not for long.
+    child.on("exit", (code, signal) => setTimeout(() => ended(code, signal), PIPES_WAIT_MS));
+    child.on("close", (code, signal) => ended(code, signal));
+    return { terminate: () => void child.kill("SIGKILL"), noteReason: (reason) => story.note(reason) };
+  }
+
+  /** At the sudden end of this process: nothing that it started stays. */
+  killAll(): void {
+    for (const child of this.#running) child.kill("SIGKILL");
+  }
+}
+
+const PIPES_WAIT_MS = 100;

@@ -1,0 +1,35 @@
+import { Worker } from "node:worker_threads";
+import type { WorkerId } from "../base/mod.ts";
+import type { LaunchedWorker } from "../clients/mod.ts";
+import type { WorkerDeath } from "../protocol/mod.ts";
+import type { PeerEnd, SessionConfig, ThreadLink, WorkerThreadData } from "./bootstrap.ts";
+import { linkTransferList, peerTransferList } from "./thread-links.ts";
+import { ExitStory } from "./worker-exit.ts";
+
+const ENTRY = new URL("./worker-thread.js", import.meta.url);
+
+export interface ThreadLaunch {
+  readonly workerId: WorkerId;
+  readonly config: SessionConfig;
+  readonly node: ThreadLink;
+  readonly spinPermits: SharedArrayBuffer;
+  readonly driver: PeerEnd | null;
+}
+
+/** Starts a worker thread in the process of the caller; it never keeps that process alive. */
+export function launchThread(launch: ThreadLaunch, onExit: (death: WorkerDeath) => void): LaunchedWorker {
+  const { workerId, config, node, spinPermits, driver } = launch;
+  const workerData: WorkerThreadData = { kind: "mantaray-worker", config, workerId, node, spinPermits, driver };
+  const story = new ExitStory();
+  const worker = new Worker(ENTRY, {
+    workerData,
+    // Loaders of the driver (tsx) are expensive and seldom needed in a worker: they are loaded with the first TypeScript module.
+    execArgv: [],
+    transferList: [...linkTransferList(node), ...(driver === null ? [] : peerTransferList(driver))],
+    name: `mantaray-${workerId.slice(0, 8)}`,
+  });
+  worker.unref();
+  worker.on("error", (error) => story.noteError(error));
+  worker.on("exit", (code) => onExit(story.tell(process.pid, code, null)));
+  return { terminate: () => void worker.terminate(), noteReason: (reason) => story.note(reason) };
+}

@@ -1,0 +1,42 @@
+import { MessageChannel } from "node:worker_threads";
+import { performance } from "node:perf_hooks";
+import type { WorkerId } from "../base/mod.ts";
+import { TASK_SLOTS_MAX, type CoreWorker } from "../core-worker/mod.ts";
+import { createThreadChannelPair, openThreadChannel, SpinPermits, ThreadPoller, transferList } from "../transport/mod.ts";
+import type { TransferListItem } from "node:worker_threads";
+import type { PeerEnd, ThreadLink } from "./bootstrap.ts";
+
+/** One of these looks after all channels of a thread. */
+export function createPoller(spinPermits: SharedArrayBuffer): ThreadPoller {
+  return new ThreadPoller({ nowMs: () => performance.now(), spinPermits: new SpinPermits(spinPermits, () => performance.timeOrigin + performance.now()) });
+}
+
+export function createThreadLinkPair(): [ThreadLink, ThreadLink] {
+  const [channelA, channelB] = createThreadChannelPair();
+  const { port1, port2 } = new MessageChannel();
+  return [{ channel: channelA, broker: port1 }, { channel: channelB, broker: port2 }];
+}
+
+export function linkTransferList(link: ThreadLink): TransferListItem[] {
+  return [...transferList(link.channel), link.broker];
+}
+
+/** The two ends of a channel between the core workers `a` and `b`, with the claims that each direction needs. */
+export function createPeerEnds(a: WorkerId, b: WorkerId): [forA: PeerEnd, forB: PeerEnd] {
+  const [channelA, channelB] = createThreadChannelPair();
+  const fromA = new SharedArrayBuffer(TASK_SLOTS_MAX * Int32Array.BYTES_PER_ELEMENT);
+  const fromB = new SharedArrayBuffer(TASK_SLOTS_MAX * Int32Array.BYTES_PER_ELEMENT);
+  return [
+    { peerId: b, channel: channelA, claims: { outgoing: fromA, incoming: fromB } },
+    { peerId: a, channel: channelB, claims: { outgoing: fromB, incoming: fromA } },
+  ];
+}
+
+export function peerTransferList(end: PeerEnd): TransferListItem[] {
+  return transferList(end.channel);
+}
+
+export function openPeer(core: CoreWorker, end: PeerEnd, poller: ThreadPoller): void {
+  const channel = openThreadChannel(end.channel, { peerId: end.peerId, poller });
+  core.peerConnected(end.peerId, channel, { outgoing: new Int32Array(end.claims.outgoing), incoming: new Int32Array(end.claims.incoming) });
+}

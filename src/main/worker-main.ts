@@ -1,0 +1,87 @@
+import { installRevivers, setRuntime, type Runtime, checkMethodOptions } from "../api/mod.ts";
+import type { Clock, RandomSource, WorkerId } from "../base/mod.ts";
+import type { NodeLink } from "../clients/mod.ts";
+import { CoreWorker } from "../core-worker/mod.ts";
+import { captureOutput } from "../observability/mod.ts";
+import type { FromNode } from "../protocol/mod.ts";
+import { cleanStack, installStackMapping } from "../serialization/mod.ts";
+import type { SessionConfig } from "./bootstrap.ts";
+
+export interface WorkerHost {
+  readonly workerId: WorkerId;
+  readonly config: SessionConfig;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly link: NodeLink;
+  readonly listenAddress: string | null;
+  /** Ends the thread or process at once. */
+  end(code: number): void;
+  /** A message that is for the host rather than for the core worker. */
+  onHostMessage?(message: FromNode): void;
+}
+
+/** What worker threads and worker processes have in common: a core worker that user code reaches through the API. */
+export function startWorker(host: WorkerHost): CoreWorker {
+  const { config, workerId, link } = host;
+  const pid = process.pid;
+  installStackMapping();
+  const core = new CoreWorker({
+    workerId, jobId: config.jobId, namespace: config.namespace, nodeId: config.nodeId, isDriver: false, pid, clock: host.clock, random: host.random,
+    totals: config.totals, labels: config.labels,
+    sendToNode: (message) => link.send(message),
+    // The channel to the node manager keeps a worker alive, whatever it waits for.
+    keepAlive: () => undefined,
+    exit: (reason) => {
+      link.send({ type: "exiting", reason });
+      setImmediate(() => host.end(0));
+    },
+    warn: (message) => process.emitWarning(message, "MantarayWarning"),
+    ...(config.entryUrl === null ? {} : { entryUrl: config.entryUrl }),
+  });
+  installRevivers(core);
+  core.checkMethodOptions = checkMethodOptions;
+  const runtime: Runtime = {
+    core, namespace: config.namespace, isolation: config.isolation, address: "local",
+    ready: Promise.resolve({ nodeId: config.nodeId, jobId: config.jobId, sessionDir: config.sessionDir }),
+    stop: () => Promise.resolve(),
+  };
+  setRuntime(runtime);
+  if (config.logToDriver) {
+    captureOutput((stream, lines) => link.send({ type: "log", record: { pid, workerId, source: sourceOf(core), stream, lines } }));
+  }
+  reportUnusualEnds(core, link);
+  link.onMessage((message) => {
+    core.onNodeMessage(message);
+    host.onHostMessage?.(message);
+  });
+  link.onClose(() => host.end(0));
+  link.ref();
+  link.send({ type: "register", workerId, pid, listenAddress: host.listenAddress });
+  return core;
+}
+
+/** "Counter" or "Counter.inc" for an actor, the function's name for a task. */
+function sourceOf(core: CoreWorker): string | null {
+  const actor = core.currentActor();
+  if (actor !== undefined) return actor.spec.className;
+  return core.context.current()?.name ?? null;
+}
+
+/** User code can end its worker in ways that say nothing by themselves; these last words name the cause. */
+function reportUnusualEnds(core: CoreWorker, link: NodeLink): void {
+  const exit = process.exit.bind(process);
+  process.exit = ((code?: number | string | null): never => {
+    core.flush();
+    const running = core.context.current();
+    link.send({ type: "exiting", reason: `called process.exit(${code ?? ""})${running === undefined ? "" : ` in ${running.name}()`}` });
+    return exit(code);
+  }) as typeof process.exit;
+  const crash = (error: unknown, kind: string): void => {
+    core.flush();
+    const stack = error instanceof Error ? cleanStack(String(error.stack)) : String(error);
+    link.send({ type: "exiting", reason: `ended by an ${kind}: ${stack}` });
+    exit(1);
+  };
+  process.on("uncaughtException", (error) => crash(error, "uncaught exception"));
+  process.on("unhandledRejection", (error) => crash(error, "unhandled rejection"));
+}

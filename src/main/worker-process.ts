@@ -1,0 +1,43 @@
+import { openMessageLink, type NodeLink } from "../clients/mod.ts";
+import { connectSocket, listenSocket } from "../transport/mod.ts";
+import { WORKER_ENVIRONMENT_VARIABLE, type WorkerProcessData } from "./bootstrap.ts";
+import { realClock } from "./real-clock.ts";
+import { realRandom } from "./real-random.ts";
+import { startWorker } from "./worker-main.ts";
+import type { CoreWorker } from "../core-worker/mod.ts";
+
+// Before user code can reach it, and before startWorker replaces it by one that tells the cause.
+const exit = process.exit.bind(process);
+
+/** The entry of a worker process. */
+const data = JSON.parse(process.env[WORKER_ENVIRONMENT_VARIABLE] as string) as WorkerProcessData;
+// Programs that user code starts are no workers.
+delete process.env[WORKER_ENVIRONMENT_VARIABLE];
+const { config, workerId } = data;
+const identity = { workerId, token: config.token };
+
+let core: CoreWorker | null = null;
+const early: Parameters<CoreWorker["peerConnected"]>[] = [];
+const listener = await listenSocket({ path: data.listenAddress }, {
+  ...identity,
+  onChannel: (channel) => {
+    if (core === null) early.push([channel.peerId, channel, null]);
+    else core.peerConnected(channel.peerId, channel, null);
+  },
+});
+process.on("exit", () => listener.close());
+// Without its node a worker has no purpose: this also ends it when the driver was killed.
+const channel = await connectSocket({ path: data.nodeAddress }, identity).catch(() => process.exit(1));
+const link: NodeLink = openMessageLink(channel);
+core = startWorker({
+  workerId, config, link, clock: realClock, random: realRandom, listenAddress: data.listenAddress,
+  end: (code) => {
+    listener.close();
+    exit(code);
+  },
+  onHostMessage: (message) => {
+    if (message.type !== "connectSocket") return;
+    connectSocket({ path: message.address }, identity).then((peer) => core?.peerConnected(message.workerId, peer, null), () => undefined);
+  },
+});
+for (const connected of early) core.peerConnected(...connected);

@@ -1,0 +1,353 @@
+import { invariant, isZero, type ActorId, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import type { LeaseEvent, LeaseShape, WorkerIsolation } from "../protocol/mod.ts";
+import { describeLack, ResourceLedger } from "../scheduling/mod.ts";
+
+/**
+ * Who may run what on this machine. Pure: events in, instructions out.
+ *
+ * A lease lets one owner send tasks of one shape to one worker. It holds the shape's resources once per *slot*: the
+ * right to run one task that is not waiting for an object.
+ *
+ *              demand (1)                 slotGranted (4)
+ *   waiting ───────────────▶ open, 1 slot ◀────────────── open, no slot, wants one
+ *                             │  ▲  │ ▲                       ▲
+ *                  blocked (2)│  │  │ │unblocked (3)          │ wantSlot (4)
+ *                             ▼  │  ▼ │                       │
+ *                       open, n slots ≥ 0 ────────────────────┘
+ *                             │
+ *          closed by the worker (5), worker or owner lost (6)
+ *                             ▼
+ *                           gone
+ *
+ * (1) An owner declares how many leases of a key it ever wanted; missing ones are granted in order of arrival.
+ * (2) A task awaits objects: its slot's resources go back to the node.
+ * (3) It goes on: it takes its slot back at once, even if the ledger goes below zero; nothing new starts until it is not.
+ * (4) A lease whose slots are all given back asks for one when it has queued tasks.
+ * (5) Only the worker ends a lease, so that no task is sent to a lease that is gone unnoticed. The node manager asks for
+ *     it (`revoke`) when others wait: an idle lease ends at once, a busy one when its time slice is over.
+ * (6) Everything that the lease held is given back.
+ *
+ * Actors take a worker for themselves and hold only what they were given explicitly.
+ */
+export type LeaseInstruction =
+  | { readonly type: "startWorker"; readonly isolation: WorkerIsolation }
+  | { readonly type: "stopWorker"; readonly workerId: WorkerId }
+  | { readonly type: "openLease"; readonly leaseId: number; readonly workerId: WorkerId; readonly ownerId: WorkerId; readonly key: string; readonly shape: LeaseShape }
+  | { readonly type: "refuse"; readonly ownerId: WorkerId; readonly key: string; readonly error: SystemErrorRecord }
+  | { readonly type: "grantSlot"; readonly leaseId: number; readonly workerId: WorkerId }
+  | { readonly type: "revoke"; readonly leaseId: number; readonly workerId: WorkerId }
+  | { readonly type: "placeActor"; readonly actorId: ActorId; readonly workerId: WorkerId }
+  | { readonly type: "refuseActor"; readonly actorId: ActorId; readonly error: SystemErrorRecord };
+
+interface Lease {
+  readonly leaseId: number;
+  readonly ownerId: WorkerId;
+  readonly workerId: WorkerId;
+  readonly key: string;
+  readonly shape: LeaseShape;
+  slots: number;
+  wantsSlot: boolean;
+  isRevokeSent: boolean;
+}
+
+interface PoolWorker {
+  readonly workerId: WorkerId;
+  readonly isolation: WorkerIsolation;
+  readonly leases: Map<number, Lease>;
+  actorId: ActorId | null;
+  actorHolds: ResourceAmounts | null;
+  lastOwnerId: WorkerId | null;
+  isStopping: boolean;
+}
+
+interface Demand {
+  readonly ownerId: WorkerId;
+  readonly key: string;
+  readonly shape: LeaseShape;
+  readonly priority: number;
+  target: number;
+  granted: number;
+}
+
+interface ActorPlacement {
+  readonly actorId: ActorId;
+  readonly isolation: WorkerIsolation;
+  readonly holds: ResourceAmounts;
+}
+
+export interface LeaseLimits {
+  /** Workers kept warm per default isolation, also when idle. */
+  readonly warmWorkersMin: number;
+  /** Task workers of one isolation; actors are not counted. Above it, tasks that take no resources share workers. */
+  readonly taskWorkersMax: number;
+}
+
+export class LeaseState {
+  readonly ledger: ResourceLedger;
+  readonly #limits: LeaseLimits;
+  readonly #workers = new Map<WorkerId, PoolWorker>();
+  readonly #leases = new Map<number, Lease>();
+  readonly #demands = new Map<string, Demand>();
+  readonly #placements: ActorPlacement[] = [];
+  readonly #starting = { thread: 0, process: 0 };
+  #nextLeaseId = 1;
+
+  constructor(totals: ResourceAmounts, limits: LeaseLimits) {
+    this.ledger = new ResourceLedger(totals);
+    this.#limits = limits;
+  }
+
+  /** A worker that somebody else is starting will register. */
+  workerExpected(isolation: WorkerIsolation): void {
+    this.#starting[isolation]++;
+  }
+
+  workerAdded(workerId: WorkerId, isolation: WorkerIsolation): LeaseInstruction[] {
+    this.#starting[isolation] = Math.max(0, this.#starting[isolation] - 1);
+    this.#workers.set(workerId, { workerId, isolation, leases: new Map(), actorId: null, actorHolds: null, lastOwnerId: null, isStopping: false });
+    return this.#schedule();
+  }
+
+  workerStartFailed(isolation: WorkerIsolation): LeaseInstruction[] {
+    this.#starting[isolation] = Math.max(0, this.#starting[isolation] - 1);
+    return this.#schedule();
+  }
+
+  workerLost(workerId: WorkerId): LeaseInstruction[] {
+    const worker = this.#workers.get(workerId);
+    if (worker !== undefined) {
+      this.#workers.delete(workerId);
+      for (const lease of worker.leases.values()) this.#closeLease(lease);
+      if (worker.actorHolds !== null) this.ledger.give(worker.actorHolds);
+    }
+    return this.ownerLost(workerId);
+  }
+
+  /** Leases of a lost owner are closed by their workers, which see its channel close; only its wishes end here. */
+  ownerLost(ownerId: WorkerId): LeaseInstruction[] {
+    for (const [id, demand] of this.#demands) if (demand.ownerId === ownerId) this.#demands.delete(id);
+    return this.#schedule();
+  }
+
+  demand(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): LeaseInstruction[] {
+    if (!this.ledger.canEverHold(shape.resources)) {
+      const message = `needs ${describeLack(shape.resources, this.ledger.totals)}, so it can never run here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
+      return [{ type: "refuse", ownerId, key, error: { kind: "TaskUnschedulableError", message, subjectId: null } }];
+    }
+    const id = `${ownerId}/${key}`;
+    const known = this.#demands.get(id);
+    if (known === undefined) this.#demands.set(id, { ownerId, key, shape, priority, target, granted: 0 });
+    else known.target = target;
+    return this.#schedule();
+  }
+
+  placeActor(actorId: ActorId, isolation: WorkerIsolation, holds: ResourceAmounts): LeaseInstruction[] {
+    if (!this.ledger.canEverHold(holds)) {
+      const message = `needs ${describeLack(holds, this.ledger.totals)}, so it can never start here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
+      return [{ type: "refuseActor", actorId, error: { kind: "ActorUnschedulableError", message, subjectId: actorId } }];
+    }
+    this.#placements.push({ actorId, isolation, holds });
+    return this.#schedule();
+  }
+
+  /** The actor is not wanted any more before it was placed. True if it was still waiting. */
+  cancelPlacement(actorId: ActorId): boolean {
+    const index = this.#placements.findIndex((placement) => placement.actorId === actorId);
+    if (index >= 0) this.#placements.splice(index, 1);
+    return index >= 0;
+  }
+
+  leaseEvents(workerId: WorkerId, events: readonly (readonly [number, LeaseEvent])[]): LeaseInstruction[] {
+    for (const [leaseId, event] of events) {
+      const lease = this.#leases.get(leaseId);
+      if (lease === undefined || lease.workerId !== workerId) continue;
+      this.#leaseEvent(lease, event);
+    }
+    return this.#schedule();
+  }
+
+  #leaseEvent(lease: Lease, event: LeaseEvent): void {
+    switch (event) {
+      case "blocked":
+      case "slotIdle":
+        invariant(lease.slots > 0, () => `lease ${lease.leaseId} gave back a slot that it did not hold`);
+        lease.slots--;
+        lease.isRevokeSent = false;
+        this.ledger.give(lease.shape.resources);
+        return;
+      case "unblocked":
+        lease.slots++;
+        this.ledger.take(lease.shape.resources);
+        return;
+      case "wantSlot":
+        lease.wantsSlot = true;
+        return;
+      case "closed":
+        this.#closeLease(lease);
+        return;
+    }
+  }
+
+  #closeLease(lease: Lease): void {
+    this.#leases.delete(lease.leaseId);
+    this.#workers.get(lease.workerId)?.leases.delete(lease.leaseId);
+    for (; lease.slots > 0; lease.slots--) this.ledger.give(lease.shape.resources);
+  }
+
+  /** Workers that nobody uses, beyond what is kept warm. The caller decides when to ask (after some idle time). */
+  stopIdleWorkers(): LeaseInstruction[] {
+    const idle = [...this.#workers.values()].filter((worker) => isIdle(worker));
+    const instructions: LeaseInstruction[] = [];
+    for (const worker of idle.slice(this.#limits.warmWorkersMin)) {
+      worker.isStopping = true;
+      instructions.push({ type: "stopWorker", workerId: worker.workerId });
+    }
+    return instructions;
+  }
+
+  /** Brings the number of workers for tasks up to what is kept warm. */
+  keepWarm(isolation: WorkerIsolation): LeaseInstruction[] {
+    const have = this.#taskWorkerCount(isolation) + this.#starting[isolation];
+    const instructions: LeaseInstruction[] = [];
+    for (let missing = this.#limits.warmWorkersMin - have; missing > 0; missing--) instructions.push(this.#startWorker(isolation));
+    return instructions;
+  }
+
+  #taskWorkerCount(isolation: WorkerIsolation): number {
+    let count = 0;
+    for (const worker of this.#workers.values()) if (worker.isolation === isolation && worker.actorId === null && !worker.isStopping) count++;
+    return count;
+  }
+
+  #startWorker(isolation: WorkerIsolation): LeaseInstruction {
+    this.#starting[isolation]++;
+    return { type: "startWorker", isolation };
+  }
+
+  #schedule(): LeaseInstruction[] {
+    const out: LeaseInstruction[] = [];
+    const wanted = { thread: 0, process: 0 };
+    this.#scheduleActors(out, wanted);
+    const starved = new Set<string>();
+    this.#scheduleDemands(out, wanted, starved);
+    this.#grantSlots(out, starved);
+    if (starved.size > 0) this.#revokeLeases(out, starved);
+    for (const isolation of ["thread", "process"] as const) {
+      while (this.#starting[isolation] < wanted[isolation]) out.push(this.#startWorker(isolation));
+    }
+    return out;
+  }
+
+  #scheduleActors(out: LeaseInstruction[], wanted: Record<WorkerIsolation, number>): void {
+    for (let index = 0; index < this.#placements.length; ) {
+      const placement = this.#placements[index] as ActorPlacement;
+      if (!this.ledger.hasRoomFor(placement.holds)) { index++; continue; }
+      const worker = this.#findIdleWorker(placement.isolation, null);
+      if (worker === undefined) { wanted[placement.isolation]++; index++; continue; }
+      worker.actorId = placement.actorId;
+      worker.actorHolds = placement.holds;
+      this.ledger.take(placement.holds);
+      this.#placements.splice(index, 1);
+      out.push({ type: "placeActor", actorId: placement.actorId, workerId: worker.workerId });
+    }
+  }
+
+  /** Adds to `starved` whose demands wait for resources that are in use. */
+  #scheduleDemands(out: LeaseInstruction[], wanted: Record<WorkerIsolation, number>, starved: Set<string>): void {
+    const demands = [...this.#demands.values()].filter((demand) => demand.granted < demand.target);
+    if (demands.length > 1) demands.sort((a, b) => b.priority - a.priority);
+    for (const demand of demands) {
+      const { resources, isolation } = demand.shape;
+      while (demand.granted < demand.target) {
+        if (!this.ledger.hasRoomFor(resources)) { starved.add(sharerOf(demand)); break; }
+        const worker = this.#findTaskWorker(demand);
+        if (worker === undefined) { wanted[isolation] += demand.target - demand.granted; break; }
+        this.#openLease(demand, worker, out);
+      }
+    }
+  }
+
+  #openLease(demand: Demand, worker: PoolWorker, out: LeaseInstruction[]): void {
+    const lease: Lease = { leaseId: this.#nextLeaseId++, ownerId: demand.ownerId, workerId: worker.workerId, key: demand.key, shape: demand.shape, slots: 1, wantsSlot: false, isRevokeSent: false };
+    this.#leases.set(lease.leaseId, lease);
+    worker.leases.set(lease.leaseId, lease);
+    worker.lastOwnerId = demand.ownerId;
+    this.ledger.take(demand.shape.resources);
+    demand.granted++;
+    out.push({ type: "openLease", leaseId: lease.leaseId, workerId: worker.workerId, ownerId: demand.ownerId, key: demand.key, shape: demand.shape });
+  }
+
+  #findTaskWorker(demand: Demand): PoolWorker | undefined {
+    const { isolation, resources } = demand.shape;
+    // A worker whose tasks all wait can run what they wait for: no thread switch, and no worker per level of nesting.
+    const self = this.#workers.get(demand.ownerId);
+    if (self !== undefined && self.isolation === isolation && isFreeForTasks(self)) return self;
+    const idle = this.#findIdleWorker(isolation, demand.ownerId);
+    if (idle !== undefined) return idle;
+    let least: PoolWorker | undefined;
+    for (const worker of this.#workers.values()) {
+      if (worker.isolation !== isolation || worker.actorId !== null || worker.isStopping) continue;
+      if (isFreeForTasks(worker)) return worker;
+      if (least === undefined || worker.leases.size < least.leases.size) least = worker;
+    }
+    if (isZero(resources) && this.#taskWorkerCount(isolation) >= this.#limits.taskWorkersMax) return least;
+    return undefined;
+  }
+
+  /** The idle worker that served this owner last, else the one that joined last. */
+  #findIdleWorker(isolation: WorkerIsolation, ownerId: WorkerId | null): PoolWorker | undefined {
+    let found: PoolWorker | undefined;
+    for (const worker of this.#workers.values()) {
+      if (worker.isolation !== isolation || !isIdle(worker)) continue;
+      if (found === undefined || (ownerId !== null && worker.lastOwnerId === ownerId && found.lastOwnerId !== ownerId)) found = worker;
+    }
+    return found;
+  }
+
+  #grantSlots(out: LeaseInstruction[], starved: Set<string>): void {
+    for (const lease of this.#leases.values()) {
+      if (!lease.wantsSlot) continue;
+      const worker = this.#workers.get(lease.workerId) as PoolWorker;
+      if (!this.ledger.hasRoomFor(lease.shape.resources) || activeSlots(worker) > 0) { starved.add(sharerOf(lease)); continue; }
+      lease.wantsSlot = false;
+      lease.slots++;
+      this.ledger.take(lease.shape.resources);
+      out.push({ type: "grantSlot", leaseId: lease.leaseId, workerId: lease.workerId });
+    }
+  }
+
+  /** Asks leases back for others that wait; taking one from an owner to give it to the same queue would change nothing. */
+  #revokeLeases(out: LeaseInstruction[], starved: ReadonlySet<string>): void {
+    for (const lease of this.#leases.values()) {
+      if (lease.slots === 0 || lease.isRevokeSent || (starved.size === 1 && starved.has(sharerOf(lease)))) continue;
+      lease.isRevokeSent = true;
+      out.push({ type: "revoke", leaseId: lease.leaseId, workerId: lease.workerId });
+    }
+  }
+
+  /** For state queries and tests. */
+  snapshot(): { leases: number; workers: number; demandsWaiting: number; actorsWaiting: number } {
+    let demandsWaiting = 0;
+    for (const demand of this.#demands.values()) demandsWaiting += demand.target - demand.granted;
+    return { leases: this.#leases.size, workers: this.#workers.size, demandsWaiting, actorsWaiting: this.#placements.length };
+  }
+}
+
+/** Owner and key: what shares leases. */
+function sharerOf(holder: { readonly ownerId: WorkerId; readonly key: string }): string {
+  return `${holder.ownerId}/${holder.key}`;
+}
+
+function activeSlots(worker: PoolWorker): number {
+  let slots = 0;
+  for (const lease of worker.leases.values()) slots += lease.slots;
+  return slots;
+}
+
+function isIdle(worker: PoolWorker): boolean {
+  return worker.actorId === null && !worker.isStopping && worker.leases.size === 0;
+}
+
+function isFreeForTasks(worker: PoolWorker): boolean {
+  return worker.actorId === null && !worker.isStopping && activeSlots(worker) === 0;
+}

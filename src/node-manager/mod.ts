@@ -1,0 +1,1 @@
+export { NodeManager } from "./node-manager.ts";

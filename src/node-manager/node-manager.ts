@@ -1,0 +1,243 @@
+import { newWorkerId, type ActorId, type Clock, type RandomSource, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
+import type { LaunchedWorker, PlacementListener, WorkerLauncher, WorkerLink } from "../clients/mod.ts";
+import type { ActorSpec, ActorStateRecord, FromNode, LeaseEvent, LeaseShape, WorkerDeath, WorkerIsolation } from "../protocol/mod.ts";
+import { LeaseState, type LeaseInstruction } from "./lease-state.ts";
+
+/** How long a worker beyond the warm ones may be idle. */
+const IDLE_WORKER_MS = 1_000;
+/** After an actor has taken a warm worker, or a worker has died: how long until another is started. */
+const WARM_UP_DELAY_MS = 50;
+/** Task workers of one isolation at most. */
+const TASK_WORKERS_MAX = 64;
+/** A worker that cannot start is tried again so often in a row. */
+const START_FAILURES_MAX = 3;
+
+export interface NodeManagerEnvironment {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly totals: ResourceAmounts;
+  readonly defaultIsolation: WorkerIsolation;
+  readonly warmWorkersMin: number;
+  readonly launcher: WorkerLauncher;
+  /** Makes a channel between two workers and hands each its end. */
+  connect(a: WorkerId, b: WorkerId): void;
+  placements(): PlacementListener;
+  /** Every worker that ended, after all here have been told. */
+  workerLost(workerId: WorkerId, death: WorkerDeath): void;
+  /** Workers fail to start, one after another: why. */
+  startFailed(reason: string): void;
+}
+
+interface ConnectedWorker {
+  readonly workerId: WorkerId;
+  readonly isolation: WorkerIsolation | "driver";
+  link: WorkerLink | null;
+  readonly launched: LaunchedWorker | null;
+  readonly connectedTo: Set<WorkerId>;
+}
+
+/** The machine's scheduler and worker pool (Ray's raylet): LeaseState decides, this acts. */
+export class NodeManager {
+  readonly #env: NodeManagerEnvironment;
+  readonly #state: LeaseState;
+  readonly #workers = new Map<WorkerId, ConnectedWorker>();
+  #idleTimer: Timer | null = null;
+  #warmTimer: Timer | null = null;
+  #startFailures = 0;
+  #isStopping = false;
+
+  constructor(environment: NodeManagerEnvironment) {
+    this.#env = environment;
+    this.#state = new LeaseState(environment.totals, { warmWorkersMin: environment.warmWorkersMin, taskWorkersMax: TASK_WORKERS_MAX });
+  }
+
+  get available(): ResourceAmounts {
+    return this.#state.ledger.available;
+  }
+
+  // ------------------------------------------------------------------ workers
+
+  addDriver(workerId: WorkerId, link: WorkerLink): void {
+    this.#workers.set(workerId, { workerId, isolation: "driver", link, launched: null, connectedTo: new Set() });
+  }
+
+  /** A worker that somebody else started for this node; it will register. */
+  expectWorker(workerId: WorkerId, isolation: WorkerIsolation, launched: LaunchedWorker): void {
+    this.#state.workerExpected(isolation);
+    this.#workers.set(workerId, { workerId, isolation, link: null, launched, connectedTo: new Set() });
+  }
+
+  isExpected(workerId: WorkerId): boolean {
+    return this.#workers.get(workerId)?.link === null;
+  }
+
+  /** The worker is up and has a channel to us. */
+  workerRegistered(workerId: WorkerId, link: WorkerLink): void {
+    const worker = this.#workers.get(workerId);
+    if (worker === undefined || worker.isolation === "driver") return link.close();
+    worker.link = link;
+    this.#startFailures = 0;
+    this.#act(this.#state.workerAdded(workerId, worker.isolation));
+  }
+
+  #start(isolation: WorkerIsolation): void {
+    if (this.#isStopping) return;
+    const workerId = newWorkerId(this.#env.random);
+    const launched = this.#env.launcher.launch(workerId, isolation, (death) => this.workerExited(workerId, death));
+    this.#workers.set(workerId, { workerId, isolation, link: null, launched, connectedTo: new Set() });
+  }
+
+  workerExited(workerId: WorkerId, death: WorkerDeath): void {
+    const worker = this.#workers.get(workerId);
+    if (worker === undefined) return;
+    this.#workers.delete(workerId);
+    if (this.#isStopping) return;
+    for (const other of this.#workers.values()) {
+      other.connectedTo.delete(workerId);
+      other.link?.send({ type: "workerDied", workerId, cause: death });
+    }
+    if (worker.isolation === "driver") {
+      this.#act(this.#state.ownerLost(workerId));
+    } else if (worker.link === null) {
+      // It never came up.
+      if (++this.#startFailures >= START_FAILURES_MAX) this.#env.startFailed(`a worker ${death.reason}`);
+      else this.#act(this.#state.workerStartFailed(worker.isolation));
+    } else {
+      worker.link.close();
+      this.#act(this.#state.workerLost(workerId));
+    }
+    this.#env.workerLost(workerId, death);
+    this.#warmUpSoon();
+  }
+
+  /** Ends it at once. */
+  terminate(workerId: WorkerId, reason: string): void {
+    const worker = this.#workers.get(workerId);
+    worker?.launched?.noteReason(reason);
+    worker?.launched?.terminate();
+  }
+
+  noteReason(workerId: WorkerId, reason: string): void {
+    this.#workers.get(workerId)?.launched?.noteReason(reason);
+  }
+
+  /** Keeps the pool at its size after actors have taken workers from it. */
+  warmUp(): void {
+    if (!this.#isStopping) this.#act(this.#state.keepWarm(this.#env.defaultIsolation));
+  }
+
+  #warmUpSoon(): void {
+    this.#warmTimer ??= this.#env.clock.after(WARM_UP_DELAY_MS, () => {
+      this.#warmTimer = null;
+      this.warmUp();
+    });
+  }
+
+  // ------------------------------------------------------------------ requests
+
+  demandLeases(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void {
+    this.#act(this.#state.demand(ownerId, key, shape, target, priority));
+  }
+
+  leaseEvents(workerId: WorkerId, events: readonly (readonly [number, LeaseEvent])[]): void {
+    this.#act(this.#state.leaseEvents(workerId, events));
+    if (events.some(([, event]) => event === "closed")) this.#checkIdleSoon();
+  }
+
+  placeActor(spec: ActorSpec): void {
+    this.#act(this.#state.placeActor(spec.actorId, spec.isolation, spec.resources));
+  }
+
+  cancelPlacement(actorId: ActorId): void {
+    this.#state.cancelPlacement(actorId);
+  }
+
+  startActor(workerId: WorkerId, spec: ActorSpec, wasRestarted: boolean): void {
+    this.send(workerId, { type: "startActor", spec, wasRestarted });
+    this.#warmUpSoon();
+  }
+
+  endActorWorker(workerId: WorkerId, graceful: boolean, reason: string): void {
+    if (graceful) this.send(workerId, { type: "endActor", reason });
+    else this.terminate(workerId, reason);
+  }
+
+  publish(workerId: WorkerId, state: ActorStateRecord): void {
+    this.send(workerId, { type: "actorState", state });
+  }
+
+  connectPeers(askerId: WorkerId, targetId: WorkerId): void {
+    const asker = this.#workers.get(askerId);
+    const target = this.#workers.get(targetId);
+    if (asker === undefined) return;
+    if (target === undefined) {
+      asker.link?.send({ type: "workerDied", workerId: targetId, cause: { reason: "is not known here: it ended before", pid: 0, isRetryable: true } });
+      return;
+    }
+    if (asker.connectedTo.has(targetId)) return;
+    asker.connectedTo.add(targetId);
+    target.connectedTo.add(askerId);
+    this.#env.connect(askerId, targetId);
+  }
+
+  send(workerId: WorkerId, message: FromNode): void {
+    this.#workers.get(workerId)?.link?.send(message);
+  }
+
+  *drivers(): Iterable<WorkerId> {
+    for (const worker of this.#workers.values()) if (worker.isolation === "driver") yield worker.workerId;
+  }
+
+  // ------------------------------------------------------------------ acting
+
+  #act(instructions: readonly LeaseInstruction[]): void {
+    for (const instruction of instructions) {
+      switch (instruction.type) {
+        case "startWorker":
+          this.#start(instruction.isolation);
+          break;
+        case "stopWorker":
+          this.terminate(instruction.workerId, "was idle and not needed any more");
+          break;
+        case "openLease": {
+          const { leaseId, workerId, ownerId, key, shape } = instruction;
+          this.send(workerId, { type: "leaseOpened", leaseId, ownerId, resources: shape.resources });
+          this.send(ownerId, { type: "leaseGranted", key, leaseId, workerId });
+          break;
+        }
+        case "refuse":
+          this.send(instruction.ownerId, { type: "leaseRefused", key: instruction.key, error: instruction.error });
+          break;
+        case "grantSlot":
+          this.send(instruction.workerId, { type: "slotGranted", leaseId: instruction.leaseId });
+          break;
+        case "revoke":
+          this.send(instruction.workerId, { type: "revokeLease", leaseId: instruction.leaseId });
+          break;
+        case "placeActor":
+          this.#env.placements().placed(instruction.actorId, instruction.workerId);
+          break;
+        case "refuseActor":
+          this.#env.placements().placementRefused(instruction.actorId, instruction.error);
+          break;
+      }
+    }
+  }
+
+  #checkIdleSoon(): void {
+    this.#idleTimer ??= this.#env.clock.after(IDLE_WORKER_MS, () => {
+      this.#idleTimer = null;
+      this.#act(this.#state.stopIdleWorkers());
+    });
+  }
+
+  // ------------------------------------------------------------------ the end
+
+  /** Ends all workers; `onExit` of each follows. */
+  stop(): void {
+    this.#isStopping = true;
+    this.#idleTimer?.cancel();
+    this.#warmTimer?.cancel();
+    for (const worker of this.#workers.values()) worker.launched?.terminate();
+  }
+}

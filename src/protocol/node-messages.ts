@@ -1,0 +1,122 @@
+import type { ActorId, JobId, NodeId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { ActorMethods, CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
+
+export type WorkerIsolation = "thread" | "process";
+
+/** What all tasks that may share a lease have in common. */
+export interface LeaseShape {
+  readonly resources: ResourceAmounts;
+  readonly isolation: WorkerIsolation;
+}
+
+export type LeaseEvent = "blocked" | "unblocked" | "wantSlot" | "slotIdle" | "closed";
+
+/** From a core worker to its node manager and, through it, to the GCS. */
+export type ToNode =
+  | { readonly type: "register"; readonly workerId: WorkerId; readonly pid: number; readonly listenAddress: string | null }
+  /** Idempotent: `target` counts all leases of this key ever wanted, the granted ones included. */
+  | { readonly type: "leaseDemand"; readonly key: string; readonly shape: LeaseShape; readonly target: number; readonly priority: number }
+  | { readonly type: "leaseEvents"; readonly events: readonly (readonly [leaseId: number, event: LeaseEvent])[] }
+  | { readonly type: "connectPeer"; readonly workerId: WorkerId }
+  | { readonly type: "createActor"; readonly requestId: number; readonly spec: ActorSpec }
+  | { readonly type: "watchActor"; readonly actorId: ActorId }
+  | { readonly type: "findActor"; readonly requestId: number; readonly name: string; readonly namespace: string }
+  | { readonly type: "listNamedActors"; readonly requestId: number; readonly namespace: string | null }
+  | { readonly type: "killActor"; readonly requestId: number; readonly actorId: ActorId; readonly noRestart: boolean }
+  | { readonly type: "actorOutOfScope"; readonly actorId: ActorId }
+  | { readonly type: "actorStarted"; readonly actorId: ActorId; readonly error: TaskErrorRecord | null }
+  | { readonly type: "actorExiting"; readonly actorId: ActorId; readonly reason: string }
+  | { readonly type: "putCode"; readonly units: readonly CodeUnitRecord[] }
+  | { readonly type: "getCode"; readonly requestId: number; readonly unitIds: readonly string[] }
+  | { readonly type: "clusterState"; readonly requestId: number }
+  | { readonly type: "log"; readonly record: LogRecord }
+  | { readonly type: "exiting"; readonly reason: string }
+  /** From the driver, about a worker thread that it started itself. */
+  | { readonly type: "workerExited"; readonly workerId: WorkerId; readonly death: WorkerDeath }
+  | { readonly type: "shutdown" };
+
+/** From the node manager (and the GCS behind it) to a core worker. */
+export type FromNode =
+  | { readonly type: "registered"; readonly nodeId: NodeId; readonly totals: ResourceAmounts; readonly labels: Readonly<Record<string, string>> }
+  | { readonly type: "leaseGranted"; readonly key: string; readonly leaseId: number; readonly workerId: WorkerId }
+  | { readonly type: "leaseRefused"; readonly key: string; readonly error: SystemErrorRecord }
+  | { readonly type: "leaseOpened"; readonly leaseId: number; readonly ownerId: WorkerId; readonly resources: ResourceAmounts }
+  | { readonly type: "slotGranted"; readonly leaseId: number }
+  | { readonly type: "revokeLease"; readonly leaseId: number }
+  /** To the driver, about a worker thread that it started itself. */
+  | { readonly type: "terminateWorker"; readonly workerId: WorkerId }
+  | { readonly type: "noteWorkerEnd"; readonly workerId: WorkerId; readonly reason: string }
+  | { readonly type: "startupFailed"; readonly reason: string }
+  | { readonly type: "connectSocket"; readonly workerId: WorkerId; readonly address: string }
+  | { readonly type: "workerDied"; readonly workerId: WorkerId; readonly cause: WorkerDeath }
+  | { readonly type: "startActor"; readonly spec: ActorSpec; readonly wasRestarted: boolean }
+  | { readonly type: "actorState"; readonly state: ActorStateRecord }
+  /** Let the calls that have arrived finish, then end this worker. */
+  | { readonly type: "endActor"; readonly reason: string }
+  | { readonly type: "reply"; readonly requestId: number; readonly result: unknown; readonly error: SystemErrorRecord | null }
+  | { readonly type: "log"; readonly record: LogRecord };
+
+export interface WorkerDeath {
+  /** What is known: exit code, signal, out of memory, who ended it. A clause that follows "the worker …". */
+  readonly reason: string;
+  readonly pid: number;
+  /** False where running the same work again would only end the same way (heap exhausted, ended on purpose). */
+  readonly isRetryable: boolean;
+}
+
+export interface ActorSpec {
+  readonly actorId: ActorId;
+  readonly ownerId: WorkerId;
+  readonly jobId: JobId;
+  readonly className: string;
+  readonly unitId: string;
+  /** The class with all the code it needs; the GCS keeps it for as long as the actor may start. */
+  readonly units: readonly CodeUnitRecord[];
+  readonly args: readonly EncodedValueRecord[];
+  readonly methods: ActorMethods;
+  readonly name: string | null;
+  readonly namespace: string;
+  readonly isDetached: boolean;
+  readonly getIfExists: boolean;
+  readonly maxRestarts: number;
+  readonly maxConcurrency: number | null;
+  readonly resources: ResourceAmounts;
+  /** What must be free when the actor is placed, though it is not held afterwards. */
+  readonly isolation: WorkerIsolation;
+}
+
+export type ActorPhase = "PENDING_CREATION" | "ALIVE" | "RESTARTING" | "DEAD";
+
+export interface ActorStateRecord {
+  readonly actorId: ActorId;
+  readonly phase: ActorPhase;
+  readonly workerId: WorkerId | null;
+  /** Set when DEAD. `creation` is what the constructor threw, if that was the end. */
+  readonly death: { readonly message: string; readonly creation: TaskErrorRecord | null } | null;
+  /** The handle was made with `getIfExists` and stands for this actor. */
+  readonly aliasOf: { readonly actorId: ActorId; readonly ownerId: WorkerId; readonly isDetached: boolean } | null;
+}
+
+export interface FoundActor {
+  readonly actorId: ActorId;
+  readonly ownerId: WorkerId;
+  readonly isDetached: boolean;
+  readonly className: string;
+  readonly methods: ActorMethods;
+}
+
+export interface LogRecord {
+  readonly pid: number;
+  readonly workerId: WorkerId;
+  /** The function, method or class that printed it, or null between calls. */
+  readonly source: string | null;
+  readonly stream: "stdout" | "stderr";
+  readonly lines: readonly string[];
+}
+
+export interface ClusterStateRecord {
+  readonly nodes: readonly {
+    readonly nodeId: NodeId; readonly isAlive: boolean; readonly address: string; readonly hostname: string;
+    readonly totals: ResourceAmounts; readonly available: ResourceAmounts; readonly labels: Readonly<Record<string, string>>;
+  }[];
+}

@@ -1,0 +1,37 @@
+import type { ActorId, ObjectId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
+
+/**
+ * Frames between two core workers. The first byte says what follows. Tasks and results are the hot path and have a
+ * binary layout (see core-worker's task-wire.ts); everything else is a `PeerMessage` in MessagePack.
+ */
+export const FRAME_TASKS = 1;
+export const FRAME_RESULTS = 2;
+export const FRAME_MESSAGE = 3;
+
+export type PeerMessage =
+  | { readonly type: "code"; readonly units: readonly CodeUnitRecord[] }
+  /** Gives a callable a small number for use in task frames of this direction of this channel. */
+  | { readonly type: "bind"; readonly callable: number; readonly target: CallableTarget }
+  | { readonly type: "fetch"; readonly requestId: number; readonly objectId: ObjectId }
+  | { readonly type: "fetched"; readonly requestId: number; readonly outcome: ObjectOutcome; readonly transit: number }
+  | { readonly type: "addBorrower"; readonly ids: readonly string[]; readonly ackId: number }
+  | { readonly type: "borrowerAdded"; readonly ackId: number }
+  | { readonly type: "removeBorrower"; readonly ids: readonly string[] }
+  | { readonly type: "releaseTransit"; readonly transits: readonly number[] }
+  | { readonly type: "cancel"; readonly sequence: number }
+  | { readonly type: "closeLease"; readonly leaseId: number }
+  | { readonly type: "leaseClosed"; readonly leaseId: number };
+
+export type CallableTarget =
+  | { readonly kind: "function"; readonly unitId: string; readonly name: string }
+  | { readonly kind: "method"; readonly actorId: ActorId; readonly method: string };
+
+/** How an object ended up: a value, what its task threw, or an error of the runtime. */
+export type ObjectOutcome =
+  | { readonly kind: "value"; readonly value: EncodedValueRecord }
+  | { readonly kind: "taskError"; readonly error: TaskErrorRecord }
+  | { readonly kind: "systemError"; readonly error: SystemErrorRecord }
+  | { readonly kind: "creationError"; readonly error: SystemErrorRecord; readonly creation: TaskErrorRecord };
+
+export type { WorkerId };

@@ -1,0 +1,45 @@
+/** Values and code as they travel. Structurally what `serialization/` produces; named here because messages carry them. */
+
+export interface EncodedValueRecord {
+  /** 0: v8's own format; 1: the graph format of `serialization/`. */
+  readonly format: 0 | 1;
+  readonly header: Uint8Array;
+  readonly buffers: readonly Uint8Array[];
+  /** Runtime objects inside the value, see `RuntimeDescriptor`. */
+  readonly descriptors: readonly unknown[];
+  /** Ids of the code units that the value's classes and functions come from. */
+  readonly code: readonly string[];
+}
+
+export interface CodeUnitRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly blob: Uint8Array;
+  readonly needs: readonly string[];
+  readonly descriptors: readonly unknown[];
+  readonly kind: "function" | "class";
+  readonly isAsync: boolean;
+  readonly isGenerator: boolean;
+  readonly where: string;
+}
+
+/** How objects of the runtime are written inside values and closures. */
+export type RuntimeDescriptor =
+  | { readonly kind: "objectRef"; readonly objectId: string; readonly ownerId: string }
+  | { readonly kind: "actorHandle"; readonly actorId: string; readonly ownerId: string; readonly isDetached: boolean; readonly className: string; readonly methods: ActorMethods }
+  | { readonly kind: "remoteFunction"; readonly unitId: string; readonly name: string; readonly isGenerator: boolean; readonly options: object }
+  | { readonly kind: "actorClass"; readonly unitId: string; readonly name: string; readonly methods: ActorMethods; readonly options: object };
+
+/** What a handle must know of each public method: whether calls of it stream, and the call options declared with the class. */
+export type ActorMethods = Readonly<Record<string, { readonly isGenerator: boolean; readonly options: object | null }>>;
+
+/** What a task or call threw, as it travels back to its owner. */
+export interface TaskErrorRecord {
+  readonly functionName: string;
+  readonly taskId: string;
+  readonly pid: number;
+  readonly message: string;
+  readonly stack: string;
+  /** The thrown value; null when it could not be encoded. */
+  readonly cause: EncodedValueRecord | null;
+}

@@ -1,0 +1,1 @@
+export { describeLack, lacking, ResourceLedger } from "./resources.ts";

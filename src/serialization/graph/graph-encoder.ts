@@ -1,0 +1,232 @@
+import { types } from "node:util";
+import type { RuntimeObjects } from "../encoded-value.ts";
+import type { ModulePolicy } from "../closure/module-policy.ts";
+import { CapturePath } from "./capture-path.ts";
+import type { Step } from "./capture-path.ts";
+import { CELL_UNDEFINED, NodeKind, SymbolKind, TAG_BITS } from "./graph-format.ts";
+import type { Reference } from "./graph-format.ts";
+import { GraphWriter } from "./graph-writer.ts";
+import { encodeObject } from "./object-encoder.ts";
+import { BufferLedger } from "../values/buffer-ledger.ts";
+import { ShapeTable } from "./shape-table.ts";
+import { wellKnownReference } from "./well-known-objects.ts";
+
+/** What the encoder has to ask of the serializer that it works for. */
+export interface EncoderEnvironment {
+  readonly runtimeObjects: RuntimeObjects;
+  readonly policy: ModulePolicy;
+  /** Id of the code unit of a function or class, capturing it if need be. */
+  exportCode(fn: Function): string;
+  /** Id under which copies of a class know each other. */
+  classId(type: Function): string;
+  /** Id of the unit that a function was hydrated from as a whole. */
+  foreignUnit(fn: Function): string | undefined;
+  /** How this process came by an object of a module that it was told to import. */
+  importedReference(object: object): Reference | undefined;
+}
+
+/** What is done with functions: values refer to them, code contains them. See function-encoder.ts. */
+export interface FunctionEncoding {
+  readonly isCode: boolean;
+  /** Called for each function once, in any order; `finish` when nothing else is left to encode. */
+  encode(id: number, fn: Function): void;
+  /** Returns whether there was anything to do. */
+  flush(): boolean;
+}
+
+export interface EncodedGraph {
+  readonly header: Uint8Array;
+  readonly buffers: readonly Uint8Array[];
+  readonly descriptors: readonly unknown[];
+  readonly code: readonly string[];
+}
+
+/**
+ * Turns a graph of objects into nodes. Breadth first, over a queue instead of a recursion: a linked list of a million
+ * nodes needs no stack.
+ */
+export class GraphEncoder {
+  readonly environment: EncoderEnvironment;
+  readonly writer = new GraphWriter();
+  readonly path: CapturePath;
+  readonly ledger = new BufferLedger();
+  readonly shapes = new ShapeTable();
+  readonly #descriptors: unknown[] = [];
+  readonly #code: string[] = [];
+  readonly #codeIndexes = new Map<string, number>();
+  readonly #ids = new Map<unknown, number>();
+  readonly #queue: (object | symbol)[] = [];
+  readonly #views: { view: ArrayBufferView; offsetPosition: number }[] = [];
+  #functions!: FunctionEncoding;
+  /** The object whose property was written last led to a function: methods and arrows may depend on it. */
+  readonly holders = new Map<Function, { object: object; key: PropertyKey }>();
+
+  constructor(environment: EncoderEnvironment, rootLabel: string) {
+    this.environment = environment;
+    this.path = new CapturePath(rootLabel);
+  }
+
+  get isCode(): boolean {
+    return this.#functions.isCode;
+  }
+
+  encode(root: unknown, functions: FunctionEncoding): EncodedGraph {
+    this.#functions = functions;
+    const rootCell = this.cell(root, -1, "");
+    let next = 0;
+    do {
+      for (; next < this.#queue.length; next++) this.#encodeNode(next, this.#queue[next] as object | symbol);
+    } while (functions.flush() || next < this.#queue.length);
+    this.#finishViews();
+    const { header, outOfBand } = this.writer.finish(rootCell, this.#queue.length, this.ledger.contents());
+    return {
+      header,
+      buffers: outOfBand,
+      descriptors: this.#descriptors,
+      code: this.#code,
+    };
+  }
+
+  /** The cell of a value reached from the object `parent` by `step`. */
+  cell(value: unknown, parent: number, step: Step): number {
+    switch (typeof value) {
+      case "object":
+        if (value === null) break;
+        return this.#nodeCell(value, parent, step);
+      case "function":
+      case "symbol":
+        return this.#nodeCell(value, parent, step);
+      default:
+    }
+    return this.writer.primitiveCell(value as string | number | boolean | bigint | undefined | null);
+  }
+
+  /** The same for the value of a property, which may be a method of its object. */
+  propertyCell(value: unknown, parent: number, key: PropertyKey, holder: object): number {
+    if (typeof value === "function" && !this.holders.has(value)) this.holders.set(value, { object: holder, key });
+    return this.cell(value, parent, key);
+  }
+
+  keyCell(key: string | symbol, parent: number): number {
+    return typeof key === "string" ? this.writer.internedStringCell(key) : this.cell(key, parent, { words: "symbol key" });
+  }
+
+  /** A node for something that is no object of its own: nothing else will ever refer to it. */
+  anonymousNode(parent: number, step: Step): number {
+    this.path.add(parent, step);
+    // The queue's slot is never encoded again: the caller writes the node, before the loop arrives here.
+    const id = this.#queue.push(WRITTEN_ALREADY) - 1;
+    return id;
+  }
+
+  /** Ties an object to the node that was made for it under another name, such as an import. */
+  alias(object: unknown, id: number): void {
+    if (isReferable(object) && !this.#ids.has(object)) this.#ids.set(object, id);
+  }
+
+  writeReference(id: number, reference: Reference): void {
+    this.writer.beginNode(NodeKind.reference, id);
+    this.writer.word(this.writer.references.push(reference) - 1);
+  }
+
+  writeCodeUnit(id: number, unitId: string): void {
+    let index = this.#codeIndexes.get(unitId);
+    if (index === undefined) {
+      index = this.#code.push(unitId) - 1;
+      this.#codeIndexes.set(unitId, index);
+    }
+    this.writer.beginNode(NodeKind.codeUnit, id);
+    this.writer.word(index);
+  }
+
+  /** True if the object belongs to the runtime and has been written. */
+  writeRuntimeObject(id: number, object: object): boolean {
+    const descriptor = this.environment.runtimeObjects.describe(object);
+    if (descriptor === undefined) return false;
+    this.writer.beginNode(NodeKind.runtimeObject, id);
+    this.writer.word(this.#descriptors.push(descriptor) - 1);
+    return true;
+  }
+
+  /** True if every process has the object, or can import it, and it has been written as a reference. */
+  writeKnownObject(id: number, object: object): boolean {
+    const reference = this.environment.importedReference(object) ?? wellKnownReference(object);
+    if (reference === undefined) return false;
+    this.writeReference(id, reference);
+    return true;
+  }
+
+  /** The cell of a view's buffer, which is not itself reached by that. */
+  viewedBufferCell(view: ArrayBufferView, viewId: number): number {
+    const buffer = view.buffer as ArrayBuffer;
+    const segment = this.ledger.noteView(view);
+    let id = this.#ids.get(buffer);
+    if (id === undefined) {
+      id = this.anonymousNode(viewId, "buffer");
+      this.#ids.set(buffer, id);
+      this.writer.beginNode(NodeKind.arrayBuffer, id);
+      this.writer.word(segment.index);
+      this.writer.word(CELL_UNDEFINED);
+    }
+    return id << TAG_BITS;
+  }
+
+  /** Where a segment begins is known when all views have been met. */
+  noteView(view: ArrayBufferView, offsetPosition: number): void {
+    this.#views.push({ view, offsetPosition });
+  }
+
+  #finishViews(): void {
+    for (const { view, offsetPosition } of this.#views) {
+      const { start } = this.ledger.segmentOf(view.buffer as ArrayBuffer);
+      this.writer.setWord(offsetPosition, this.writer.numberCell(view.byteOffset - start));
+    }
+  }
+
+  fail(id: number, reason: string, cause?: unknown): never {
+    throw this.path.error(id, reason, cause);
+  }
+
+  #nodeCell(value: object | symbol, parent: number, step: Step): number {
+    let id = this.#ids.get(value);
+    if (id === undefined) {
+      id = this.#queue.push(value) - 1;
+      this.#ids.set(value, id);
+      this.path.add(parent, step);
+    } else if (this.#views.length > 0 && types.isArrayBuffer(value)) {
+      this.ledger.noteBuffer(value);
+    }
+    return id << TAG_BITS;
+  }
+
+  #encodeNode(id: number, value: object | symbol): void {
+    if (value === WRITTEN_ALREADY) return;
+    if (typeof value === "function") this.#functions.encode(id, value);
+    else if (typeof value === "symbol") this.#encodeSymbol(id, value);
+    else encodeObject(this, id, value);
+  }
+
+  #encodeSymbol(id: number, symbol: symbol): void {
+    const { description } = symbol;
+    const wellKnownName = description?.startsWith("Symbol.") ? description.slice("Symbol.".length) : undefined;
+    const registeredKey = Symbol.keyFor(symbol);
+    let kind: number = SymbolKind.unique;
+    let name = description;
+    if (wellKnownName !== undefined && (Symbol as unknown as Record<string, symbol>)[wellKnownName] === symbol) {
+      kind = SymbolKind.wellKnown;
+      name = wellKnownName;
+    } else if (registeredKey !== undefined) {
+      kind = SymbolKind.registered;
+      name = registeredKey;
+    }
+    this.writer.beginNode(NodeKind.symbol, id);
+    this.writer.word(kind);
+    this.writer.word(this.writer.primitiveCell(name));
+  }
+}
+
+const WRITTEN_ALREADY = Symbol("written already");
+
+function isReferable(value: unknown): boolean {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}

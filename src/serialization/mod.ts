@@ -1,0 +1,5 @@
+export type { CodeUnit } from "./code-unit.ts";
+export type { EncodedFormat, EncodedValue, RuntimeObjects } from "./encoded-value.ts";
+export { Serializer } from "./serializer.ts";
+export type { SerializerOptions } from "./serializer.ts";
+export { cleanStack, installStackMapping } from "./stack/stack-mapping.ts";

@@ -1,0 +1,65 @@
+import { hydratedScript } from "../closure/hydrated-scripts.ts";
+import { displayName, mappedLocation } from "../closure/source-positions.ts";
+
+/**
+ * Makes the stacks of this thread's errors show where code was written: functions that came from elsewhere at their
+ * place in the source file, and modules that a loader compiled by their source maps. To be called once per worker.
+ * Node's own mapping (which tsx switches on) is replaced by this one, as V8 asks only one.
+ */
+export function installStackMapping(): void {
+  Error.prepareStackTrace = (error, callSites) => {
+    const lines = callSites.flatMap((callSite) => {
+      const line = frameLine(callSite);
+      return line === undefined ? [] : [`\n    at ${line}`];
+    });
+    return headOf(error) + lines.join("");
+  };
+}
+
+/** Removes the frames that are no business of the user's: this package's own, and the turns of Node's queues. */
+export function cleanStack(stack: string): string {
+  return stack
+    .split("\n")
+    .filter((line) => !isOwnFrame(line))
+    .join("\n");
+}
+
+/** `ErrorClass: message`, as V8 begins a stack. */
+function headOf(error: unknown): string {
+  try {
+    return Error.prototype.toString.call(error);
+  } catch {
+    return "Error";
+  }
+}
+
+/** Undefined for the code that stands around functions in hydrated scripts. */
+function frameLine(callSite: NodeJS.CallSite): string | undefined {
+  const text = String(callSite);
+  const file = callSite.getFileName();
+  const line = callSite.getLineNumber();
+  const column = callSite.getColumnNumber();
+  if (!file || line === null || column === null || file.startsWith("node:")) return text;
+  const position = { line: line - 1, column: column - 1 };
+  const script = hydratedScript(file);
+  const location = script === undefined ? mappedLocation(file, position) : script.writtenLocation(position);
+  if (location === undefined) return script === undefined ? text : undefined;
+  const written = `${location.file}:${location.line + 1}:${location.column + 1}`;
+  const shown = [`${file}:${line}:${column}`, `${displayName(file)}:${line}:${column}`].find((place) => text.includes(place));
+  return shown === undefined ? text : text.replace(shown, () => written);
+}
+
+const OWN_ROOT = ownRoot(import.meta.url);
+
+/** The folder of this package's code: `dist/` once it is bundled, `src/` before. */
+function ownRoot(url: string): string {
+  const source = url.lastIndexOf("/src/serialization/");
+  return displayName(source >= 0 ? url.slice(0, source + "/src/".length) : url.slice(0, url.lastIndexOf("/") + 1));
+}
+
+function isOwnFrame(line: string): boolean {
+  if (!/^\s+at /.test(line)) return false;
+  if (/\(?node:internal\/(?:process\/task_queues|process\/promises|timers|worker|modules|event_target|per_context|main)/.test(line)) return true;
+  if (/\(?node:(?:events|vm|net|diagnostics_channel):/.test(line)) return true;
+  return line.includes(OWN_ROOT) && !/\.test\.[cm]?[jt]s/.test(line);
+}

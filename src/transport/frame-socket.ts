@@ -1,0 +1,196 @@
+import { readSync } from "node:fs";
+import type { Socket } from "node:net";
+import type { ChannelCloseReason } from "./channel.ts";
+import { FrameParser, GOODBYE, LENGTH_PREFIX_BYTES, SOCKET_FRAME_BYTES_MAX } from "./frame-parser.ts";
+import { TransportError } from "./transport-error.ts";
+
+/** Frames of one turn are written together up to here; a larger one is a write of its own. */
+const CHUNK_BYTES = 64 * 1024;
+/** How long a closed socket may wait for the other side to have read everything. */
+const LINGER_MS_MAX = 2000;
+
+export interface FrameSocketEvents {
+  frame(frame: Uint8Array, owned: boolean): void;
+  /** Once, unless this side closed. `cause`: the socket's own error, if there was one. */
+  end(reason: Exclude<ChannelCloseReason, "local">, cause: Error | undefined): void;
+}
+
+/** A connected socket as a sequence of frames. Its owner changes from the handshake to the channel: see `events`. */
+export class FrameSocket {
+  /** To be set before the event loop turns; may change at any time. */
+  events: FrameSocketEvents | undefined;
+  readonly #socket: Socket;
+  readonly #parser: FrameParser;
+  #hasEnded = false;
+  /** What this turn has collected. While the socket is busy it goes on collecting. */
+  #chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  #chunkLength = 0;
+  #isFlushScheduled = false;
+  readonly #flush = (): void => {
+    this.#isFlushScheduled = false;
+    if (this.#chunkLength > 0 && this.#socket.writableLength === 0 && !this.#hasEnded) this.#writeChunk();
+  };
+
+  constructor(socket: Socket, frameBytesMax: number) {
+    this.#socket = socket;
+    this.#parser = new FrameParser(
+      {
+        frame: (frame, owned) => this.events?.frame(frame, owned),
+        goodbye: () => {
+          this.#finish("peer", undefined);
+          socket.end();
+          this.#linger();
+        },
+        malformed: () => {
+          this.#finish("invalid", undefined);
+          socket.destroy();
+        },
+      },
+      frameBytesMax,
+    );
+    socket.setNoDelay(true);
+    socket.on("data", (chunk: Buffer) => this.#parser.push(chunk));
+    let failure: Error | undefined;
+    socket.on("error", (error) => {
+      failure = error;
+    });
+    socket.on("end", () => this.#finish("lost", undefined));
+    socket.on("close", () => this.#finish("lost", failure));
+    this.#readRestWhenWritesFail();
+  }
+
+  set frameBytesMax(byteLength: number) {
+    this.#parser.frameBytesMax = byteLength;
+  }
+
+  send(frame: Uint8Array): boolean {
+    const byteLength = frame.byteLength;
+    if (this.#hasEnded) return false;
+    if (LENGTH_PREFIX_BYTES + byteLength > CHUNK_BYTES) return this.sendParts([frame]);
+    this.#makeRoom(LENGTH_PREFIX_BYTES + byteLength);
+    this.#chunk.writeUInt32LE(byteLength, this.#chunkLength);
+    this.#chunk.set(frame, this.#chunkLength + LENGTH_PREFIX_BYTES);
+    this.#chunkLength += LENGTH_PREFIX_BYTES + byteLength;
+    this.#scheduleFlush();
+    return true;
+  }
+
+  sendParts(parts: readonly Uint8Array[]): boolean {
+    if (this.#hasEnded) return false;
+    let byteLength = 0;
+    for (const part of parts) byteLength += part.byteLength;
+    if (byteLength > SOCKET_FRAME_BYTES_MAX) {
+      throw new TransportError(
+        "ERR_MANTARAY_FRAME_TOO_LARGE",
+        `A frame of ${byteLength} bytes was to be sent through a socket, which takes up to ${SOCKET_FRAME_BYTES_MAX}. Split the value into several.`,
+      );
+    }
+    const recordBytes = LENGTH_PREFIX_BYTES + byteLength;
+    const isLarge = recordBytes > CHUNK_BYTES;
+    if (isLarge) this.#writeChunk();
+    else this.#makeRoom(recordBytes);
+    // A copy even of large parts: the system may take them only later, and the sender may change them meanwhile.
+    const target = isLarge ? Buffer.allocUnsafeSlow(recordBytes) : this.#chunk;
+    let position = isLarge ? 0 : this.#chunkLength;
+    position = target.writeUInt32LE(byteLength, position);
+    for (const part of parts) {
+      target.set(part, position);
+      position += part.byteLength;
+    }
+    if (isLarge) {
+      this.#socket.write(target);
+    } else {
+      this.#chunkLength = position;
+      this.#scheduleFlush();
+    }
+    return true;
+  }
+
+  /** Everything sent before still goes out, then the other side learns that this is an orderly end. */
+  closeOrderly(): void {
+    if (this.#hasEnded) return;
+    this.#makeRoom(LENGTH_PREFIX_BYTES);
+    this.#chunkLength = this.#chunk.writeUInt32LE(GOODBYE, this.#chunkLength);
+    this.#writeChunk();
+    this.#hasEnded = true;
+    this.#parser.stop();
+    this.#socket.end();
+    this.#linger();
+  }
+
+  /** Without a word. */
+  destroy(): void {
+    this.#hasEnded = true;
+    this.#parser.stop();
+    this.#socket.destroy();
+  }
+
+  /** As if the connection had broken. */
+  fail(): void {
+    this.#finish("lost", undefined);
+    this.#socket.destroy();
+  }
+
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  /**
+   * A write to a side that has died fails, for which Node destroys the socket at once, together with what that side had
+   * sent before and the system still holds. That is read first, which only works past the stream: it is over for Node.
+   */
+  #readRestWhenWritesFail(): void {
+    const socket = this.#socket as Socket & { readonly _handle?: { readonly fd?: number } | null };
+    const destroy = socket.destroy.bind(socket);
+    socket.destroy = (error) => {
+      const descriptor = socket._handle?.fd ?? -1;
+      if ((error as NodeJS.ErrnoException | undefined)?.syscall === "write" && descriptor >= 0 && !this.#hasEnded) {
+        const rest = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+        try {
+          for (let length = -1; length !== 0; ) {
+            length = readSync(descriptor, rest);
+            this.#parser.push(rest.subarray(0, length));
+          }
+        } catch {
+          // Nothing more is there, or the connection was reset.
+        }
+      }
+      return destroy(error);
+    };
+  }
+
+  #makeRoom(byteLength: number): void {
+    if (this.#chunkLength + byteLength > CHUNK_BYTES) this.#writeChunk();
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
+    queueMicrotask(this.#flush);
+  }
+
+  #writeChunk(): void {
+    if (this.#chunkLength === 0) return;
+    this.#socket.write(this.#chunk.subarray(0, this.#chunkLength), this.#flush);
+    this.#chunkLength = 0;
+    // What the system took at once is free for use again; else the socket still reads from it.
+    if (this.#socket.writableLength > 0) this.#chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  }
+
+  #linger(): void {
+    this.#socket.unref();
+    const timer = setTimeout(() => this.#socket.destroy(), LINGER_MS_MAX);
+    timer.unref();
+    this.#socket.once("close", () => clearTimeout(timer));
+  }
+
+  #finish(reason: Exclude<ChannelCloseReason, "local">, cause: Error | undefined): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.events?.end(reason, cause);
+  }
+}

@@ -1,0 +1,16 @@
+export type { Channel, ChannelCloseReason, CloseHandler, FrameHandler } from "./channel.ts";
+export { SOCKET_FRAME_BYTES_MAX } from "./frame-parser.ts";
+export { FrameReader } from "./frame-reader.ts";
+export { FrameWriter } from "./frame-writer.ts";
+export { RING_CAPACITY_BYTES } from "./ring-buffer.ts";
+export type { SimulatedLink, SimulatedLinkOptions } from "./simulated-channel.ts";
+export { createSimulatedLink } from "./simulated-channel.ts";
+export type { ListenOptions, SocketAddress, SocketListener, SocketOptions } from "./socket-channel.ts";
+export { connectSocket, listenSocket } from "./socket-channel.ts";
+export { createSpinPermitMemory, SpinPermits } from "./spin-permits.ts";
+export type { ThreadChannelEnd } from "./thread-channel.ts";
+export { createThreadChannelPair, openThreadChannel, transferList } from "./thread-channel.ts";
+export type { ThreadPollerOptions } from "./thread-poller.ts";
+export { ThreadPoller } from "./thread-poller.ts";
+export type { TransportErrorCode } from "./transport-error.ts";
+export { TransportError } from "./transport-error.ts";

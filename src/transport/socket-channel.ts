@@ -1,0 +1,167 @@
+import { chmodSync } from "node:fs";
+import type { AddressInfo, Socket } from "node:net";
+import { connect, createServer } from "node:net";
+import { PROTOCOL_VERSION } from "../protocol/mod.ts";
+import type { Channel, CloseHandler, FrameHandler } from "./channel.ts";
+import { FrameDelivery } from "./frame-delivery.ts";
+import { FrameSocket } from "./frame-socket.ts";
+import { HANDSHAKE_FRAME_BYTES_MAX, shakeHands } from "./socket-handshake.ts";
+import type { HandshakeRole } from "./socket-handshake.ts";
+import { TransportError } from "./transport-error.ts";
+
+/** A unix domain socket (on Windows a named pipe), or TCP. Port 0: any that is free. */
+export type SocketAddress = { readonly path: string } | { readonly host: string; readonly port: number };
+
+export interface SocketOptions {
+  readonly workerId: string;
+  /** The session's secret: who does not know it is refused. */
+  readonly token: string;
+  /** For connecting and the handshake together. */
+  readonly timeoutMs?: number;
+  readonly protocolVersion?: number;
+}
+export interface ListenOptions extends SocketOptions {
+  /** Handlers set within this call miss nothing. */
+  readonly onChannel: (channel: Channel) => void;
+  /** Somebody connected who was not let in. */
+  readonly onRefused?: (error: TransportError) => void;
+}
+export interface SocketListener {
+  readonly address: SocketAddress;
+  /** Accepts no more, removes the file of a path. Open channels stay. */
+  close(): void;
+}
+
+/** From the first attempt to connect to the end of the handshake. */
+const HANDSHAKE_TIMEOUT_MS_DEFAULT = 10_000;
+/** The longest path that fits into the system's address: 108 bytes on Linux, 104 on macOS, with the zero at the end. */
+const PATH_BYTES_MAX = process.platform === "darwin" ? 103 : 107;
+const OWNER_ONLY = 0o600;
+
+export async function listenSocket(where: SocketAddress, options: ListenOptions): Promise<SocketListener> {
+  checkPath(where);
+  const newcomers = new Set<Socket>();
+  const server = createServer((socket) => {
+    socket.unref();
+    newcomers.add(socket);
+    openChannel(socket, "listening", options, nameOf(where))
+      .finally(() => newcomers.delete(socket))
+      .then(options.onChannel, (error: TransportError) => options.onRefused?.(error));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause) => {
+      reject(new TransportError("ERR_MANTARAY_LISTEN_FAILED", `Cannot listen on ${nameOf(where)}: ${cause.message}.`, { cause }));
+    });
+    server.listen("path" in where ? { path: where.path } : { host: where.host, port: where.port }, resolve);
+  });
+  server.unref();
+  if ("path" in where && process.platform !== "win32") chmodSync(where.path, OWNER_ONLY);
+  return {
+    address: "path" in where ? where : { host: where.host, port: (server.address() as AddressInfo).port },
+    close: () => {
+      for (const socket of newcomers) socket.destroy();
+      // Not `close`'s callback: it waits for the open connections, which are their channels' own matter.
+      server.close();
+    },
+  };
+}
+
+export async function connectSocket(where: SocketAddress, options: SocketOptions): Promise<Channel> {
+  checkPath(where);
+  const socket = "path" in where ? connect({ path: where.path }) : connect({ host: where.host, port: where.port });
+  const channel = await openChannel(socket, "connecting", options, nameOf(where));
+  channel.unref();
+  return channel;
+}
+
+async function openChannel(socket: Socket, role: HandshakeRole, options: SocketOptions, where: string): Promise<Channel> {
+  const { workerId, token, protocolVersion = PROTOCOL_VERSION, timeoutMs = HANDSHAKE_TIMEOUT_MS_DEFAULT } = options;
+  const timeout = new TransportError("ERR_MANTARAY_CONNECT_TIMEOUT", `The other side of ${where} did not finish the handshake within ${timeoutMs} ms.`);
+  const timer = setTimeout(() => socket.destroy(timeout), timeoutMs);
+  if (role === "listening") timer.unref();
+  try {
+    if (role === "connecting") await connected(socket, where);
+    const frames = new FrameSocket(socket, HANDSHAKE_FRAME_BYTES_MAX);
+    return await shakeHands(frames, role, { workerId, token, protocolVersion }, where, (peerId) => new SocketChannel(frames, peerId));
+  } catch (error) {
+    throw (error as Error).cause === timeout ? timeout : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function connected(socket: Socket, where: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (cause: Error): void => {
+      reject(new TransportError("ERR_MANTARAY_CONNECT_FAILED", `Cannot connect to ${where}: ${cause.message}. Its process may have ended.`, { cause }));
+    };
+    socket.once("error", onError);
+    socket.once("connect", () => {
+      socket.off("error", onError);
+      resolve();
+    });
+  });
+}
+
+function checkPath(where: SocketAddress): void {
+  if (!("path" in where) || process.platform === "win32") return;
+  const byteLength = Buffer.byteLength(where.path);
+  if (byteLength <= PATH_BYTES_MAX) return;
+  throw new TransportError(
+    "ERR_MANTARAY_LISTEN_FAILED",
+    `The path of the socket ${where.path} has ${byteLength} bytes; the system allows ${PATH_BYTES_MAX}. Use a shorter directory, for example through the environment variable TMPDIR.`,
+  );
+}
+
+function nameOf(where: SocketAddress): string {
+  return "path" in where ? `the socket ${where.path}` : `the TCP port ${where.host}:${where.port}`;
+}
+
+class SocketChannel implements Channel {
+  readonly peerId: string;
+  readonly #frames: FrameSocket;
+  readonly #delivery = new FrameDelivery();
+
+  constructor(frames: FrameSocket, peerId: string) {
+    this.peerId = peerId;
+    this.#frames = frames;
+    frames.events = {
+      frame: (frame, owned) => this.#delivery.push(frame, owned),
+      end: (reason) => this.#delivery.close(reason),
+    };
+  }
+
+  get isClosed(): boolean {
+    return this.#delivery.closeReason !== undefined;
+  }
+
+  send(frame: Uint8Array): boolean {
+    return this.#frames.send(frame);
+  }
+
+  sendParts(parts: readonly Uint8Array[]): boolean {
+    return this.#frames.sendParts(parts);
+  }
+
+  onFrame(handler: FrameHandler): void {
+    this.#delivery.onFrame(handler);
+  }
+
+  onClose(handler: CloseHandler): void {
+    this.#delivery.onClose(handler);
+  }
+
+  close(): void {
+    if (this.isClosed) return;
+    this.#frames.closeOrderly();
+    this.#delivery.close("local");
+  }
+
+  ref(): void {
+    this.#frames.ref();
+  }
+
+  unref(): void {
+    this.#frames.unref();
+  }
+}

@@ -22,7 +22,7 @@ export function openMessageLink<Outgoing extends object, Incoming>(channel: Chan
   return {
     send: (message) => void channel.send(packr.pack(message)),
     // Binary fields of a message are views into its bytes, which are scratch memory unless the channel gave them away.
-    onMessage: (handler) => channel.onFrame((frame, owned) => handler(packr.unpack(owned ? frame : frame.slice()) as Incoming)),
+    onMessage: (handler) => channel.onFrame((frame, owned) => handler(packr.unpack(owned ? frame : new Uint8Array(frame)) as Incoming)),
     onClose: (handler) => channel.onClose(handler),
     close: () => channel.close(),
     ref: () => channel.ref(),

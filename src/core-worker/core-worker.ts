@@ -339,7 +339,7 @@ export class CoreWorker {
         reader.u8();
         return this.#receiver.onResults(peer, reader);
       case FRAME_MESSAGE:
-        return this.#onPeerMessage(peer, unpackMessage(owned ? frame.subarray(1) : frame.slice(1)) as PeerMessage);
+        return this.#onPeerMessage(peer, unpackMessage(owned ? frame.subarray(1) : new Uint8Array(frame.subarray(1))) as PeerMessage);
       default:
         this.env.warn(`worker ${peer.workerId} sent a frame of unknown kind ${String(frame[0])}; ignored`);
     }

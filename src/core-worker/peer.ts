@@ -56,14 +56,14 @@ export class Peer {
   send(frame: Uint8Array): boolean {
     if (this.isLost) return false;
     if (this.channel !== null) return this.channel.send(frame);
-    this.#outbox.push(frame.slice());
+    this.#outbox.push(new Uint8Array(frame));
     return true;
   }
 
   sendParts(parts: readonly Uint8Array[]): boolean {
     if (this.isLost) return false;
     if (this.channel !== null) return this.channel.sendParts(parts);
-    this.#outbox.push(parts.map((part) => part.slice()));
+    this.#outbox.push(parts.map((part) => new Uint8Array(part)));
     return true;
   }
 

@@ -65,7 +65,7 @@ export class ResultReceiver {
         for (const entry of task.entries as ObjectEntry[]) this.#value(peer, reader, entry);
         return;
       case RESULT_FAILED:
-        settleFailed(task, unpackMessage(reader.bytes().slice()) as Failure);
+        settleFailed(task, unpackMessage(new Uint8Array(reader.bytes())) as Failure);
         return;
       case RESULT_STREAM_END:
         task.stream?.ended(null, null);

@@ -259,7 +259,7 @@ function isPrimitive(value: unknown): boolean {
 
 /** The encoding has views of the caller's buffers; the caller may write to them as soon as the call returns. */
 function snapshot(encoded: EncodedValueRecord): EncodedValueRecord {
-  return encoded.buffers.length === 0 ? encoded : { ...encoded, buffers: encoded.buffers.map((buffer) => buffer.slice()) };
+  return encoded.buffers.length === 0 ? encoded : { ...encoded, buffers: encoded.buffers.map((buffer) => new Uint8Array(buffer)) };
 }
 
 /** How many tasks of such resources fit into the machine at once. */

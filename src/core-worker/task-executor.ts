@@ -454,7 +454,7 @@ export function bindCallable(peer: Peer, number: number, callable: IncomingCalla
 
 /** A cause outlives the turn, but its buffers are views of the thrown value. */
 function copied(value: EncodedValueRecord): EncodedValueRecord {
-  return value.buffers.length === 0 ? value : { ...value, buffers: value.buffers.map((buffer) => buffer.slice()) };
+  return value.buffers.length === 0 ? value : { ...value, buffers: value.buffers.map((buffer) => new Uint8Array(buffer)) };
 }
 
 function isPrimitive(value: unknown): boolean {

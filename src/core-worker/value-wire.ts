@@ -29,11 +29,11 @@ export function writeEncodedValue(writer: FrameWriter, value: EncodedValueRecord
 /** The tag has been read. Everything is copied out of the frame, which is only valid during its delivery. */
 export function readEncodedValue(reader: FrameReader): EncodedValueRecord {
   const format = reader.u8() as 0 | 1;
-  const header = reader.bytes().slice();
+  const header = new Uint8Array(reader.bytes());
   const buffers: Uint8Array[] = [];
-  for (let remaining = reader.varuint(); remaining > 0; remaining--) buffers.push(reader.bytes().slice());
+  for (let remaining = reader.varuint(); remaining > 0; remaining--) buffers.push(new Uint8Array(reader.bytes()));
   if (reader.u8() === 0) return { format, header, buffers, descriptors: NONE, code: NONE };
-  const [descriptors, code] = unpackMessage(reader.bytes().slice()) as [unknown[], string[]];
+  const [descriptors, code] = unpackMessage(new Uint8Array(reader.bytes())) as [unknown[], string[]];
   return { format, header, buffers, descriptors, code };
 }
 

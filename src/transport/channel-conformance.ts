@@ -89,6 +89,18 @@ export function testChannelConformance(name: string, harness: ConformanceHarness
       assert.equal(far.send(new Uint8Array(1)), false);
     });
 
+    test("what arrived before the end is delivered before the end is told, even if the handler comes later", async (context) => {
+      const [near, far] = await harness.openPair(context);
+      const reason = closing(far);
+      for (let index = 0; index < 100; index++) near.send(new Uint8Array(LENGTHS[index % LENGTHS.length] as number));
+      near.close();
+      await turns(20);
+      const lengths: number[] = [];
+      far.onFrame((frame) => lengths.push(frame.byteLength));
+      assert.equal(await reason, "peer");
+      assert.deepEqual(lengths, Array.from({ length: 100 }, (_, index) => LENGTHS[index % LENGTHS.length]));
+    });
+
     test("a close in a handler ends the deliveries there", async (context) => {
       const [near, far] = await harness.openPair(context);
       let count = 0;

@@ -1,11 +1,14 @@
 import { types } from "node:util";
 import type { CaptureSlot, FunctionRecord, ImportReference, PrivateInstances, SourceEdit } from "../graph/graph-format.ts";
+import { privateAccessOf } from "../graph/private-access.ts";
 import { isNodeGlobal } from "../graph/well-known-objects.ts";
 import { CaptureError } from "./capture-error.ts";
 import { classEdits } from "./class-edits.ts";
 import { parseFunction } from "./function-syntax.ts";
 import type { FunctionSyntax } from "./function-syntax.ts";
 import { GENERATED_NAMES } from "./generated-names.ts";
+import { hydratedFunction } from "./hydrated-functions.ts";
+import type { HydratedFunction } from "./hydrated-functions.ts";
 import { hydratedScript } from "./hydrated-scripts.ts";
 import type { FunctionInspection } from "./inspector-probe.ts";
 import { moduleTable } from "./module-imports.ts";
@@ -34,7 +37,6 @@ export interface Capture {
 
 /** A function's source and surroundings, before what it captures is encoded. */
 export interface CapturedFunction {
-  readonly syntax: FunctionSyntax;
   /** Identifies the loaded module: functions with the same key share top-level variables. */
   readonly moduleKey: string;
   readonly url: string;
@@ -58,6 +60,8 @@ export function captureFunction(
   holder: FunctionHolder | undefined,
   policy: ModulePolicy,
 ): CapturedFunction {
+  const hydrated = hydratedFunction(fn);
+  if (hydrated !== undefined) return captureAgain(fn, inspection, hydrated);
   const text = Function.prototype.toString.call(fn);
   const origin = originOf(inspection, text);
   const syntax = parse(text, origin.isStrict);
@@ -140,7 +144,6 @@ export function captureFunction(
 
   edits.sort((left, right) => left.start - right.start || left.end - right.end);
   return {
-    syntax,
     moduleKey: origin.moduleKey,
     url: origin.url,
     isStrict: origin.isStrict,
@@ -156,9 +159,60 @@ export function captureFunction(
       displayFile: origin.displayFile,
       positions: origin.positions,
       usesImportMeta: variables.importMeta.length > 0,
+      isAsync: syntax.isAsync,
+      isGenerator: syntax.isGenerator,
       privateInstances,
     },
   };
+}
+
+/** A function that came from elsewhere: what it was made from is known, only the values are taken anew. */
+function captureAgain(fn: Function, inspection: FunctionInspection, hydrated: HydratedFunction): CapturedFunction {
+  const { record, group } = hydrated;
+  const captures = record.slots.flatMap((slot): Capture[] => {
+    const capture = {
+      to: slot.to,
+      name: slot.name,
+      label: `captured variable '${slot.name}'`,
+      value: undefined as unknown,
+      reference: undefined,
+      onlyProperties: undefined,
+      variable: undefined,
+      isAssigned: slot.isAssigned,
+    };
+    switch (slot.to) {
+      case "heritage":
+        return [{ ...capture, label: "extends", value: Object.getPrototypeOf(fn) }];
+      case "this":
+        return [{ ...capture, label: "this", value: hydrated.capturedThis }];
+      case "arguments":
+        return [{ ...capture, label: "arguments", value: argumentsOf(hydrated.capturedArguments) }];
+      case "homePrototype":
+        return [{ ...capture, label: "prototype of its object", value: Object.getPrototypeOf(hydrated.home as object) }];
+      case "privateStatic":
+        return [{ ...capture, value: privateAccessOf(fn)?.[slot.name]?.[0](fn) }];
+      default: {
+        const found = findVariable(inspection, slot.name);
+        if (found === undefined) return [];
+        return [{ ...capture, to: found.isModuleLevel ? "module" : "local", value: found.value, variable: found }];
+      }
+    }
+  });
+  const { group: _group, scope: _scope, slots: _slots, unitId: _unitId, ...rest } = record;
+  return {
+    moduleKey: moduleStateOf(inspection)?.key ?? inspection.scriptId,
+    url: group.url,
+    isStrict: group.isStrict,
+    captures,
+    record: rest,
+  };
+}
+
+function argumentsOf(values: readonly unknown[]): unknown {
+  return (function (..._values: unknown[]): unknown {
+    // oxlint-disable-next-line prefer-rest-params -- the arrow inside expects such an object
+    return arguments;
+  })(...values);
 }
 
 /** Where a function's text was written, through however many processes it came here. */

@@ -4,6 +4,7 @@ import { CaptureError } from "../closure/capture-error.ts";
 import { captureFunction, exportReference, originOf } from "../closure/function-capture.ts";
 import type { Capture, CapturedFunction } from "../closure/function-capture.ts";
 import { parseFunction } from "../closure/function-syntax.ts";
+import { hydratedFunction } from "../closure/hydrated-functions.ts";
 import { inspectorProbe } from "../closure/inspector-probe.ts";
 import type { FunctionInspection } from "../closure/inspector-probe.ts";
 import { loadedScript } from "../closure/script-catalog.ts";
@@ -131,7 +132,7 @@ export class FunctionsByValue implements FunctionEncoding {
     const name = fn.name === "" ? `(${text.slice(0, 30).replace(/\s+/g, " ").trim()}…)` : `'${fn.name}'`;
     const label = `${noun} ${name} (${source.displayFile}:${written.line + 1})`;
     encoder.path.describe(id, label);
-    if (this.#writeDetachedMethod(id, fn, text, inspection)) return;
+    if (hydratedFunction(fn) === undefined && this.#writeDetachedMethod(id, fn, text, inspection)) return;
 
     let captured: CapturedFunction;
     try {
@@ -141,7 +142,7 @@ export class FunctionsByValue implements FunctionEncoding {
       throw error;
     }
     if (fn === this.#root) {
-      const { isAsync, isGenerator } = captured.syntax;
+      const { isAsync, isGenerator } = captured.record;
       this.#description = { label, where: `${source.displayFile}:${written.line + 1}`, isAsync, isGenerator };
     }
     this.#writeCaptured(id, fn, inspection, captured, label);
@@ -157,7 +158,7 @@ export class FunctionsByValue implements FunctionEncoding {
     const encoder = this.#encoder;
     const { writer } = encoder;
     const isClass = captured.record.kind === "class";
-    const slots: CaptureSlot[] = captured.captures.map(({ to, name }) => ({ to, name, scope: -1 }));
+    const slots: CaptureSlot[] = captured.captures.map(({ to, name, isAssigned }) => ({ to, name, scope: -1, isAssigned }));
     const record = {
       ...captured.record,
       group: this.#group(captured),

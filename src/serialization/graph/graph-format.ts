@@ -163,6 +163,8 @@ export interface CaptureSlot {
   readonly name: string;
   /** For "shared": which scope. */
   readonly scope: number;
+  /** Whether the function assigns the variable. */
+  readonly isAssigned: boolean;
 }
 
 /** A replacement within a function's source text. */
@@ -192,6 +194,8 @@ export interface FunctionRecord {
   /** Identity of a class across messages. */
   readonly unitId: string | null;
   readonly usesImportMeta: boolean;
+  readonly isAsync: boolean;
+  readonly isGenerator: boolean;
   /** How to make an instance with #private members without running the user's constructor; null if there are none. */
   readonly privateInstances: PrivateInstances | null;
 }

@@ -1,4 +1,5 @@
 import { importMetaOf, resolveReference } from "./module-references.ts";
+import { noteHydratedFunction } from "../closure/hydrated-functions.ts";
 import { GENERATED_NAMES } from "../closure/generated-names.ts";
 import { instantiateModules } from "./function-hydrator.ts";
 import type { FunctionTemplate, HydratedModules } from "./function-hydrator.ts";
@@ -23,7 +24,7 @@ import {
   TAG_NODE,
   VIEW_TYPES,
 } from "./graph-format.ts";
-import type { FunctionRecord, Graph, Shape } from "./graph-format.ts";
+import type { FunctionRecord, Graph, ModuleGroup, Shape } from "./graph-format.ts";
 import { indexNodes } from "./node-index.ts";
 import type { NodeIndex } from "./node-index.ts";
 import { privateAccessOf } from "./private-access.ts";
@@ -138,6 +139,8 @@ class Hydration {
     if (record.privateInstances !== null) notePrivateInstances(type, record.privateInstances);
     if (record.unitId !== null) this.#environment.noteClass(record.unitId, type);
     nameFunction(type, record.name);
+    const group = this.#groupOf(record);
+    noteHydratedFunction(type, { record, group, capturedThis: undefined, capturedArguments: [], home: undefined });
     this.#made(id, type);
     this.#fill(id);
     this.#isFilled[id] = 1;
@@ -322,13 +325,15 @@ class Hydration {
     }
     const made = this.#templateAt(at).make.apply(capturedThis, capturedArguments);
     let fn = made as Function;
+    let home: object | undefined;
     if (record.form !== "expression") {
-      const home = record.form === "classMember" ? ((made as Function).prototype as object) : (made as object);
-      this.#methodHomes.set(id, home);
-      const descriptor = Object.getOwnPropertyDescriptor(home, "m");
+      home = record.form === "classMember" ? ((made as Function).prototype as object) : (made as object);
+      this.#methodHomes.set(id, home as object);
+      const descriptor = Object.getOwnPropertyDescriptor(home as object, "m");
       fn = (record.kind === "get" || record.kind === "set" ? descriptor?.[record.kind] : descriptor?.value) as Function;
     }
     nameFunction(fn, record.name);
+    noteHydratedFunction(fn, { record, group: this.#groupOf(record), capturedThis, capturedArguments, home });
     return this.#made(id, fn);
   }
 
@@ -485,7 +490,7 @@ class Hydration {
       if (setters !== undefined) this.#whenMade(this.#words[at + 2 + position] as number, (value) => setters[slot.name]?.(value));
     });
     if (record.usesImportMeta) {
-      template.set[GENERATED_NAMES.importMeta]?.(importMetaOf(this.#graph.groups[record.group]?.url ?? ""));
+      template.set[GENERATED_NAMES.importMeta]?.(importMetaOf(this.#groupOf(record).url));
     }
   }
 
@@ -562,6 +567,10 @@ class Hydration {
     const buffer = new Resizable(content.byteLength, { maxByteLength });
     new Uint8Array(buffer).set(new Uint8Array(content));
     return buffer;
+  }
+
+  #groupOf(record: FunctionRecord): ModuleGroup {
+    return this.#graph.groups[record.group] as ModuleGroup;
   }
 
   #recordAt(at: number): FunctionRecord {

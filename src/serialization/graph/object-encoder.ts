@@ -110,6 +110,7 @@ function encodeOrdinary(encoder: GraphEncoder, id: number, object: object, proto
 }
 
 function encodeInstance(encoder: GraphEncoder, id: number, object: object, prototype: object | null): void {
+  if (isBoundToItsProcess(object)) encoder.fail(id, refusalOfExotic(object));
   const facts = prototypeFacts(prototype, encoder.environment.policy);
   if (facts.refusal !== undefined) encoder.fail(id, facts.refusal);
   const { writer } = encoder;
@@ -217,9 +218,10 @@ function encodeView(encoder: GraphEncoder, id: number, view: ArrayBufferView, pr
   const name = isBuffer ? "Buffer" : types.isDataView(view) ? "DataView" : typedArrayName(view);
   const standard = name === "Buffer" ? Buffer.prototype : (globalThis[name as "Uint8Array"].prototype as object);
   // The bytes of a buffer that is reached through views alone are trimmed to what they show: see finishViews.
+  const buffer = encoder.viewedBufferCell(view, id);
   writer.beginNode(NodeKind.view, id);
   writer.word(VIEW_TYPES.indexOf(name as ViewTypeName));
-  writer.word(encoder.viewedBufferCell(view, id));
+  writer.word(buffer);
   const offsetPosition = writer.reserveWord();
   encoder.noteView(view, offsetPosition);
   writer.word(writer.numberCell(types.isDataView(view) ? view.byteLength : (view as Uint8Array).length));
@@ -335,13 +337,19 @@ function hasExoticSlots(object: object): boolean {
 
 function hasSlots(object: object): boolean {
   return (
+    isBoundToItsProcess(object) ||
     types.isMap(object) ||
     types.isSet(object) ||
     types.isDate(object) ||
     types.isRegExp(object) ||
     types.isNativeError(object) ||
     types.isAnyArrayBuffer(object) ||
-    types.isBoxedPrimitive(object) ||
+    types.isBoxedPrimitive(object)
+  );
+}
+
+function isBoundToItsProcess(object: object): boolean {
+  return (
     types.isPromise(object) ||
     types.isWeakMap(object) ||
     types.isWeakSet(object) ||

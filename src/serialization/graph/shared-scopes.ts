@@ -62,7 +62,7 @@ export function findSharedScopes(
         draft.names.add(capture.name);
         drafts.set(identity, draft);
         scopesOfFunction.set(owner, (scopesOfFunction.get(owner) ?? new Set()).add(identity));
-        owner.slots[slot] = { to: "shared", name: capture.name, scope: identity };
+        owner.slots[slot] = { to: "shared", name: capture.name, scope: identity, isAssigned: capture.isAssigned };
       }
     }
   }

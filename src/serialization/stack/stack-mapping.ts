@@ -61,5 +61,5 @@ function isOwnFrame(line: string): boolean {
   if (!/^\s+at /.test(line)) return false;
   if (/\(?node:internal\/(?:process\/task_queues|process\/promises|timers|worker|modules|event_target|per_context|main)/.test(line)) return true;
   if (/\(?node:(?:events|vm|net|diagnostics_channel):/.test(line)) return true;
-  return line.includes(OWN_ROOT) && !/\.test\.[cm]?[jt]s/.test(line);
+  return line.includes(OWN_ROOT) && !/\.test\.[cm]?[jt]s|\/fixtures\//.test(line);
 }

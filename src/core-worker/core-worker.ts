@@ -81,6 +81,8 @@ export class CoreWorker {
   readonly #callables = new Map<string, FunctionCallable>();
   #isShutDown = false;
   #holds = 0;
+  #isKeptAlive = false;
+  #isLettingGo = false;
   #onLog: ((record: LogRecord) => void) | null = null;
 
   constructor(env: CoreWorkerEnvironment) {
@@ -132,9 +134,10 @@ export class CoreWorker {
   // ------------------------------------------------------------------ objects
 
   get(refs: ObjectRef<unknown> | readonly ObjectRef<unknown>[], options?: GetOptions): Promise<unknown> {
-    const site = callSite(this.get);
     try {
-      return Array.isArray(refs) ? this.access.getMany(refs as readonly ObjectRef[], options, site) : this.access.getOne(refs as ObjectRef, options, site);
+      if (Array.isArray(refs)) return this.access.getMany(refs as readonly ObjectRef[], options, callSite(this.get));
+      const ref = refs as ObjectRef;
+      return this.access.getOne(ref, options, ObjectRef.needsSite(ref) ? callSite(this.get) : null);
     } catch (error) {
       return Promise.reject(error as Error);
     }
@@ -273,13 +276,28 @@ export class CoreWorker {
   }
 
   #hold(): () => void {
-    if (this.#holds++ === 0) this.env.keepAlive(true);
+    if (this.#holds++ === 0 && !this.#isKeptAlive) {
+      this.#isKeptAlive = true;
+      this.env.keepAlive(true);
+    }
     let isHeld = true;
     return () => {
       if (!isHeld) return;
       isHeld = false;
-      if (--this.#holds === 0) this.env.keepAlive(false);
+      if (--this.#holds === 0) this.#letGoSoon();
     };
+  }
+
+  /** Not at once: in a program that makes one call after the other, the next one comes within the turn. */
+  #letGoSoon(): void {
+    if (this.#isLettingGo) return;
+    this.#isLettingGo = true;
+    setImmediate(() => {
+      this.#isLettingGo = false;
+      if (this.#holds > 0 || !this.#isKeptAlive) return;
+      this.#isKeptAlive = false;
+      this.env.keepAlive(false);
+    });
   }
 
   #leaseEvent(leaseId: number, event: LeaseEvent): void {

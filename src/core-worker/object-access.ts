@@ -31,13 +31,13 @@ export class ObjectAccess {
     this.#env = environment;
   }
 
-  getOne(ref: ObjectRef<unknown>, options: GetOptions | undefined, site: CallSite): Promise<unknown> {
+  getOne(ref: ObjectRef<unknown>, options: GetOptions | undefined, site: CallSite | null): Promise<unknown> {
     const entry = this.#entryOf(ref, "get()", 0, false);
     if (entry.status === PRIMITIVE && options === undefined) return Promise.resolve(entry.content);
     return this.#get([entry], options, site).then(() => this.#valueOf(entry, site));
   }
 
-  async getMany(refs: readonly ObjectRef<unknown>[], options: GetOptions | undefined, site: CallSite): Promise<unknown[]> {
+  async getMany(refs: readonly ObjectRef<unknown>[], options: GetOptions | undefined, site: CallSite | null): Promise<unknown[]> {
     const entries = refs.map((ref, index) => this.#entryOf(ref, "get()", index, true));
     await this.#get(entries, options, site);
     const values: unknown[] = new Array(entries.length);
@@ -59,7 +59,7 @@ export class ObjectAccess {
   }
 
   /** Resolves when all are settled, or rejects with the first failure as soon as it is there. */
-  #get(entries: readonly ObjectEntry[], options: GetOptions | undefined, site: CallSite): Promise<void> {
+  #get(entries: readonly ObjectEntry[], options: GetOptions | undefined, site: CallSite | null): Promise<void> {
     let unsettled = 0;
     for (const entry of entries) {
       if (entry.status === FAILED) return this.#reject(entry, site);
@@ -91,11 +91,11 @@ export class ObjectAccess {
     return new GetTimeoutError(`get() gave up after ${timeoutMs} ms: ${unsettled} of ${count} ${count === 1 ? "object is" : "objects are"} not there yet; the tasks go on, get() may be called again`);
   }
 
-  async #reject(entry: ObjectEntry, site: CallSite): Promise<never> {
+  async #reject(entry: ObjectEntry, site: CallSite | null): Promise<never> {
     throw await errorOfFailure(entry.content as Failure, entry.site ?? site, this.#env);
   }
 
-  #valueOf(entry: ObjectEntry, site: CallSite): unknown {
+  #valueOf(entry: ObjectEntry, site: CallSite | null): unknown {
     if (entry.status === PRIMITIVE) return entry.content;
     if (entry.status === FAILED) return this.#reject(entry, site);
     const value = entry.content as EncodedValueRecord;

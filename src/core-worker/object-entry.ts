@@ -38,7 +38,7 @@ export class ObjectEntry {
   readonly ownerId: WorkerId;
   #id: ObjectId | null;
   #waiting: Settled | Settled[] | null = null;
-  /** Of a failed call, for the stack of its error. */
+  /** Of the call that makes it, for the stack of its error; dropped with its success. */
   site: CallSite | null = null;
 
   constructor(ownerId: WorkerId, sequence: number, taskSequence: number, id: ObjectId | null = null) {
@@ -67,6 +67,7 @@ export class ObjectEntry {
     if (this.status !== PENDING) return;
     this.status = status;
     this.content = content;
+    if (status !== FAILED) this.site = null;
     const waiting = this.#waiting;
     if (waiting === null) return;
     this.#waiting = null;

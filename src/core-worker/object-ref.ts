@@ -1,6 +1,6 @@
 import { sequencedId } from "../base/mod.ts";
 import type { RuntimeDescriptor } from "../protocol/mod.ts";
-import type { ObjectEntry } from "./object-entry.ts";
+import { FAILED, PENDING, type ObjectEntry } from "./object-entry.ts";
 
 /** How an object of the runtime says what it is inside a value; looked up by symbol so that two copies of the package agree. */
 export const DESCRIBE: unique symbol = Symbol.for("mantaray.describe") as never;
@@ -79,6 +79,12 @@ export class ObjectRef<T = unknown> implements RuntimeObject {
   /** @internal The entry behind a ref, or undefined for anything else. */
   static entryOf(value: unknown): ObjectEntry | undefined {
     return typeof value === "object" && value !== null && #entry in value ? value.#entry : undefined;
+  }
+
+  /** @internal Whether its error, if there is one, has no place in the program to show yet. */
+  static needsSite(ref: unknown): boolean {
+    const entry = ObjectRef.entryOf(ref);
+    return entry !== undefined && entry.site === null && (entry.status === PENDING || entry.status === FAILED);
   }
 
   /** @internal */

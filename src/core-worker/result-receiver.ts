@@ -68,7 +68,7 @@ export class ResultReceiver {
         settleFailed(task, unpackMessage(new Uint8Array(reader.bytes())) as Failure);
         return;
       case RESULT_STREAM_END:
-        task.stream?.ended(null, null);
+        task.stream?.ended(null);
         return;
       default:
         invariant(false, `unknown result status ${status}`);
@@ -101,9 +101,8 @@ export class ResultReceiver {
 
 /** Gives every ref of the task the same failure. */
 export function settleFailed(task: PendingTask, failure: Failure): void {
-  if (task.stream !== null) return task.stream.ended(failure, task.site);
+  if (task.stream !== null) return task.stream.ended(failure);
   for (const entry of Array.isArray(task.entries) ? task.entries : task.entries === null ? [] : [task.entries]) {
-    entry.site = task.site;
     entry.settleFailed(failure);
   }
 }

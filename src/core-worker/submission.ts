@@ -35,7 +35,7 @@ export interface CallOptions {
 
 /** Calls made in one turn whose place in the program is remembered for error messages; more are too many to tell apart. */
 const CALL_SITES_PER_TURN_MAX = 32;
-const CALL_SITE_FRAMES_MAX = 10;
+const CALL_SITE_FRAMES_MAX = 6;
 let sitesThisTurn = 0;
 
 /** Where the caller of `above` is in the user's program. Formatted only when an error shows it. */
@@ -133,7 +133,8 @@ export class Submission {
 
   #create(task: PendingTask, above: Function): PendingTask {
     this.#prepareArgs(task);
-    task.site = callSiteUnlessMany(above);
+    const site = callSiteUnlessMany(above);
+    if (site !== null && task.entries !== null) for (const entry of Array.isArray(task.entries) ? task.entries : [task.entries]) entry.site = site;
     if (task.returns === STREAMING) {
       task.stream = new ValueStream({ newEntry: (sequence) => this.newEntry(sequence), refOf: (entry) => this.refOf(entry), hold: () => this.#env.hold(), block: () => this.#env.block() }, task.entries as ObjectEntry, task.sequence);
     }

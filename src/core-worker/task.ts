@@ -1,5 +1,5 @@
 import type { LeaseShape, ActorMethods, EncodedValueRecord } from "../protocol/mod.ts";
-import type { CallSite, ObjectEntry } from "./object-entry.ts";
+import type { ObjectEntry } from "./object-entry.ts";
 import type { ValueStream } from "./value-stream.ts";
 import type { Peer } from "./peer.ts";
 import type { SchedulingQueue, OwnedLease } from "./scheduling-queue.ts";
@@ -93,7 +93,6 @@ export class PendingTask {
   estimateUs = 0;
   /** Set when it failed before it could be sent. */
   isDone = false;
-  site: CallSite | null = null;
   /** Of a streaming call: where its values go. */
   stream: ValueStream | null = null;
 

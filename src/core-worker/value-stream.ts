@@ -1,4 +1,4 @@
-import type { CallSite, Failure, ObjectEntry } from "./object-entry.ts";
+import type { Failure, ObjectEntry } from "./object-entry.ts";
 import { FAILED, PENDING } from "./object-entry.ts";
 import { ObjectRef } from "./object-ref.ts";
 
@@ -35,8 +35,7 @@ export class ValueStream {
     for (const callback of this.#waiting.splice(0)) callback();
   }
 
-  ended(failure: Failure | null, site: CallSite | null): void {
-    this.end.site = site;
+  ended(failure: Failure | null): void {
     if (failure === null) this.end.settlePrimitive(undefined);
     else this.end.settleFailed(failure);
     this.arrived();

@@ -8,7 +8,7 @@ import type { PeerEnd, ThreadLink } from "./bootstrap.ts";
 
 /** One of these looks after all channels of a thread. */
 export function createPoller(spinPermits: SharedArrayBuffer): ThreadPoller {
-  return new ThreadPoller({ nowMs: () => performance.now(), spinPermits: new SpinPermits(spinPermits, () => performance.timeOrigin + performance.now()) });
+  return new ThreadPoller({ nowMs: () => performance.now(), spinPermits: new SpinPermits(spinPermits, () => hrtimeMs()) });
 }
 
 export function createThreadLinkPair(): [ThreadLink, ThreadLink] {
@@ -39,4 +39,9 @@ export function peerTransferList(end: PeerEnd): TransferListItem[] {
 export function openPeer(core: CoreWorker, end: PeerEnd, poller: ThreadPoller): void {
   const channel = openThreadChannel(end.channel, { peerId: end.peerId, poller });
   core.peerConnected(end.peerId, channel, { outgoing: new Int32Array(end.claims.outgoing), incoming: new Int32Array(end.claims.incoming) });
+}
+
+/** One origin for all threads of the process, which `performance.now` does not have. */
+function hrtimeMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n);
 }

@@ -19,12 +19,12 @@ export interface ThreadPollerOptions {
 }
 
 /** After so long without an arrival spinning ends. A wake-up through the message port takes about 20 µs. */
-const SPIN_WINDOW_MS = 0.06;
+const SPIN_WINDOW_MS = 0.15;
 /** So many catches in one spin, this close to each other, show that there is a processor free for both sides. */
 const CATCHES_OF_GOOD_SPIN = 8;
 const GAP_MS_OF_GOOD_SPIN = 0.03;
 /** The longest row of quick arrivals to be seen before the next try, after spins in vain. */
-const QUICK_ARRIVALS_NEEDED_MAX = 512;
+const QUICK_ARRIVALS_NEEDED_MAX = 64;
 /** The longest time in one go during which timers and sockets of this thread wait. */
 const TURN_MS_MAX = 0.05;
 /** Looks at the rings between two looks at the queue of microtasks, where the user's continuations are. */

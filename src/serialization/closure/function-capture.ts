@@ -1,3 +1,4 @@
+import { Module } from "node:module";
 import { types } from "node:util";
 import type { CaptureSlot, FunctionRecord, ImportReference, PrivateInstances, SourceEdit } from "../graph/graph-format.ts";
 import { privateAccessOf } from "../graph/private-access.ts";
@@ -374,11 +375,11 @@ function declaringObject(fn: Function, holder: FunctionHolder): object {
 }
 
 /**
- * Wrappers that compilers make around required modules, and namespaces: of these only what is used travels, because
- * the module itself cannot be told from the wrapper.
+ * Wrappers that compilers make around required modules, namespaces, and CommonJS's `module`: of these only what is used
+ * travels, because the module itself cannot.
  */
 function isPartlyShippable(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (Object.hasOwn(value, "__esModule") || types.isModuleNamespaceObject(value)) return true;
-  return Object.getOwnPropertyDescriptor(value, "default")?.get !== undefined;
+  return value instanceof Module || Object.getOwnPropertyDescriptor(value, "default")?.get !== undefined;
 }

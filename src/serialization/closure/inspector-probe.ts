@@ -16,15 +16,6 @@ export interface InspectedScope {
   /** A copy of the scope's variables at this moment. V8 makes a new one at each question: its identity says nothing. */
   readonly variables: Readonly<Record<string, unknown>>;
 }
-/** As V8 writes it: https://developer.chrome.com/docs/devtools/memory-problems/heap-snapshot-schema */
-export interface HeapSnapshot {
-  readonly meta: { readonly node_fields: string[]; readonly edge_fields: string[]; readonly edge_types: (string | string[])[] };
-  readonly nodes: readonly number[];
-  readonly edges: readonly number[];
-  readonly strings: readonly string[];
-  /** Ids in the snapshot of the objects asked for. */
-  readonly objectIds: readonly number[];
-}
 interface BoundFunction {
   readonly target: Function;
   readonly boundThis: unknown;
@@ -139,33 +130,6 @@ export class InspectorProbe {
       this.post("Debugger.disable");
       this.#session.off("Debugger.scriptParsed", onParsed);
     }
-  }
-
-  /** All objects of the heap, and which of them the given ones are. */
-  heapSnapshot(objects: readonly object[]): HeapSnapshot {
-    const chunks: string[] = [];
-    const onChunk = (message: { params: { chunk: string } }): void => {
-      chunks.push(message.params.chunk);
-    };
-    this.#session.on("HeapProfiler.addHeapSnapshotChunk", onChunk);
-    try {
-      this.post("HeapProfiler.takeHeapSnapshot", { reportProgress: false });
-    } finally {
-      this.#session.off("HeapProfiler.addHeapSnapshotChunk", onChunk);
-    }
-    const parsed = JSON.parse(chunks.join("")) as {
-      snapshot: { meta: HeapSnapshot["meta"] };
-      nodes: number[];
-      edges: number[];
-      strings: string[];
-    };
-    const objectIds = objects.map((object) => {
-      const objectId = this.#idOf(object);
-      const answer = this.post<{ heapSnapshotObjectId: string }>("HeapProfiler.getHeapObjectId", { objectId });
-      return Number(answer.heapSnapshotObjectId);
-    });
-    this.#release();
-    return { meta: parsed.snapshot.meta, nodes: parsed.nodes, edges: parsed.edges, strings: parsed.strings, objectIds };
   }
 
   post<Answer = unknown>(method: string, parameters?: object): Answer {

@@ -49,12 +49,10 @@ export function encodeObject(encoder: GraphEncoder, id: number, object: object):
 }
 
 function encodePlainObject(encoder: GraphEncoder, id: number, object: object, prototype: object | null): void {
-  if (encoder.isCode) {
-    if (encoder.writeKnownObject(id, object)) return;
-    if (isPrototypeOfItsClass(object)) {
-      encodePrototype(encoder, id, object);
-      return;
-    }
+  if ((encoder.isCode || prototype === null) && encoder.writeKnownObject(id, object)) return;
+  if (isPrototypeOfItsClass(object)) {
+    encodePrototype(encoder, id, object);
+    return;
   }
   if (types.isModuleNamespaceObject(object)) {
     const reference = namespaceReference(object, encoder.environment.policy);

@@ -76,7 +76,12 @@ function collectIntrinsics(): Map<object, PathStep[]> {
     // Other accessors load their module at the first question: see lazyGlobalReference.
     if (descriptor !== undefined && "value" in descriptor) add(descriptor.value, [name], INTRINSIC_DEPTH);
   }
-  add(process, ["process"], 1);
+  found.set(process, ["process"]);
+  for (const name of Object.getOwnPropertyNames(process)) {
+    const value: unknown = Object.getOwnPropertyDescriptor(process, name)?.value;
+    // Its data, such as argv, is the program's; what it does, a worker's process does as well.
+    if (typeof value === "function" || name === "env") add(value, ["process", name], 0);
+  }
   add(Buffer, ["Buffer"], INTRINSIC_DEPTH);
   for (const [name, value] of Object.entries(hiddenIntrinsics())) add(value, [name], INTRINSIC_DEPTH);
   return found;
@@ -139,6 +144,10 @@ function lazyGlobalReference(object: object): Reference | undefined {
   const constructorName =
     typeof object === "function" ? object.name : (object as { constructor?: { name?: unknown } }).constructor?.name;
   if (typeof constructorName !== "string" || constructorName === "") return undefined;
+  if (/^(?:Sync)?(?:WriteStream|Socket|Writable)$/.test(constructorName)) {
+    if (object === process.stdout) return { type: "wellKnown", path: ["process", "stdout"] };
+    if (object === process.stderr) return { type: "wellKnown", path: ["process", "stderr"] };
+  }
   const lowered = constructorName.charAt(0).toLowerCase() + constructorName.slice(1);
   for (const name of [constructorName, lowered]) {
     if (!NODE_GLOBALS.has(name) || !Object.hasOwn(globalThis, name)) continue;

@@ -15,11 +15,16 @@ export class RayError extends Error {
     Object.defineProperty(this, BRAND, { value: lineage(new.target) });
   }
   static override [Symbol.hasInstance](value: unknown): boolean {
-    if (Function.prototype[Symbol.hasInstance].call(this, value)) return true;
-    if (typeof value !== "object" || value === null) return false;
-    const brand: unknown = (value as Record<symbol, unknown>)[BRAND];
-    return Array.isArray(brand) && brand.includes(this.name);
+    return isInstance(this, value);
   }
+}
+
+/** By identity, or by the brand of another copy of the package. */
+function isInstance(type: Function, value: unknown): boolean {
+  if (Function.prototype[Symbol.hasInstance].call(type, value)) return true;
+  if (typeof value !== "object" || value === null) return false;
+  const brand: unknown = (value as Record<symbol, unknown>)[BRAND];
+  return Array.isArray(brand) && brand.includes(type.name);
 }
 
 function lineage(type: Function): string[] {
@@ -43,6 +48,9 @@ export class InvalidArgumentError extends TypeError {
     Object.defineProperty(this, "name", { value: "InvalidArgumentError", configurable: true, writable: true });
     // A TypeError to JavaScript, and a RayError to those who catch everything of the runtime at once.
     Object.defineProperty(this, BRAND, { value: ["InvalidArgumentError", "RayError"] });
+  }
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isInstance(this, value);
   }
 }
 

@@ -15,7 +15,8 @@ import { type Failure, type ObjectEntry, systemFailure } from "./object-entry.ts
 import { ObjectAccess, type WaitOptions } from "./object-access.ts";
 import { DESCRIBE, ObjectRef, type GetOptions, type RuntimeObject } from "./object-ref.ts";
 import { ObjectServer } from "./object-server.ts";
-import { Peer } from "./peer.ts";
+import { LoopbackChannel } from "./loopback-channel.ts";
+import { Peer, TASK_SLOTS_MAX } from "./peer.ts";
 import { References } from "./references.ts";
 import { ResultReceiver, settleFailed } from "./result-receiver.ts";
 import { callSite, Submission, type CallOptions } from "./submission.ts";
@@ -92,7 +93,7 @@ export class CoreWorker {
       runtimeObjects: { describe: (object) => describeRuntimeObject(object), revive: (descriptor) => this.#revive(descriptor as RuntimeDescriptor) },
       ...(env.entryUrl === undefined ? {} : { entryUrl: env.entryUrl }),
     });
-    this.requests = new NodeRequests((message) => env.sendToNode(message));
+    this.requests = new NodeRequests((message) => env.sendToNode(message), () => this.#hold());
     this.code = new CodeLoader(this.serializer, (unitIds) => this.requests.ask<readonly CodeUnitRecord[]>((requestId) => ({ type: "getCode", requestId, unitIds })));
     const refHost = { getOne: (ref: ObjectRef, options: GetOptions | undefined) => this.get(ref, options), describeRef: (ref: ObjectRef, entry: ObjectEntry) => this.#describeRef(ref, entry), releaseRef: (ref: ObjectRef) => this.references.dropHandle(ref) };
     this.references = new References({
@@ -267,11 +268,13 @@ export class CoreWorker {
     const lease = execution?.lease ?? null;
     if (execution === undefined || lease === null || !this.context.running.has(execution)) return nothing;
     if (execution.blockedCount++ === 0) {
-      lease.taskBlocked();
-      this.#executor.slotFreed(lease);
+      execution.blockedSinceMs = this.env.clock.nowMs();
+      this.#executor.taskBlocked(lease);
     }
     return () => {
-      if (--execution.blockedCount === 0 && this.context.running.has(execution)) lease.taskUnblocked();
+      if (--execution.blockedCount > 0 || !this.context.running.has(execution)) return;
+      execution.blockedMs += this.env.clock.nowMs() - execution.blockedSinceMs;
+      lease.taskUnblocked();
     };
   }
 
@@ -301,15 +304,8 @@ export class CoreWorker {
   }
 
   #leaseEvent(leaseId: number, event: LeaseEvent): void {
-    const events = this.#leaseEvents;
-    const last = events[events.length - 1];
-    // Waiting that ended within the turn is nobody's business.
-    if (event === "unblocked" && last !== undefined && last[0] === leaseId && last[1] === "blocked") {
-      events.pop();
-      return;
-    }
-    events.push([leaseId, event]);
-    if (events.length === 1) queueMicrotask(() => this.#sendLeaseEvents());
+    // Every event counts, even one that the next takes back: a slot that was given back cancels a revocation on both sides.
+    if (this.#leaseEvents.push([leaseId, event]) === 1) queueMicrotask(() => this.#sendLeaseEvents());
   }
 
   #sendLeaseEvents(): void {
@@ -326,9 +322,15 @@ export class CoreWorker {
       peer = new Peer(workerId);
       this.#peers.set(workerId, peer);
       if (this.#deaths.has(workerId)) peer.isLost = true;
+      else if (workerId === this.env.workerId) this.#connectToSelf();
       else this.env.sendToNode({ type: "connectPeer", workerId });
     }
     return peer;
+  }
+
+  #connectToSelf(): void {
+    const claims = new Int32Array(TASK_SLOTS_MAX);
+    this.peerConnected(this.env.workerId, new LoopbackChannel(this.env.workerId), { outgoing: claims, incoming: claims });
   }
 
   /** A channel to another worker is open; both sides may have asked for it. */

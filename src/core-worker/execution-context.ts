@@ -23,13 +23,9 @@ export class ExecutionContext {
   /** Calls `body`; what it starts asynchronously keeps the context if `isAsync`. */
   run<T>(execution: Execution, isAsync: boolean, body: () => T): T {
     const outer = this.#current;
-    if (isAsync) {
-      this.#storage ??= new AsyncLocalStorage();
-      return this.#storage.run(execution, body);
-    }
-    this.#current = execution;
+    this.#current = isAsync ? null : execution;
     try {
-      return body();
+      return isAsync ? (this.#storage ??= new AsyncLocalStorage()).run(execution, body) : body();
     } finally {
       this.#current = outer;
     }

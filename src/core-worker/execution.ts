@@ -60,6 +60,9 @@ export class Execution {
   readonly actor: ActorInstance | null;
   /** Gets of this task that wait right now. */
   blockedCount = 0;
+  blockedSinceMs = 0;
+  /** Time spent waiting so far. */
+  blockedMs = 0;
   /** Confirmations that owners of refs in the arguments must give before the reply may go. */
   borrowing: Promise<void> | null = null;
   #abort: AbortController | null = null;

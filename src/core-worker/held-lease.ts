@@ -20,6 +20,8 @@ export class HeldLease {
   blocked = 0;
   isOpen = false;
   isClosed = false;
+  /** Nobody waits for results any more: the lease ends with the tasks that have started. */
+  isOwnerLost = false;
   #wantsSlot = false;
   #revokedAtMs: number | null = null;
   readonly #emit: (leaseId: number, event: LeaseEvent) => void;
@@ -51,27 +53,34 @@ export class HeldLease {
 
   taskEnded(): void {
     this.running--;
-    // An unblocked task took its slot back while another ran: only one is kept.
-    if (this.slots > 1) this.#giveSlot("slotIdle");
+    // An unblocked task took a slot back while another ran: only one is kept.
+    while (this.slots > Math.max(1, this.running)) this.#returnSlot();
   }
 
+  /** The slot stays for the moment: what the task waits for may come to this very lease. See `returnUnusedSlots`. */
   taskBlocked(): void {
     this.running--;
     this.blocked++;
-    this.#giveSlot("blocked");
   }
 
   taskUnblocked(): void {
     this.blocked--;
     this.running++;
+    if (this.running <= this.slots) return;
     this.slots++;
-    this.#emit(this.leaseId, "unblocked");
+    this.#emit(this.leaseId, "slotTaken");
   }
 
-  #giveSlot(event: "blocked" | "slotIdle"): void {
+  /** Tasks wait and nothing else is here to run: the resources go to whoever makes what they wait for. */
+  returnUnusedSlots(): void {
+    if (this.blocked === 0 || this.queue.length > 0) return;
+    while (this.slots > this.running) this.#returnSlot();
+  }
+
+  #returnSlot(): void {
     this.slots--;
-    this.#revokedAtMs = null;
-    this.#emit(this.leaseId, event);
+    if (this.slots === 0) this.#revokedAtMs = null;
+    this.#emit(this.leaseId, "slotReturned");
   }
 
   /** Asks for a slot when there is work and none is left. */
@@ -87,7 +96,9 @@ export class HeldLease {
 
   /** Whether the lease must go back now: it was asked for, and is idle or has had its time. */
   mustYield(nowMs: number): boolean {
-    if (this.#revokedAtMs === null || this.running > 0) return false;
+    if (this.isClosed || this.running > 0) return false;
+    if (this.isOwnerLost) return true;
+    if (this.#revokedAtMs === null) return false;
     return this.queue.length === 0 || nowMs - this.#revokedAtMs >= TIME_SLICE_MS;
   }
 
@@ -100,7 +111,7 @@ export class HeldLease {
   yieldSlots(): void {
     this.#revokedAtMs = null;
     if (this.blocked === 0) return this.close();
-    while (this.slots > this.running) this.#giveSlot("slotIdle");
+    while (this.slots > this.running) this.#returnSlot();
   }
 
   close(): void {

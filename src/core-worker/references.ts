@@ -221,7 +221,9 @@ export class References {
     this.#confirmations.set(ackId, { ownerId, confirm, confirmation });
     // Messages to the sender keep their order, so it needs no confirmation of what it will read before our reply.
     if (this.#collecting !== null && this.#collecting.senderId !== ownerId) this.#collecting.awaited.push(confirmation);
-    this.#env.peer(ownerId).sendMessage({ type: "addBorrower", ids: [id], ackId });
+    const isSent = this.#env.peer(ownerId).sendMessage({ type: "addBorrower", ids: [id], ackId });
+    // The owner is gone: nobody will confirm, and nothing is left to keep alive.
+    if (!isSent) this.confirmed(ackId);
   }
 
   /** For state queries and tests. */

@@ -43,6 +43,8 @@ export class TaskExecutor {
   readonly #ownersOfLeases = new Map<number, Peer>();
   /** Lease ids only grow, and the node manager opens them in order: one at or below this that is not held is closed. */
   #newestLeaseId = 0;
+  readonly #withBlocked = new Set<HeldLease>();
+  #isReturnScheduled = false;
   readonly #unflushed = new Set<Peer>();
   #firstUnflushedMs = 0;
 
@@ -86,8 +88,8 @@ export class TaskExecutor {
     for (const lease of [...this.#leases.values()]) {
       if (lease.ownerId !== ownerId) continue;
       lease.queue.removeWhere(() => true);
-      if (lease.running === 0 && lease.blocked === 0) lease.close();
-      this.#forgetIfClosed(lease);
+      lease.isOwnerLost = true;
+      this.#afterTask(lease);
     }
   }
 
@@ -128,6 +130,8 @@ export class TaskExecutor {
       else this.#callArrived(execution);
     }
     if (lease !== null) this.#afterTask(lease);
+    // The owner may never have heard of the end of a lease that it had not used yet.
+    if (isClosed) this.#env.notifyLeaseClosed(peer, leaseId);
     this.flushResults();
   }
 
@@ -153,9 +157,24 @@ export class TaskExecutor {
     return new Execution(peer, slot, sequence, callable, displayName, returns, args, lease, actor);
   }
 
-  /** A slot was given back while a task of this lease waits: the next one may need it. */
-  slotFreed(lease: HeldLease): void {
-    lease.wantSlotIfNeeded();
+  /**
+   * A task of this lease waits. The next queued one runs on its slot; if there is none after the turn, in which tasks
+   * for this lease may still arrive from this very worker, the slot goes back to the node.
+   */
+  taskBlocked(lease: HeldLease): void {
+    lease.taskBlocked();
+    this.#withBlocked.add(lease);
+    if (this.#isReturnScheduled) return;
+    this.#isReturnScheduled = true;
+    setImmediate(() => setImmediate(() => {
+      this.#isReturnScheduled = false;
+      const leases = [...this.#withBlocked];
+      this.#withBlocked.clear();
+      for (const waiting of leases) {
+        this.#runQueued(waiting);
+        waiting.returnUnusedSlots();
+      }
+    }));
   }
 
   #arrived(lease: HeldLease, execution: Execution): void {
@@ -204,7 +223,7 @@ export class TaskExecutor {
     lease.taskStarted();
     const finished = this.start(execution);
     if (finished === undefined) lease.taskEnded();
-    else void finished.then(() => { lease.taskEnded(); this.#runQueued(lease); });
+    else void finished.then(() => { lease.taskEnded(); this.#runQueued(lease); lease.returnUnusedSlots(); });
   }
 
   /** Runs it to its end; undefined when that is already reached, else a promise that never rejects. */
@@ -224,7 +243,8 @@ export class TaskExecutor {
     this.#env.context.running.delete(execution);
     const { results } = execution.peer;
     const nowMs = performance.now();
-    if (results !== null) results.busyUs += (nowMs - startMs) * 1000;
+    // Waiting for objects is no work: other tasks run meanwhile.
+    if (results !== null) results.busyUs += (nowMs - startMs - execution.blockedMs) * 1000;
     if (this.#unflushed.size > 0 && (nowMs - this.#firstUnflushedMs) * 1000 > RESULTS_WAIT_US_MAX) this.flushResults();
   }
 

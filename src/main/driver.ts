@@ -14,7 +14,7 @@ import { entryModuleUrl, preloadedLoaders } from "./entry-module.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
 import { launchThread } from "./thread-launcher.ts";
-import { createPeerEnds, createPoller, createThreadLinkPair, linkTransferList, openPeer } from "./thread-links.ts";
+import { connectToProcess, createPeerEnds, createPoller, createThreadLinkPair, linkTransferList, openPeer } from "./thread-links.ts";
 
 const NODE_THREAD = new URL("./node-thread.js", import.meta.url);
 
@@ -109,6 +109,7 @@ class EmbeddedRuntime implements Runtime {
   #onMessage(message: FromNode): void {
     if (message.type === "terminateWorker") this.#firstWorker?.terminate();
     else if (message.type === "noteWorkerEnd") this.#firstWorker?.noteReason(message.reason);
+    else if (message.type === "connectSocket") connectToProcess(this.core, message, { workerId: this.core.env.workerId, token: this.#config.token });
     else if (message.type === "startupFailed") this.core.failEverything(`workers cannot be started: ${message.reason}`);
   }
 

@@ -2,7 +2,8 @@ import { MessageChannel } from "node:worker_threads";
 import { performance } from "node:perf_hooks";
 import type { WorkerId } from "../base/mod.ts";
 import { TASK_SLOTS_MAX, type CoreWorker } from "../core-worker/mod.ts";
-import { createThreadChannelPair, openThreadChannel, SpinPermits, ThreadPoller, transferList } from "../transport/mod.ts";
+import type { FromNode } from "../protocol/mod.ts";
+import { connectSocket, createThreadChannelPair, openThreadChannel, SpinPermits, ThreadPoller, transferList } from "../transport/mod.ts";
 import type { TransferListItem } from "node:worker_threads";
 import type { PeerEnd, ThreadLink } from "./bootstrap.ts";
 
@@ -39,6 +40,15 @@ export function peerTransferList(end: PeerEnd): TransferListItem[] {
 export function openPeer(core: CoreWorker, end: PeerEnd, poller: ThreadPoller): void {
   const channel = openThreadChannel(end.channel, { peerId: end.peerId, poller });
   core.peerConnected(end.peerId, channel, { outgoing: new Int32Array(end.claims.outgoing), incoming: new Int32Array(end.claims.incoming) });
+}
+
+/** Connects to a worker process on the node manager's word. */
+export function connectToProcess(core: CoreWorker, message: FromNode & { readonly type: "connectSocket" }, identity: { readonly workerId: WorkerId; readonly token: string }): void {
+  connectSocket({ path: message.address }, identity).then(
+    (channel) => core.peerConnected(message.workerId, channel, null),
+    // It has ended meanwhile; the node manager says so.
+    () => undefined,
+  );
 }
 
 /** One origin for all threads of the process, which `performance.now` does not have. */

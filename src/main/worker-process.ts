@@ -3,6 +3,7 @@ import { connectSocket, listenSocket } from "../transport/mod.ts";
 import { WORKER_ENVIRONMENT_VARIABLE, type WorkerProcessData } from "./bootstrap.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
+import { connectToProcess } from "./thread-links.ts";
 import { startWorker } from "./worker-main.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
 
@@ -36,8 +37,7 @@ core = startWorker({
     exit(code);
   },
   onHostMessage: (message) => {
-    if (message.type !== "connectSocket") return;
-    connectSocket({ path: message.address }, identity).then((peer) => core?.peerConnected(message.workerId, peer, null), () => undefined);
+    if (message.type === "connectSocket" && core !== null) connectToProcess(core, message, identity);
   },
 });
 for (const connected of early) core.peerConnected(...connected);

@@ -1,10 +1,10 @@
 import { workerData } from "node:worker_threads";
 import { openMessageLink, type NodeLink } from "../clients/mod.ts";
-import { connectSocket, openThreadChannel } from "../transport/mod.ts";
+import { openThreadChannel } from "../transport/mod.ts";
 import type { BrokerMessage, WorkerThreadData } from "./bootstrap.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
-import { createPoller, openPeer } from "./thread-links.ts";
+import { connectToProcess, createPoller, openPeer } from "./thread-links.ts";
 import { startWorker } from "./worker-main.ts";
 
 // Before user code can reach it, and before startWorker replaces it by one that tells the cause.
@@ -20,12 +20,7 @@ const core = startWorker({
   workerId, config, link, clock: realClock, random: realRandom, listenAddress: null,
   end: (code) => exit(code),
   onHostMessage: (message) => {
-    if (message.type !== "connectSocket") return;
-    connectSocket({ path: message.address }, { workerId, token: config.token }).then(
-      (channel) => core.peerConnected(message.workerId, channel, null),
-      // The other process has ended meanwhile; the node manager says so.
-      () => undefined,
-    );
+    if (message.type === "connectSocket") connectToProcess(core, message, { workerId, token: config.token });
   },
 });
 if (data.driver !== null) openPeer(core, data.driver, poller);

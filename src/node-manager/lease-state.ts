@@ -11,7 +11,7 @@ import { describeLack, ResourceLedger } from "../scheduling/mod.ts";
  *              demand (1)                 slotGranted (4)
  *   waiting ───────────────▶ open, 1 slot ◀────────────── open, no slot, wants one
  *                             │  ▲  │ ▲                       ▲
- *                  blocked (2)│  │  │ │unblocked (3)          │ wantSlot (4)
+ *             slotReturned (2)│  │  │ │slotTaken (3)          │ wantSlot (4)
  *                             ▼  │  ▼ │                       │
  *                       open, n slots ≥ 0 ────────────────────┘
  *                             │
@@ -20,8 +20,9 @@ import { describeLack, ResourceLedger } from "../scheduling/mod.ts";
  *                           gone
  *
  * (1) An owner declares how many leases of a key it ever wanted; missing ones are granted in order of arrival.
- * (2) A task awaits objects: its slot's resources go back to the node.
- * (3) It goes on: it takes its slot back at once, even if the ledger goes below zero; nothing new starts until it is not.
+ * (2) Its tasks wait for objects and none is left to run: the resources go back to the node.
+ * (3) A task goes on after waiting: it takes a slot back at once, even if the ledger goes below zero; nothing new starts
+ *     until it is not.
  * (4) A lease whose slots are all given back asks for one when it has queued tasks.
  * (5) Only the worker ends a lease, so that no task is sent to a lease that is gone unnoticed. The node manager asks for
  *     it (`revoke`) when others wait: an idle lease ends at once, a busy one when its time slice is over.
@@ -168,14 +169,13 @@ export class LeaseState {
 
   #leaseEvent(lease: Lease, event: LeaseEvent): void {
     switch (event) {
-      case "blocked":
-      case "slotIdle":
+      case "slotReturned":
         invariant(lease.slots > 0, () => `lease ${lease.leaseId} gave back a slot that it did not hold`);
         lease.slots--;
-        lease.isRevokeSent = false;
+        if (lease.slots === 0) lease.isRevokeSent = false;
         this.ledger.give(lease.shape.resources);
         return;
-      case "unblocked":
+      case "slotTaken":
         lease.slots++;
         this.ledger.take(lease.shape.resources);
         return;
@@ -226,45 +226,71 @@ export class LeaseState {
 
   #schedule(): LeaseInstruction[] {
     const out: LeaseInstruction[] = [];
-    const wanted = { thread: 0, process: 0 };
-    this.#scheduleActors(out, wanted);
     const starved = new Set<string>();
-    this.#scheduleDemands(out, wanted, starved);
+    const areWorkersMissing = [this.#scheduleActors(out), this.#scheduleDemands(out, starved)].includes(true);
     this.#grantSlots(out, starved);
     if (starved.size > 0) this.#revokeLeases(out, starved);
+    if (!areWorkersMissing) return out;
+    const wanted = this.#workersWanted();
     for (const isolation of ["thread", "process"] as const) {
       while (this.#starting[isolation] < wanted[isolation]) out.push(this.#startWorker(isolation));
     }
     return out;
   }
 
-  #scheduleActors(out: LeaseInstruction[], wanted: Record<WorkerIsolation, number>): void {
+  /** How many more workers could be put to use at once: no more than there are resources for. */
+  #workersWanted(): Record<WorkerIsolation, number> {
+    const wanted = { thread: 0, process: 0 };
+    const room = new ResourceLedger(this.ledger.available);
+    for (const { holds, isolation } of this.#placements) {
+      if (!room.hasRoomFor(holds)) continue;
+      room.take(holds);
+      wanted[isolation]++;
+    }
+    for (const { target, granted, shape: { resources, isolation } } of this.#demands.values()) {
+      if (isZero(resources)) {
+        wanted[isolation] += Math.max(0, Math.min(target - granted, this.#limits.taskWorkersMax - this.#taskWorkerCount(isolation)));
+        continue;
+      }
+      for (let missing = target - granted; missing > 0 && room.hasRoomFor(resources); missing--) {
+        room.take(resources);
+        wanted[isolation]++;
+      }
+    }
+    return wanted;
+  }
+
+  /** True if one waits for a worker. */
+  #scheduleActors(out: LeaseInstruction[]): boolean {
+    let isWorkerMissing = false;
     for (let index = 0; index < this.#placements.length; ) {
       const placement = this.#placements[index] as ActorPlacement;
       if (!this.ledger.hasRoomFor(placement.holds)) { index++; continue; }
       const worker = this.#findIdleWorker(placement.isolation, null);
-      if (worker === undefined) { wanted[placement.isolation]++; index++; continue; }
+      if (worker === undefined) { isWorkerMissing = true; index++; continue; }
       worker.actorId = placement.actorId;
       worker.actorHolds = placement.holds;
       this.ledger.take(placement.holds);
       this.#placements.splice(index, 1);
       out.push({ type: "placeActor", actorId: placement.actorId, workerId: worker.workerId });
     }
+    return isWorkerMissing;
   }
 
-  /** Adds to `starved` whose demands wait for resources that are in use. */
-  #scheduleDemands(out: LeaseInstruction[], wanted: Record<WorkerIsolation, number>, starved: Set<string>): void {
+  /** True if a demand waits for a worker. Adds to `starved` whose demands wait for resources that are in use. */
+  #scheduleDemands(out: LeaseInstruction[], starved: Set<string>): boolean {
+    let isWorkerMissing = false;
     const demands = [...this.#demands.values()].filter((demand) => demand.granted < demand.target);
     if (demands.length > 1) demands.sort((a, b) => b.priority - a.priority);
     for (const demand of demands) {
-      const { resources, isolation } = demand.shape;
       while (demand.granted < demand.target) {
-        if (!this.ledger.hasRoomFor(resources)) { starved.add(sharerOf(demand)); break; }
+        if (!this.ledger.hasRoomFor(demand.shape.resources)) { starved.add(sharerOf(demand)); break; }
         const worker = this.#findTaskWorker(demand);
-        if (worker === undefined) { wanted[isolation] += demand.target - demand.granted; break; }
+        if (worker === undefined) { isWorkerMissing = true; break; }
         this.#openLease(demand, worker, out);
       }
     }
+    return isWorkerMissing;
   }
 
   #openLease(demand: Demand, worker: PoolWorker, out: LeaseInstruction[]): void {
@@ -306,7 +332,8 @@ export class LeaseState {
 
   #grantSlots(out: LeaseInstruction[], starved: Set<string>): void {
     for (const lease of this.#leases.values()) {
-      if (!lease.wantsSlot) continue;
+      // With a slot of its own again (a waiting task went on) it needs no other for now.
+      if (!lease.wantsSlot || lease.slots > 0) continue;
       const worker = this.#workers.get(lease.workerId) as PoolWorker;
       if (!this.ledger.hasRoomFor(lease.shape.resources) || activeSlots(worker) > 0) { starved.add(sharerOf(lease)); continue; }
       lease.wantsSlot = false;
@@ -328,7 +355,7 @@ export class LeaseState {
   /** For state queries and tests. */
   snapshot(): { leases: number; workers: number; demandsWaiting: number; actorsWaiting: number } {
     let demandsWaiting = 0;
-    for (const demand of this.#demands.values()) demandsWaiting += demand.target - demand.granted;
+    for (const demand of this.#demands.values()) demandsWaiting += Math.max(0, demand.target - demand.granted);
     return { leases: this.#leases.size, workers: this.#workers.size, demandsWaiting, actorsWaiting: this.#placements.length };
   }
 }

@@ -1,6 +1,6 @@
 import type { LogRecord } from "../protocol/mod.ts";
 
-/** Lines that were seen from other workers within this time count as repeats. */
+/** A line that the same function or class prints again within this time, in whichever worker, counts as a repeat. */
 const FOLD_WINDOW_MS = 5_000;
 /** Texts remembered for folding; the oldest goes first. */
 const TEXTS_MAX = 1_000;

@@ -9,7 +9,7 @@ export interface LeaseShape {
   readonly isolation: WorkerIsolation;
 }
 
-export type LeaseEvent = "blocked" | "unblocked" | "wantSlot" | "slotIdle" | "closed";
+export type LeaseEvent = "slotReturned" | "slotTaken" | "wantSlot" | "closed";
 
 /** From a core worker to its node manager and, through it, to the GCS. */
 export type ToNode =

@@ -5,11 +5,12 @@ import type { CodeUnit } from "./code-unit.ts";
 import type { EncodedValue, RuntimeObjects } from "./encoded-value.ts";
 import { FunctionsByReference, FunctionsByValue } from "./graph/function-encoder.ts";
 import { GraphEncoder } from "./graph/graph-encoder.ts";
-import type { EncoderEnvironment } from "./graph/graph-encoder.ts";
+import type { EncoderEnvironment } from "./graph/encoding-session.ts";
 import { readGraph } from "./graph/graph-reader.ts";
 import type { Graph } from "./graph/graph-format.ts";
 import { hydrate } from "./graph/hydrator.ts";
 import { importedReference, importModules } from "./graph/module-references.ts";
+import { privateTwin } from "./graph/private-twins.ts";
 import { CODE_BYTES_MAX, CODE_WARNING_BYTES } from "./limits.ts";
 import { decodePlain, encodePlain } from "./values/plain-values.ts";
 
@@ -200,6 +201,7 @@ export class Serializer {
       revive: (index) => this.#runtimeObjects.revive(descriptors[index]),
       code: (index) => this.resolveCode(code[index] as string),
       knownClass: (unitId) => this.#codeById.get(unitId),
+      privateTwin: (prototype) => privateTwin(prototype, this.#policy),
       noteClass: (unitId, type) => {
         this.#idByFunction.set(type, unitId);
         this.#codeById.set(unitId, type);

@@ -1,6 +1,8 @@
 import { Module } from "node:module";
 import { types } from "node:util";
+import type { FunctionHolder } from "../graph/encoding-session.ts";
 import type { CaptureSlot, FunctionRecord, ImportReference, PrivateInstances, SourceEdit } from "../graph/graph-format.ts";
+import { makeArguments } from "../graph/native-objects.ts";
 import { privateAccessOf } from "../graph/private-access.ts";
 import { isNodeGlobal } from "../graph/well-known-objects.ts";
 import { CaptureError } from "./capture-error.ts";
@@ -44,12 +46,6 @@ export interface CapturedFunction {
   readonly isStrict: boolean;
   readonly captures: readonly Capture[];
   readonly record: Omit<FunctionRecord, "group" | "scope" | "slots" | "unitId">;
-}
-
-/** The object that a function was found on, which methods that use `super` and arrows that use `this` depend on. */
-export interface FunctionHolder {
-  readonly object: object;
-  readonly key: PropertyKey;
 }
 
 const NEVER_CAPTURED = new Set(["undefined", "NaN", "Infinity"]);
@@ -187,7 +183,7 @@ function captureAgain(fn: Function, inspection: FunctionInspection, hydrated: Hy
       case "this":
         return [{ ...capture, label: "this", value: hydrated.capturedThis }];
       case "arguments":
-        return [{ ...capture, label: "arguments", value: argumentsOf(hydrated.capturedArguments) }];
+        return [{ ...capture, label: "arguments", value: makeArguments(...hydrated.capturedArguments) }];
       case "homePrototype":
         return [{ ...capture, label: "prototype of its object", value: Object.getPrototypeOf(hydrated.home as object) }];
       case "privateStatic":
@@ -207,13 +203,6 @@ function captureAgain(fn: Function, inspection: FunctionInspection, hydrated: Hy
     captures,
     record: rest,
   };
-}
-
-function argumentsOf(values: readonly unknown[]): unknown {
-  return (function (..._values: unknown[]): unknown {
-    // oxlint-disable-next-line prefer-rest-params -- the arrow inside expects such an object
-    return arguments;
-  })(...values);
 }
 
 /** Where a function's text was written, through however many processes it came here. */

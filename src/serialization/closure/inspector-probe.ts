@@ -1,4 +1,4 @@
-import { Session } from "node:inspector";
+import type { Session } from "node:inspector";
 
 /** What V8 knows of a function and does not tell the program. */
 export interface FunctionInspection {
@@ -37,12 +37,15 @@ const HANDOVER_KEY = Symbol.for("mantaray.inspector.handover");
  * `Debugger.enable`, which makes every `await` of the process about ten times slower for as long as it lasts.
  */
 export class InspectorProbe {
-  readonly #session = new Session();
+  readonly #session: Session;
   readonly #handoverId: string;
   /** How objects cross between this code and the inspector, which knows them by its own ids. */
   readonly #handover: { given: unknown; taken: unknown[] } = { given: undefined, taken: [] };
 
   constructor() {
+    // Loaded when it is needed: it takes longer than most of this package.
+    const inspector = process.getBuiltinModule("node:inspector");
+    this.#session = new inspector.Session();
     this.#session.connect();
     Object.defineProperty(globalThis, HANDOVER_KEY, { value: this.#handover, configurable: true, enumerable: false });
     const answer = this.post<{ result: RemoteObject }>("Runtime.evaluate", {

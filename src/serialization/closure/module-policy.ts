@@ -1,7 +1,9 @@
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { isBuiltin } from "node:module";
+import { isAbsolute } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { isMainThread } from "node:worker_threads";
+import { OWN_PACKAGE_URL } from "../own-package.ts";
 import { moduleTable } from "./module-imports.ts";
 import type { ModuleTable } from "./module-imports.ts";
 
@@ -9,14 +11,16 @@ import type { ModuleTable } from "./module-imports.ts";
  * Which modules a worker may import for itself, and which ones must travel by value.
  *
  * *Program modules* must never be imported by a worker: evaluating them again would run the program again. They are the
- * entry module, every module whose top level is running when something is captured (a module that `await`s its results
- * at top level), and, since imports are transitive, every local module that imports one of those.
+ * entry module; every module that is at work when something is captured and whose top level is running (it `await`s its
+ * results there) or starts the work (a line such as `main();`); and, since imports are transitive, every local module
+ * that imports one of those.
  */
 export class ModulePolicy {
   readonly #programUrls = new Set<string>();
   /** Whether a local module leads to a program module; forgotten when there are new ones. */
   readonly #leadsToProgram = new Map<string, boolean>();
   readonly #tables = new Map<string, ModuleTable>();
+  readonly #starters = new Map<string, boolean>();
 
   constructor(entryUrl: string | undefined) {
     const entry = entryUrl ?? defaultEntryUrl();
@@ -26,7 +30,7 @@ export class ModulePolicy {
   isByReference(url: string): boolean {
     if (url.startsWith("node:")) return true;
     if (!url.startsWith("file:") || this.#programUrls.has(url)) return false;
-    if (url.includes("/node_modules/")) return true;
+    if (url.includes("/node_modules/") || url.startsWith(OWN_PACKAGE_URL)) return true;
     return existsSync(fileURLToPath(url)) && !this.#doesLeadToProgram(url);
   }
 
@@ -37,12 +41,25 @@ export class ModulePolicy {
     return url === undefined || this.isByReference(url);
   }
 
-  /** Looks at the call stack for modules that are being evaluated. */
+  /** Looks at the call stack for modules of the program. */
   noteRunningModules(): void {
-    const found = evaluatingFiles().filter((url) => !this.#programUrls.has(url) && !url.includes("/node_modules/"));
-    if (found.length === 0) return;
-    for (const url of found) this.#programUrls.add(url);
-    this.#leadsToProgram.clear();
+    let isNew = false;
+    for (const { url, isTopLevel } of filesOnStack()) {
+      if (this.#programUrls.has(url) || url.includes("/node_modules/") || url.startsWith(OWN_PACKAGE_URL)) continue;
+      if (!isTopLevel && !this.#startsWork(url)) continue;
+      this.#programUrls.add(url);
+      isNew = true;
+    }
+    if (isNew) this.#leadsToProgram.clear();
+  }
+
+  #startsWork(url: string): boolean {
+    let starts = this.#starters.get(url);
+    if (starts === undefined) {
+      starts = url.startsWith("file:") && callsOwnFunction(readSource(url));
+      this.#starters.set(url, starts);
+    }
+    return starts;
   }
 
   #doesLeadToProgram(start: string): boolean {
@@ -80,12 +97,25 @@ export class ModulePolicy {
 
 function readTable(url: string): ModuleTable {
   const path = fileURLToPath(url);
-  if (!/\.[cm]?[jt]sx?$/.test(path)) return moduleTable("data.js", "");
+  return /\.[cm]?[jt]sx?$/.test(path) ? moduleTable(path, readSource(url)) : moduleTable("data.js", "");
+}
+
+/** Empty for what is no file, such as "[eval1]". */
+function readSource(url: string): string {
   try {
-    return moduleTable(path, readFileSync(path, "utf8"));
+    return readFileSync(fileURLToPath(url), "utf8");
   } catch {
-    return moduleTable("unreadable.js", "");
+    return "";
   }
+}
+
+/** `main();`, `await run()`, `void start().catch(…)` at the beginning of a line, of a function that the module declares. */
+function callsOwnFunction(source: string): boolean {
+  for (const [, name] of source.matchAll(/^(?:await |void )?([A-Za-z_$][\w$]*)\(/gm)) {
+    const declaration = new RegExp(`(?:^|\\s)(?:function\\s*\\*?|const|let|var)\\s+${(name as string).replaceAll("$", "\\$")}\\b`);
+    if (declaration.test(source)) return true;
+  }
+  return false;
 }
 
 /** The script that Node was started with. A worker thread has none: its own file is the runtime's. */
@@ -138,8 +168,8 @@ function resolveLocal(specifier: string, parentUrl: string): string | undefined 
 /** Frames beyond this many are too far from the program's own code to matter. */
 const STACK_FRAMES_MAX = 200;
 
-/** URLs of the files whose top level is on the stack, also where it waits for a promise further up. */
-function evaluatingFiles(): string[] {
+/** The files that are at work, also those that wait for a promise further up. */
+function filesOnStack(): { url: string; isTopLevel: boolean }[] {
   const { prepareStackTrace, stackTraceLimit } = Error;
   let frames: NodeJS.CallSite[] = [];
   try {
@@ -150,14 +180,15 @@ function evaluatingFiles(): string[] {
     Error.prepareStackTrace = prepareStackTrace;
     Error.stackTraceLimit = stackTraceLimit;
   }
-  const files = new Set<string>();
+  const files = new Map<string, boolean>();
   for (const frame of frames) {
-    if (frame.getFunctionName() !== null || !startsScript(frame)) continue;
     const name = frame.getFileName();
     if (!name || name.startsWith("node:")) continue;
-    files.add((name.startsWith("file:") ? name : name.startsWith("/") ? pathToFileURL(name).href : name).replace(/[?#].*$/, ""));
+    const url = (isAbsolute(name) ? pathToFileURL(name).href : name).replace(/[?#].*$/, "");
+    const isTopLevel = frame.getFunctionName() === null && startsScript(frame);
+    files.set(url, isTopLevel || files.get(url) === true);
   }
-  return [...files];
+  return Array.from(files, ([url, isTopLevel]) => ({ url, isTopLevel }));
 }
 
 /** Anonymous functions have no name either, but do not begin where the script begins. */

@@ -9,7 +9,7 @@ import { inspectorProbe } from "../closure/inspector-probe.ts";
 import type { FunctionInspection } from "../closure/inspector-probe.ts";
 import { loadedScript } from "../closure/script-catalog.ts";
 import { writtenPosition } from "../closure/source-positions.ts";
-import type { FunctionEncoding, GraphEncoder } from "./graph-encoder.ts";
+import type { EncodingSession, FunctionEncoding } from "./encoding-session.ts";
 import { NodeKind, TAG_BITS } from "./graph-format.ts";
 import type { CaptureSlot, FunctionRecord } from "./graph-format.ts";
 import { namespaceReference } from "./namespace-reference.ts";
@@ -21,9 +21,9 @@ import { isIntrinsic, wellKnownReference } from "./well-known-objects.ts";
 /** In values, functions and classes are references to code units. */
 export class FunctionsByReference implements FunctionEncoding {
   readonly isCode = false;
-  readonly #encoder: GraphEncoder;
+  readonly #encoder: EncodingSession;
 
-  constructor(encoder: GraphEncoder) {
+  constructor(encoder: EncodingSession) {
     this.#encoder = encoder;
   }
 
@@ -61,7 +61,7 @@ export interface FunctionDescription {
 /** In code, functions travel as their text with what they capture. */
 export class FunctionsByValue implements FunctionEncoding {
   readonly isCode = true;
-  readonly #encoder: GraphEncoder;
+  readonly #encoder: EncodingSession;
   readonly #root: Function;
   #pending: { id: number; fn: Function }[] = [];
   readonly #groups = new Map<string, number>();
@@ -69,7 +69,7 @@ export class FunctionsByValue implements FunctionEncoding {
   readonly #written: ScopedFunction[] = [];
   #description: FunctionDescription | undefined;
 
-  constructor(encoder: GraphEncoder, root: Function) {
+  constructor(encoder: EncodingSession, root: Function) {
     this.#encoder = encoder;
     this.#root = root;
   }

@@ -9,6 +9,9 @@ import type { FunctionRecord, Graph } from "./graph-format.ts";
 
 type Setters = Readonly<Record<string, (value: unknown) => void>>;
 
+/** The part of a graph that is code. */
+export type CodeTables = Pick<Graph, "functions" | "groups" | "scopes">;
+
 /** One function of a hydrated module: its variables can be set, before and after it is made. */
 export interface FunctionTemplate {
   readonly set: Setters;
@@ -33,7 +36,7 @@ const VALUE = "__mantaray_value";
  * each function has a scope of its own for what it captured from enclosing functions. The function's text stands there
  * as it was written, so that lines and columns lead back to the source.
  */
-export function instantiateModules(graph: Graph): HydratedModules {
+export function instantiateModules(graph: CodeTables): HydratedModules {
   const templates: FunctionTemplate[] = [];
   const scopeSetters: Setters[] = [];
   const moduleSetters = graph.groups.map((group, groupIndex) => {
@@ -50,7 +53,7 @@ export function instantiateModules(graph: Graph): HydratedModules {
   return { templates, moduleSetters, scopeSetters };
 }
 
-function moduleCode(graph: Graph, groupIndex: number, script: HydratedScript): string {
+function moduleCode(graph: CodeTables, groupIndex: number, script: HydratedScript): string {
   const group = graph.groups[groupIndex] as Graph["groups"][number];
   const code = new CodeText();
   const own = graph.functions.map((record, index) => ({ record, index })).filter(({ record }) => record.group === groupIndex);
@@ -82,7 +85,7 @@ function moduleCode(graph: Graph, groupIndex: number, script: HydratedScript): s
   return code.text;
 }
 
-function emitFunction(code: CodeText, record: FunctionRecord, index: number, graph: Graph, script: HydratedScript): void {
+function emitFunction(code: CodeText, record: FunctionRecord, index: number, graph: CodeTables, script: HydratedScript): void {
   const names = record.slots
     .filter((slot) => slot.to === "local" || slot.to === "heritage")
     .map((slot) => slot.name);

@@ -1,56 +1,26 @@
 import { types } from "node:util";
-import type { RuntimeObjects } from "../encoded-value.ts";
-import type { ModulePolicy } from "../closure/module-policy.ts";
 import { CapturePath } from "./capture-path.ts";
 import type { Step } from "./capture-path.ts";
-import { CELL_UNDEFINED, NodeKind, SymbolKind, TAG_BITS } from "./graph-format.ts";
+import { CELL_NULL, CELL_UNDEFINED, NodeKind, SymbolKind, TAG_BITS } from "./graph-format.ts";
+import type { EncodedGraph, EncoderEnvironment, EncodingSession, FunctionEncoding, FunctionHolder } from "./encoding-session.ts";
 import type { Reference } from "./graph-format.ts";
 import { GraphWriter } from "./graph-writer.ts";
 import { encodeObject } from "./object-encoder.ts";
 import { BufferLedger } from "../values/buffer-ledger.ts";
+import { twinWithPrototype } from "./private-twins.ts";
 import { ShapeTable } from "./shape-table.ts";
 import { wellKnownReference } from "./well-known-objects.ts";
-
-/** What the encoder has to ask of the serializer that it works for. */
-export interface EncoderEnvironment {
-  readonly runtimeObjects: RuntimeObjects;
-  readonly policy: ModulePolicy;
-  /** Id of the code unit of a function or class, capturing it if need be. */
-  exportCode(fn: Function): string;
-  /** Id under which copies of a class know each other. */
-  classId(type: Function): string;
-  /** Id of the unit that a function was hydrated from as a whole. */
-  foreignUnit(fn: Function): string | undefined;
-  /** How this process came by an object of a module that it was told to import. */
-  importedReference(object: object): Reference | undefined;
-}
-
-/** What is done with functions: values refer to them, code contains them. See function-encoder.ts. */
-export interface FunctionEncoding {
-  readonly isCode: boolean;
-  /** Called for each function once, in any order; `finish` when nothing else is left to encode. */
-  encode(id: number, fn: Function): void;
-  /** Returns whether there was anything to do. */
-  flush(): boolean;
-}
-
-export interface EncodedGraph {
-  readonly header: Uint8Array;
-  readonly buffers: readonly Uint8Array[];
-  readonly descriptors: readonly unknown[];
-  readonly code: readonly string[];
-}
 
 /**
  * Turns a graph of objects into nodes. Breadth first, over a queue instead of a recursion: a linked list of a million
  * nodes needs no stack.
  */
-export class GraphEncoder {
+export class GraphEncoder implements EncodingSession {
   readonly environment: EncoderEnvironment;
   readonly writer = new GraphWriter();
   readonly path: CapturePath;
   readonly ledger = new BufferLedger();
-  readonly shapes = new ShapeTable();
+  readonly #shapes = new ShapeTable();
   readonly #descriptors: unknown[] = [];
   readonly #code: string[] = [];
   readonly #codeIndexes = new Map<string, number>();
@@ -59,7 +29,7 @@ export class GraphEncoder {
   readonly #views: { view: ArrayBufferView; offsetPosition: number }[] = [];
   #functions!: FunctionEncoding;
   /** The object whose property was written last led to a function: methods and arrows may depend on it. */
-  readonly holders = new Map<Function, { object: object; key: PropertyKey }>();
+  readonly holders = new Map<Function, FunctionHolder>();
 
   constructor(environment: EncoderEnvironment, rootLabel: string) {
     this.environment = environment;
@@ -87,7 +57,6 @@ export class GraphEncoder {
     };
   }
 
-  /** The cell of a value reached from the object `parent` by `step`. */
   cell(value: unknown, parent: number, step: Step): number {
     switch (typeof value) {
       case "object":
@@ -101,7 +70,6 @@ export class GraphEncoder {
     return this.writer.primitiveCell(value as string | number | boolean | bigint | undefined | null);
   }
 
-  /** The same for the value of a property, which may be a method of its object. */
   propertyCell(value: unknown, parent: number, key: PropertyKey, holder: object): number {
     if (typeof value === "function" && !this.holders.has(value)) this.holders.set(value, { object: holder, key });
     return this.cell(value, parent, key);
@@ -111,7 +79,15 @@ export class GraphEncoder {
     return typeof key === "string" ? this.writer.internedStringCell(key) : this.cell(key, parent, { words: "symbol key" });
   }
 
-  /** A node for something that is no object of its own: nothing else will ever refer to it. */
+  prototypeCell(prototype: object | null, parent: number): number {
+    if (prototype === null) return CELL_NULL;
+    return this.cell(twinWithPrototype(prototype)?.original ?? prototype, parent, { words: "class" });
+  }
+
+  writeShaped(id: number, object: object, prototype: object | null, keys: readonly string[]): boolean {
+    return this.#shapes.write(this, id, object, prototype, keys);
+  }
+
   anonymousNode(parent: number, step: Step): number {
     this.path.add(parent, step);
     // The queue's slot is never encoded again: the caller writes the node, before the loop arrives here.
@@ -119,7 +95,6 @@ export class GraphEncoder {
     return id;
   }
 
-  /** Ties an object to the node that was made for it under another name, such as an import. */
   alias(object: unknown, id: number): void {
     if (isReferable(object) && !this.#ids.has(object)) this.#ids.set(object, id);
   }
@@ -139,7 +114,6 @@ export class GraphEncoder {
     this.writer.word(index);
   }
 
-  /** True if the object belongs to the runtime and has been written. */
   writeRuntimeObject(id: number, object: object): boolean {
     const descriptor = this.environment.runtimeObjects.describe(object);
     if (descriptor === undefined) return false;
@@ -148,7 +122,6 @@ export class GraphEncoder {
     return true;
   }
 
-  /** True if every process has the object, or can import it, and it has been written as a reference. */
   writeKnownObject(id: number, object: object): boolean {
     const reference = this.environment.importedReference(object) ?? wellKnownReference(object);
     if (reference === undefined) return false;
@@ -156,7 +129,6 @@ export class GraphEncoder {
     return true;
   }
 
-  /** The cell of a view's buffer, which is not itself reached by that. */
   viewedBufferCell(view: ArrayBufferView, viewId: number): number {
     const buffer = view.buffer as ArrayBuffer;
     const segment = this.ledger.noteView(view);
@@ -171,7 +143,6 @@ export class GraphEncoder {
     return id << TAG_BITS;
   }
 
-  /** Where a segment begins is known when all views have been met. */
   noteView(view: ArrayBufferView, offsetPosition: number): void {
     this.#views.push({ view, offsetPosition });
   }

@@ -73,6 +73,8 @@ export const NodeKind = {
   url: 20,
   /** count, cells */
   argumentsObject: 21,
+  /** message cell, name cell, stack cell, extension */
+  domException: 22,
 } as const;
 export type NodeKind = (typeof NodeKind)[keyof typeof NodeKind];
 

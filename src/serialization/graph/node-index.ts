@@ -47,6 +47,7 @@ function endOfContent(graph: Graph, kind: number, at: number): number {
     case NodeKind.boxed:
       return endOfExtension(words, at + 1);
     case NodeKind.regExp:
+    case NodeKind.domException:
       return endOfExtension(words, at + 3);
     case NodeKind.view:
       return endOfExtension(words, at + 4);

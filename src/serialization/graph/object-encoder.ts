@@ -2,7 +2,6 @@ import { types } from "node:util";
 import { DENSE_ARRAY_SHARE_MIN } from "../limits.ts";
 import {
   CELL_HOLE,
-  CELL_NULL,
   CELL_UNDEFINED,
   EXTENSION_FROZEN,
   EXTENSION_NOT_EXTENSIBLE,
@@ -18,12 +17,12 @@ import {
   VIEW_TYPES,
 } from "./graph-format.ts";
 import type { ViewTypeName } from "./graph-format.ts";
-import type { GraphEncoder } from "./graph-encoder.ts";
+import type { EncodingSession } from "./encoding-session.ts";
 import { namespaceReference } from "./namespace-reference.ts";
 import { privateFieldsOf, prototypeFacts } from "./prototype-facts.ts";
 
 /** Writes the node of any object that is no function. */
-export function encodeObject(encoder: GraphEncoder, id: number, object: object): void {
+export function encodeObject(encoder: EncodingSession, id: number, object: object): void {
   if (types.isProxy(object)) {
     if (encoder.writeRuntimeObject(id, object)) return;
     encoder.fail(id, "A Proxy cannot be sent: what its traps do is invisible from outside. Send the object behind it.");
@@ -48,7 +47,7 @@ export function encodeObject(encoder: GraphEncoder, id: number, object: object):
   encodeInstance(encoder, id, object, prototype);
 }
 
-function encodePlainObject(encoder: GraphEncoder, id: number, object: object, prototype: object | null): void {
+function encodePlainObject(encoder: EncodingSession, id: number, object: object, prototype: object | null): void {
   if ((encoder.isCode || prototype === null) && encoder.writeKnownObject(id, object)) return;
   if (isPrototypeOfItsClass(object)) {
     encodePrototype(encoder, id, object);
@@ -77,14 +76,14 @@ function encodePlainObject(encoder: GraphEncoder, id: number, object: object, pr
   // Values follow structuredClone: a plain object's getters are read, symbol keys and attributes stay behind.
   if (!encoder.isCode && prototype === Object.prototype) {
     const keys = Object.keys(object);
-    if (!encoder.shapes.write(encoder, id, object, prototype, keys)) writeIrregular(encoder, id, object, keys);
+    if (!encoder.writeShaped(id, object, prototype, keys)) writeIrregular(encoder, id, object, keys);
     return;
   }
   encodeOrdinary(encoder, id, object, prototype);
 }
 
 /** A plain object with keys like no other's: a dictionary. */
-function writeIrregular(encoder: GraphEncoder, id: number, object: object, keys: readonly string[]): void {
+function writeIrregular(encoder: EncodingSession, id: number, object: object, keys: readonly string[]): void {
   const { writer } = encoder;
   writer.beginNode(NodeKind.object, id);
   writer.word(EXTENSION_PRESENT);
@@ -98,22 +97,29 @@ function writeIrregular(encoder: GraphEncoder, id: number, object: object, keys:
 }
 
 /** An object without internal slots: its class and its properties are all of it. */
-function encodeOrdinary(encoder: GraphEncoder, id: number, object: object, prototype: object | null): void {
+function encodeOrdinary(encoder: EncodingSession, id: number, object: object, prototype: object | null): void {
   if (Object.isExtensible(object)) {
     const keys = plainKeys(object);
-    if (keys !== undefined && encoder.shapes.write(encoder, id, object, prototype, keys)) return;
+    if (keys !== undefined && encoder.writeShaped(id, object, prototype, keys)) return;
   }
   encoder.writer.beginNode(NodeKind.object, id);
   writeExtension(encoder, id, object, prototype === Object.prototype ? undefined : prototype);
 }
 
-function encodeInstance(encoder: GraphEncoder, id: number, object: object, prototype: object | null): void {
+function encodeInstance(encoder: EncodingSession, id: number, object: object, prototype: object | null): void {
   if (isBoundToItsProcess(object)) encoder.fail(id, refusalOfExotic(object));
   const facts = prototypeFacts(prototype, encoder.environment.policy);
   if (facts.refusal !== undefined) encoder.fail(id, facts.refusal);
   const { writer } = encoder;
   const own = (standard: object): object | null | undefined => (prototype === standard ? undefined : prototype);
 
+  if (facts.isDomException) {
+    const { message, name, stack } = object as DOMException;
+    writer.beginNode(NodeKind.domException, id);
+    for (const part of [message, name, stack]) writer.word(encoder.cell(part, id, "stack"));
+    writeExtension(encoder, id, object, undefined, (key) => key !== "cause");
+    return;
+  }
   if (!hasExoticSlots(object) && !(object instanceof URL || object instanceof URLSearchParams)) {
     if (facts.privateOwners.length === 0) {
       encodeOrdinary(encoder, id, object, prototype);
@@ -176,7 +182,7 @@ function encodeInstance(encoder: GraphEncoder, id: number, object: object, proto
   }
 }
 
-function encodeArray(encoder: GraphEncoder, id: number, array: readonly unknown[], prototype: object | null): void {
+function encodeArray(encoder: EncodingSession, id: number, array: readonly unknown[], prototype: object | null): void {
   const { writer } = encoder;
   const { length } = array;
   const keys = Object.keys(array);
@@ -207,7 +213,7 @@ function isPlainDense(array: readonly unknown[], keys: readonly string[], isExac
   return Reflect.ownKeys(array).length === keys.length + 1 && (Object.isExtensible(array) || keys.length === 0);
 }
 
-function encodeView(encoder: GraphEncoder, id: number, view: ArrayBufferView, prototype: object | null): void {
+function encodeView(encoder: EncodingSession, id: number, view: ArrayBufferView, prototype: object | null): void {
   const { writer } = encoder;
   if (!(view.buffer instanceof ArrayBuffer) && !types.isArrayBuffer(view.buffer)) {
     encoder.fail(id, "A view of a SharedArrayBuffer cannot be sent: copy it into an ordinary one, or use ray.put.");
@@ -223,21 +229,22 @@ function encodeView(encoder: GraphEncoder, id: number, view: ArrayBufferView, pr
   const offsetPosition = writer.reserveWord();
   encoder.noteView(view, offsetPosition);
   writer.word(writer.numberCell(types.isDataView(view) ? view.byteLength : (view as Uint8Array).length));
-  writeExtension(encoder, id, view, prototype === standard ? undefined : prototype, (key) => /^\d+$/.test(String(key)));
+  if (prototype === standard) writer.word(0);
+  else writeExtension(encoder, id, view, prototype);
 }
 
 function typedArrayName(view: ArrayBufferView): string {
   return String((view as unknown as Record<symbol, unknown>)[Symbol.toStringTag]);
 }
 
-function encodePrototype(encoder: GraphEncoder, id: number, object: object): void {
+function encodePrototype(encoder: EncodingSession, id: number, object: object): void {
   encoder.writer.beginNode(NodeKind.prototypeOf, id);
   encoder.writer.word(encoder.cell(object.constructor, id, { words: "class" }));
 }
 
 /** What an object has besides its kind's own content. `prototype` undefined: the usual one of its kind. */
 export function writeExtension(
-  encoder: GraphEncoder,
+  encoder: EncodingSession,
   id: number,
   object: object,
   prototype: object | null | undefined,
@@ -246,19 +253,22 @@ export function writeExtension(
   const { writer } = encoder;
   let flags = 0;
   if (prototype !== undefined) flags |= EXTENSION_PROTOTYPE;
-  if (!Object.isExtensible(object)) {
+  if (!Object.isExtensible(object) && !ArrayBuffer.isView(object)) {
     flags |= EXTENSION_NOT_EXTENSIBLE;
     if (Object.isFrozen(object)) flags |= EXTENSION_FROZEN;
     else if (Object.isSealed(object)) flags |= EXTENSION_SEALED;
   }
-  const keys = Reflect.ownKeys(object).filter((key) => isSkipped === undefined || !isSkipped(key));
+  // Of a view, every element is a property of its own: nothing else of it is looked at.
+  const keys = ArrayBuffer.isView(object)
+    ? []
+    : Reflect.ownKeys(object).filter((key) => isSkipped === undefined || !isSkipped(key));
   const privateFields = prototype ? privateFieldsOf(object, prototype, encoder.environment.policy) : [];
   if (flags === 0 && keys.length === 0 && privateFields.length === 0) {
     writer.word(0);
     return;
   }
   writer.word(flags | EXTENSION_PRESENT);
-  if (prototype !== undefined) writer.word(prototypeCell(encoder, prototype, id));
+  if (prototype !== undefined) writer.word(encoder.prototypeCell(prototype, id));
   writer.word(keys.length);
   for (const key of keys) {
     const descriptor = Object.getOwnPropertyDescriptor(object, key) as PropertyDescriptor;
@@ -273,7 +283,7 @@ export function writeExtension(
 }
 
 function writeProperty(
-  encoder: GraphEncoder,
+  encoder: EncodingSession,
   id: number,
   object: object,
   key: string | symbol,
@@ -291,10 +301,6 @@ function writeProperty(
     writer.word(encoder.propertyCell(descriptor.get, id, key, object));
     writer.word(encoder.propertyCell(descriptor.set, id, key, object));
   }
-}
-
-export function prototypeCell(encoder: GraphEncoder, prototype: object | null, id: number): number {
-  return prototype === null ? CELL_NULL : encoder.cell(prototype, id, { words: "class" });
 }
 
 /** The keys of an object that has none but plain, string-keyed data properties. */

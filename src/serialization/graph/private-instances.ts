@@ -58,7 +58,7 @@ function addPrivateMembers(type: Function, object: object): void {
 
 /** Parameters may be taken apart before the body begins: these arguments stand any pattern. */
 function argumentsFor(type: Function): unknown[] {
-  return new Array(classes.get(type)?.constructorParameterCount ?? 0).fill(ANYTHING);
+  return Array.from({ length: classes.get(type)?.constructorParameterCount ?? 0 }, () => ANYTHING);
 }
 
 const ANYTHING: unknown = new Proxy(function (): void {}, {

@@ -9,6 +9,8 @@ import { privateAccessOf } from "./private-access.ts";
 
 /** What is true of every object with a given prototype. */
 export interface PrototypeFacts {
+  /** Neither an ordinary object nor, on every version of Node, an error. */
+  readonly isDomException: boolean;
   /** Why no such object can be sent. */
   readonly refusal: string | undefined;
   /** Classes with #private members, base classes first. */
@@ -25,7 +27,7 @@ export interface PrivateField {
 }
 
 const factsByPrototype = new WeakMap<object, PrototypeFacts>();
-const NO_PROTOTYPE: PrototypeFacts = { refusal: undefined, privateOwners: [] };
+const NO_PROTOTYPE: PrototypeFacts = { isDomException: false, refusal: undefined, privateOwners: [] };
 
 export function prototypeFacts(prototype: object | null, policy: ModulePolicy): PrototypeFacts {
   if (prototype === null) return NO_PROTOTYPE;
@@ -82,53 +84,56 @@ const SENDABLE_BASES = new Set([
   "%MantarayErrors%",
   "URL",
   "URLSearchParams",
+  "DOMException",
   "Iterator",
 ]);
 
 function findFacts(prototype: object, policy: ModulePolicy): PrototypeFacts {
   const privateOwners: PrivateOwner[] = [];
+  let isDomException = false;
   for (let current: object | null = prototype; current !== null; current = Object.getPrototypeOf(current) as object | null) {
     if (current === Object.prototype) break;
     const constructor: unknown = Object.getOwnPropertyDescriptor(current, "constructor")?.value;
     const known = wellKnownReference(current);
     if (known !== undefined) {
       const refusal = refusalOfKnown(known, current);
-      if (refusal !== undefined) return { refusal, privateOwners };
+      if (refusal !== undefined) return { isDomException: false, refusal, privateOwners };
+      isDomException ||= known.type === "wellKnown" && known.path[0] === "DOMException";
       continue;
     }
     if (typeof constructor !== "function" || constructor.prototype !== current) continue;
     const refusal = refusalOfInternal(constructor);
-    if (refusal !== undefined) return { refusal, privateOwners };
+    if (refusal !== undefined) return { isDomException: false, refusal, privateOwners };
     const owner = privateOwner(constructor);
     if (owner === undefined) continue;
     if (privateAccessOf(constructor) === undefined && isImported(constructor, policy)) {
       const reason =
         `An instance of ${constructor.name} cannot be sent: the class has #private fields and is imported by its module, ` +
         "so that nobody outside can fill them in. Send its data and build the instance where it is used.";
-      return { refusal: reason, privateOwners };
+      return { isDomException: false, refusal: reason, privateOwners };
     }
     privateOwners.unshift(owner);
   }
-  return { refusal: undefined, privateOwners };
+  return { isDomException, refusal: undefined, privateOwners };
 }
 
 function refusalOfKnown(reference: Reference, prototype: object): string | undefined {
   if (reference.type === "wellKnown") {
     const base = String(reference.path[0]);
-    if (SENDABLE_BASES.has(base) || /Error$/.test(base) || /^(?:Big)?(?:Int|Uint|Float)\d+(?:Clamped)?Array$/.test(base)) {
+    if (SENDABLE_BASES.has(base) || base.endsWith("Error") || /^(?:Big)?(?:Int|Uint|Float)\d+(?:Clamped)?Array$/.test(base)) {
       return undefined;
     }
-    return refusal(base.replaceAll("%", ""));
+    return refuse(base.replaceAll("%", ""));
   }
   if (reference.type !== "builtin" || reference.module === "node:events") return undefined;
   const name = (prototype as { constructor?: { name?: string } }).constructor?.name ?? reference.path[0] ?? "object";
-  return refusal(`${name} (${reference.module})`);
+  return refuse(`${name} (${reference.module})`);
 }
 
 /** Classes that Node does not export: `Timeout`, `Immediate`, handles. */
 function refusalOfInternal(constructor: Function): string | undefined {
   if (/\{\s*\[native code\]\s*\}\s*$/.test(Function.prototype.toString.call(constructor))) {
-    return refusal(`the native class ${constructor.name}`);
+    return refuse(`the native class ${constructor.name}`);
   }
   const [inspection] = inspectorProbe().inspect([constructor]);
   if (inspection === undefined || inspection.scriptId === "") return undefined;
@@ -136,10 +141,10 @@ function refusalOfInternal(constructor: Function): string | undefined {
   if (!script.isNodeInternal || script.rawUrl === "node:events" || script.rawUrl.startsWith("node:internal/url")) {
     return undefined;
   }
-  return refusal(`${constructor.name} (${script.rawUrl})`);
+  return refuse(`${constructor.name} (${script.rawUrl})`);
 }
 
-function refusal(what: string): string {
+function refuse(what: string): string {
   return `An instance of ${what} cannot be sent: it holds state of its process. Make it where it is used.`;
 }
 

@@ -1,6 +1,5 @@
-import type { GraphEncoder } from "./graph-encoder.ts";
+import type { EncodingSession } from "./encoding-session.ts";
 import { CELL_NULL, NodeKind } from "./graph-format.ts";
-import { prototypeCell } from "./object-encoder.ts";
 
 interface KnownShape {
   readonly index: number;
@@ -18,7 +17,7 @@ export class ShapeTable {
   readonly #byPrototype = new Map<object | null, KnownShape[]>();
 
   /** Writes the object as a row, or returns false if it resembles none of too many others. */
-  write(encoder: GraphEncoder, id: number, object: object, prototype: object | null, keys: readonly string[]): boolean {
+  write(encoder: EncodingSession, id: number, object: object, prototype: object | null, keys: readonly string[]): boolean {
     const shape = this.#find(prototype, keys) ?? this.#add(encoder, id, prototype, keys);
     if (shape === undefined) return false;
     const { writer } = encoder;
@@ -42,7 +41,7 @@ export class ShapeTable {
     return undefined;
   }
 
-  #add(encoder: GraphEncoder, id: number, prototype: object | null, keys: readonly string[]): KnownShape | undefined {
+  #add(encoder: EncodingSession, id: number, prototype: object | null, keys: readonly string[]): KnownShape | undefined {
     let shapes = this.#byPrototype.get(prototype);
     if (shapes === undefined) {
       shapes = [];
@@ -51,7 +50,7 @@ export class ShapeTable {
       return undefined;
     }
     const isObjectPrototype = prototype === Object.prototype;
-    const cell = isObjectPrototype ? CELL_NULL : prototypeCell(encoder, prototype, id);
+    const cell = isObjectPrototype ? CELL_NULL : encoder.prototypeCell(prototype, id);
     const shape = { index: encoder.writer.shapes.push({ prototype: cell, isObjectPrototype, keys }) - 1, keys };
     shapes.push(shape);
     return shape;

@@ -1,4 +1,5 @@
 import { hydratedScript } from "../closure/hydrated-scripts.ts";
+import { OWN_PACKAGE_URL } from "../own-package.ts";
 import { displayName, mappedLocation } from "../closure/source-positions.ts";
 
 /**
@@ -49,17 +50,11 @@ function frameLine(callSite: NodeJS.CallSite): string | undefined {
   return shown === undefined ? text : text.replace(shown, () => written);
 }
 
-const OWN_ROOT = ownRoot(import.meta.url);
-
-/** The folder of this package's code: `dist/` once it is bundled, `src/` before. */
-function ownRoot(url: string): string {
-  const source = url.lastIndexOf("/src/serialization/");
-  return displayName(source >= 0 ? url.slice(0, source + "/src/".length) : url.slice(0, url.lastIndexOf("/") + 1));
-}
+const OWN_ROOT = displayName(OWN_PACKAGE_URL);
 
 function isOwnFrame(line: string): boolean {
   if (!/^\s+at /.test(line)) return false;
   if (/\(?node:internal\/(?:process\/task_queues|process\/promises|timers|worker|modules|event_target|per_context|main)/.test(line)) return true;
   if (/\(?node:(?:events|vm|net|diagnostics_channel):/.test(line)) return true;
-  return line.includes(OWN_ROOT) && !/\.test\.[cm]?[jt]s|\/fixtures\//.test(line);
+  return (line.includes(OWN_ROOT) || line.includes(OWN_PACKAGE_URL)) && !/\.test\.[cm]?[jt]s|\/fixtures\//.test(line);
 }

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import * as ray from "mantaray";
+import { everythingFree, ISOLATIONS, type WorkerIsolation } from "./both-isolations.ts";
+
+/** Each test has a machine of its own size. */
+async function onMachine(options: ray.InitOptions, body: () => Promise<void>): Promise<void> {
+  await ray.init(options);
+  try {
+    await body();
+    await everythingFree();
+  } finally {
+    await ray.shutdown();
+  }
+}
+
+const fib: ray.RemoteFunction<[number], Promise<number>> = ray.remote(async (n: number): Promise<number> => {
+  if (n < 2) return n;
+  const [a, b] = await ray.get([fib.remote(n - 1), fib.remote(n - 2)]);
+  return a + b;
+});
+
+const isEven: ray.RemoteFunction<[number], Promise<boolean>> = ray.remote(async (n: number): Promise<boolean> => (n === 0 ? true : ray.get(isOdd.remote(n - 1))));
+const isOdd: ray.RemoteFunction<[number], Promise<boolean>> = ray.remote(async (n: number): Promise<boolean> => (n === 0 ? false : ray.get(isEven.remote(n - 1))));
+
+for (const isolation of ISOLATIONS) suite(isolation);
+
+function suite(isolation: WorkerIsolation): void {
+  describe(`nested tasks (${isolation})`, () => {
+    it("finishes a thousand three-deep chains on one processor", async () => {
+      await onMachine({ numCpus: 1, isolation }, async () => {
+        const leaf = ray.remote((value: number) => value + 1);
+        const middle = ray.remote(async (value: number) => (await ray.get(leaf.remote(value))) + 1);
+        const top = ray.remote(async (value: number) => (await ray.get(middle.remote(value))) + 1);
+        const values = await ray.get(Array.from({ length: 1_000 }, (_, index) => top.remote(index)));
+        assert.deepEqual(values, Array.from({ length: 1_000 }, (_, index) => index + 3));
+      });
+    });
+
+    for (const numCpus of [1, 2]) {
+      it(`computes fib(${isolation === "thread" ? 18 : 14}) naively on ${numCpus} processors, without a worker per level`, async () => {
+        await onMachine({ numCpus, isolation }, async () => {
+          assert.equal(await ray.get(fib.remote(isolation === "thread" ? 18 : 14)), isolation === "thread" ? 2584 : 377);
+          const workerId = ray.remote(() => ray.getRuntimeContext().workerId, { numCpus: 0 });
+          const seen = new Set(await ray.get(Array.from({ length: 200 }, () => workerId.remote())));
+          assert.ok(seen.size <= numCpus + 2, `${seen.size} workers for ${numCpus} processors`);
+        });
+      });
+    }
+
+    it("runs two remote functions that call each other", async () => {
+      await onMachine({ numCpus: 1, isolation }, async () => {
+        assert.deepEqual(await ray.get([isEven.remote(20), isEven.remote(21), isOdd.remote(7)]), [true, false, true]);
+      });
+    });
+
+    it("runs a deep chain of tasks that each wait for the next", async () => {
+      await onMachine({ numCpus: 1, isolation }, async () => {
+        const depth = ray.remote(async (left: number, self: unknown): Promise<number> => (left === 0 ? 0 : 1 + (await ray.get((self as typeof depth).remote(left - 1, self))))) as ray.RemoteFunction<[number, unknown], Promise<number>>;
+        assert.equal(await ray.get(depth.remote(60, depth)), 60);
+      });
+    });
+
+    it("lends the processor of a task that waits, and takes no more than there is", async () => {
+      await onMachine({ numCpus: 2, isolation }, async () => {
+        const meter = ray.remote(class { #now = 0; #most = 0; enter() { this.#most = Math.max(this.#most, ++this.#now); } leave() { this.#now--; } most() { return this.#most; } }).remote();
+        const child = ray.remote(async (handle: typeof meter) => { handle.enter.remote(); await new Promise((resolve) => setImmediate(resolve)); handle.leave.remote(); return 1; });
+        const parent = ray.remote(async (handle: typeof meter) => (await ray.get(Array.from({ length: 5 }, () => child.remote(handle)))).length);
+        assert.deepEqual(await ray.get(Array.from({ length: 20 }, () => parent.remote(meter))), Array(20).fill(5));
+        meter.release();
+      });
+    });
+
+    it("blocks in wait() and in for await of a generator as it does in get()", async () => {
+      await onMachine({ numCpus: 1, isolation }, async () => {
+        const leaf = ray.remote((value: number) => value);
+        const letters = ray.remote(function* () { yield "a"; yield "b"; });
+        const parent = ray.remote(async () => {
+          const [ready] = await ray.wait([leaf.remote(1), leaf.remote(2)], { numReturns: 2 });
+          const texts: string[] = [];
+          for await (const ref of letters.remote()) texts.push(await ray.get(ref));
+          return `${ready.length} ${texts.join("")}`;
+        });
+        assert.deepEqual(await ray.get([parent.remote(), parent.remote()]), ["2 ab", "2 ab"]);
+      });
+    });
+
+    it("goes on with nested tasks while the driver's own thread is busy", async () => {
+      await onMachine({ numCpus: 2, isolation }, async () => {
+        const leaf = ray.remote((value: number) => value);
+        const folder = mkdtempSync(join(tmpdir(), "mantaray-test-"));
+        const flag = join(folder, "flag");
+        const writes = ray.remote(async (path: string, task: typeof leaf) => {
+          let sum = 0;
+          for (let round = 0; round < 20; round++) sum += (await ray.get([task.remote(1), task.remote(2)])).length;
+          writeFileSync(path, String(sum));
+          return sum;
+        });
+        await ray.get(writes.remote(join(folder, "first"), leaf));
+        const ref = writes.remote(flag, leaf);
+        await new Promise((resolve) => setImmediate(resolve));
+        const deadlineMs = performance.now() + 20_000;
+        while (!existsSync(flag)) assert.ok(performance.now() < deadlineMs, "nested tasks stood still while the driver was busy");
+        assert.equal(await ray.get(ref), 40);
+        rmSync(folder, { recursive: true });
+      });
+    });
+  });
+}

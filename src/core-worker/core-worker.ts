@@ -124,7 +124,7 @@ export class CoreWorker {
     this.#receiver = new ResultReceiver({ references: this.references, submitter: this.submitter, finished: (task) => this.#finished(task, true) });
     this.#executor = new TaskExecutor({
       serializer: this.serializer, encode, code: this.code, references: this.references, context: this.context, pid: env.pid,
-      nowMs: () => env.clock.nowMs(), emitLeaseEvent: (leaseId, event) => this.#leaseEvent(leaseId, event),
+      nowMs: () => env.clock.nowMs(), after: (delayMs, callback) => void env.clock.after(delayMs, callback), emitLeaseEvent: (leaseId, event) => this.#leaseEvent(leaseId, event),
       notifyLeaseClosed: (peer, leaseId) => void peer.sendMessage({ type: "leaseClosed", leaseId }), actor: (actorId) => this.#actorHost.instance(actorId), terminateActor: (actor) => this.#actorHost.terminate(actor),
     });
     this.#actorHost = new ActorHost({ executor: this.#executor, code: this.code, serializer: this.serializer, references: this.references, context: this.context, pid: env.pid, sendToNode: (message) => env.sendToNode(message), exit: (reason) => this.exit(reason) });

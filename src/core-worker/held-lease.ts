@@ -24,6 +24,8 @@ export class HeldLease {
   isOwnerLost = false;
   #wantsSlot = false;
   #revokedAtMs: number | null = null;
+  /** Whether a task has come. Until then the owner may just be sending the first: taking the lease back would be in vain. */
+  #isUsed = false;
   readonly #emit: (leaseId: number, event: LeaseEvent) => void;
 
   constructor(leaseId: number, ownerId: WorkerId, emit: (leaseId: number, event: LeaseEvent) => void) {
@@ -48,6 +50,7 @@ export class HeldLease {
   }
 
   taskStarted(): void {
+    this.#isUsed = true;
     this.running++;
   }
 
@@ -99,7 +102,7 @@ export class HeldLease {
     if (this.isClosed || this.running > 0) return false;
     if (this.isOwnerLost) return true;
     if (this.#revokedAtMs === null) return false;
-    return this.queue.length === 0 || nowMs - this.#revokedAtMs >= TIME_SLICE_MS;
+    return (this.queue.length === 0 && this.#isUsed) || nowMs - this.#revokedAtMs >= TIME_SLICE_MS;
   }
 
   /** Whether the queue must be handed back even though a task still runs: its time is over. */

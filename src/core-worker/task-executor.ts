@@ -6,7 +6,7 @@ import type { ActorInstance } from "./actor-instance.ts";
 import type { CodeLoader } from "./code-loader.ts";
 import { Execution, EncodedInput, type IncomingMethod, type IncomingCallable, type ResultWriter } from "./execution.ts";
 import type { ExecutionContext } from "./execution-context.ts";
-import { HeldLease } from "./held-lease.ts";
+import { HeldLease, TIME_SLICE_MS } from "./held-lease.ts";
 import type { Failure } from "./object-entry.ts";
 import { CLAIM_OPEN, CLAIM_RECALLED, CLAIM_STARTED, TASK_SLOTS_MAX, type Peer } from "./peer.ts";
 import type { References } from "./references.ts";
@@ -27,6 +27,7 @@ export interface ExecutorEnvironment {
   readonly context: ExecutionContext;
   readonly pid: number;
   nowMs(): number;
+  after(delayMs: number, callback: () => void): void;
   /** Tells the node manager, batched at the end of the turn. */
   emitLeaseEvent(leaseId: number, event: LeaseEvent): void;
   /** The owner may forget a lease that ended here. */
@@ -73,6 +74,9 @@ export class TaskExecutor {
     if (lease === undefined) return;
     lease.revoke(this.#env.nowMs());
     this.#afterTask(lease);
+    this.#env.after(TIME_SLICE_MS, () => {
+      if (this.#leases.get(leaseId) === lease) this.#afterTask(lease);
+    });
   }
 
   /** The owner has no more use for it. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, extname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { compileFixtures } from "./fixtures/compiled-fixtures.ts";
@@ -21,10 +21,18 @@ function nodeWithTypeStripping(): string | undefined {
 }
 
 async function runProgram(node: string, options: readonly string[], file: string): Promise<void> {
-  const throwerLine = readFileSync(file, "utf8").split("\n").findIndex((line) => line.includes("thrown on purpose")) + 1;
+  const lineOf = (path: string, text: string): string =>
+    String(readFileSync(path, "utf8").split("\n").findIndex((line) => line.includes(text)) + 1);
+  const library = join(dirname(file), `library${extname(file)}`);
   const child = spawn(node, [...options, file], {
     cwd: repository,
-    env: { ...process.env, THROWER_LINE: String(throwerLine), NODE_OPTIONS: "", NODE_TEST_CONTEXT: "" },
+    env: {
+      ...process.env,
+      THROWER_LINE: lineOf(file, "thrown on purpose"),
+      LIBRARY_LINE: lineOf(library, "failed on purpose"),
+      NODE_OPTIONS: "",
+      NODE_TEST_CONTEXT: "",
+    },
     stdio: ["ignore", "pipe", "pipe"],
     timeout: PROGRAM_TIMEOUT_MS,
   });

@@ -9,6 +9,8 @@ export interface ActorHostClient {
   start(workerId: WorkerId, spec: ActorSpec, wasRestarted: boolean): void;
   /** `graceful`: after the calls that have arrived there. */
   endWorker(workerId: WorkerId, graceful: boolean, reason: string): void;
+  /** Whether the owner will still create it; the answer comes to the GCS. */
+  askOwner(ownerId: WorkerId, actorId: ActorId): void;
   publish(workerId: WorkerId, state: ActorStateRecord): void;
 }
 

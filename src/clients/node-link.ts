@@ -1,4 +1,4 @@
-import { Packr } from "msgpackr";
+import { Packr } from "msgpackr/pack";
 import type { Channel, ChannelCloseReason } from "../transport/mod.ts";
 import type { FromNode, ToNode } from "../protocol/mod.ts";
 

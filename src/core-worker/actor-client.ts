@@ -1,5 +1,5 @@
 import { Deque, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import type { ActorStateRecord, TaskErrorRecord } from "../protocol/mod.ts";
+import type { ActorDeath, ActorStateRecord } from "../protocol/mod.ts";
 import type { Failure } from "./object-entry.ts";
 import type { PendingTask } from "./task.ts";
 
@@ -49,7 +49,7 @@ export class ActorClient {
   }
 
   whenReady(callback: (failure: Failure | null) => void): void {
-    if (this.death !== null) callback(this.death.kind === "creationError" ? { kind: "taskError", error: this.death.creation } : this.death);
+    if (this.death !== null) callback(readyFailure(this.death));
     else if (this.workerId !== null) callback(null);
     else this.#onReady.push(callback);
   }
@@ -69,19 +69,30 @@ export class ActorClient {
     }
     this.workerId = null;
     if (state.phase !== "DEAD") return [];
-    const death = state.death ?? { message: "the reason is not known", creation: null };
-    return this.died(death.message, death.creation);
+    return this.died(state.death ?? { message: "the reason is not known", creation: null, isUnschedulable: false });
   }
 
-  /** `creation`: what the constructor threw, if that was the end. */
-  died(reason: string, creation: TaskErrorRecord | null): PendingTask[] {
-    const error: SystemErrorRecord = { kind: "ActorDiedError", message: `actor ${this.className} (${this.actorId}) is dead: ${reason}`, subjectId: this.actorId };
-    this.death = creation === null ? { kind: "systemError", error } : { kind: "creationError", error, creation };
-    this.#settleReady(creation === null ? this.death : { kind: "taskError", error: creation });
+  died({ message, creation, isUnschedulable }: ActorDeath): PendingTask[] {
+    const label = `actor ${this.className} (${this.actorId})`;
+    const error: SystemErrorRecord = isUnschedulable
+      ? { kind: "ActorUnschedulableError", message: `${label} ${message}`, subjectId: this.actorId }
+      : { kind: "ActorDiedError", message: `${label} is dead: ${message}`, subjectId: this.actorId };
+    return this.failed(creation === null ? { kind: "systemError", error } : { kind: "creationError", error, creation });
+  }
+
+  /** Calls fail with this from now on. */
+  failed(death: Failure): PendingTask[] {
+    this.death = death;
+    this.#settleReady(readyFailure(death));
     return this.waiting.removeWhere(() => true);
   }
 
   #settleReady(failure: Failure | null): void {
     for (const callback of this.#onReady.splice(0)) callback(failure);
   }
+}
+
+/** `ready()` gives what the constructor threw itself, calls an ActorDiedError that has it as its cause. */
+function readyFailure(death: Failure): Failure {
+  return death.kind === "creationError" ? { kind: "taskError", error: death.creation } : death;
 }

@@ -25,6 +25,8 @@ export class ActorManager {
   readonly #clients = new Map<ActorId, ActorClient>();
   readonly #methods = new WeakMap<ActorClient, Map<string, MethodCallable>>();
   readonly #dirty = new Set<ActorClient>();
+  /** Actors of this worker that the GCS has not been told of, and whether their last handle is gone already. */
+  readonly #uncreated = new Map<ActorId, { isOutOfScope: boolean }>();
   #isFlushScheduled = false;
 
   constructor(environment: ActorManagerEnvironment) {
@@ -37,6 +39,7 @@ export class ActorManager {
   createHandle(description: ActorDescription): ActorHandleObject {
     const client = this.#clientOf(description);
     client.isWatched = true; // The GCS tells the creator without being asked.
+    this.#uncreated.set(client.actorId, { isOutOfScope: false });
     return this.#handle(client, description);
   }
 
@@ -74,8 +77,26 @@ export class ActorManager {
     this.#clients.delete(actorId);
   }
 
+  /** The GCS has been told to create it. */
+  created(actorId: ActorId): void {
+    const uncreated = this.#uncreated.get(actorId);
+    this.#uncreated.delete(actorId);
+    if (uncreated?.isOutOfScope === true) this.outOfScope(actorId);
+  }
+
+  /** Somebody watches an actor of this worker that the GCS does not know. */
+  whereIs(actorId: ActorId): void {
+    if (this.#uncreated.has(actorId)) return; // It will be told in time.
+    this.#env.sendToNode({ type: "actorNotCreated", actorId, death: { message: "it is not known here any more: it ended long ago", creation: null, isUnschedulable: false } });
+  }
+
   /** No handle of an actor that this worker created is left anywhere. */
   outOfScope(actorId: ActorId): void {
+    const uncreated = this.#uncreated.get(actorId);
+    if (uncreated !== undefined) {
+      uncreated.isOutOfScope = true;
+      return;
+    }
     const client = this.#clients.get(actorId);
     this.#clients.delete(actorId);
     if (client === undefined || client.actorId === actorId) this.#env.sendToNode({ type: "actorOutOfScope", actorId });
@@ -128,7 +149,7 @@ export class ActorManager {
   #watch(client: ActorClient): void {
     if (client.isWatched) return;
     client.isWatched = true;
-    this.#env.sendToNode({ type: "watchActor", actorId: client.actorId });
+    this.#env.sendToNode({ type: "watchActor", actorId: client.actorId, ownerId: client.ownerId });
   }
 
   /** The calls that have not been sent, taken out. */
@@ -160,12 +181,12 @@ export class ActorManager {
 
   /** The creation was refused before there was an actor. */
   creationFailed(actorId: ActorId, failure: Failure): void {
+    this.#uncreated.delete(actorId);
+    // For those who got a handle from us.
+    this.#env.sendToNode({ type: "actorNotCreated", actorId, death: { message: failure.error.message, creation: failure.kind === "taskError" ? failure.error : null, isUnschedulable: false } });
     const client = this.#clients.get(actorId);
     if (client === undefined) return;
-    const message = failure.kind === "taskError" ? failure.error.message : failure.error.message;
-    const waiting = client.died(message, null);
-    client.death = failure;
-    for (const call of waiting) this.#env.fail(call, failure);
+    for (const call of client.failed(failure)) this.#env.fail(call, failure);
   }
 
   /** Its worker ended. Calls that were there fail; later ones wait for what the GCS says: dead, or restarted elsewhere. */

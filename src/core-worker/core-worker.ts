@@ -1,5 +1,5 @@
 import { type Clock, type JobId, newActorId, type NodeId, type RandomSource, type ResourceAmounts, RuntimeStateError, sequencedId, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type ToNode, type WorkerDeath } from "../protocol/mod.ts";
+import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type ToNode, type WorkerDeath, TASK_SLOTS_MAX } from "../protocol/mod.ts";
 import { Serializer } from "../serialization/mod.ts";
 import { type Channel, FrameReader } from "../transport/mod.ts";
 import type { ActorClient } from "./actor-client.ts";
@@ -16,7 +16,7 @@ import { ObjectAccess, type WaitOptions } from "./object-access.ts";
 import { DESCRIBE, ObjectRef, type GetOptions, type RuntimeObject } from "./object-ref.ts";
 import { ObjectServer } from "./object-server.ts";
 import { LoopbackChannel } from "./loopback-channel.ts";
-import { Peer, TASK_SLOTS_MAX } from "./peer.ts";
+import { Peer } from "./peer.ts";
 import { References } from "./references.ts";
 import { ResultReceiver, settleFailed } from "./result-receiver.ts";
 import { callSite, Submission, type CallOptions } from "./submission.ts";
@@ -47,6 +47,8 @@ export interface CoreWorkerEnvironment {
   warn(message: string): void;
   /** The program's entry module, which must never be imported a second time. */
   readonly entryUrl?: string;
+  /** Loads what the program's modules need to be loaded (tsx), once, before the first of them. */
+  readonly prepareImports?: () => Promise<void>;
 }
 
 /** Makes runtime objects that other parts define (remote functions, actor classes) from their descriptors. */
@@ -92,6 +94,7 @@ export class CoreWorker {
       workerId: env.workerId,
       runtimeObjects: { describe: (object) => describeRuntimeObject(object), revive: (descriptor) => this.#revive(descriptor as RuntimeDescriptor) },
       ...(env.entryUrl === undefined ? {} : { entryUrl: env.entryUrl }),
+      ...(env.prepareImports === undefined ? {} : { prepareImports: env.prepareImports }),
     });
     this.requests = new NodeRequests((message) => env.sendToNode(message), () => this.#hold());
     this.code = new CodeLoader(this.serializer, (unitIds) => this.requests.ask<readonly CodeUnitRecord[]>((requestId) => ({ type: "getCode", requestId, unitIds })));
@@ -214,6 +217,7 @@ export class CoreWorker {
       this.requests.ask((requestId) => ({ type: "createActor", requestId, spec: full })).catch((error: unknown) => {
         this.actors.creationFailed(actorId, systemFailure(recordOfUnknown(error)));
       });
+      this.actors.created(actorId);
     });
     return handle;
   }
@@ -224,7 +228,7 @@ export class CoreWorker {
         if (ActorHandleObject.isReleased(handle)) throw new RuntimeStateError(`this handle of ${client.className} was released and cannot be used any more`);
         return this.submission.call(this.actors.methodOf(client, method), args, (options ?? {}) as CallOptions, handle);
       },
-      actorReady: (_handle, client) => this.#readyRef(client),
+      actorReady: (handle, client) => this.#readyRef(handle, client),
       terminateActor: (handle, client) => this.submission.call(this.actors.methodOf(client, TERMINATE), [], {}, handle) as ObjectRef<void>,
       releaseHandle: (handle) => this.actors.releaseHandle(handle),
       checkMethodOptions: (options, label) => this.checkMethodOptions(options, label),
@@ -234,11 +238,14 @@ export class CoreWorker {
   /** Set by the API, which knows the options' types. */
   checkMethodOptions: (options: unknown, label: string) => object = (options) => options as object;
 
-  #readyRef(client: ActorClient): ObjectRef<void> {
+  #readyRef(handle: ActorHandleObject, client: ActorClient): ObjectRef<void> {
     const entry = this.submission.newEntry(0);
     const release = this.#hold();
+    // Like a call, it keeps the actor until it is answered.
+    const pinned = !client.isDetached && this.references.isHeld(handle) ? this.references.pinReference(client.actorId, client.ownerId) : [];
     this.actors.whenReady(client, (failure) => {
       release();
+      this.references.unpin(pinned);
       if (failure === null) entry.settlePrimitive(undefined);
       else entry.settleFailed(failure);
     });
@@ -415,6 +422,8 @@ export class CoreWorker {
         return this.#actorHost.start(message.spec, message.wasRestarted);
       case "actorState":
         return this.actors.stateChanged(message.state);
+      case "whereIsActor":
+        return this.actors.whereIs(message.actorId);
       case "endActor":
         return this.#actorHost.end(message.reason);
       case "reply":

@@ -1,4 +1,4 @@
-import { Packr } from "msgpackr";
+import { Packr } from "msgpackr/pack";
 
 /** MessagePack for everything that is not the hot path. Records are off: messages are decoded by others than their writer. */
 const packr = new Packr({ useRecords: false, moreTypes: true, encodeUndefinedAsNil: false });

@@ -7,4 +7,3 @@ export { returnsOf } from "./submission.ts";
 export { isGeneratorFunction, type CodeSource, type TaskTemplate } from "./task.ts";
 export { RefGenerator } from "./value-stream.ts";
 export { describe } from "./object-access.ts";
-export { TASK_SLOTS_MAX } from "./peer.ts";

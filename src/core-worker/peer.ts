@@ -1,12 +1,9 @@
 import type { WorkerId } from "../base/mod.ts";
-import { FRAME_MESSAGE, type CodeUnitRecord, type PeerMessage } from "../protocol/mod.ts";
+import { FRAME_MESSAGE, TASK_SLOTS_MAX, type CodeUnitRecord, type PeerMessage } from "../protocol/mod.ts";
 import type { Channel } from "../transport/mod.ts";
 import type { Callable, PendingTask } from "./task.ts";
 import type { ResultWriter, IncomingCallable } from "./execution.ts";
 import { packMessage } from "./message-codec.ts";
-
-/** Tasks in flight to one worker; the size of the table of claims that both threads share. */
-export const TASK_SLOTS_MAX = 8192;
 
 /** States of a task slot in shared memory. */
 export const CLAIM_OPEN = 0;

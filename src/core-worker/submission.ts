@@ -4,6 +4,7 @@ import type { ActorHandleObject } from "./actor-handle.ts";
 import type { ActorManager } from "./actor-manager.ts";
 import { ENCODED, FAILED, type CallSite, type Failure, ObjectEntry, PENDING, PRIMITIVE } from "./object-entry.ts";
 import { ObjectRef, type RefHost } from "./object-ref.ts";
+import { isPrimitive } from "./primitives.ts";
 import type { References } from "./references.ts";
 import { settleFailed } from "./result-receiver.ts";
 import type { SchedulingQueue } from "./scheduling-queue.ts";
@@ -252,10 +253,6 @@ export class Submission {
 export function returnsOf(numReturns: number | "streaming" | undefined, isGenerator: boolean): Returns {
   if (numReturns === "streaming") return STREAMING;
   return numReturns ?? (isGenerator ? STREAMING : 1);
-}
-
-function isPrimitive(value: unknown): boolean {
-  return value === null || (typeof value !== "object" && typeof value !== "function" && typeof value !== "symbol");
 }
 
 /** The encoding has views of the caller's buffers; the caller may write to them as soon as the call returns. */

@@ -1,5 +1,5 @@
 import { invariant, recordOf, SerializationError, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import { FRAME_RESULTS, type EncodedValueRecord, type LeaseEvent, type TaskErrorRecord } from "../protocol/mod.ts";
+import { FRAME_RESULTS, type EncodedValueRecord, type LeaseEvent, type TaskErrorRecord, TASK_SLOTS_MAX } from "../protocol/mod.ts";
 import { cleanStack, type Serializer } from "../serialization/mod.ts";
 import { FrameReader, FrameWriter } from "../transport/mod.ts";
 import type { ActorInstance } from "./actor-instance.ts";
@@ -8,7 +8,8 @@ import { Execution, EncodedInput, type IncomingMethod, type IncomingCallable, ty
 import type { ExecutionContext } from "./execution-context.ts";
 import { HeldLease, TIME_SLICE_MS } from "./held-lease.ts";
 import type { Failure } from "./object-entry.ts";
-import { CLAIM_OPEN, CLAIM_RECALLED, CLAIM_STARTED, TASK_SLOTS_MAX, type Peer } from "./peer.ts";
+import { CLAIM_OPEN, CLAIM_RECALLED, CLAIM_STARTED, type Peer } from "./peer.ts";
+import { isPrimitive } from "./primitives.ts";
 import type { References } from "./references.ts";
 import { packMessage } from "./message-codec.ts";
 import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, RESULT_FAILED, RESULT_ITEM, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_IS_STREAMING } from "./task-wire.ts";
@@ -481,9 +482,6 @@ function copied(value: EncodedValueRecord): EncodedValueRecord {
   return value.buffers.length === 0 ? value : { ...value, buffers: value.buffers.map((buffer) => new Uint8Array(buffer)) };
 }
 
-function isPrimitive(value: unknown): boolean {
-  return value === null || (typeof value !== "object" && typeof value !== "function" && typeof value !== "symbol");
-}
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }

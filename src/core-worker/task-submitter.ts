@@ -1,7 +1,7 @@
 import type { Clock, SystemErrorRecord, Timer, WorkerId } from "../base/mod.ts";
-import type { LeaseShape, WorkerDeath } from "../protocol/mod.ts";
+import { type LeaseShape, TASK_SLOTS_MAX, type WorkerDeath } from "../protocol/mod.ts";
 import type { Failure } from "./object-entry.ts";
-import { CLAIM_OPEN, CLAIM_RECALLED, TASK_SLOTS_MAX, type Peer } from "./peer.ts";
+import { CLAIM_OPEN, CLAIM_RECALLED, type Peer } from "./peer.ts";
 import { learnRunTime, OwnedLease, SchedulingQueue } from "./scheduling-queue.ts";
 import type { TaskSender } from "./task-sender.ts";
 import type { FunctionCallable, PendingTask } from "./task.ts";

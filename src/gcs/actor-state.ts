@@ -1,5 +1,5 @@
 import { invariant, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import type { ActorPhase, ActorSpec, ActorStateRecord, FoundActor, TaskErrorRecord, WorkerDeath } from "../protocol/mod.ts";
+import type { ActorDeath, ActorPhase, ActorSpec, ActorStateRecord, FoundActor, TaskErrorRecord, WorkerDeath } from "../protocol/mod.ts";
 
 /**
  * The life of every actor, and who has which name. Pure: events in, instructions out.
@@ -21,6 +21,9 @@ import type { ActorPhase, ActorSpec, ActorStateRecord, FoundActor, TaskErrorReco
  * (7) No handle is left anywhere: the worker ends after the calls it has. Not for detached actors.
  * (8) `maxRestarts` counts these.
  * (9) An actor shares the fate of its owner unless it is detached.
+ *
+ * A handle may be elsewhere before the owner has created the actor: who watches it waits until the owner does (1), says
+ * that it never will, or is lost.
  */
 export type ActorInstruction =
   | { readonly type: "place"; readonly spec: ActorSpec }
@@ -28,6 +31,8 @@ export type ActorInstruction =
   | { readonly type: "start"; readonly workerId: WorkerId; readonly spec: ActorSpec; readonly wasRestarted: boolean }
   /** `graceful`: after the calls that have arrived. */
   | { readonly type: "endWorker"; readonly workerId: WorkerId; readonly graceful: boolean; readonly reason: string }
+  /** Somebody watches an actor that is not known; its owner may be about to create it. */
+  | { readonly type: "askOwner"; readonly ownerId: WorkerId; readonly actorId: ActorId }
   | { readonly type: "publish"; readonly watchers: readonly WorkerId[]; readonly state: ActorStateRecord };
 
 export type CreateOutcome = { readonly instructions: readonly ActorInstruction[]; readonly error: SystemErrorRecord | null };
@@ -43,7 +48,7 @@ interface Actor {
   readonly watchers: Set<WorkerId>;
 }
 
-/** Dead actors that are still remembered, so that late callers learn why they died. */
+/** Dead actors that are still remembered, so that late callers learn why they died; also those that ended before they began. */
 const DEAD_ACTORS_MAX = 10_000;
 
 export class ActorState {
@@ -52,9 +57,18 @@ export class ActorState {
   readonly #names = new Map<string, ActorId>();
   readonly #aliases = new Map<ActorId, ActorId>();
   readonly #dead: ActorId[] = [];
+  /** Why actors end that were killed before they were created. */
+  readonly #endedEarly = new Map<ActorId, string>();
+  /** Watchers of actors that are not created yet. */
+  readonly #awaited = new Map<ActorId, { readonly ownerId: WorkerId; readonly watchers: Set<WorkerId> }>();
 
   create(spec: ActorSpec): CreateOutcome {
     if (this.#actors.has(spec.actorId) || this.#aliases.has(spec.actorId)) return { instructions: [], error: null };
+    const endReason = this.#endedEarly.get(spec.actorId);
+    if (endReason !== undefined) {
+      this.#endedEarly.delete(spec.actorId);
+      return { instructions: this.#die(this.#add(spec), endReason, null), error: null };
+    }
     const nameKey = spec.name === null ? null : keyOf(spec.namespace, spec.name);
     const holder = nameKey === null ? undefined : this.#names.get(nameKey);
     if (holder !== undefined) {
@@ -63,22 +77,45 @@ export class ActorState {
         return { instructions: [], error: { kind: "ActorAlreadyExistsError", message, subjectId: holder } };
       }
       this.#aliases.set(spec.actorId, holder);
-      return { instructions: [this.#publish(this.#actor(holder), [spec.ownerId], spec.actorId)], error: null };
+      return { instructions: [this.#publish(this.#actor(holder), [spec.ownerId, ...this.#takeAwaiting(spec.actorId)], spec.actorId)], error: null };
     }
-    const actor: Actor = { spec, phase: "PENDING_CREATION", workerId: null, restarts: 0, endReason: null, death: null, watchers: new Set([spec.ownerId]) };
-    this.#actors.set(spec.actorId, actor);
+    this.#add(spec);
     if (nameKey !== null) this.#names.set(nameKey, spec.actorId);
     return { instructions: [{ type: "place", spec }], error: null };
   }
 
-  watch(watcherId: WorkerId, actorId: ActorId): ActorInstruction[] {
+  #add(spec: ActorSpec): Actor {
+    const actor: Actor = { spec, phase: "PENDING_CREATION", workerId: null, restarts: 0, endReason: null, death: null, watchers: new Set([spec.ownerId, ...this.#takeAwaiting(spec.actorId)]) };
+    this.#actors.set(spec.actorId, actor);
+    return actor;
+  }
+
+  watch(watcherId: WorkerId, actorId: ActorId, ownerId: WorkerId): ActorInstruction[] {
     const actor = this.#find(actorId);
     if (actor === undefined) {
-      const death = { message: "it is not known here: it ended long ago, or never existed", creation: null };
-      return [{ type: "publish", watchers: [watcherId], state: { actorId, phase: "DEAD", workerId: null, death, aliasOf: null } }];
+      const awaited = this.#awaited.get(actorId);
+      if (awaited !== undefined) {
+        awaited.watchers.add(watcherId);
+        return [];
+      }
+      this.#awaited.set(actorId, { ownerId, watchers: new Set([watcherId]) });
+      return [{ type: "askOwner", ownerId, actorId }];
     }
     actor.watchers.add(watcherId);
     return [this.#publish(actor, [watcherId], actorId)];
+  }
+
+  /** The owner's word, or what is known of the owner's end. */
+  notCreated(actorId: ActorId, death: ActorDeath): ActorInstruction[] {
+    const watchers = this.#takeAwaiting(actorId);
+    if (watchers.length === 0) return [];
+    return [{ type: "publish", watchers, state: { actorId, phase: "DEAD", workerId: null, death, aliasOf: null } }];
+  }
+
+  #takeAwaiting(actorId: ActorId): WorkerId[] {
+    const awaited = this.#awaited.get(actorId);
+    this.#awaited.delete(actorId);
+    return awaited === undefined ? [] : [...awaited.watchers];
   }
 
   placed(actorId: ActorId, workerId: WorkerId): ActorInstruction[] {
@@ -90,12 +127,16 @@ export class ActorState {
   }
 
   placementRefused(actorId: ActorId, error: SystemErrorRecord): ActorInstruction[] {
-    return this.#die(this.#actor(actorId), error.message, null);
+    return this.#die(this.#actor(actorId), error.message, null, error.kind === "ActorUnschedulableError");
   }
 
   started(actorId: ActorId, error: TaskErrorRecord | null): ActorInstruction[] {
     const actor = this.#actor(actorId);
-    if (actor.phase === "DEAD") return [];
+    if (actor.phase === "DEAD") {
+      // It was asked to end after its calls, but now there is nothing that could run them.
+      const ending = error === null ? undefined : this.#workerOf(actorId);
+      return ending === undefined ? [] : [{ type: "endWorker", workerId: ending, graceful: false, reason: "the constructor of its actor threw" }];
+    }
     if (error === null) {
       actor.phase = "ALIVE";
       return [this.#publish(actor, [...actor.watchers], actorId)];
@@ -105,6 +146,11 @@ export class ActorState {
       ...this.#die(actor, `its constructor threw ${firstLine(error.message)}`, error),
       ...(workerId === null ? [] : [{ type: "endWorker", workerId, graceful: false, reason: "the constructor of its actor threw" } as const]),
     ];
+  }
+
+  #workerOf(actorId: ActorId): WorkerId | undefined {
+    for (const [workerId, hosted] of this.#byWorker) if (hosted === actorId) return workerId;
+    return undefined;
   }
 
   /** The actor's worker announces an end of its own. */
@@ -117,11 +163,17 @@ export class ActorState {
 
   kill(actorId: ActorId, noRestart: boolean): ActorInstruction[] {
     const actor = this.#find(actorId);
-    if (actor === undefined || actor.phase === "DEAD") return [];
     const reason = "it was killed with kill()";
+    if (actor === undefined) this.#endEarly(actorId, reason);
+    if (actor === undefined || actor.phase === "DEAD") return [];
     const workerId = actor.workerId;
     if (!noRestart && workerId !== null) return [{ type: "endWorker", workerId, graceful: false, reason }];
     return [...this.#die(actor, reason, null), ...endOf(actor.spec.actorId, workerId, false, reason)];
+  }
+
+  #endEarly(actorId: ActorId, reason: string): void {
+    this.#endedEarly.set(actorId, reason);
+    if (this.#endedEarly.size > DEAD_ACTORS_MAX) this.#endedEarly.delete(this.#endedEarly.keys().next().value as ActorId);
   }
 
   outOfScope(actorId: ActorId): ActorInstruction[] {
@@ -135,6 +187,10 @@ export class ActorState {
 
   workerLost(workerId: WorkerId, death: WorkerDeath): ActorInstruction[] {
     const out: ActorInstruction[] = [];
+    for (const [awaitedId, awaited] of this.#awaited) {
+      awaited.watchers.delete(workerId);
+      if (awaited.ownerId === workerId) out.push(...this.notCreated(awaitedId, { message: `its owner (worker ${workerId}) ended before it created it: ${death.reason}`, creation: null, isUnschedulable: false }));
+    }
     for (const actor of this.#actors.values()) {
       actor.watchers.delete(workerId);
       if (actor.spec.ownerId === workerId && !actor.spec.isDetached && actor.phase !== "DEAD" && actor.workerId !== workerId) {
@@ -177,11 +233,11 @@ export class ActorState {
     return this.#find(actorId)?.phase;
   }
 
-  #die(actor: Actor, message: string, creation: TaskErrorRecord | null): ActorInstruction[] {
+  #die(actor: Actor, message: string, creation: TaskErrorRecord | null, isUnschedulable = false): ActorInstruction[] {
     const { actorId } = actor.spec;
     actor.phase = "DEAD";
     actor.workerId = null;
-    actor.death = { message, creation };
+    actor.death = { message, creation, isUnschedulable };
     // The class and the arguments are not needed any more; only the reason is.
     actor.spec = { ...actor.spec, units: [], args: [] };
     if (actor.spec.name !== null) {

@@ -1,6 +1,6 @@
 import type { ActorId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { ActorHostClient, PlacementListener } from "../clients/mod.ts";
-import type { ActorSpec, CodeUnitRecord, FoundActor, TaskErrorRecord, WorkerDeath } from "../protocol/mod.ts";
+import type { ActorDeath, ActorSpec, CodeUnitRecord, FoundActor, TaskErrorRecord, WorkerDeath } from "../protocol/mod.ts";
 import { ActorState, type ActorInstruction } from "./actor-state.ts";
 import { FunctionTable } from "./function-table.ts";
 
@@ -21,8 +21,12 @@ export class GcsService implements PlacementListener {
     return error;
   }
 
-  watchActor(watcherId: WorkerId, actorId: ActorId): void {
-    this.#act(this.#actors.watch(watcherId, actorId));
+  watchActor(watcherId: WorkerId, actorId: ActorId, ownerId: WorkerId): void {
+    this.#act(this.#actors.watch(watcherId, actorId, ownerId));
+  }
+
+  actorNotCreated(actorId: ActorId, death: ActorDeath): void {
+    this.#act(this.#actors.notCreated(actorId, death));
   }
 
   placed(actorId: ActorId, workerId: WorkerId): void {
@@ -76,6 +80,9 @@ export class GcsService implements PlacementListener {
           break;
         case "start":
           this.#host.start(instruction.workerId, instruction.spec, instruction.wasRestarted);
+          break;
+        case "askOwner":
+          this.#host.askOwner(instruction.ownerId, instruction.actorId);
           break;
         case "endWorker":
           this.#host.endWorker(instruction.workerId, instruction.graceful, instruction.reason);

@@ -1,4 +1,6 @@
 import { realpathSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 /** The module that this process was started with, as a URL; null for `node -e`, the REPL and stdin. */
@@ -23,4 +25,30 @@ export function preloadedLoaders(): string[] {
     if (specifier !== undefined) loaders.push(specifier);
   }
   return loaders;
+}
+
+/** Loads the driver's loaders into this thread or process, once, when first asked. */
+export function loadOnce(loaders: readonly string[]): () => Promise<void> {
+  let loading: Promise<void> | null = null;
+  return () => (loading ??= Promise.all(loaders.map((specifier) => load(specifier))).then(() => undefined));
+}
+
+async function load(specifier: string): Promise<void> {
+  const url = specifier.startsWith("file:") ? specifier : resolved(specifier);
+  // tsx's own preload does nothing in the worker threads of Node 20; its API works everywhere.
+  const tsx = /^(.*\/tsx\/dist\/)[^/]*$/.exec(url);
+  if (tsx === null) {
+    await import(url);
+    return;
+  }
+  const esm = (await import(`${tsx[1]}esm/api/index.mjs`)) as { register(): unknown };
+  esm.register();
+  const cjs = (await import(`${tsx[1]}cjs/api/index.mjs`)) as { register(): unknown };
+  cjs.register();
+}
+
+/** As the driver's command line meant it: from the folder in which it was started. */
+function resolved(specifier: string): string {
+  const from = createRequire(join(process.cwd(), "noop.js"));
+  return pathToFileURL(from.resolve(specifier)).href;
 }

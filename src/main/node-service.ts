@@ -23,6 +23,10 @@ export class NodeService {
       cancelPlacement: (actorId) => nodeManager.cancelPlacement(actorId),
       start: (workerId, spec, wasRestarted) => nodeManager.startActor(workerId, spec, wasRestarted),
       endWorker: (workerId, graceful, reason) => nodeManager.endActorWorker(workerId, graceful, reason),
+      askOwner: (ownerId, actorId) => {
+        if (nodeManager.isConnected(ownerId)) nodeManager.send(ownerId, { type: "whereIsActor", actorId });
+        else this.gcs.actorNotCreated(actorId, { message: `its owner (worker ${ownerId}) has ended`, creation: null, isUnschedulable: false });
+      },
       publish: (workerId, state) => nodeManager.publish(workerId, state),
     });
   }
@@ -49,7 +53,9 @@ export class NodeService {
         return reply(link, message.requestId, null, error);
       }
       case "watchActor":
-        return this.gcs.watchActor(senderId, message.actorId);
+        return this.gcs.watchActor(senderId, message.actorId, message.ownerId);
+      case "actorNotCreated":
+        return this.gcs.actorNotCreated(message.actorId, message.death);
       case "findActor":
         return reply(link, message.requestId, this.gcs.findActor(message.name, message.namespace), null);
       case "listNamedActors":

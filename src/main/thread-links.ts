@@ -1,8 +1,8 @@
 import { MessageChannel } from "node:worker_threads";
 import { performance } from "node:perf_hooks";
 import type { WorkerId } from "../base/mod.ts";
-import { TASK_SLOTS_MAX, type CoreWorker } from "../core-worker/mod.ts";
-import type { FromNode } from "../protocol/mod.ts";
+import type { CoreWorker } from "../core-worker/mod.ts";
+import { TASK_SLOTS_MAX, type FromNode } from "../protocol/mod.ts";
 import { connectSocket, createThreadChannelPair, openThreadChannel, SpinPermits, ThreadPoller, transferList } from "../transport/mod.ts";
 import type { TransferListItem } from "node:worker_threads";
 import type { PeerEnd, ThreadLink } from "./bootstrap.ts";

@@ -6,6 +6,7 @@ import { captureOutput } from "../observability/mod.ts";
 import type { FromNode } from "../protocol/mod.ts";
 import { cleanStack, installStackMapping } from "../serialization/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
+import { loadOnce } from "./entry-module.ts";
 
 export interface WorkerHost {
   readonly workerId: WorkerId;
@@ -37,6 +38,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
     },
     warn: (message) => process.emitWarning(message, "MantarayWarning"),
     ...(config.entryUrl === null ? {} : { entryUrl: config.entryUrl }),
+    ...(config.loaders.length === 0 ? {} : { prepareImports: loadOnce(config.loaders) }),
   });
   installRevivers(core);
   core.checkMethodOptions = checkMethodOptions;

@@ -227,7 +227,7 @@ export class LeaseState {
   #schedule(): LeaseInstruction[] {
     const out: LeaseInstruction[] = [];
     const starved = new Set<string>();
-    const areWorkersMissing = [this.#scheduleActors(out), this.#scheduleDemands(out, starved)].includes(true);
+    const areWorkersMissing = [this.#scheduleActors(out, starved), this.#scheduleDemands(out, starved)].includes(true);
     this.#grantSlots(out, starved);
     if (starved.size > 0) this.#revokeLeases(out, starved);
     if (!areWorkersMissing) return out;
@@ -260,12 +260,12 @@ export class LeaseState {
     return wanted;
   }
 
-  /** True if one waits for a worker. */
-  #scheduleActors(out: LeaseInstruction[]): boolean {
+  /** True if one waits for a worker. Adds to `starved` those that wait for resources that are in use. */
+  #scheduleActors(out: LeaseInstruction[], starved: Set<string>): boolean {
     let isWorkerMissing = false;
     for (let index = 0; index < this.#placements.length; ) {
       const placement = this.#placements[index] as ActorPlacement;
-      if (!this.ledger.hasRoomFor(placement.holds)) { index++; continue; }
+      if (!this.ledger.hasRoomFor(placement.holds)) { starved.add(placement.actorId); index++; continue; }
       const worker = this.#findIdleWorker(placement.isolation, null);
       if (worker === undefined) { isWorkerMissing = true; index++; continue; }
       worker.actorId = placement.actorId;

@@ -71,6 +71,10 @@ export class NodeManager {
     return this.#workers.get(workerId)?.link === null;
   }
 
+  isConnected(workerId: WorkerId): boolean {
+    return (this.#workers.get(workerId)?.link ?? null) !== null;
+  }
+
   /** The worker is up and has a channel to us. */
   workerRegistered(workerId: WorkerId, link: WorkerLink): void {
     const worker = this.#workers.get(workerId);

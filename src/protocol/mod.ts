@@ -1,5 +1,5 @@
 export type * from "./node-messages.ts";
-export { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS } from "./peer-messages.ts";
+export { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, TASK_SLOTS_MAX } from "./peer-messages.ts";
 export type { CallableTarget, ObjectOutcome, PeerMessage } from "./peer-messages.ts";
 export type * from "./values.ts";
 

@@ -19,7 +19,10 @@ export type ToNode =
   | { readonly type: "leaseEvents"; readonly events: readonly (readonly [leaseId: number, event: LeaseEvent])[] }
   | { readonly type: "connectPeer"; readonly workerId: WorkerId }
   | { readonly type: "createActor"; readonly requestId: number; readonly spec: ActorSpec }
-  | { readonly type: "watchActor"; readonly actorId: ActorId }
+  /** `ownerId`: who may still be about to create it. */
+  | { readonly type: "watchActor"; readonly actorId: ActorId; readonly ownerId: WorkerId }
+  /** From its owner: there will be no such actor, and why. */
+  | { readonly type: "actorNotCreated"; readonly actorId: ActorId; readonly death: ActorDeath }
   | { readonly type: "findActor"; readonly requestId: number; readonly name: string; readonly namespace: string }
   | { readonly type: "listNamedActors"; readonly requestId: number; readonly namespace: string | null }
   | { readonly type: "killActor"; readonly requestId: number; readonly actorId: ActorId; readonly noRestart: boolean }
@@ -51,6 +54,8 @@ export type FromNode =
   | { readonly type: "workerDied"; readonly workerId: WorkerId; readonly cause: WorkerDeath }
   | { readonly type: "startActor"; readonly spec: ActorSpec; readonly wasRestarted: boolean }
   | { readonly type: "actorState"; readonly state: ActorStateRecord }
+  /** To the owner of an actor that somebody watches and that nobody has created. */
+  | { readonly type: "whereIsActor"; readonly actorId: ActorId }
   /** Let the calls that have arrived finish, then end this worker. */
   | { readonly type: "endActor"; readonly reason: string }
   | { readonly type: "reply"; readonly requestId: number; readonly result: unknown; readonly error: SystemErrorRecord | null }
@@ -87,12 +92,20 @@ export interface ActorSpec {
 
 export type ActorPhase = "PENDING_CREATION" | "ALIVE" | "RESTARTING" | "DEAD";
 
+export interface ActorDeath {
+  readonly message: string;
+  /** What the constructor threw, if that was the end. */
+  readonly creation: TaskErrorRecord | null;
+  /** The machine can never give what it asked for. */
+  readonly isUnschedulable: boolean;
+}
+
 export interface ActorStateRecord {
   readonly actorId: ActorId;
   readonly phase: ActorPhase;
   readonly workerId: WorkerId | null;
-  /** Set when DEAD. `creation` is what the constructor threw, if that was the end. */
-  readonly death: { readonly message: string; readonly creation: TaskErrorRecord | null } | null;
+  /** Set when DEAD. */
+  readonly death: ActorDeath | null;
   /** The handle was made with `getIfExists` and stands for this actor. */
   readonly aliasOf: { readonly actorId: ActorId; readonly ownerId: WorkerId; readonly isDetached: boolean } | null;
 }

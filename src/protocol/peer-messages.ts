@@ -9,6 +9,9 @@ export const FRAME_TASKS = 1;
 export const FRAME_RESULTS = 2;
 export const FRAME_MESSAGE = 3;
 
+/** Sent tasks of one channel and direction that can be taken back; the size of the table of claims that both threads share. */
+export const TASK_SLOTS_MAX = 8192;
+
 export type PeerMessage =
   | { readonly type: "code"; readonly units: readonly CodeUnitRecord[] }
   /** Gives a callable a small number for use in task frames of this direction of this channel. */

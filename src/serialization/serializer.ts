@@ -19,6 +19,8 @@ export interface SerializerOptions {
   readonly runtimeObjects: RuntimeObjects;
   /** The module that the program was started with; functions of it travel by value. Default: what Node was started with. */
   readonly entryUrl?: string;
+  /** Before the first import of a module of the program: loads what the program needs to load modules (tsx), once. */
+  readonly prepareImports?: () => Promise<void>;
   /** Told of captures that are suspiciously large. */
   readonly warn?: (message: string) => void;
 }
@@ -53,6 +55,7 @@ export class Serializer {
   readonly #runtimeObjects: RuntimeObjects;
   readonly #warn: (message: string) => void;
   readonly #policy: ModulePolicy;
+  readonly #prepareImports: (() => Promise<void>) | null;
   readonly #environment: EncoderEnvironment;
   #nextUnit = 0;
 
@@ -68,6 +71,7 @@ export class Serializer {
     this.#workerId = options.workerId;
     this.#runtimeObjects = options.runtimeObjects;
     this.#warn = options.warn ?? ((message) => process.emitWarning(message, "MantarayWarning"));
+    this.#prepareImports = options.prepareImports ?? null;
     this.#policy = new ModulePolicy(options.entryUrl);
     this.#environment = {
       runtimeObjects: options.runtimeObjects,
@@ -147,12 +151,18 @@ export class Serializer {
       this.#units.set(unit.id, unit);
       this.#codeById.set(unit.id, fn);
     };
-    const importing = importModules(graph.references);
+    const importing = this.#imports(graph, unit.blob);
     if (importing === undefined) {
       load();
       return undefined;
     }
     return importing.then(load);
+  }
+
+  #imports(graph: Graph, blob: Uint8Array): Promise<void> | undefined {
+    const prepare = this.#prepareImports;
+    const mayLoadModules = prepare !== null && (graph.references.some((reference) => reference.type === "import" && reference.specifier !== "mantaray") || Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength).includes("import("));
+    return mayLoadModules ? prepare().then(() => importModules(graph.references)) : importModules(graph.references);
   }
 
   isLoaded(id: string): boolean {

@@ -232,7 +232,7 @@ describe("values with classes", () => {
     }
     const unique = Symbol("u");
     const bare = Object.assign(Object.create(null), { a: 1 }) as object;
-    const value = { bag: new Bag([1, 2]), bare, [Symbol.iterator]: 1, unique: [unique, unique, Symbol.iterator], holes: [1, , 3], url: new URL("http://a/b?c") };
+    const value = { bag: new Bag([1, 2]), bare, [Symbol.iterator]: 1, unique: [unique, unique, Symbol.iterator], holes: Object.assign([], { 0: 1, 2: 3 }), url: new URL("http://a/b?c") };
     const copy = await roundTrip(value);
     assert.deepEqual([[...copy.bag], copy.bag.owner, copy.bag.constructor.name], [[1, 2], "me", "Bag"]);
     assert.equal(Object.getPrototypeOf(copy.bare), null);

@@ -41,7 +41,7 @@ function values(): Record<string, unknown> {
     undefined: undefined, null: null, true: true, zero: 0, "minus zero": -0, NaN: Number.NaN, infinity: -Infinity, "a large integer": 2 ** 53,
     "an empty string": "", "a string": "grün 🐟", "a lone surrogate": "\ud800", "a long string": "ab".repeat(100_000), bigint: -(2n ** 100n),
     "an empty array": [], array: [1, "a", null, undefined, [2]], "a sparse array": sparse, object: { a: 1, "b c": { d: [2] }, 7: 8 }, "no prototype": Object.assign(Object.create(null), { a: 1 }),
-    date: new Date(1234567890), "an invalid date": new Date(Number.NaN), regexp: /a+\/b/giu, map: new Map<unknown, unknown>([["a", 1], [{ b: 2 }, new Map()]]), set: new Set<unknown>([1, "a", new Set([2])]),
+    date: new Date(1234567890), regexp: /a+\/b/giu, map: new Map<unknown, unknown>([["a", 1], [{ b: 2 }, new Map()]]), set: new Set<unknown>([1, "a", new Set([2])]),
     "boxed primitives": [new Number(1), new String("a"), new Boolean(false), Object(3n)],
     "typed arrays": [new Int8Array([-1]), new Uint8ClampedArray([255]), new Int16Array([-2]), new Uint16Array([2]), new Int32Array([-3]), new Uint32Array([3]), new Float32Array([0.5]), new Float64Array([0.1]), new BigInt64Array([-4n]), new BigUint64Array([4n])],
     "an empty typed array": new Float64Array(0), "a view of a part": bytes.subarray(2, 5), "a data view": new DataView(bytes.buffer, 1, 3), "an array buffer": bytes.buffer, buffer: Buffer.from("bytes"),
@@ -197,7 +197,7 @@ underBothIsolations("objects", {}, () => {
       assert.deepEqual([(await ray.get(inner)).text, await ray.get(list[0]!)], ["kept", 2]);
     });
 
-    it("in a returned value keep what a worker stored, over three workers and after collections", async () => {
+    it("in a returned value keep what a worker stored, over several workers and after collections", async () => {
       const make = ray.remote(() => ({ ref: ray.put({ text: "from afar" }) }));
       const pass = ray.remote(async (box: ray.ObjectRef<{ ref: ray.ObjectRef<{ text: string }> }>[]) => ({ ref: (await ray.get(box[0]!)).ref }));
       const boxed = pass.remote([pass.remote([make.remote()])]);

@@ -122,6 +122,11 @@ export function captureFunction(
       rejectUserGlobal(name, variables.typeofChecked.has(name));
       continue;
     }
+    if (found.value === undefined && found.isModuleLevel && isDeclaredWithValue(name, origin.script.source)) {
+      throw new CaptureError(
+        `its variable '${name}' has no value yet: make the first call after the line that declares '${name}' has run`,
+      );
+    }
     add({
       to: found.isModuleLevel ? "module" : "local",
       name,
@@ -161,6 +166,16 @@ export function captureFunction(
       privateInstances,
     },
   };
+}
+
+/**
+ * V8 shows a variable before its declaration has run as undefined. A constant whose initializer cannot be undefined tells
+ * the one from the other.
+ */
+function isDeclaredWithValue(name: string, source: string): boolean {
+  const escaped = name.replaceAll("$", "\\$");
+  const value = String.raw`(?:async\b|function\b|class\b|new\b|[[{"'\d\x60]|\([^)]*\)[^=\n]*=>|[\w$]+\s*=>)`;
+  return new RegExp(String.raw`^(?:export\s+)?(?:class\s+${escaped}\b|const\s+${escaped}\b[^=;\n]*=\s*${value})`, "m").test(source);
 }
 
 /** A function that came from elsewhere: what it was made from is known, only the values are taken anew. */

@@ -35,9 +35,9 @@ test("objects of JavaScript and Node are found again by their path", () => {
     process.nextTick,
     console,
   ];
-  for (const object of objects) {
+  for (const [index, object] of objects.entries()) {
     const reference = wellKnownReference(object);
-    assert.ok(reference, `${String(object)} is known`);
+    assert.ok(reference, `the object at ${index} is known`);
     assert.equal(resolveReference(reference), object);
   }
 });

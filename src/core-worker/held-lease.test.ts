@@ -103,8 +103,17 @@ describe("a lease at its worker", () => {
     assert.deepEqual(events, ["slotReturned", "wantSlot", "slotReturned", "wantSlot"]);
   });
 
-  test("an idle lease that is asked for ends at once", () => {
+  test("a lease that was never used may have its first task on the way: it has its time slice", () => {
+    const { lease } = openLeaseWith();
+    lease.revoke(100);
+    assert.equal(lease.mustYield(100 + TIME_SLICE_MS - 1), false);
+    assert.equal(lease.mustYield(100 + TIME_SLICE_MS), true);
+  });
+
+  test("a used and idle lease that is asked for ends at once", () => {
     const { lease, events } = openLeaseWith();
+    lease.taskStarted();
+    lease.taskEnded();
     assert.equal(lease.mustYield(0), false);
     lease.revoke(0);
     assert.equal(lease.mustYield(0), true);

@@ -12,6 +12,7 @@ export { exitActor, getActor, kill, listNamedActors } from "../api/mod.ts";
 export { availableResources, clusterResources, init, isInitialized, nodes, shutdown } from "../api/mod.ts";
 export type { InitInfo, InitOptions, NodeInfo, RuntimeContext } from "../api/mod.ts";
 export { asCompleted, get, put, wait } from "../api/mod.ts";
+export { ActorPool } from "../libraries/mod.ts";
 export type { GetOptions, WaitOptions } from "../api/mod.ts";
 export { remote } from "../api/mod.ts";
 export { getRuntimeContext } from "../api/mod.ts";

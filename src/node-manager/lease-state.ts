@@ -227,7 +227,8 @@ export class LeaseState {
   #schedule(): LeaseInstruction[] {
     const out: LeaseInstruction[] = [];
     const starved = new Set<string>();
-    const areWorkersMissing = [this.#scheduleActors(out, starved), this.#scheduleDemands(out, starved)].includes(true);
+    const areWorkersMissing = [this.#scheduleActors(out), this.#scheduleDemands(out, starved)].includes(true);
+    for (const { actorId, holds } of this.#placements) if (!this.ledger.hasRoomFor(holds)) starved.add(actorId);
     this.#grantSlots(out, starved);
     if (starved.size > 0) this.#revokeLeases(out, starved);
     if (!areWorkersMissing) return out;
@@ -260,12 +261,12 @@ export class LeaseState {
     return wanted;
   }
 
-  /** True if one waits for a worker. Adds to `starved` those that wait for resources that are in use. */
-  #scheduleActors(out: LeaseInstruction[], starved: Set<string>): boolean {
+  /** True if one waits for a worker. */
+  #scheduleActors(out: LeaseInstruction[]): boolean {
     let isWorkerMissing = false;
     for (let index = 0; index < this.#placements.length; ) {
       const placement = this.#placements[index] as ActorPlacement;
-      if (!this.ledger.hasRoomFor(placement.holds)) { starved.add(placement.actorId); index++; continue; }
+      if (!this.ledger.hasRoomFor(placement.holds)) { index++; continue; }
       const worker = this.#findIdleWorker(placement.isolation, null);
       if (worker === undefined) { isWorkerMissing = true; index++; continue; }
       worker.actorId = placement.actorId;

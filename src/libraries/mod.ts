@@ -1,0 +1,1 @@
+export { ActorPool } from "./actor-pool.ts";

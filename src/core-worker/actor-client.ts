@@ -1,17 +1,22 @@
 import { Deque, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import type { ActorDeath, ActorStateRecord } from "../protocol/mod.ts";
 import type { Failure } from "./object-entry.ts";
-import type { PendingTask } from "./task.ts";
 
 /** Calls at the actor's worker at once; more wait here, so that a slow actor does not fill its worker's memory. */
 const CALLS_AT_ACTOR_MAX = 8192;
+
+/** What the order of calls depends on. */
+export interface WaitingCall {
+  readonly isDone: boolean;
+  readonly unresolvedCount: number;
+}
 
 /**
  * One actor as a caller sees it. Keeps the caller's order: a call is sent only after those before it.
  *
  *   waiting for the GCS ── ALIVE ──▶ sending ── worker lost ──▶ waiting for the GCS's word ── DEAD ──▶ dead
  */
-export class ActorClient {
+export class ActorClient<Call extends WaitingCall = WaitingCall> {
   /** With `getIfExists`, provisional until the GCS has said which actor has the name; so are the next two. */
   actorId: ActorId;
   ownerId: WorkerId;
@@ -22,7 +27,7 @@ export class ActorClient {
   death: Failure | null = null;
   /** Whether the GCS was asked to tell what becomes of it. */
   isWatched = false;
-  readonly waiting = new Deque<PendingTask>();
+  readonly waiting = new Deque<Call>();
   inFlight = 0;
   /** Runs once the constructor's outcome is known. */
   readonly #onReady: ((failure: Failure | null) => void)[] = [];
@@ -35,8 +40,8 @@ export class ActorClient {
   }
 
   /** The calls that may be sent now, in order: up to the first whose arguments are not there yet. */
-  takeSendable(): PendingTask[] {
-    const calls: PendingTask[] = [];
+  takeSendable(): Call[] {
+    const calls: Call[] = [];
     if (this.workerId === null) return calls;
     for (let next = this.waiting.peek(); next !== undefined; next = this.waiting.peek()) {
       if (!next.isDone && (next.unresolvedCount > 0 || this.inFlight >= CALLS_AT_ACTOR_MAX)) break;
@@ -55,7 +60,7 @@ export class ActorClient {
   }
 
   /** The GCS's word. Returns the calls that can never run now. */
-  stateChanged(state: ActorStateRecord): PendingTask[] {
+  stateChanged(state: ActorStateRecord): Call[] {
     if (state.aliasOf !== null) {
       this.actorId = state.aliasOf.actorId;
       this.ownerId = state.aliasOf.ownerId;
@@ -72,7 +77,7 @@ export class ActorClient {
     return this.died(state.death ?? { message: "the reason is not known", creation: null, isUnschedulable: false });
   }
 
-  died({ message, creation, isUnschedulable }: ActorDeath): PendingTask[] {
+  died({ message, creation, isUnschedulable }: ActorDeath): Call[] {
     const label = `actor ${this.className} (${this.actorId})`;
     const error: SystemErrorRecord = isUnschedulable
       ? { kind: "ActorUnschedulableError", message: `${label} ${message}`, subjectId: this.actorId }
@@ -81,7 +86,7 @@ export class ActorClient {
   }
 
   /** Calls fail with this from now on. */
-  failed(death: Failure): PendingTask[] {
+  failed(death: Failure): Call[] {
     this.death = death;
     this.#settleReady(readyFailure(death));
     return this.waiting.removeWhere(() => true);

@@ -2,12 +2,13 @@ import type { RuntimeDescriptor } from "../protocol/mod.ts";
 import { DESCRIBE, type ObjectRef, type RuntimeObject } from "./object-ref.ts";
 import type { ActorDescription } from "./task.ts";
 import type { ActorClient } from "./actor-client.ts";
+import type { PendingTask } from "./task.ts";
 
 /** What a handle needs of the worker it lives in. */
 export interface HandleHost {
-  callActor(handle: ActorHandleObject, client: ActorClient, method: string, args: unknown[], options: object | null): unknown;
-  actorReady(handle: ActorHandleObject, client: ActorClient): ObjectRef<void>;
-  terminateActor(handle: ActorHandleObject, client: ActorClient): ObjectRef<void>;
+  callActor(handle: ActorHandleObject, client: ActorClient<PendingTask>, method: string, args: unknown[], options: object | null): unknown;
+  actorReady(handle: ActorHandleObject, client: ActorClient<PendingTask>): ObjectRef<void>;
+  terminateActor(handle: ActorHandleObject, client: ActorClient<PendingTask>): ObjectRef<void>;
   releaseHandle(handle: ActorHandleObject, description: ActorDescription): void;
   checkMethodOptions(options: unknown, label: string): object;
 }
@@ -39,11 +40,11 @@ export class ActorMethodObject {
  */
 export class ActorHandleObject implements RuntimeObject {
   readonly #host: HandleHost;
-  readonly #client: ActorClient;
+  readonly #client: ActorClient<PendingTask>;
   readonly #description: ActorDescription;
   #isReleased = false;
 
-  constructor(host: HandleHost, client: ActorClient, description: ActorDescription) {
+  constructor(host: HandleHost, client: ActorClient<PendingTask>, description: ActorDescription) {
     this.#host = host;
     this.#client = client;
     this.#description = description;
@@ -107,7 +108,7 @@ export class ActorHandleObject implements RuntimeObject {
   static isReleased(handle: ActorHandleObject): boolean {
     return handle.#isReleased;
   }
-  static clientOf(handle: ActorHandleObject): ActorClient {
+  static clientOf(handle: ActorHandleObject): ActorClient<PendingTask> {
     return handle.#client;
   }
 }

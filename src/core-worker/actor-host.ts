@@ -88,8 +88,8 @@ export class ActorHost {
 
   /** Inside a method: leaves it, and ends the actor without the calls that wait. */
   exitCurrent(): never {
-    const instance = this.#env.context.current()?.actor ?? null;
-    if (instance === null) throw new InvalidArgumentError("exitActor() was called outside of an actor's method; call it inside one, or use kill(handle)");
+    const instance = this.#instances.get(this.#env.context.current()?.actor?.actorId ?? "");
+    if (instance === undefined) throw new InvalidArgumentError("exitActor() was called outside of an actor's method; call it inside one, or use kill(handle)");
     const record: SystemErrorRecord = { kind: "ActorDiedError", message: `actor ${instance.spec.className} (${instance.actorId}) ended itself with exitActor()`, subjectId: instance.actorId };
     const reason = "it ended itself with exitActor()";
     this.#env.sendToNode({ type: "actorExiting", actorId: instance.actorId, reason });

@@ -22,9 +22,9 @@ export interface ActorManagerEnvironment {
 export class ActorManager {
   readonly #env: ActorManagerEnvironment;
   /** By every id that the actor is known under here. */
-  readonly #clients = new Map<ActorId, ActorClient>();
-  readonly #methods = new WeakMap<ActorClient, Map<string, MethodCallable>>();
-  readonly #dirty = new Set<ActorClient>();
+  readonly #clients = new Map<ActorId, ActorClient<PendingTask>>();
+  readonly #methods = new WeakMap<ActorClient<PendingTask>, Map<string, MethodCallable>>();
+  readonly #dirty = new Set<ActorClient<PendingTask>>();
   /** Actors of this worker that the GCS has not been told of, and whether their last handle is gone already. */
   readonly #uncreated = new Map<ActorId, { isOutOfScope: boolean }>();
   #isFlushScheduled = false;
@@ -53,7 +53,7 @@ export class ActorManager {
     return new ActorHandleObject(this.#env.handleHost, this.#clientOf(spec), descriptionOf(spec));
   }
 
-  #handle(client: ActorClient, description: ActorDescription): ActorHandleObject {
+  #handle(client: ActorClient<PendingTask>, description: ActorDescription): ActorHandleObject {
     const handle = new ActorHandleObject(this.#env.handleHost, client, description);
     if (!client.isDetached) this.#env.references.holdHandle(handle, client.actorId, client.ownerId);
     return handle;
@@ -63,10 +63,10 @@ export class ActorManager {
     this.#env.references.dropHandle(handle);
   }
 
-  #clientOf(description: { readonly actorId: ActorId; readonly ownerId: WorkerId; readonly isDetached: boolean; readonly className: string }): ActorClient {
+  #clientOf(description: { readonly actorId: ActorId; readonly ownerId: WorkerId; readonly isDetached: boolean; readonly className: string }): ActorClient<PendingTask> {
     let client = this.#clients.get(description.actorId);
     if (client === undefined) {
-      client = new ActorClient(description.actorId, description.ownerId, description.isDetached, description.className);
+      client = new ActorClient<PendingTask>(description.actorId, description.ownerId, description.isDetached, description.className);
       this.#clients.set(description.actorId, client);
     }
     return client;
@@ -103,7 +103,7 @@ export class ActorManager {
     else this.#env.references.dropHandle(client);
   }
 
-  methodOf(client: ActorClient, method: string): MethodCallable {
+  methodOf(client: ActorClient<PendingTask>, method: string): MethodCallable {
     let methods = this.#methods.get(client);
     if (methods === undefined) this.#methods.set(client, (methods = new Map()));
     let callable = methods.get(method);
@@ -113,7 +113,7 @@ export class ActorManager {
 
   // ------------------------------------------------------------------ calls
 
-  submit(client: ActorClient, call: PendingTask): void {
+  submit(client: ActorClient<PendingTask>, call: PendingTask): void {
     if (client.death !== null) return this.#env.fail(call, client.death);
     client.waiting.push(call);
     this.#watch(client);
@@ -121,7 +121,7 @@ export class ActorManager {
   }
 
   /** Something that its first waiting call needed may be there now. */
-  wake(client: ActorClient): void {
+  wake(client: ActorClient<PendingTask>): void {
     this.#dirty.add(client);
     if (client.waiting.length % SEND_EARLY_AT_CALLS === 0) return this.flush();
     if (this.#isFlushScheduled) return;
@@ -146,7 +146,7 @@ export class ActorManager {
     if (client.waiting.length > 0) this.wake(client);
   }
 
-  #watch(client: ActorClient): void {
+  #watch(client: ActorClient<PendingTask>): void {
     if (client.isWatched) return;
     client.isWatched = true;
     this.#env.sendToNode({ type: "watchActor", actorId: client.actorId, ownerId: client.ownerId });
@@ -157,7 +157,7 @@ export class ActorManager {
     return [...this.#clients.values()].flatMap((client) => client.waiting.removeWhere(() => true));
   }
 
-  whenReady(client: ActorClient, callback: (failure: Failure | null) => void): void {
+  whenReady(client: ActorClient<PendingTask>, callback: (failure: Failure | null) => void): void {
     this.#watch(client);
     client.whenReady(callback);
   }
@@ -174,7 +174,7 @@ export class ActorManager {
   }
 
   /** The name belonged to an actor already: from now on this worker counts as one of its holders. */
-  #aliased(client: ActorClient): void {
+  #aliased(client: ActorClient<PendingTask>): void {
     this.#clients.set(client.actorId, client);
     if (!client.isDetached) this.#env.references.holdHandle(client, client.actorId, client.ownerId);
   }

@@ -6,9 +6,11 @@ import type { ActorClient } from "./actor-client.ts";
 import { ActorHandleObject, type HandleHost } from "./actor-handle.ts";
 import { ActorHost } from "./actor-host.ts";
 import { ActorManager, descriptionOf } from "./actor-manager.ts";
+import { CodeExports } from "./code-exports.ts";
 import { CodeLoader, unitsIn } from "./code-loader.ts";
 import { bindCallable, TaskExecutor } from "./task-executor.ts";
-import { type Execution, IncomingFunction, IncomingMethod } from "./execution.ts";
+import type { Execution } from "./execution.ts";
+import { IncomingFunction, IncomingMethod } from "./incoming-callable.ts";
 import { ExecutionContext } from "./execution-context.ts";
 import { unpackMessage } from "./message-codec.ts";
 import { type Failure, type ObjectEntry, systemFailure } from "./object-entry.ts";
@@ -22,9 +24,10 @@ import { ResultReceiver, settleFailed } from "./result-receiver.ts";
 import { callSite, Submission, type CallOptions } from "./submission.ts";
 import { TaskSender } from "./task-sender.ts";
 import { RECALLED, TaskSubmitter } from "./task-submitter.ts";
-import { type CodeSource, FunctionCallable, type PendingTask, type TaskTemplate, TERMINATE } from "./task.ts";
+import { type CodeSource, type FunctionCallable, type PendingTask, type TaskTemplate, TERMINATE } from "./task.ts";
 import type { RefGenerator } from "./value-stream.ts";
 import { NodeRequests } from "./node-requests.ts";
+import { ProcessLife } from "./process-life.ts";
 
 /** What a core worker is given by whoever composes the process. */
 export interface CoreWorkerEnvironment {
@@ -80,23 +83,22 @@ export class CoreWorker {
   /** Apart, because user code runs while it is in use. */
   readonly #taskReader = new FrameReader();
   #leaseEvents: (readonly [number, LeaseEvent])[] = [];
-  readonly #toExport = new Set<Function>();
-  readonly #callables = new Map<string, FunctionCallable>();
+  readonly #exports: CodeExports;
   #isShutDown = false;
-  #holds = 0;
-  #isKeptAlive = false;
-  #isLettingGo = false;
+  readonly #life: ProcessLife;
   #onLog: ((record: LogRecord) => void) | null = null;
 
   constructor(env: CoreWorkerEnvironment) {
     this.env = env;
+    this.#life = new ProcessLife((isNeeded) => env.keepAlive(isNeeded));
     this.serializer = new Serializer({
       workerId: env.workerId,
       runtimeObjects: { describe: (object) => describeRuntimeObject(object), revive: (descriptor) => this.#revive(descriptor as RuntimeDescriptor) },
       ...(env.entryUrl === undefined ? {} : { entryUrl: env.entryUrl }),
       ...(env.prepareImports === undefined ? {} : { prepareImports: env.prepareImports }),
     });
-    this.requests = new NodeRequests((message) => env.sendToNode(message), () => this.#hold());
+    this.#exports = new CodeExports(this.serializer);
+    this.requests = new NodeRequests((message) => env.sendToNode(message), () => this.#life.hold());
     this.code = new CodeLoader(this.serializer, (unitIds) => this.requests.ask<readonly CodeUnitRecord[]>((requestId) => ({ type: "getCode", requestId, unitIds })));
     const refHost = { getOne: (ref: ObjectRef, options: GetOptions | undefined) => this.get(ref, options), describeRef: (ref: ObjectRef, entry: ObjectEntry) => this.#describeRef(ref, entry), releaseRef: (ref: ObjectRef) => this.references.dropHandle(ref) };
     this.references = new References({
@@ -105,7 +107,7 @@ export class CoreWorker {
     });
     const encode = (value: unknown, label: string): EncodedValueRecord => {
       const encoded = this.serializer.encode(value, label);
-      this.exportMentioned();
+      this.#exports.exportMentioned();
       return encoded;
     };
     const sender = new TaskSender(this.code);
@@ -117,11 +119,11 @@ export class CoreWorker {
     this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost: this.#handleHost(), peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), fail });
     this.submission = new Submission({
       workerId: env.workerId, totals: env.totals, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
-      fetch: (entry) => this.#objects.fetch(entry), hold: () => this.#hold(), block: () => this.#block(), currentSequence: () => this.context.current()?.sequence ?? 0, isShutDown: () => this.#isShutDown,
+      fetch: (entry) => this.#objects.fetch(entry), hold: () => this.#life.hold(), block: () => this.#block(), currentSequence: () => this.context.current()?.sequence ?? 0, isShutDown: () => this.#isShutDown,
     });
     this.access = new ObjectAccess({
       serializer: this.serializer, code: this.code, clock: env.clock, fetch: (entry) => this.#objects.fetch(entry),
-      block: () => this.#block(), hold: () => this.#hold(), isShutDown: () => this.#isShutDown,
+      block: () => this.#block(), hold: () => this.#life.hold(), isShutDown: () => this.#isShutDown,
     });
     this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, peer: (id) => this.peer(id), deathOf: (id) => this.#deaths.get(id) });
     this.#receiver = new ResultReceiver({ references: this.references, submitter: this.submitter, finished: (task) => this.#finished(task, true) });
@@ -162,36 +164,12 @@ export class CoreWorker {
 
   // ------------------------------------------------------------------ tasks and actors
 
-  /**
-   * The id under which a function or class travels. Its capture may have to wait: two remote functions that mention each
-   * other need ids before either can be captured. Whatever encodes something ends with `exportMentioned`.
-   */
   unitIdOf(source: CodeSource): string {
-    if (source.unitId !== null) return source.unitId;
-    const fn = source.fn as Function;
-    const unitId = this.serializer.reserveUnitId(fn);
-    if (this.serializer.codeUnit(unitId) === undefined) this.#toExport.add(fn);
-    return unitId;
+    return this.#exports.unitIdOf(source);
   }
 
-  /** Captures what was mentioned, and what that mentions. Throws SerializationError. */
-  exportMentioned(): void {
-    for (const fn of this.#toExport) {
-      this.#toExport.delete(fn);
-      this.serializer.exportCode(fn);
-    }
-  }
-
-  /** One for each unit, so that what is learned about its run time serves all its calls. Captures at the first call. */
   callableOf(source: CodeSource): FunctionCallable {
-    const unitId = this.unitIdOf(source);
-    let callable = this.#callables.get(unitId);
-    if (callable === undefined) {
-      this.exportMentioned();
-      callable = new FunctionCallable(unitId, source.name);
-      this.#callables.set(unitId, callable);
-    }
-    return callable;
+    return this.#exports.callableOf(source);
   }
 
   callTask(template: TaskTemplate, args: unknown[]): unknown {
@@ -200,7 +178,7 @@ export class CoreWorker {
 
   createActor(creation: { readonly source: CodeSource; readonly args: unknown[]; readonly spec: Omit<ActorSpec, "actorId" | "ownerId" | "jobId" | "unitId" | "units" | "args"> }): ActorHandleObject {
     const unitId = this.unitIdOf(creation.source);
-    this.exportMentioned();
+    this.#exports.exportMentioned();
     const actorId = newActorId(this.env.random);
     const { spec } = creation;
     const handle = this.actors.createHandle(descriptionOf({ actorId, ownerId: this.env.workerId, isDetached: spec.isDetached, className: spec.className, methods: spec.methods }));
@@ -238,9 +216,9 @@ export class CoreWorker {
   /** Set by the API, which knows the options' types. */
   checkMethodOptions: (options: unknown, label: string) => object = (options) => options as object;
 
-  #readyRef(handle: ActorHandleObject, client: ActorClient): ObjectRef<void> {
+  #readyRef(handle: ActorHandleObject, client: ActorClient<PendingTask>): ObjectRef<void> {
     const entry = this.submission.newEntry(0);
-    const release = this.#hold();
+    const release = this.#life.hold();
     // Like a call, it keeps the actor until it is answered.
     const pinned = !client.isDetached && this.references.isHeld(handle) ? this.references.pinReference(client.actorId, client.ownerId) : [];
     this.actors.whenReady(client, (failure) => {
@@ -283,31 +261,6 @@ export class CoreWorker {
       execution.blockedMs += this.env.clock.nowMs() - execution.blockedSinceMs;
       lease.taskUnblocked();
     };
-  }
-
-  #hold(): () => void {
-    if (this.#holds++ === 0 && !this.#isKeptAlive) {
-      this.#isKeptAlive = true;
-      this.env.keepAlive(true);
-    }
-    let isHeld = true;
-    return () => {
-      if (!isHeld) return;
-      isHeld = false;
-      if (--this.#holds === 0) this.#letGoSoon();
-    };
-  }
-
-  /** Not at once: in a program that makes one call after the other, the next one comes within the turn. */
-  #letGoSoon(): void {
-    if (this.#isLettingGo) return;
-    this.#isLettingGo = true;
-    setImmediate(() => {
-      this.#isLettingGo = false;
-      if (this.#holds > 0 || !this.#isKeptAlive) return;
-      this.#isKeptAlive = false;
-      this.env.keepAlive(false);
-    });
   }
 
   #leaseEvent(leaseId: number, event: LeaseEvent): void {

@@ -1,41 +1,7 @@
-import type { ActorId } from "../base/mod.ts";
-import type { EncodedValueRecord } from "../protocol/mod.ts";
-import type { FrameWriter } from "../transport/mod.ts";
+import type { ActorSpec, EncodedValueRecord } from "../protocol/mod.ts";
 import type { HeldLease } from "./held-lease.ts";
 import type { Peer } from "./peer.ts";
-import type { ActorInstance } from "./actor-instance.ts";
-
-/** A callable that a peer has bound to a number, as the executing side keeps it. */
-export type IncomingCallable = IncomingFunction | IncomingMethod;
-
-export class IncomingFunction {
-  readonly kind = "function";
-  readonly unitId: string;
-  readonly name: string;
-  /** Set once its code is loaded. */
-  fn: ((...args: unknown[]) => unknown) | null = null;
-  /** Whether calls of it were seen to return promises; then its context must survive awaits. */
-  isAsync = true;
-
-  constructor(unitId: string, name: string) {
-    this.unitId = unitId;
-    this.name = name;
-  }
-}
-
-export class IncomingMethod {
-  readonly kind = "method";
-  readonly actorId: ActorId;
-  readonly method: string;
-  readonly name: string;
-  isAsync = true;
-
-  constructor(actorId: ActorId, method: string, className: string) {
-    this.actorId = actorId;
-    this.method = method;
-    this.name = `${className}.${method}`;
-  }
-}
+import type { IncomingCallable } from "./incoming-callable.ts";
 
 /** An argument that must be decoded before the call. */
 export class EncodedInput {
@@ -43,6 +9,14 @@ export class EncodedInput {
   constructor(value: EncodedValueRecord) {
     this.value = value;
   }
+}
+
+/** What a call needs of the actor that it is for. */
+export interface ExecutingActor {
+  readonly spec: ActorSpec;
+  readonly actorId: string;
+  call(method: string, args: unknown[]): unknown;
+  enqueue(execution: Execution): void;
 }
 
 /** One task or call while this worker has it; also the context that user code runs in. */
@@ -55,9 +29,9 @@ export class Execution {
   readonly returns: number;
   readonly args: unknown[];
   /** For tasks. */
-  readonly lease: HeldLease | null;
+  readonly lease: HeldLease<Execution> | null;
   /** For actor calls. */
-  readonly actor: ActorInstance | null;
+  readonly actor: ExecutingActor | null;
   /** Gets of this task that wait right now. */
   blockedCount = 0;
   blockedSinceMs = 0;
@@ -67,7 +41,7 @@ export class Execution {
   borrowing: Promise<void> | null = null;
   #abort: AbortController | null = null;
 
-  constructor(peer: Peer, slot: number, sequence: number, callable: IncomingCallable, displayName: string | null, returns: number, args: unknown[], lease: HeldLease | null, actor: ActorInstance | null) {
+  constructor(peer: Peer, slot: number, sequence: number, callable: IncomingCallable, displayName: string | null, returns: number, args: unknown[], lease: HeldLease<Execution> | null, actor: ExecutingActor | null) {
     this.peer = peer;
     this.slot = slot;
     this.sequence = sequence;
@@ -85,12 +59,4 @@ export class Execution {
   get signal(): AbortSignal {
     return (this.#abort ??= new AbortController()).signal;
   }
-}
-
-/** Results on their way to one owner, gathered into one frame. */
-export interface ResultWriter {
-  readonly writer: FrameWriter;
-  count: number;
-  /** Run time of the results so far, for the owner's estimates. */
-  busyUs: number;
 }

@@ -1,6 +1,5 @@
 import { Deque, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
 import type { LeaseEvent } from "../protocol/mod.ts";
-import type { Execution } from "./execution.ts";
 
 /** A lease that others wait for ends after its running task once it was asked back so long ago. */
 export const TIME_SLICE_MS = 20;
@@ -9,11 +8,11 @@ export const TIME_SLICE_MS = 20;
  * One lease as the worker holds it: which of its tasks may run now. Pure; what must be told to the node manager comes
  * out as events, in order. The diagram of a lease is above node-manager's LeaseState; this is its other half.
  */
-export class HeldLease {
+export class HeldLease<T = unknown> {
   readonly leaseId: number;
   ownerId: WorkerId;
   resources: ResourceAmounts = {};
-  readonly queue = new Deque<Execution>();
+  readonly queue = new Deque<T>();
   /** Rights to run one task that is not waiting; 0 before the node manager's word has arrived. */
   slots = 0;
   running = 0;

@@ -2,7 +2,8 @@ import type { WorkerId } from "../base/mod.ts";
 import { FRAME_MESSAGE, TASK_SLOTS_MAX, type CodeUnitRecord, type PeerMessage } from "../protocol/mod.ts";
 import type { Channel } from "../transport/mod.ts";
 import type { Callable, PendingTask } from "./task.ts";
-import type { ResultWriter, IncomingCallable } from "./execution.ts";
+import type { IncomingCallable } from "./incoming-callable.ts";
+import type { ResultWriter } from "./result-writer.ts";
 import { packMessage } from "./message-codec.ts";
 
 /** States of a task slot in shared memory. */
@@ -80,7 +81,6 @@ export class Peer {
     const slot = this.freeSlots.pop() ?? this.slots.length;
     this.slots[slot] = task;
     task.slot = slot;
-    task.peer = this;
     if (this.outgoingClaims !== null && slot < TASK_SLOTS_MAX) Atomics.store(this.outgoingClaims, slot, CLAIM_OPEN);
     return slot;
   }
@@ -91,7 +91,6 @@ export class Peer {
     this.slots[slot] = null;
     this.freeSlots.push(slot);
     task.slot = -1;
-    task.peer = null;
     return task;
   }
 

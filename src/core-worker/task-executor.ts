@@ -1,10 +1,12 @@
 import { invariant, recordOf, SerializationError, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { FRAME_RESULTS, type EncodedValueRecord, type LeaseEvent, type TaskErrorRecord, TASK_SLOTS_MAX } from "../protocol/mod.ts";
 import { cleanStack, type Serializer } from "../serialization/mod.ts";
-import { FrameReader, FrameWriter } from "../transport/mod.ts";
+import { type FrameReader, FrameWriter } from "../transport/mod.ts";
 import type { ActorInstance } from "./actor-instance.ts";
 import type { CodeLoader } from "./code-loader.ts";
-import { Execution, EncodedInput, type IncomingMethod, type IncomingCallable, type ResultWriter } from "./execution.ts";
+import { Execution, EncodedInput } from "./execution.ts";
+import type { IncomingCallable, IncomingMethod } from "./incoming-callable.ts";
+import type { ResultWriter } from "./result-writer.ts";
 import type { ExecutionContext } from "./execution-context.ts";
 import { HeldLease, TIME_SLICE_MS } from "./held-lease.ts";
 import type { Failure } from "./object-entry.ts";
@@ -41,11 +43,11 @@ export interface ExecutorEnvironment {
 /** Runs tasks under leases and calls of actors, and sends back what comes of them. */
 export class TaskExecutor {
   readonly #env: ExecutorEnvironment;
-  readonly #leases = new Map<number, HeldLease>();
+  readonly #leases = new Map<number, HeldLease<Execution>>();
   readonly #ownersOfLeases = new Map<number, Peer>();
   /** Lease ids only grow, and the node manager opens them in order: one at or below this that is not held is closed. */
   #newestLeaseId = 0;
-  readonly #withBlocked = new Set<HeldLease>();
+  readonly #withBlocked = new Set<HeldLease<Execution>>();
   #isReturnScheduled = false;
   readonly #unflushed = new Set<Peer>();
   #firstUnflushedMs = 0;
@@ -98,16 +100,16 @@ export class TaskExecutor {
     }
   }
 
-  #leaseOf(leaseId: number, ownerId: WorkerId): HeldLease {
+  #leaseOf(leaseId: number, ownerId: WorkerId): HeldLease<Execution> {
     let lease = this.#leases.get(leaseId);
     if (lease === undefined) {
-      lease = new HeldLease(leaseId, ownerId, this.#env.emitLeaseEvent);
+      lease = new HeldLease<Execution>(leaseId, ownerId, this.#env.emitLeaseEvent);
       this.#leases.set(leaseId, lease);
     }
     return lease;
   }
 
-  #forgetIfClosed(lease: HeldLease): void {
+  #forgetIfClosed(lease: HeldLease<Execution>): void {
     if (!lease.isClosed || !this.#leases.delete(lease.leaseId)) return;
     const owner = this.#ownersOfLeases.get(lease.leaseId);
     this.#ownersOfLeases.delete(lease.leaseId);
@@ -119,7 +121,7 @@ export class TaskExecutor {
   onTasks(peer: Peer, reader: FrameReader): void {
     const leaseId = reader.u32();
     const count = reader.u16();
-    let lease: HeldLease | null = null;
+    let lease: HeldLease<Execution> | null = null;
     let isClosed = false;
     if (leaseId !== 0) {
       isClosed = !this.#leases.has(leaseId) && leaseId <= this.#newestLeaseId;
@@ -140,7 +142,7 @@ export class TaskExecutor {
     this.flushResults();
   }
 
-  #readTask(peer: Peer, reader: FrameReader, lease: HeldLease | null): Execution {
+  #readTask(peer: Peer, reader: FrameReader, lease: HeldLease<Execution> | null): Execution {
     const slot = reader.u32();
     const sequence = reader.f64();
     const callable = peer.incomingCallables.get(reader.varuint());
@@ -166,7 +168,7 @@ export class TaskExecutor {
    * A task of this lease waits. The next queued one runs on its slot; if there is none after the turn, in which tasks
    * for this lease may still arrive from this very worker, the slot goes back to the node.
    */
-  taskBlocked(lease: HeldLease): void {
+  taskBlocked(lease: HeldLease<Execution>): void {
     lease.taskBlocked();
     this.#withBlocked.add(lease);
     if (this.#isReturnScheduled) return;
@@ -182,7 +184,7 @@ export class TaskExecutor {
     }));
   }
 
-  #arrived(lease: HeldLease, execution: Execution): void {
+  #arrived(lease: HeldLease<Execution>, execution: Execution): void {
     if (lease.queue.length === 0 && lease.canRun()) this.#runTask(lease, execution);
     else lease.queue.push(execution);
   }
@@ -198,7 +200,7 @@ export class TaskExecutor {
 
   // ------------------------------------------------------------------ tasks
 
-  #runQueued(lease: HeldLease): void {
+  #runQueued(lease: HeldLease<Execution>): void {
     while (lease.queue.length > 0 && lease.canRun()) {
       if (lease.mustReject(this.#env.nowMs())) break;
       this.#runTask(lease, lease.queue.shift() as Execution);
@@ -207,7 +209,7 @@ export class TaskExecutor {
     this.flushResults();
   }
 
-  #afterTask(lease: HeldLease): void {
+  #afterTask(lease: HeldLease<Execution>): void {
     const nowMs = this.#env.nowMs();
     if (lease.mustReject(nowMs)) for (const execution of lease.queue.removeWhere(() => true)) this.#reject(execution);
     if (lease.mustYield(nowMs)) lease.yieldSlots();
@@ -223,7 +225,7 @@ export class TaskExecutor {
     return Atomics.compareExchange(claims, execution.slot, CLAIM_OPEN, CLAIM_STARTED) !== CLAIM_RECALLED;
   }
 
-  #runTask(lease: HeldLease, execution: Execution): void {
+  #runTask(lease: HeldLease<Execution>, execution: Execution): void {
     if (!this.#claim(execution)) return this.#reject(execution);
     lease.taskStarted();
     const finished = this.start(execution);

@@ -119,7 +119,7 @@ export class TaskSubmitter {
 
   /** The task has left its worker, with a result or without. */
   left(task: PendingTask): void {
-    const { lease } = task;
+    const lease = task.lease as OwnedLease | null;
     if (lease === null) return;
     lease.remove(task);
     lease.isStuck = false;
@@ -144,7 +144,7 @@ export class TaskSubmitter {
     const tasks = [...peer.tasksInFlight()].filter((task) => task !== RECALLED && task.queue !== null).sort((a, b) => a.sequence - b.sequence);
     for (const task of tasks) {
       const wasStarted = !this.#recall(peer, task);
-      const { lease } = task;
+      const lease = task.lease as OwnedLease | null;
       if (task.slot >= 0) peer.releaseSlot(task.slot);
       lease?.remove(task);
       if (wasStarted) this.#crashed(task, peer, death);
@@ -210,7 +210,6 @@ export class TaskSubmitter {
       // The slot stays taken until the worker has seen the recall and answers `rejected`.
       peer.slots[task.slot] = RECALLED;
       task.slot = -1;
-      task.peer = null;
       this.rejected(task);
     }
   }

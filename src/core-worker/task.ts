@@ -1,9 +1,7 @@
 import type { LeaseShape, ActorMethods, EncodedValueRecord } from "../protocol/mod.ts";
+import type { ActorClient } from "./actor-client.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { ValueStream } from "./value-stream.ts";
-import type { Peer } from "./peer.ts";
-import type { SchedulingQueue, OwnedLease } from "./scheduling-queue.ts";
-import type { ActorClient } from "./actor-client.ts";
 
 /** Something that can be called remotely; each channel gives it a small number. */
 export type Callable = FunctionCallable | MethodCallable;
@@ -33,21 +31,29 @@ export const TERMINATE = "#terminate";
 
 export class MethodCallable {
   readonly kind = "method";
-  readonly client: ActorClient;
+  readonly client: ActorClient<PendingTask>;
   readonly method: string;
   readonly name: string;
 
-  constructor(client: ActorClient, method: string, className: string) {
+  constructor(client: ActorClient<PendingTask>, method: string, className: string) {
     this.client = client;
     this.method = method;
     this.name = `${className}.${method}`;
   }
 }
 
+/** What a task knows of the queue and the lease that it is in; `scheduling-queue.ts` has the rest. */
+export interface TaskQueue {
+  readonly key: string;
+}
+export interface TaskLease {
+  readonly leaseId: number;
+}
+
 /** How tasks of one remote function with one set of options are run; shared by all its calls. */
 export interface TaskTemplate {
   readonly callable: FunctionCallable;
-  readonly queue: SchedulingQueue;
+  readonly queue: TaskQueue;
   /** Shown instead of the function's name, or null. */
   readonly displayName: string | null;
   readonly returns: Returns;
@@ -79,7 +85,7 @@ export class PendingTask {
   /** Where the outcome goes: one entry, or `returns` many. */
   readonly entries: ObjectEntry | ObjectEntry[] | null;
   /** Null for actor calls. */
-  readonly queue: SchedulingQueue | null;
+  readonly queue: TaskQueue | null;
   retriesLeft: number;
   /** Shared objects that this task keeps alive until it ends. */
   pinnedIds: string[] | null = null;
@@ -87,8 +93,7 @@ export class PendingTask {
   unresolvedCount = 0;
 
   /** While at a worker. */
-  peer: Peer | null = null;
-  lease: OwnedLease | null = null;
+  lease: TaskLease | null = null;
   slot = -1;
   estimateUs = 0;
   /** Set when it failed before it could be sent. */
@@ -96,7 +101,7 @@ export class PendingTask {
   /** Of a streaming call: where its values go. */
   stream: ValueStream | null = null;
 
-  constructor(callable: Callable, queue: SchedulingQueue | null, displayName: string | null, sequence: number, returns: Returns, args: PreparedArg[], entries: ObjectEntry | ObjectEntry[] | null, retriesLeft: number) {
+  constructor(callable: Callable, queue: TaskQueue | null, displayName: string | null, sequence: number, returns: Returns, args: PreparedArg[], entries: ObjectEntry | ObjectEntry[] | null, retriesLeft: number) {
     this.callable = callable;
     this.queue = queue;
     this.displayName = displayName;

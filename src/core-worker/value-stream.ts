@@ -1,6 +1,6 @@
 import type { Failure, ObjectEntry } from "./object-entry.ts";
 import { FAILED, PENDING } from "./object-entry.ts";
-import { ObjectRef } from "./object-ref.ts";
+import type { ObjectRef } from "./object-ref.ts";
 
 export interface StreamHost {
   /** A new ref of this worker's for the next value. */

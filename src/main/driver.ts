@@ -88,22 +88,19 @@ class EmbeddedRuntime implements Runtime {
     this.#output = output;
     const info: RuntimeInfo = { nodeId: config.nodeId, jobId: config.jobId, sessionDir: config.sessionDir };
     this.ready = new Promise((resolve, reject) => {
-      const release = this.#hold();
-      const settle = (act: () => void): void => { release(); act(); };
+      node.ref();
+      // Once it ends, it is the end that is waited for.
+      const settle = (act: () => void): void => { if (this.#stopping === null) node.unref(); act(); };
       link.onMessage((message) => {
         if (message.type === "registered") settle(() => resolve(info));
         else this.#onMessage(message);
         core.onNodeMessage(message);
       });
       node.on("error", (error) => settle(() => reject(new RuntimeStateError(`the node thread failed: ${error.message}`, { cause: error }))));
+      node.once("exit", () => reject(new RuntimeStateError("the runtime was shut down before it was ready")));
     });
     this.#nodeEnded = new Promise((resolve) => node.once("exit", () => resolve()));
     process.on("exit", this.#onProcessExit);
-  }
-
-  #hold(): () => void {
-    this.#node.ref();
-    return () => this.#node.unref();
   }
 
   #onMessage(message: FromNode): void {

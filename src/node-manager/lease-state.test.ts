@@ -421,7 +421,8 @@ class World {
         this.lease(leaseId, "close");
       }
       for (const [workerId, { actorId, isStopping }] of this.workers) if (actorId !== null || isStopping) this.killWorker(workerId);
-      if (this.starting.length + this.leases.size + this.waitingActors.size === 0) break;
+      const isHeld = [...this.workers.values()].some(({ actorId }) => actorId !== null);
+      if (this.starting.length + this.leases.size + this.waitingActors.size === 0 && !isHeld) break;
     }
     for (const demand of this.targets.values()) assert.equal(demand.granted, demand.target, "no demand waits for ever");
     assert.deepEqual(this.waitingActors, new Set(), "no actor waits for ever");

@@ -226,10 +226,9 @@ export class LeaseState {
 
   #schedule(): LeaseInstruction[] {
     const out: LeaseInstruction[] = [];
-    const starved = new Set<string>();
-    const areWorkersMissing = [this.#scheduleActors(out), this.#scheduleDemands(out, starved)].includes(true);
-    for (const { actorId, holds } of this.#placements) if (!this.ledger.hasRoomFor(holds)) starved.add(actorId);
-    this.#grantSlots(out, starved);
+    const areWorkersMissing = [this.#scheduleActors(out), this.#scheduleDemands(out)].includes(true);
+    this.#grantSlots(out);
+    const starved = this.#findStarved();
     if (starved.size > 0) this.#revokeLeases(out, starved);
     if (!areWorkersMissing) return out;
     const wanted = this.#workersWanted();
@@ -278,14 +277,14 @@ export class LeaseState {
     return isWorkerMissing;
   }
 
-  /** True if a demand waits for a worker. Adds to `starved` whose demands wait for resources that are in use. */
-  #scheduleDemands(out: LeaseInstruction[], starved: Set<string>): boolean {
+  /** True if a demand waits for a worker. */
+  #scheduleDemands(out: LeaseInstruction[]): boolean {
     let isWorkerMissing = false;
     const demands = [...this.#demands.values()].filter((demand) => demand.granted < demand.target);
     if (demands.length > 1) demands.sort((a, b) => b.priority - a.priority);
     for (const demand of demands) {
       while (demand.granted < demand.target) {
-        if (!this.ledger.hasRoomFor(demand.shape.resources)) { starved.add(sharerOf(demand)); break; }
+        if (!this.ledger.hasRoomFor(demand.shape.resources)) break;
         const worker = this.#findTaskWorker(demand);
         if (worker === undefined) { isWorkerMissing = true; break; }
         this.#openLease(demand, worker, out);
@@ -331,17 +330,26 @@ export class LeaseState {
     return found;
   }
 
-  #grantSlots(out: LeaseInstruction[], starved: Set<string>): void {
+  #grantSlots(out: LeaseInstruction[]): void {
     for (const lease of this.#leases.values()) {
       // With a slot of its own again (a waiting task went on) it needs no other for now.
       if (!lease.wantsSlot || lease.slots > 0) continue;
       const worker = this.#workers.get(lease.workerId) as PoolWorker;
-      if (!this.ledger.hasRoomFor(lease.shape.resources) || activeSlots(worker) > 0) { starved.add(sharerOf(lease)); continue; }
+      if (!this.ledger.hasRoomFor(lease.shape.resources) || activeSlots(worker) > 0) continue;
       lease.wantsSlot = false;
       lease.slots++;
       this.ledger.take(lease.shape.resources);
       out.push({ type: "grantSlot", leaseId: lease.leaseId, workerId: lease.workerId });
     }
+  }
+
+  /** Who waits for resources that are in use, after all that could be granted was. */
+  #findStarved(): Set<string> {
+    const starved = new Set<string>();
+    for (const { actorId, holds } of this.#placements) if (!this.ledger.hasRoomFor(holds)) starved.add(actorId);
+    for (const demand of this.#demands.values()) if (demand.granted < demand.target && !this.ledger.hasRoomFor(demand.shape.resources)) starved.add(sharerOf(demand));
+    for (const lease of this.#leases.values()) if (lease.wantsSlot && lease.slots === 0) starved.add(sharerOf(lease));
+    return starved;
   }
 
   /** Asks leases back for others that wait; taking one from an owner to give it to the same queue would change nothing. */

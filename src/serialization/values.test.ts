@@ -230,7 +230,7 @@ describe("values with classes", () => {
     class Bag<T> extends Set<T> {
       owner = "me";
     }
-    const unique = Symbol("u");
+    const unique = Symbol.for("u");
     const bare = Object.assign(Object.create(null), { a: 1 }) as object;
     const value = { bag: new Bag([1, 2]), bare, [Symbol.iterator]: 1, unique: [unique, unique, Symbol.iterator], holes: Object.assign([], { 0: 1, 2: 3 }), url: new URL("http://a/b?c") };
     const copy = await roundTrip(value);
@@ -284,6 +284,8 @@ describe("values with classes", () => {
     refused({ a: [Promise.resolve()] }, /Promise cannot[^]*path: argument 1 of train\(\) -> property 'a' -> \[0\]$/);
     refused(new Map([["k", new WeakMap()]]), /WeakMap cannot[^]*value of the Map at 'k'/);
     refused([new SharedArrayBuffer(8)], /SharedArrayBuffer/);
+    refused([Symbol("mine")], /unique Symbol[^]*\[0\]/);
+    refused({ stream: process.stdout }, /property 'stream'/);
     refused({ p: new Proxy({}, {}) }, /Proxy cannot[^]*property 'p'/);
     refused({ f: () => process.nextTick(() => eval("1")) }, /eval\(\)[^]*argument 1 of train\(\) -> property 'f' -> function 'f'/);
     refused(new Point(new AbortController() as unknown as number, 1), /AbortController[^]*property 'x'/);

@@ -9,6 +9,12 @@ const CHUNK_BYTES = 64 * 1024;
 /** How long a closed socket may wait for the other side to have read everything. */
 const LINGER_MS_MAX = 2000;
 
+/** A program may end in the middle of a turn, by `process.exit()`: what it has sent until then still goes out. */
+const openSockets = new Set<() => void>();
+process.on("exit", () => {
+  for (const flush of openSockets) flush();
+});
+
 export interface FrameSocketEvents {
   frame(frame: Uint8Array, owned: boolean): void;
   /** Once, unless this side closed. `cause`: the socket's own error, if there was one. */
@@ -55,7 +61,11 @@ export class FrameSocket {
       failure = error;
     });
     socket.on("end", () => this.#finish("lost", undefined));
-    socket.on("close", () => this.#finish("lost", failure));
+    socket.on("close", () => {
+      openSockets.delete(this.#flush);
+      this.#finish("lost", failure);
+    });
+    openSockets.add(this.#flush);
     this.#readRestWhenWritesFail();
   }
 

@@ -113,6 +113,6 @@ underBothIsolations("workers that end", {}, (isolation) => {
         return (error as Error).name;
       }
     });
-    assert.equal(await ray.get(parent.remote()), "WorkerCrashedError");
+    assert.equal(await ray.get(parent.options({ isolation: "thread" }).remote()), "WorkerCrashedError");
   });
 });

@@ -50,7 +50,7 @@ export interface CapturedFunction {
 
 const NEVER_CAPTURED = new Set(["undefined", "NaN", "Infinity"]);
 
-/** Reads a function: its text, its free variables and their values. `fail` throws with the path to the function. */
+/** Reads a function: its text, its free variables and their values. Throws CaptureError. */
 export function captureFunction(
   fn: Function,
   inspection: FunctionInspection,

@@ -9,7 +9,7 @@ import { encodeObject } from "./object-encoder.ts";
 import { BufferLedger } from "../values/buffer-ledger.ts";
 import { twinWithPrototype } from "./private-twins.ts";
 import { ShapeTable } from "./shape-table.ts";
-import { wellKnownReference } from "./well-known-objects.ts";
+import { outputStreamReference, wellKnownReference } from "./well-known-objects.ts";
 
 /**
  * Turns a graph of objects into nodes. Breadth first, over a queue instead of a recursion: a linked list of a million
@@ -27,6 +27,8 @@ export class GraphEncoder implements EncodingSession {
   readonly #ids = new Map<unknown, number>();
   readonly #queue: (object | symbol)[] = [];
   readonly #views: { view: ArrayBufferView; offsetPosition: number }[] = [];
+  /** Ids of symbols that are keys of properties: nobody asks whether the copy's are the same. */
+  readonly #keys = new Set<number>();
   #functions!: FunctionEncoding;
   /** The object whose property was written last led to a function: methods and arrows may depend on it. */
   readonly holders = new Map<Function, FunctionHolder>();
@@ -76,7 +78,10 @@ export class GraphEncoder implements EncodingSession {
   }
 
   keyCell(key: string | symbol, parent: number): number {
-    return typeof key === "string" ? this.writer.internedStringCell(key) : this.cell(key, parent, { words: "symbol key" });
+    if (typeof key === "string") return this.writer.internedStringCell(key);
+    const cell = this.cell(key, parent, { words: "symbol key" });
+    this.#keys.add(cell >> TAG_BITS);
+    return cell;
   }
 
   prototypeCell(prototype: object | null, parent: number): number {
@@ -123,7 +128,10 @@ export class GraphEncoder implements EncodingSession {
   }
 
   writeKnownObject(id: number, object: object): boolean {
-    const reference = this.environment.importedReference(object) ?? wellKnownReference(object);
+    const reference =
+      this.environment.importedReference(object) ??
+      wellKnownReference(object) ??
+      (this.isCode ? outputStreamReference(object) : undefined);
     if (reference === undefined) return false;
     this.writeReference(id, reference);
     return true;
@@ -189,6 +197,9 @@ export class GraphEncoder implements EncodingSession {
     } else if (registeredKey !== undefined) {
       kind = SymbolKind.registered;
       name = registeredKey;
+    }
+    if (kind === SymbolKind.unique && !this.isCode && !this.#keys.has(id)) {
+      this.fail(id, "A unique Symbol cannot be sent: its copy would be another symbol. Use Symbol.for(), or a string.");
     }
     this.writer.beginNode(NodeKind.symbol, id);
     this.writer.word(kind);

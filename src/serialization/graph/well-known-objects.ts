@@ -144,10 +144,6 @@ function lazyGlobalReference(object: object): Reference | undefined {
   const constructorName =
     typeof object === "function" ? object.name : (object as { constructor?: { name?: unknown } }).constructor?.name;
   if (typeof constructorName !== "string" || constructorName === "") return undefined;
-  if (/^(?:Sync)?(?:WriteStream|Socket|Writable)$/.test(constructorName)) {
-    if (object === process.stdout) return { type: "wellKnown", path: ["process", "stdout"] };
-    if (object === process.stderr) return { type: "wellKnown", path: ["process", "stderr"] };
-  }
   const lowered = constructorName.charAt(0).toLowerCase() + constructorName.slice(1);
   for (const name of [constructorName, lowered]) {
     if (!NODE_GLOBALS.has(name) || !Object.hasOwn(globalThis, name)) continue;
@@ -157,6 +153,16 @@ function lazyGlobalReference(object: object): Reference | undefined {
       return { type: "wellKnown", path: [name, "prototype"] };
     }
   }
+  return undefined;
+}
+
+/** A function that writes to its process's output may do so in any other. As a value, a stream is a handle like others. */
+export function outputStreamReference(object: object): Reference | undefined {
+  const constructorName = (object as { constructor?: { name?: unknown } }).constructor?.name;
+  // Asking process for its streams makes them: only for objects that look like one.
+  if (typeof constructorName !== "string" || !/^(?:Sync)?(?:WriteStream|Socket|Writable)$/.test(constructorName)) return undefined;
+  if (object === process.stdout) return { type: "wellKnown", path: ["process", "stdout"] };
+  if (object === process.stderr) return { type: "wellKnown", path: ["process", "stderr"] };
   return undefined;
 }
 

@@ -1,0 +1,33 @@
+import type { ActorId } from "../base/mod.ts";
+
+/** A callable that a peer has bound to a number, as the executing side keeps it. */
+export type IncomingCallable = IncomingFunction | IncomingMethod;
+
+export class IncomingFunction {
+  readonly kind = "function";
+  readonly unitId: string;
+  readonly name: string;
+  /** Set once its code is loaded. */
+  fn: ((...args: unknown[]) => unknown) | null = null;
+  /** Whether calls of it were seen to return promises; then its context must survive awaits. */
+  isAsync = true;
+
+  constructor(unitId: string, name: string) {
+    this.unitId = unitId;
+    this.name = name;
+  }
+}
+
+export class IncomingMethod {
+  readonly kind = "method";
+  readonly actorId: ActorId;
+  readonly method: string;
+  readonly name: string;
+  isAsync = true;
+
+  constructor(actorId: ActorId, method: string, className: string) {
+    this.actorId = actorId;
+    this.method = method;
+    this.name = `${className}.${method}`;
+  }
+}

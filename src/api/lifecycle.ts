@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { InvalidArgumentError, RuntimeStateError, toQuantities } from "../base/mod.ts";
 import type { ClusterStateRecord } from "../protocol/mod.ts";
 import type { InitInfo, InitOptions, NodeInfo } from "./lifecycle-types.ts";
@@ -78,9 +77,4 @@ function sum(quantities: readonly Record<string, number>[]): Record<string, numb
   const total: Record<string, number> = {};
   for (const quantity of quantities) for (const [name, amount] of Object.entries(quantity)) total[name] = (total[name] ?? 0) + amount;
   return total;
-}
-
-/** What `numCpus` is when it is not given. */
-export function defaultCpuCount(): number {
-  return availableParallelism();
 }

@@ -2,11 +2,14 @@ export { exitActor, getActor, kill, listNamedActors } from "./actors.ts";
 export { availableResources, clusterResources, init, isInitialized, nodes, shutdown } from "./lifecycle.ts";
 export type { InitInfo, InitOptions, NodeInfo, RuntimeContext } from "./lifecycle-types.ts";
 export { asCompleted, get, put, wait } from "./objects.ts";
-export type { GetOptions, WaitOptions } from "./objects.ts";
+export { ObjectRef, type GetOptions } from "./object-ref.ts";
+export type { WaitOptions } from "./objects.ts";
 export { remote } from "./remote.ts";
 export { getRuntimeContext } from "./runtime-context.ts";
-export type * from "./types.ts";
-export { ObjectRef } from "../core-worker/mod.ts";
+export type {
+  ActorClass, ActorHandle, ActorHandleBase, ActorMethod, ActorOptions, Arg, Args, Awaitable, Class, Isolation, MethodOptions, ObjectRefGenerator,
+  PlacementGroup, PlacementOptions, RefsOf, RemoteFunction, RemoteFunctionWith, Result, ResultWith, RuntimeEnv, SchedulingStrategy, TaskOptions, ValueOf,
+} from "./types.ts";
 export {
   ActorAlreadyExistsError, ActorDiedError, ActorError, ActorNotFoundError, ActorUnavailableError, ActorUnschedulableError, GetTimeoutError, InvalidArgumentError,
   NodeDiedError, ObjectFreedError, ObjectLostError, ObjectReconstructionFailedError, ObjectStoreFullError, OutOfDiskError, OutOfMemoryError, OwnerDiedError,

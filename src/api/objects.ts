@@ -1,8 +1,9 @@
 import { InvalidArgumentError } from "../base/mod.ts";
-import { ObjectRef, type GetOptions, type RefGenerator } from "../core-worker/mod.ts";
+import type { ObjectRef as ObjectRefObject, RefGenerator } from "../core-worker/mod.ts";
 import { aBoolean, aDurationMs, aSignal, anything, checkOptions } from "./option-checks.ts";
 import { currentRuntime } from "./runtime.ts";
-import type { ValueOf } from "./types.ts";
+import { type GetOptions, ObjectRef } from "./object-ref.ts";
+import type { ObjectRefGenerator, ValueOf } from "./types.ts";
 
 /** How `get` may end early. */
 const GET = { timeoutMs: aDurationMs, signal: aSignal };
@@ -23,7 +24,7 @@ export function get(refs: ObjectRef | readonly ObjectRef[], options?: GetOptions
   } catch (error) {
     return Promise.reject(error as Error);
   }
-  return currentRuntime().core.get(refs, options);
+  return currentRuntime().core.get(refs as ObjectRefObject | readonly ObjectRefObject[], options);
 }
 
 /**
@@ -51,19 +52,18 @@ export interface WaitOptions {
  *
  * @throws InvalidArgumentError for something else than a list of different refs, or a number that they cannot reach.
  */
-export async function wait<R extends ObjectRef<any> | RefGenerator<any>>(refs: readonly R[], options: WaitOptions = {}): Promise<[ready: R[], notReady: R[]]> {
+export async function wait<R extends ObjectRef<any> | ObjectRefGenerator<any>>(refs: readonly R[], options: WaitOptions = {}): Promise<[ready: R[], notReady: R[]]> {
   checkOptions(options, WAIT, "wait()");
-  return currentRuntime().core.wait(refs, options);
+  return currentRuntime().core.wait(refs as unknown as (ObjectRefObject | RefGenerator)[], options) as unknown as Promise<[R[], R[]]>;
 }
 
 /** Yields refs as they finish, each once. */
 export async function* asCompleted<T>(refs: Iterable<ObjectRef<T>>): AsyncIterableIterator<ObjectRef<T>> {
   let pending = [...refs];
-  for (const ref of pending) if (ObjectRef.entryOf(ref) === undefined) throw new InvalidArgumentError("asCompleted() takes ObjectRefs only");
+  for (const ref of pending) if (!((ref as unknown) instanceof ObjectRef)) throw new InvalidArgumentError("asCompleted() takes ObjectRefs only");
   while (pending.length > 0) {
     const [ready, notReady] = await wait(pending);
     pending = notReady;
     yield* ready;
   }
 }
-export type { GetOptions };

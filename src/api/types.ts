@@ -1,7 +1,11 @@
-import type { ObjectRef, RefGenerator } from "../core-worker/mod.ts";
+import type { ObjectRef } from "./object-ref.ts";
 
-/** Refs of what a generator task yields, in the order in which it yields. */
-export type ObjectRefGenerator<Y = unknown> = RefGenerator<Y>;
+/** What a generator task or method returns: one ref per yielded value, available as it is yielded. */
+export interface ObjectRefGenerator<Y = unknown> extends AsyncIterableIterator<ObjectRef<Y>> {
+  /** Resolves when the generator function has returned; rejects if it threw. */
+  completed(): ObjectRef<void>;
+  isFinished(): boolean;
+}
 
 export type Awaitable<T> = T | PromiseLike<T>;
 /** An argument of a remote call: the value itself, or a ref that is resolved before the call runs. */

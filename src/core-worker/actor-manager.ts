@@ -21,8 +21,10 @@ export interface ActorManagerEnvironment {
 /** All actors that this worker calls: their state, their order of calls, and their handles. */
 export class ActorManager {
   readonly #env: ActorManagerEnvironment;
-  /** By every id that the actor is known under here. */
+  /** By the id that it was made with here. */
   readonly #clients = new Map<ActorId, ActorClient<PendingTask>>();
+  /** By an actor's id: those that were made with `getIfExists` and turned out to stand for it. */
+  readonly #aliases = new Map<ActorId, Set<ActorClient>>();
   readonly #methods = new WeakMap<ActorClient<PendingTask>, Map<string, MethodCallable>>();
   readonly #dirty = new Set<ActorClient<PendingTask>>();
   /** Actors of this worker that the GCS has not been told of, and whether their last handle is gone already. */
@@ -100,7 +102,11 @@ export class ActorManager {
     const client = this.#clients.get(actorId);
     this.#clients.delete(actorId);
     if (client === undefined || client.actorId === actorId) this.#env.sendToNode({ type: "actorOutOfScope", actorId });
-    else this.#env.references.dropHandle(client);
+    else {
+      this.#env.references.dropHandle(client);
+      const aliases = this.#aliases.get(client.actorId);
+      if (aliases?.delete(client) === true && aliases.size === 0) this.#aliases.delete(client.actorId);
+    }
   }
 
   methodOf(client: ActorClient<PendingTask>, method: string): MethodCallable {
@@ -165,8 +171,12 @@ export class ActorManager {
   // ------------------------------------------------------------------ news
 
   stateChanged(state: ActorStateRecord): void {
+    for (const alias of this.#aliases.get(state.actorId) ?? []) this.#clientStateChanged(alias, state);
     const client = this.#clients.get(state.actorId);
-    if (client === undefined) return;
+    if (client !== undefined) this.#clientStateChanged(client, state);
+  }
+
+  #clientStateChanged(client: ActorClient<PendingTask>, state: ActorStateRecord): void {
     const provisionalId = client.actorId;
     for (const call of client.stateChanged(state)) this.#env.fail(call, client.death as Failure);
     if (client.actorId !== provisionalId) this.#aliased(client);
@@ -175,7 +185,9 @@ export class ActorManager {
 
   /** The name belonged to an actor already: from now on this worker counts as one of its holders. */
   #aliased(client: ActorClient<PendingTask>): void {
-    this.#clients.set(client.actorId, client);
+    const aliases = this.#aliases.get(client.actorId);
+    if (aliases === undefined) this.#aliases.set(client.actorId, new Set([client]));
+    else aliases.add(client);
     if (!client.isDetached) this.#env.references.holdHandle(client, client.actorId, client.ownerId);
   }
 

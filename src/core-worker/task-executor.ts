@@ -1,4 +1,4 @@
-import { invariant, recordOf, SerializationError, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { invariant, recordOf, sequencedId, SerializationError, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { FRAME_RESULTS, type EncodedValueRecord, type LeaseEvent, type TaskErrorRecord, TASK_SLOTS_MAX } from "../protocol/mod.ts";
 import { cleanStack, type Serializer } from "../serialization/mod.ts";
 import { type FrameReader, FrameWriter } from "../transport/mod.ts";
@@ -401,7 +401,7 @@ export class TaskExecutor {
     }
     return {
       functionName: execution.name,
-      taskId: execution.sequence.toString(16).padStart(12, "0"),
+      taskId: sequencedId(execution.peer.workerId, execution.sequence),
       pid: this.#env.pid,
       message: isError ? thrown.message : String(thrown),
       stack: isError ? cleanStack(String(thrown.stack)) : `${String(thrown)}\n    (not an Error, so there is no stack)`,

@@ -89,8 +89,12 @@ class EmbeddedRuntime implements Runtime {
     const info: RuntimeInfo = { nodeId: config.nodeId, jobId: config.jobId, sessionDir: config.sessionDir };
     this.ready = new Promise((resolve, reject) => {
       node.ref();
-      // Once it ends, it is the end that is waited for.
-      const settle = (act: () => void): void => { if (this.#stopping === null) node.unref(); act(); };
+      // Once it is being stopped, its end is what is waited for.
+      const settle = (act: () => void): void => {
+        if (this.#stopping !== null) return;
+        node.unref();
+        act();
+      };
       link.onMessage((message) => {
         if (message.type === "registered") settle(() => resolve(info));
         else this.#onMessage(message);

@@ -13,11 +13,14 @@ export { availableResources, clusterResources, init, isInitialized, nodes, shutd
 export type { InitInfo, InitOptions, NodeInfo, RuntimeContext } from "../api/mod.ts";
 export { asCompleted, get, put, wait } from "../api/mod.ts";
 export { ActorPool } from "../libraries/mod.ts";
-export type { GetOptions, WaitOptions } from "../api/mod.ts";
+export { ObjectRef, type GetOptions } from "../api/mod.ts";
+export type { WaitOptions } from "../api/mod.ts";
 export { remote } from "../api/mod.ts";
 export { getRuntimeContext } from "../api/mod.ts";
-export type * from "../api/mod.ts";
-export { ObjectRef } from "../api/mod.ts";
+export type {
+  ActorClass, ActorHandle, ActorHandleBase, ActorMethod, ActorOptions, Arg, Args, Awaitable, Class, Isolation, MethodOptions, ObjectRefGenerator,
+  PlacementGroup, PlacementOptions, RefsOf, RemoteFunction, RemoteFunctionWith, Result, ResultWith, RuntimeEnv, SchedulingStrategy, TaskOptions, ValueOf,
+} from "../api/mod.ts";
 export {
   ActorAlreadyExistsError, ActorDiedError, ActorError, ActorNotFoundError, ActorUnavailableError, ActorUnschedulableError, GetTimeoutError, InvalidArgumentError,
   NodeDiedError, ObjectFreedError, ObjectLostError, ObjectReconstructionFailedError, ObjectStoreFullError, OutOfDiskError, OutOfMemoryError, OwnerDiedError,

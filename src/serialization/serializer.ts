@@ -7,7 +7,7 @@ import { FunctionsByReference, FunctionsByValue } from "./graph/function-encoder
 import { GraphEncoder } from "./graph/graph-encoder.ts";
 import type { EncoderEnvironment } from "./graph/encoding-session.ts";
 import { readGraph } from "./graph/graph-reader.ts";
-import type { Graph } from "./graph/graph-format.ts";
+import type { Graph, Reference } from "./graph/graph-format.ts";
 import { hydrate } from "./graph/hydrator.ts";
 import { importedReference, importModules } from "./graph/module-references.ts";
 import { privateTwin } from "./graph/private-twins.ts";
@@ -161,8 +161,10 @@ export class Serializer {
 
   #imports(graph: Graph, blob: Uint8Array): Promise<void> | undefined {
     const prepare = this.#prepareImports;
-    const mayLoadModules = prepare !== null && (graph.references.some((reference) => reference.type === "import" && reference.specifier !== "mantaray") || Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength).includes("import("));
-    return mayLoadModules ? prepare().then(() => importModules(graph.references)) : importModules(graph.references);
+    const isForeign = (reference: Reference): boolean => reference.type === "import" && reference.specifier !== "mantaray";
+    const mayLoadModules =
+      graph.references.some(isForeign) || Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength).includes("import(");
+    return prepare !== null && mayLoadModules ? prepare().then(() => importModules(graph.references)) : importModules(graph.references);
   }
 
   isLoaded(id: string): boolean {

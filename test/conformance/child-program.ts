@@ -28,6 +28,7 @@ export function runProgram({ files, nodeArguments = [], environment = {} }: Prog
   const folder = mkdtempSync(join(tmpdir(), "mantaray-program-"));
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(REPOSITORY, join(folder, "node_modules", "mantaray"), "junction");
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
   for (const [name, source] of Object.entries(files)) writeFileSync(join(folder, name), source);
   const entry = Object.keys(files)[0] as string;
   const loader = entry.endsWith(".ts") ? ["--import", import.meta.resolve("tsx")] : [];

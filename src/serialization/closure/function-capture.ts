@@ -20,7 +20,7 @@ import type { ModulePolicy } from "./module-policy.ts";
 import { loadedScript } from "./script-catalog.ts";
 import type { LoadedScript } from "./script-catalog.ts";
 import { displayName, endOfText, scriptPositions, slicePositions } from "./source-positions.ts";
-import { findVariable, moduleStateOf } from "./variable-lookup.ts";
+import { findVariable, moduleStateOf, readVariable } from "./variable-lookup.ts";
 import type { FoundVariable } from "./variable-lookup.ts";
 
 /** A value that a function takes along, and where the copy finds it. */
@@ -122,7 +122,8 @@ export function captureFunction(
       rejectUserGlobal(name, variables.typeofChecked.has(name));
       continue;
     }
-    if (found.value === undefined && found.isModuleLevel && isDeclaredWithValue(name, origin.script.source)) {
+    const isUndefined = found.value === undefined && found.isModuleLevel;
+    if (found.isUninitialized || (isUndefined && isDeclaredWithValue(name, origin.script.source))) {
       throw new CaptureError(
         `its variable '${name}' has no value yet: make the first call after the line that declares '${name}' has run`,
       );
@@ -268,13 +269,15 @@ export function exportReference(
 ): ImportReference | undefined {
   const script = loadedScript(inspection.scriptId);
   if (!script.isFile || hydratedScript(script.rawUrl) !== undefined || !policy.isByReference(script.url)) return undefined;
-  const moduleScope = inspection.scopes.find((scope) => scope.description === "Module")?.variables;
+  const moduleScope = inspection.scopes.find((scope) => scope.description === "Module");
   if (moduleScope === undefined) return undefined;
+  const isVariable = (name: string): boolean =>
+    Object.hasOwn(moduleScope.variables, name) && readVariable(moduleScope, name).value === fn;
   for (const [name, local] of tableOf(script).exports) {
     const isThis =
       local === "*default*"
-        ? Object.entries(moduleScope).some(([key, value]) => value === fn && /(?:^\*default\*|_default)$/.test(key))
-        : Object.hasOwn(moduleScope, local) && moduleScope[local] === fn;
+        ? Object.keys(moduleScope.variables).some((key) => /(?:^\*default\*|_default)$/.test(key) && isVariable(key))
+        : isVariable(local);
     if (isThis) return { type: "import", specifier: script.url, parentUrl: script.url, name };
   }
   return undefined;

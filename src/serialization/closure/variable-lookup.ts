@@ -3,6 +3,8 @@ import type { FunctionInspection, InspectedScope } from "./inspector-probe.ts";
 
 export interface FoundVariable {
   readonly value: unknown;
+  /** Its declaration has not run. V8 before 12 does not say so and gives undefined. */
+  readonly isUninitialized: boolean;
   /** Description of its scope. */
   readonly kind: string;
   readonly isModuleLevel: boolean;
@@ -26,7 +28,7 @@ export function findVariable(inspection: FunctionInspection, name: string): Foun
     if (scope.description === "Global") return declaredGlobal(scope, name, index);
     if (Object.hasOwn(scope.variables, name)) {
       return {
-        value: scope.variables[name],
+        ...readVariable(scope, name),
         kind: scope.description,
         isModuleLevel: isModuleScope(scopes, index),
         scopeIndex: index,
@@ -35,6 +37,15 @@ export function findVariable(inspection: FunctionInspection, name: string): Foun
     }
   }
   return undefined;
+}
+
+/** A variable whose declaration has not run throws when it is read. */
+export function readVariable(scope: InspectedScope, name: string): { value: unknown; isUninitialized: boolean } {
+  try {
+    return { value: scope.variables[name], isUninitialized: false };
+  } catch {
+    return { value: undefined, isUninitialized: true };
+  }
 }
 
 export function moduleStateOf(inspection: FunctionInspection): ModuleState | undefined {
@@ -53,10 +64,10 @@ function isModuleScope(scopes: readonly InspectedScope[], index: number): boolea
   return outer.length === 1 && COMMONJS_NAMES.some((name) => Object.hasOwn((outer[0] as InspectedScope).variables, name));
 }
 
-/** `var` and functions at the top of a classic script (`node -e`, the REPL) are properties of the global object, not configurable. */
+/** `var` and functions at the top of a classic script (`node -e`, the REPL): properties of the global object, not configurable. */
 function declaredGlobal(scope: InspectedScope, name: string, scopeIndex: number): FoundVariable | undefined {
   const descriptor = Object.getOwnPropertyDescriptor(globalThis, name);
   if (descriptor === undefined || descriptor.configurable === true || !("value" in descriptor)) return undefined;
   if (name === "undefined" || name === "NaN" || name === "Infinity") return undefined;
-  return { value: descriptor.value, kind: "Global", isModuleLevel: true, scopeIndex, scope };
+  return { value: descriptor.value, isUninitialized: false, kind: "Global", isModuleLevel: true, scopeIndex, scope };
 }

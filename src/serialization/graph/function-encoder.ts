@@ -8,6 +8,7 @@ import { hydratedFunction } from "../closure/hydrated-functions.ts";
 import { inspectorProbe } from "../closure/inspector-probe.ts";
 import type { FunctionInspection } from "../closure/inspector-probe.ts";
 import { loadedScript } from "../closure/script-catalog.ts";
+import { readVariable } from "../closure/variable-lookup.ts";
 import { writtenPosition } from "../closure/source-positions.ts";
 import type { EncodingSession, FunctionEncoding } from "./encoding-session.ts";
 import { NodeKind, TAG_BITS } from "./graph-format.ts";
@@ -320,7 +321,7 @@ function methodOwner(
 ): { holder: object; key: string | symbol; half: number } | undefined {
   const candidates = inspection.scopes
     .filter((scope) => scope.description !== "Global")
-    .flatMap((scope) => Object.values(scope.variables))
+    .flatMap((scope) => Object.keys(scope.variables).map((name) => readVariable(scope, name).value))
     .filter((value) => typeof value === "function" && Function.prototype.toString.call(value).startsWith("class"));
   const holders = [...(candidates as Function[]).flatMap((type) => [type.prototype as object, type]), ...(holder ? [holder] : [])];
   for (const object of holders) {

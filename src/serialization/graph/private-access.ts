@@ -1,5 +1,7 @@
 /** Getter and setter of each #private field of a class. */
-export type PrivateAccess = Readonly<Record<string, readonly [get: (object: object) => unknown, set: (object: object, value: unknown) => void]>>;
+export type PrivateAccess = Readonly<Record<string, readonly [get: PrivateGetter, set: PrivateSetter]>>;
+type PrivateGetter = (object: object) => unknown;
+type PrivateSetter = (object: object, value: unknown) => void;
 
 const accessByClass = new WeakMap<Function, PrivateAccess>();
 

@@ -1,6 +1,7 @@
 import { identifyScopes } from "../closure/scope-identity.ts";
 import type { Capture } from "../closure/function-capture.ts";
 import type { FunctionInspection } from "../closure/inspector-probe.ts";
+import { readVariable } from "../closure/variable-lookup.ts";
 import type { FoundVariable } from "../closure/variable-lookup.ts";
 import type { CaptureSlot, SharedScope } from "./graph-format.ts";
 
@@ -103,9 +104,11 @@ function clustersOfEqualScopes(uses: readonly Use[]): Use[][] {
 }
 
 function haveEqualVariables(left: Use, right: Use): boolean {
-  const one = left.capture.variable.scope.variables;
-  const other = right.capture.variable.scope.variables;
-  return Object.keys(one).every((name) => Object.is(one[name], other[name]));
+  const one = left.capture.variable.scope;
+  const other = right.capture.variable.scope;
+  return Object.keys(one.variables).every((name) =>
+    Object.is(readVariable(one, name).value, readVariable(other, name).value),
+  );
 }
 
 /** Numbers the scopes, outer ones first, and nests them as they were. */

@@ -52,9 +52,12 @@ function frameLine(callSite: NodeJS.CallSite): string | undefined {
 
 const OWN_ROOT = displayName(OWN_PACKAGE_URL);
 
+/** Parts of Node between one function of the user's and the next. */
+const NODE_FRAMES =
+  /node:(?:internal\/(?:process\/(?:task_queues|promises)|timers|worker|modules|event_target|per_context|main)|events:|vm:|net:|diagnostics_channel:)/;
+
 function isOwnFrame(line: string): boolean {
   if (!/^\s+at /.test(line)) return false;
-  if (/\(?node:internal\/(?:process\/task_queues|process\/promises|timers|worker|modules|event_target|per_context|main)/.test(line)) return true;
-  if (/\(?node:(?:events|vm|net|diagnostics_channel):/.test(line)) return true;
+  if (NODE_FRAMES.test(line)) return true;
   return (line.includes(OWN_ROOT) || line.includes(OWN_PACKAGE_URL)) && !/\.test\.[cm]?[jt]s|\/fixtures\//.test(line);
 }

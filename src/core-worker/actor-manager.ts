@@ -24,7 +24,7 @@ export class ActorManager {
   /** By the id that it was made with here. */
   readonly #clients = new Map<ActorId, ActorClient<PendingTask>>();
   /** By an actor's id: those that were made with `getIfExists` and turned out to stand for it. */
-  readonly #aliases = new Map<ActorId, Set<ActorClient>>();
+  readonly #aliases = new Map<ActorId, Set<ActorClient<PendingTask>>>();
   readonly #methods = new WeakMap<ActorClient<PendingTask>, Map<string, MethodCallable>>();
   readonly #dirty = new Set<ActorClient<PendingTask>>();
   /** Actors of this worker that the GCS has not been told of, and whether their last handle is gone already. */

@@ -159,7 +159,13 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
     assert.equal(await ray.get(second.increment.remote()), 4);
     second.release();
     assert.equal(await ray.get(third.increment.remote()), 5);
-    const elsewhere = ray.remote(async (wanted: string) => ray.get(ray.remote(Counter, { name: wanted, getIfExists: true }).remote().increment.remote()));
+    const elsewhere = ray.remote(async (wanted: string) => {
+      const found = ray.remote(Counter, { name: wanted, getIfExists: true }).remote();
+      const count = await ray.get(found.increment.remote());
+      // Nothing collects garbage in a worker that has nothing to do.
+      found.release();
+      return count;
+    });
     assert.equal(await ray.get(elsewhere.remote(name)), 6);
     assert.equal(await ray.get(third.increment.remote()), 7);
     third.release();
@@ -247,7 +253,11 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
     const stored = ray.put([counter]);
     const gate = ray.remote(Gate).remote();
     const wait = ray.remote(async (handle: ray.ActorHandle<Gate>) => { await ray.get(handle.pass.remote()); return 1; }, { numCpus: 0 });
-    const use = ray.remote(async (by: number, handle: CounterHandle) => ray.get(handle.increment.remote(by)));
+    const use = ray.remote(async (by: number, handle: CounterHandle) => {
+      const count = await ray.get(handle.increment.remote(by));
+      handle.release();
+      return count;
+    });
     const answer = use.remote(wait.remote(gate), counter);
     counter.release();
     await ray.get(gate.unlock.remote());

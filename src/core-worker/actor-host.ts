@@ -93,6 +93,7 @@ export class ActorHost {
     const record: SystemErrorRecord = { kind: "ActorDiedError", message: `actor ${instance.spec.className} (${instance.actorId}) ended itself with exitActor()`, subjectId: instance.actorId };
     const reason = "it ended itself with exitActor()";
     this.#env.sendToNode({ type: "actorExiting", actorId: instance.actorId, reason });
+    instance.stopTakingCalls();
     // The call's own reply must leave first.
     setImmediate(() => this.#finish(instance, reason));
     throw new ActorExit(record);
@@ -105,11 +106,12 @@ export class ActorHost {
     instance.whenDrained(() => this.#finish(instance, reason));
   }
 
-  /** `handle.terminate()`: as a call, it runs after those before it. */
+  /** `handle.terminate()`: as a call, it starts after those before it; those that are still running may finish. */
   terminate(instance: ActorInstance): void {
     const reason = "it was ended with terminate()";
     this.#env.sendToNode({ type: "actorExiting", actorId: instance.actorId, reason });
-    setImmediate(() => this.#finish(instance, reason));
+    instance.stopTakingCalls();
+    setImmediate(() => instance.whenDrained(() => this.#finish(instance, reason)));
   }
 
   #finish(instance: ActorInstance, reason: string): void {

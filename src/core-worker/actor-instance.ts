@@ -1,4 +1,4 @@
-import { Deque, invariant, type ActorId } from "../base/mod.ts";
+import { Deque, type ActorId } from "../base/mod.ts";
 import type { ActorSpec } from "../protocol/mod.ts";
 import type { Execution } from "./execution.ts";
 import { isAsyncFunction } from "./task.ts";
@@ -19,6 +19,7 @@ export class ActorInstance {
   #concurrencyMax = 1;
   readonly #start: (execution: Execution) => Promise<void> | undefined;
   #whenDrained: (() => void) | null = null;
+  #takesCalls = true;
 
   constructor(spec: ActorSpec, wasRestarted: boolean, start: (execution: Execution) => Promise<void> | undefined) {
     this.spec = spec;
@@ -52,10 +53,14 @@ export class ActorInstance {
     return target.apply(instance, args);
   }
 
-  /** Calls `then` when every call that has arrived is done. */
+  /** Calls that have not started never will; see `takeWaiting`. */
+  stopTakingCalls(): void {
+    this.#takesCalls = false;
+  }
+
+  /** Calls `then` when every call that has arrived is done; asked again, the first reason counts. */
   whenDrained(then: () => void): void {
-    invariant(this.#whenDrained === null, "an actor is drained once");
-    this.#whenDrained = then;
+    this.#whenDrained ??= then;
     this.#pump();
   }
 
@@ -66,7 +71,7 @@ export class ActorInstance {
 
   #pump(): void {
     if (this.#instance === null) return;
-    while (this.#running < this.#concurrencyMax) {
+    while (this.#takesCalls && this.#running < this.#concurrencyMax) {
       const next = this.#waiting.shift();
       if (next === undefined) break;
       this.#running++;
@@ -74,7 +79,7 @@ export class ActorInstance {
       if (finished === undefined) this.#running--;
       else void finished.then(() => { this.#running--; this.#pump(); });
     }
-    if (this.#whenDrained !== null && this.#running === 0 && this.#waiting.length === 0) {
+    if (this.#whenDrained !== null && this.#running === 0 && (!this.#takesCalls || this.#waiting.length === 0)) {
       const then = this.#whenDrained;
       this.#whenDrained = null;
       then();

@@ -1,6 +1,6 @@
 import { sequencedId } from "../base/mod.ts";
 import type { RuntimeDescriptor } from "../protocol/mod.ts";
-import { FAILED, PENDING, type ObjectEntry } from "./object-entry.ts";
+import { FAILED, ObjectEntry, PENDING } from "./object-entry.ts";
 
 /** How an object of the runtime says what it is inside a value; looked up by symbol so that two copies of the package agree. */
 export const DESCRIBE: unique symbol = Symbol.for("mantaray.describe") as never;
@@ -29,7 +29,7 @@ export interface RefHost {
 export class ObjectRef<T = unknown> implements RuntimeObject {
   declare readonly __value?: T;
   readonly #host: RefHost;
-  readonly #entry: ObjectEntry;
+  #entry: ObjectEntry;
   #isReleased = false;
 
   /** @internal */
@@ -57,7 +57,10 @@ export class ObjectRef<T = unknown> implements RuntimeObject {
   release(): void {
     if (this.#isReleased) return;
     this.#isReleased = true;
-    this.#host.releaseRef(this, this.#entry);
+    const entry = this.#entry;
+    // The variable that holds this ref may live on for long: only the name of the object is left in it, not its value.
+    this.#entry = new ObjectEntry(entry.ownerId, entry.sequence, entry.taskSequence, entry.id);
+    this.#host.releaseRef(this, entry);
   }
 
   [Symbol.dispose](): void {

@@ -11,7 +11,7 @@ const SEND_EARLY_AT_TASKS = 256;
 /** How often stuck tasks are looked for while some wait behind others at a worker. */
 const STUCK_CHECK_MS = 10;
 /** A lease without use for so long goes back. */
-const LEASE_IDLE_MS = 1_000;
+const LEASE_IDLE_MS = 100;
 
 export interface SubmitterEnvironment {
   readonly clock: Clock;
@@ -30,6 +30,7 @@ export class TaskSubmitter {
   readonly #dirty = new Set<SchedulingQueue>();
   #isFlushScheduled = false;
   #timer: Timer | null = null;
+  #isTimerShort = false;
 
   constructor(environment: SubmitterEnvironment) {
     this.#env = environment;
@@ -174,8 +175,14 @@ export class TaskSubmitter {
   // ------------------------------------------------------------------ time
 
   #watch(): void {
-    if (this.#timer !== null || this.#leases.size === 0) return;
-    this.#timer = this.#env.clock.after(this.#hasCrowdedLease() ? STUCK_CHECK_MS : LEASE_IDLE_MS / 2, () => {
+    if (this.#leases.size === 0) return;
+    const isCrowded = this.#hasCrowdedLease();
+    if (this.#timer !== null) {
+      if (this.#isTimerShort || !isCrowded) return;
+      this.#timer.cancel();
+    }
+    this.#isTimerShort = isCrowded;
+    this.#timer = this.#env.clock.after(isCrowded ? STUCK_CHECK_MS : LEASE_IDLE_MS, () => {
       this.#timer = null;
       this.#check();
       this.#watch();

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import * as ray from "mantaray";
-import { eventually, everythingFree, underBothIsolations } from "./both-isolations.ts";
+import { eventually, everythingFree, ISOLATIONS, underBothIsolations } from "./both-isolations.ts";
+import { runProgram } from "./child-program.ts";
 
 class Gate {
   open: (() => void) | null = null;
@@ -35,10 +36,6 @@ class Worker {
   throwLater(): Promise<void> {
     setImmediate(() => { throw new RangeError("nobody catches this"); });
     return new Promise<void>(() => undefined);
-  }
-  fillMemory(): number {
-    const kept: number[][] = [];
-    for (;;) kept.push(Array.from({ length: 100_000 }, (_, index) => index + kept.length + 0.5));
   }
 }
 const OneByOne = ray.remote(Worker, { maxConcurrency: 1 });
@@ -225,12 +222,27 @@ underBothIsolations("the end of actors", {}, (isolation) => {
   });
 });
 
-underBothIsolations("actors that run out of memory", {}, () => {
-  it("die with what is known, and others go on", { timeout: 110_000 }, async () => {
-    const worker = Workers.remote();
-    const bystander = Workers.remote();
-    await ray.get(bystander.quick.remote());
-    await assert.rejects(ray.get(worker.fillMemory.remote()), isDead(/heap memory/));
-    assert.equal(await ray.get(bystander.quick.remote()), 2);
+for (const isolation of ISOLATIONS) {
+  it(`actors that run out of memory die with what is known, and others go on (${isolation})`, async () => {
+    const { exitCode, stdout, stderr } = await runProgram({
+      files: {
+        "program.mjs": `
+          import * as ray from "mantaray";
+          class Hog {
+            calls = 0;
+            quick() { return ++this.calls; }
+            fill() { const kept = []; for (;;) kept.push(Array.from({ length: 10_000 }, (_, index) => index + kept.length + 0.5)); }
+          }
+          await ray.init({ numCpus: 2, isolation: "${isolation}" });
+          const [hog, bystander] = [ray.remote(Hog).remote(), ray.remote(Hog).remote()];
+          await ray.get(bystander.quick.remote());
+          const error = await ray.get(hog.fill.remote()).then(() => null, (thrown) => thrown);
+          console.log(error instanceof ray.ActorDiedError, /heap memory/.test(error.message), await ray.get(bystander.quick.remote()));
+        `,
+      },
+      environment: { NODE_OPTIONS: "--max-old-space-size=64" },
+    });
+    assert.equal(stdout.trim().split("\n").at(-1), "true true 2", `${stdout}\n${stderr}`);
+    assert.equal(exitCode, 0);
   });
-});
+}

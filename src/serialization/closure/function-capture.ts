@@ -235,7 +235,7 @@ export interface FunctionSource {
 
 export function originOf(inspection: FunctionInspection, text: string): FunctionSource {
   const script = loadedScript(inspection.scriptId);
-  const start = { line: inspection.line, column: inspection.column };
+  const start = startOfText(inspection, text);
   const hydrated = hydratedScript(script.rawUrl)?.originAt(start);
   if (hydrated !== undefined) {
     const { record, group, position } = hydrated;
@@ -259,6 +259,18 @@ export function originOf(inspection: FunctionInspection, text: string): Function
     displayFile: slice?.file ?? displayName(script.url),
     positions: slice?.table ?? null,
   };
+}
+
+/** Where the text begins, given where V8 says that the function is. */
+function startOfText({ line, column }: FunctionInspection, text: string): { line: number; column: number } {
+  let header: string;
+  try {
+    header = text.slice(0, parse(text, false).locationOffset);
+  } catch {
+    return { line, column };
+  }
+  const lineCount = header.split("\n").length - 1;
+  return lineCount === 0 ? { line, column: column - header.length } : { line: line - lineCount, column: 0 };
 }
 
 /** The export by which a worker finds a function of a module that it may import. */

@@ -15,6 +15,8 @@ export interface FunctionSyntax {
   readonly isAsync: boolean;
   readonly isGenerator: boolean;
   readonly variables: FreeVariables;
+  /** Where V8 says that the function is: at its parameters, for most forms. */
+  readonly locationOffset: number;
   /** A method's key. */
   readonly key: Range | undefined;
   readonly classSyntax: ClassSyntax | undefined;
@@ -84,9 +86,38 @@ function parseUncached(text: string, isStrict: boolean): FunctionSyntax {
     }
     const statement = program.body[0];
     if (statement?.type !== "ExpressionStatement") break;
-    return describe(form, statement.expression, before.length, isStrict);
+    const { expression } = statement;
+    const locationOffset = locationOf(expression, before + text) - before.length;
+    return { ...describe(form, expression, before.length, isStrict), locationOffset };
   }
   throw firstFailure ?? new SyntaxError("not a function");
+}
+
+/** V8 places arrow functions where they begin, all others at the parenthesis of their parameters: a class at its constructor's. */
+function locationOf(expression: Acorn.Expression, text: string): number {
+  switch (expression.type) {
+    case "FunctionExpression": {
+      const afterName = expression.id?.end ?? expression.start;
+      const comment = /\/\*[^]*?\*\/|\/\/.*|[^(/]/y;
+      comment.lastIndex = afterName;
+      let position = afterName;
+      while (comment.test(text)) position = comment.lastIndex;
+      return position;
+    }
+    case "ClassExpression": {
+      const members = expression.body.body;
+      const explicit = members.find((member) => member.type === "MethodDefinition" && member.kind === "constructor");
+      if (explicit !== undefined) return (explicit as Acorn.MethodDefinition).value.start;
+      const [only] = members;
+      return text.startsWith("(class{") && only?.type === "MethodDefinition" ? only.value.start : expression.start;
+    }
+    case "ObjectExpression": {
+      const [method] = expression.properties;
+      return method?.type === "Property" ? method.value.start : expression.start;
+    }
+    default:
+      return expression.start;
+  }
 }
 
 function describe(
@@ -94,7 +125,7 @@ function describe(
   expression: Acorn.Expression,
   offset: number,
   isStrict: boolean,
-): FunctionSyntax {
+): Omit<FunctionSyntax, "locationOffset"> {
   const variables = new FreeVariables(offset, isStrict);
   const rangeOf = (node: Acorn.Node): Range => ({ start: node.start - offset, end: node.end - offset });
 

@@ -102,7 +102,7 @@ export class ActorHost {
   /** After the calls that have arrived. */
   end(reason: string): void {
     const [instance] = this.#instances.values();
-    if (instance === undefined) return this.#env.exit(reason);
+    if (instance === undefined) return this.#env.exit(`was ended: ${reason}`);
     instance.whenDrained(() => this.#finish(instance, reason));
   }
 
@@ -119,7 +119,7 @@ export class ActorHost {
     this.#isEnding = true;
     const record: SystemErrorRecord = { kind: "ActorDiedError", message: `actor ${instance.spec.className} (${instance.actorId}) is dead: ${reason}`, subjectId: instance.actorId };
     for (const execution of instance.takeWaiting()) this.#env.executor.fail(execution, { kind: "systemError", error: record });
-    this.#instances.delete(instance.actorId);
-    this.#env.exit(reason);
+    instance.end = record;
+    this.#env.exit(`was ended: ${reason}`);
   }
 }

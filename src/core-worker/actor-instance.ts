@@ -1,4 +1,4 @@
-import { Deque, type ActorId } from "../base/mod.ts";
+import { Deque, type ActorId, type SystemErrorRecord } from "../base/mod.ts";
 import type { ActorSpec } from "../protocol/mod.ts";
 import type { Execution } from "./execution.ts";
 import { isAsyncFunction } from "./task.ts";
@@ -20,6 +20,8 @@ export class ActorInstance {
   readonly #start: (execution: Execution) => Promise<void> | undefined;
   #whenDrained: (() => void) | null = null;
   #takesCalls = true;
+  /** What calls get that arrive after its end, while its worker is still there. */
+  end: SystemErrorRecord | null = null;
 
   constructor(spec: ActorSpec, wasRestarted: boolean, start: (execution: Execution) => Promise<void> | undefined) {
     this.spec = spec;

@@ -208,7 +208,7 @@ export class ActorManager {
       const { client } = call.callable as MethodCallable;
       peer.releaseSlot(call.slot);
       client.inFlight--;
-      client.workerId = null;
+      if (client.workerId === peer.workerId) client.workerId = null;
       const message = `actor ${client.className} (${client.actorId}) died while ${call.name}() was running or waiting there: its worker ${death.reason} (worker ${peer.workerId}, pid ${death.pid})`;
       this.#env.fail(call, { kind: "systemError", error: { kind: "ActorDiedError", message, subjectId: client.actorId } });
     }

@@ -303,7 +303,10 @@ export class CoreWorker {
     opened.incomingClaims = claims?.incoming ?? null;
     channel.onFrame((frame, owned) => this.#onPeerFrame(opened, frame, owned));
     // Why it closed comes from the node manager (`workerDied`), which also knows of ends that close nothing.
-    channel.onClose(() => undefined);
+    channel.onClose(() => {
+      opened.isDrained = true;
+      opened.whenDrained?.();
+    });
     opened.opened(channel);
   }
 
@@ -394,9 +397,20 @@ export class CoreWorker {
   }
 
   #workerDied(workerId: WorkerId, death: WorkerDeath): void {
+    const peer = this.#peers.get(workerId);
+    if (peer === undefined || peer.channel === null || peer.isDrained) return this.#workerLost(workerId, peer, death);
+    // What it sent before its end counts, and may still lie in its channel.
+    const timer = this.env.clock.after(LAST_WORDS_MS_MAX, () => peer.whenDrained?.());
+    peer.whenDrained = () => {
+      peer.whenDrained = null;
+      timer.cancel();
+      this.#workerLost(workerId, peer, death);
+    };
+  }
+
+  #workerLost(workerId: WorkerId, peer: Peer | undefined, death: WorkerDeath): void {
     this.#deaths.set(workerId, death);
     if (this.#deaths.size > DEATHS_REMEMBERED_MAX) this.#deaths.delete(this.#deaths.keys().next().value as WorkerId);
-    const peer = this.#peers.get(workerId);
     if (peer !== undefined) {
       peer.isLost = true;
       this.#peers.delete(workerId);
@@ -457,6 +471,8 @@ export class CoreWorker {
   }
 }
 
+/** How long a dead worker's channel may take to say that it is closed. */
+const LAST_WORDS_MS_MAX = 200;
 /** Workers whose end is remembered, so that late callers get an error instead of silence. */
 const DEATHS_REMEMBERED_MAX = 10_000;
 

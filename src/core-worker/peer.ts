@@ -19,6 +19,9 @@ export class Peer {
   readonly workerId: WorkerId;
   channel: Channel | null = null;
   isLost = false;
+  /** Everything that it sent has been read. */
+  isDrained = false;
+  whenDrained: (() => void) | null = null;
   /** What waits for the channel to open, in order. */
   #outbox: (Uint8Array | readonly Uint8Array[])[] = [];
 

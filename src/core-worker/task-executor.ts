@@ -195,7 +195,8 @@ export class TaskExecutor {
       this.fail(execution, { kind: "systemError", error });
       return;
     }
-    execution.actor.enqueue(execution);
+    if (execution.actor.end !== null) this.fail(execution, { kind: "systemError", error: execution.actor.end });
+    else execution.actor.enqueue(execution);
   }
 
   // ------------------------------------------------------------------ tasks

@@ -168,6 +168,8 @@ export class ActorState {
     if (actor === undefined || actor.phase === "DEAD") return [];
     const workerId = actor.workerId;
     if (!noRestart && workerId !== null) return [{ type: "endWorker", workerId, graceful: false, reason }];
+    // It waits for a worker: the start that is under way counts as the restart.
+    if (!noRestart && this.#takeRestart(actor)) return [];
     return [...this.#die(actor, reason, null), ...endOf(actor.spec.actorId, workerId, false, reason)];
   }
 
@@ -204,13 +206,21 @@ export class ActorState {
     const actor = actorId === undefined ? undefined : this.#actors.get(actorId);
     if (actor === undefined || actor.phase === "DEAD") return out;
     actor.workerId = null;
-    const { maxRestarts } = actor.spec;
-    if (actor.endReason === null && (maxRestarts === -1 || actor.restarts < maxRestarts)) {
-      actor.restarts++;
+    // (9) Its worker was its owner too: the task that created it ran there before.
+    const isOwnerLost = actor.spec.ownerId === workerId && !actor.spec.isDetached;
+    if (actor.endReason === null && !isOwnerLost && this.#takeRestart(actor)) {
       actor.phase = "RESTARTING";
       return [...out, this.#publish(actor, [...actor.watchers], actor.spec.actorId), { type: "place", spec: actor.spec }];
     }
     return [...out, ...this.#die(actor, actor.endReason ?? `its worker ${death.reason}`, null)];
+  }
+
+  /** Uses up one restart. False when none is left. */
+  #takeRestart(actor: Actor): boolean {
+    const { maxRestarts } = actor.spec;
+    if (maxRestarts !== -1 && actor.restarts >= maxRestarts) return false;
+    actor.restarts++;
+    return true;
   }
 
   findByName(name: string, namespace: string): FoundActor | undefined {

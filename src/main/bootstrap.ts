@@ -19,6 +19,8 @@ export interface SessionConfig {
   readonly entryUrl: string | null;
   /** Modules that the driver preloads to run TypeScript (tsx); workers load them when they first import TypeScript. */
   readonly loaders: readonly string[];
+  /** Command-line options for worker processes: the driver's memory limits and the like. */
+  readonly nodeOptions: readonly string[];
   readonly logToDriver: boolean;
 }
 

@@ -10,7 +10,7 @@ import type { FromNode } from "../protocol/mod.ts";
 import { createSpinPermitMemory, openThreadChannel } from "../transport/mod.ts";
 import type { BrokerMessage, NodeThreadData, SessionConfig } from "./bootstrap.ts";
 import { DriverOutput } from "./driver-output.ts";
-import { entryModuleUrl, preloadedLoaders } from "./entry-module.ts";
+import { entryModuleUrl, inheritedNodeOptions, preloadedLoaders } from "./entry-module.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
 import { launchThread } from "./thread-launcher.ts";
@@ -156,6 +156,7 @@ function sessionConfig(options: InitOptions): SessionConfig {
     driverPid: process.pid,
     entryUrl: entryModuleUrl(),
     loaders: preloadedLoaders(),
+    nodeOptions: inheritedNodeOptions(),
     logToDriver: options.logToDriver ?? true,
   };
 }

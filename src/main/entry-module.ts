@@ -27,6 +27,11 @@ export function preloadedLoaders(): string[] {
   return loaders;
 }
 
+/** Options of this process that say how to run, not what: memory limits, experimental features. For worker processes. */
+export function inheritedNodeOptions(): string[] {
+  return process.execArgv.filter((option) => /^--(?:max-|stack-size|expose-gc|harmony|experimental-(?!loader)|no-experimental-|no-warnings|disable-warning|enable-source-maps)/.test(option.replaceAll("_", "-")));
+}
+
 /** Loads the driver's loaders into this thread or process, once, when first asked. */
 export function loadOnce(loaders: readonly string[]): () => Promise<void> {
   let loading: Promise<void> | null = null;

@@ -80,7 +80,8 @@ export class NodeService {
       case "exiting":
         return this.nodeManager.noteReason(senderId, message.reason);
       case "workerExited":
-        return this.nodeManager.workerExited(message.workerId, message.death);
+        // Its own last words are in another channel, which is read in this turn.
+        return void setImmediate(() => this.nodeManager.workerExited(message.workerId, message.death));
       case "shutdown":
         return this.#onShutdown();
     }

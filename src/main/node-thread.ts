@@ -77,7 +77,11 @@ function addThread(workerId: WorkerId, link: ThreadLink): void {
 function launchWorkerThread(workerId: WorkerId, onExit: (death: WorkerDeath) => void): LaunchedWorker {
   const [ours, theirs] = createThreadLinkPair();
   addThread(workerId, ours);
-  return launchThread({ workerId, config, node: theirs, spinPermits, driver: null }, onExit);
+  return launchThread({ workerId, config, node: theirs, spinPermits, driver: null }, (death) => {
+    // Its last words may still lie in the channel.
+    poller.wake();
+    onExit(death);
+  });
 }
 
 function launchWorkerProcess(workerId: WorkerId, onExit: (death: WorkerDeath) => void): LaunchedWorker {

@@ -25,7 +25,7 @@ export class ProcessLauncher {
   launch(workerId: WorkerId, onExit: (death: WorkerDeath) => void): LaunchedWorker {
     const data: WorkerProcessData = { config: this.#config, workerId, nodeAddress: this.#nodeAddress, listenAddress: join(this.#config.sessionDir, `${workerId}.sock`) };
     const story = new ExitStory();
-    const child = spawn(process.execPath, [...inheritedOptions(), ENTRY], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, [WORKER_ENVIRONMENT_VARIABLE]: JSON.stringify(data) } });
+    const child = spawn(process.execPath, [...this.#config.nodeOptions, ENTRY], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, [WORKER_ENVIRONMENT_VARIABLE]: JSON.stringify(data) } });
     const pid = child.pid ?? 0;
     this.#running.add(child);
     // Console output of JavaScript goes by messages; what comes here was written by native code, or by Node as it died.
@@ -62,8 +62,3 @@ export class ProcessLauncher {
 }
 
 const PIPES_WAIT_MS = 100;
-
-/** Options of this process that say how to run, not what: memory limits, experimental features. Loaders are loaded on demand. */
-function inheritedOptions(): string[] {
-  return process.execArgv.filter((option) => /^--(?:max-|stack-size|expose-gc|harmony|experimental-(?!loader)|no-experimental-|no-warnings|disable-warning|enable-source-maps)/.test(option.replaceAll("_", "-")));
-}

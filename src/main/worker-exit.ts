@@ -5,6 +5,7 @@ export class ExitStory {
   #noted: string | null = null;
   #error: Error | null = null;
   #stderr = "";
+  #isHeapExhausted = false;
 
   note(reason: string): void {
     this.#noted ??= reason;
@@ -16,11 +17,13 @@ export class ExitStory {
 
   /** The end of what the process wrote to stderr: V8 prints there when its heap is exhausted. */
   noteStderr(text: string): void {
+    // It is followed by a long native stack, which would push it out of what is kept.
+    this.#isHeapExhausted ||= /heap out of memory|Reached heap limit/.test(this.#stderr + text);
     this.#stderr = (this.#stderr + text).slice(-STDERR_CHARACTERS_MAX);
   }
 
   tell(pid: number, code: number | null, signal: NodeJS.Signals | null): WorkerDeath {
-    const isOutOfMemory = (this.#error as { code?: string } | null)?.code === "ERR_WORKER_OUT_OF_MEMORY" || /heap out of memory|Reached heap limit/.test(this.#stderr);
+    const isOutOfMemory = (this.#error as { code?: string } | null)?.code === "ERR_WORKER_OUT_OF_MEMORY" || this.#isHeapExhausted;
     if (isOutOfMemory) return { reason: "ran out of heap memory (raise it with NODE_OPTIONS=--max-old-space-size, or keep less in memory)", pid, isRetryable: false };
     if (this.#noted !== null) return { reason: this.#noted, pid, isRetryable: true };
     if (this.#error !== null) return { reason: `ended by an error: ${this.#error.stack ?? this.#error.message}`, pid, isRetryable: true };

@@ -34,6 +34,8 @@ interface ConnectedWorker {
   link: WorkerLink | null;
   readonly launched: LaunchedWorker | null;
   readonly connectedTo: Set<WorkerId>;
+  /** Why it is about to end, as it or we said first. */
+  endReason: string | null;
 }
 
 /** The machine's scheduler and worker pool (Ray's raylet): LeaseState decides, this acts. */
@@ -58,13 +60,13 @@ export class NodeManager {
   // ------------------------------------------------------------------ workers
 
   addDriver(workerId: WorkerId, link: WorkerLink): void {
-    this.#workers.set(workerId, { workerId, isolation: "driver", link, launched: null, connectedTo: new Set() });
+    this.#workers.set(workerId, { workerId, isolation: "driver", link, launched: null, connectedTo: new Set(), endReason: null });
   }
 
   /** A worker that somebody else started for this node; it will register. */
   expectWorker(workerId: WorkerId, isolation: WorkerIsolation, launched: LaunchedWorker): void {
     this.#state.workerExpected(isolation);
-    this.#workers.set(workerId, { workerId, isolation, link: null, launched, connectedTo: new Set() });
+    this.#workers.set(workerId, { workerId, isolation, link: null, launched, connectedTo: new Set(), endReason: null });
   }
 
   isExpected(workerId: WorkerId): boolean {
@@ -88,12 +90,14 @@ export class NodeManager {
     if (this.#isStopping) return;
     const workerId = newWorkerId(this.#env.random);
     const launched = this.#env.launcher.launch(workerId, isolation, (death) => this.workerExited(workerId, death));
-    this.#workers.set(workerId, { workerId, isolation, link: null, launched, connectedTo: new Set() });
+    this.#workers.set(workerId, { workerId, isolation, link: null, launched, connectedTo: new Set(), endReason: null });
   }
 
-  workerExited(workerId: WorkerId, death: WorkerDeath): void {
+  workerExited(workerId: WorkerId, seen: WorkerDeath): void {
     const worker = this.#workers.get(workerId);
     if (worker === undefined) return;
+    // What was said says more than an exit code, but not more than an exhausted heap.
+    const death = worker.endReason === null || !seen.isRetryable ? seen : { ...seen, reason: worker.endReason };
     this.#workers.delete(workerId);
     if (this.#isStopping) return;
     for (const other of this.#workers.values()) {
@@ -117,12 +121,15 @@ export class NodeManager {
   /** Ends it at once. */
   terminate(workerId: WorkerId, reason: string): void {
     const worker = this.#workers.get(workerId);
-    worker?.launched?.noteReason(reason);
+    this.noteReason(workerId, reason);
     worker?.launched?.terminate();
   }
 
   noteReason(workerId: WorkerId, reason: string): void {
-    this.#workers.get(workerId)?.launched?.noteReason(reason);
+    const worker = this.#workers.get(workerId);
+    if (worker === undefined) return;
+    worker.endReason ??= reason;
+    worker.launched?.noteReason(reason);
   }
 
   /** Keeps the pool at its size after actors have taken workers from it. */
@@ -163,7 +170,7 @@ export class NodeManager {
 
   endActorWorker(workerId: WorkerId, graceful: boolean, reason: string): void {
     if (graceful) this.send(workerId, { type: "endActor", reason });
-    else this.terminate(workerId, reason);
+    else this.terminate(workerId, `was ended: ${reason}`);
   }
 
   publish(workerId: WorkerId, state: ActorStateRecord): void {

@@ -179,7 +179,7 @@ underBothIsolations("the end of actors", {}, (isolation) => {
     for (let life = 0; life <= 2; life++) {
       // Calls made while there is no worker wait for the new one.
       assert.deepEqual(await ray.get([phoenix.live.remote(), phoenix.live.remote()]), [[7, 1], [7, 2]]);
-      assert.equal((await ray.availableResources())["CPU"], 1);
+      await eventually("the other processor to be free, and only that", async () => (await ray.availableResources())["CPU"] === 1);
       const found = await ray.getActor<Phoenix>(name);
       assert.equal(found.actorId, phoenix.actorId);
       found.release();

@@ -16,6 +16,18 @@ const entryPoints = {
   'worker-process': 'src/main/worker-process.ts',
 };
 
+/**
+ * Node's builtins without their ES module facades: making one reads every export, which for node:fs loads all of its
+ * streams. That is 10 ms of each thread's start.
+ */
+const builtinsWithoutFacade = {
+  name: 'builtins-without-facade',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:/ }, ({ path, kind }) => (kind === 'dynamic-import' ? { path, external: true } : { path, namespace: 'builtin' }));
+    onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({ contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`, loader: 'js' }));
+  },
+};
+
 export async function buildJavaScript() {
   const result = await build({
     absWorkingDir: repository,
@@ -29,6 +41,7 @@ export async function buildJavaScript() {
     platform: 'node',
     target: 'node20.19',
     packages: 'external',
+    plugins: [builtinsWithoutFacade],
     chunkNames: 'shared-[hash]',
     legalComments: 'none',
     logLevel: 'warning',

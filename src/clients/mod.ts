@@ -1,3 +1,4 @@
+export { packMessage, unpackMessage } from "./message-codec.ts";
 export type { ActorHostClient, PlacementListener } from "./actor-host-client.ts";
 export { openMessageLink, type MessageLink, type NodeLink, type WorkerLink } from "./node-link.ts";
 export type { LaunchedWorker, WorkerLauncher } from "./worker-launcher.ts";

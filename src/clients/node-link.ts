@@ -1,6 +1,6 @@
-import { Packr } from "msgpackr/pack";
 import type { Channel, ChannelCloseReason } from "../transport/mod.ts";
 import type { FromNode, ToNode } from "../protocol/mod.ts";
+import { packMessage, unpackMessage } from "./message-codec.ts";
 
 /** Messages of one type each way over a channel; the other side holds the mirror image. */
 export interface MessageLink<Outgoing, Incoming> {
@@ -18,11 +18,9 @@ export type NodeLink = MessageLink<ToNode, FromNode>;
 export type WorkerLink = MessageLink<FromNode, ToNode>;
 
 export function openMessageLink<Outgoing extends object, Incoming>(channel: Channel): MessageLink<Outgoing, Incoming> {
-  const packr = new Packr({ useRecords: false, moreTypes: true, encodeUndefinedAsNil: false });
   return {
-    send: (message) => void channel.send(packr.pack(message)),
-    // Binary fields of a message are views into its bytes, which are scratch memory unless the channel gave them away.
-    onMessage: (handler) => channel.onFrame((frame, owned) => handler(packr.unpack(owned ? frame : new Uint8Array(frame)) as Incoming)),
+    send: (message) => void channel.send(packMessage(message)),
+    onMessage: (handler) => channel.onFrame((frame) => handler(unpackMessage(frame) as Incoming)),
     onClose: (handler) => channel.onClose(handler),
     close: () => channel.close(),
     ref: () => channel.ref(),

@@ -12,7 +12,7 @@ import { bindCallable, TaskExecutor } from "./task-executor.ts";
 import type { Execution } from "./execution.ts";
 import { IncomingFunction, IncomingMethod } from "./incoming-callable.ts";
 import { ExecutionContext } from "./execution-context.ts";
-import { unpackMessage } from "./message-codec.ts";
+import { unpackMessage } from "../clients/mod.ts";
 import { type Failure, type ObjectEntry, systemFailure } from "./object-entry.ts";
 import { ObjectAccess, type WaitOptions } from "./object-access.ts";
 import { DESCRIBE, ObjectRef, type GetOptions, type RuntimeObject } from "./object-ref.ts";
@@ -301,7 +301,7 @@ export class CoreWorker {
     const opened = peer;
     opened.outgoingClaims = claims?.outgoing ?? null;
     opened.incomingClaims = claims?.incoming ?? null;
-    channel.onFrame((frame, owned) => this.#onPeerFrame(opened, frame, owned));
+    channel.onFrame((frame) => this.#onPeerFrame(opened, frame));
     // Why it closed comes from the node manager (`workerDied`), which also knows of ends that close nothing.
     channel.onClose(() => {
       opened.isDrained = true;
@@ -310,7 +310,7 @@ export class CoreWorker {
     opened.opened(channel);
   }
 
-  #onPeerFrame(peer: Peer, frame: Uint8Array, owned: boolean): void {
+  #onPeerFrame(peer: Peer, frame: Uint8Array): void {
     const reader = this.#reader;
     switch (frame[0]) {
       case FRAME_TASKS:
@@ -322,7 +322,7 @@ export class CoreWorker {
         reader.u8();
         return this.#receiver.onResults(peer, reader);
       case FRAME_MESSAGE:
-        return this.#onPeerMessage(peer, unpackMessage(owned ? frame.subarray(1) : new Uint8Array(frame.subarray(1))) as PeerMessage);
+        return this.#onPeerMessage(peer, unpackMessage(frame.subarray(1)) as PeerMessage);
       default:
         this.env.warn(`worker ${peer.workerId} sent a frame of unknown kind ${String(frame[0])}; ignored`);
     }
@@ -372,6 +372,9 @@ export class CoreWorker {
         return this.#executor.slotGranted(message.leaseId);
       case "revokeLease":
         return this.#executor.revokeLease(message.leaseId);
+      case "retire":
+        if (this.#life.isHeld || this.context.running.size > 0 || this.references.ownsShared()) return this.env.sendToNode({ type: "retireRefused" });
+        return this.exit("was idle and not needed any more");
       case "workerDied":
         return this.#workerDied(message.workerId, message.cause);
       case "startActor":

@@ -1,3 +1,4 @@
+import type { SystemErrorRecord } from "../base/mod.ts";
 import type { ActorSpec, EncodedValueRecord } from "../protocol/mod.ts";
 import type { HeldLease } from "./held-lease.ts";
 import type { Peer } from "./peer.ts";
@@ -15,6 +16,8 @@ export class EncodedInput {
 export interface ExecutingActor {
   readonly spec: ActorSpec;
   readonly actorId: string;
+  /** What calls get that arrive after its end, while its worker is still there. */
+  readonly end: SystemErrorRecord | null;
   call(method: string, args: unknown[]): unknown;
   enqueue(execution: Execution): void;
 }

@@ -4,7 +4,7 @@ import type { Channel } from "../transport/mod.ts";
 import type { Callable, PendingTask } from "./task.ts";
 import type { IncomingCallable } from "./incoming-callable.ts";
 import type { ResultWriter } from "./result-writer.ts";
-import { packMessage } from "./message-codec.ts";
+import { packMessage } from "../clients/mod.ts";
 
 /** States of a task slot in shared memory. */
 export const CLAIM_OPEN = 0;

@@ -9,6 +9,10 @@ export class ProcessLife {
     this.#keepAlive = keepAlive;
   }
 
+  get isHeld(): boolean {
+    return this.#holds > 0;
+  }
+
   /** Keeps the process alive until the result is called; calling it again does nothing. */
   hold(): () => void {
     if (this.#holds++ === 0 && !this.#isKeptAlive) {

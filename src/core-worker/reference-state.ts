@@ -39,6 +39,12 @@ export class ReferenceState {
     return this.#tracked.has(id);
   }
 
+  /** Whether it tracks anything of its own. */
+  owns(): boolean {
+    for (const { ownerId } of this.#tracked.values()) if (ownerId === this.#selfId) return true;
+    return false;
+  }
+
   /** One more local reason to keep it. The first one for somebody else's object registers this worker with the owner. */
   pin(id: string, ownerId: WorkerId): ReferenceInstruction[] {
     const tracked = this.#tracked.get(id);

@@ -226,6 +226,11 @@ export class References {
     if (!isSent) this.confirmed(ackId);
   }
 
+  /** Whether others would lose something with this worker. */
+  ownsShared(): boolean {
+    return this.#state.owns();
+  }
+
   /** For state queries and tests. */
   snapshot(): ReturnType<ReferenceState["snapshot"]> {
     return this.#state.snapshot();

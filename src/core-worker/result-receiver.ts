@@ -1,7 +1,7 @@
 import { invariant } from "../base/mod.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import type { FrameReader } from "../transport/mod.ts";
-import { unpackMessage } from "./message-codec.ts";
+import { unpackMessage } from "../clients/mod.ts";
 import type { Failure, ObjectEntry } from "./object-entry.ts";
 import type { Peer } from "./peer.ts";
 import type { References } from "./references.ts";
@@ -65,7 +65,7 @@ export class ResultReceiver {
         for (const entry of task.entries as ObjectEntry[]) this.#value(peer, reader, entry);
         return;
       case RESULT_FAILED:
-        settleFailed(task, unpackMessage(new Uint8Array(reader.bytes())) as Failure);
+        settleFailed(task, unpackMessage(reader.bytes()) as Failure);
         return;
       case RESULT_STREAM_END:
         task.stream?.ended(null);

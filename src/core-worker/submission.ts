@@ -133,7 +133,13 @@ export class Submission {
   }
 
   #create(task: PendingTask, above: Function): PendingTask {
-    this.#prepareArgs(task);
+    try {
+      this.#prepareArgs(task);
+    } catch (error) {
+      // Nothing of a call that was refused stays.
+      if (task.pinnedIds !== null) this.#env.references.unpin(task.pinnedIds);
+      throw error;
+    }
     const site = callSiteUnlessMany(above);
     if (site !== null && task.entries !== null) for (const entry of Array.isArray(task.entries) ? task.entries : [task.entries]) entry.site = site;
     if (task.returns === STREAMING) {
@@ -217,13 +223,19 @@ export class Submission {
   whenArgsReady(args: unknown[], label: string, then: (args: EncodedValueRecord[], failure: Failure | null, release: () => void) => void): void {
     this.#checkRunning(label);
     const pinned: string[] = [];
-    const prepared = args.map((arg, index) => {
-      const entry = ObjectRef.entryOf(arg);
-      if (entry !== undefined) return entry;
-      const encoded = snapshot(this.#env.encode(arg, `argument ${index + 1} of ${label}`));
-      if (encoded.descriptors.length > 0) pinned.push(...this.#env.references.pinAll(encoded.descriptors));
-      return encoded;
-    });
+    let prepared: (ObjectEntry | EncodedValueRecord)[];
+    try {
+      prepared = args.map((arg, index) => {
+        const entry = ObjectRef.entryOf(arg);
+        if (entry !== undefined) return entry;
+        const encoded = snapshot(this.#env.encode(arg, `argument ${index + 1} of ${label}`));
+        if (encoded.descriptors.length > 0) pinned.push(...this.#env.references.pinAll(encoded.descriptors));
+        return encoded;
+      });
+    } catch (error) {
+      this.#env.references.unpin(pinned);
+      throw error;
+    }
     const pending = prepared.filter((arg): arg is ObjectEntry => arg instanceof ObjectEntry && arg.status === PENDING);
     const finish = (): void => {
       const failed = prepared.find((arg): arg is ObjectEntry => arg instanceof ObjectEntry && arg.status === FAILED);

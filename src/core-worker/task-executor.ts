@@ -13,7 +13,7 @@ import type { Failure } from "./object-entry.ts";
 import { CLAIM_OPEN, CLAIM_RECALLED, CLAIM_STARTED, type Peer } from "./peer.ts";
 import { isPrimitive } from "./primitives.ts";
 import type { References } from "./references.ts";
-import { packMessage } from "./message-codec.ts";
+import { packMessage } from "../clients/mod.ts";
 import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, RESULT_FAILED, RESULT_ITEM, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_IS_STREAMING } from "./task-wire.ts";
 import { STREAMING, TERMINATE } from "./task.ts";
 import { readEncodedValue, TAG_ENCODED, writeEncodedValue } from "./value-wire.ts";

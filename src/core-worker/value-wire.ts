@@ -1,12 +1,12 @@
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import type { FrameReader, FrameWriter } from "../transport/mod.ts";
-import { packMessage, unpackMessage } from "./message-codec.ts";
+import { packMessage, unpackMessage } from "../clients/mod.ts";
 
 /**
  * Encoded values inside task and result frames.
  *
  *   u8 TAG_ENCODED, u8 format, bytes header, varuint buffer count, bytes each,
- *   u8 whether it names runtime objects or code, then those in MessagePack
+ *   u8 whether it names runtime objects or code, then those (clients/message-codec.ts)
  *
  * The tag lies outside of the tags that FrameWriter.writePrimitive uses.
  */
@@ -33,7 +33,7 @@ export function readEncodedValue(reader: FrameReader): EncodedValueRecord {
   const buffers: Uint8Array[] = [];
   for (let remaining = reader.varuint(); remaining > 0; remaining--) buffers.push(new Uint8Array(reader.bytes()));
   if (reader.u8() === 0) return { format, header, buffers, descriptors: NONE, code: NONE };
-  const [descriptors, code] = unpackMessage(new Uint8Array(reader.bytes())) as [unknown[], string[]];
+  const [descriptors, code] = unpackMessage(reader.bytes()) as [unknown[], string[]];
   return { format, header, buffers, descriptors, code };
 }
 

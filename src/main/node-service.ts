@@ -79,6 +79,8 @@ export class NodeService {
         return this.toDrivers({ type: "log", record: message.record });
       case "exiting":
         return this.nodeManager.noteReason(senderId, message.reason);
+      case "retireRefused":
+        return this.nodeManager.retireRefused(senderId);
       case "workerExited":
         // Its own last words are in another channel, which is read in this turn.
         return void setImmediate(() => this.nodeManager.workerExited(message.workerId, message.death));

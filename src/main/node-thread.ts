@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
@@ -9,7 +8,7 @@ import type { WorkerDeath } from "../protocol/mod.ts";
 import { listenSocket, openThreadChannel, type Channel, type SocketListener } from "../transport/mod.ts";
 import type { BrokerMessage, NodeThreadData, PeerEnd, ThreadLink } from "./bootstrap.ts";
 import { NodeService } from "./node-service.ts";
-import { ProcessLauncher } from "./process-launcher.ts";
+import type { ProcessLauncher } from "./process-launcher.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
 import { launchThread } from "./thread-launcher.ts";
@@ -107,9 +106,11 @@ function launchWorkerProcess(workerId: WorkerId, onExit: (death: WorkerDeath) =>
 /** The first process needs a place to connect to; without processes there is no socket and no folder. */
 async function prepareProcesses(): Promise<{ launcher: ProcessLauncher; listener: SocketListener }> {
   mkdirSync(config.sessionDir, { recursive: true, mode: 0o700 });
-  const path = join(config.sessionDir, `node-${randomBytes(4).toString("hex")}.sock`);
+  const path = join(config.sessionDir, `node-${realRandom.hex(4)}.sock`);
   const listener = await listenSocket({ path }, { workerId: config.nodeId, token: config.token, onChannel: (channel: Channel) => service.serve(channel.peerId, openMessageLink(channel)) });
-  const launcher = new ProcessLauncher(config, path, (workerId, pid, stream, text) => {
+  // Loaded here: a runtime of threads alone starts without node:child_process.
+  const launching = await import("./process-launcher.ts");
+  const launcher = new launching.ProcessLauncher(config, path, (workerId, pid, stream, text) => {
     const lines = text.split("\n").filter((line) => line !== "");
     if (lines.length > 0) service.toDrivers({ type: "log", record: { pid, workerId, source: null, stream, lines } });
   });

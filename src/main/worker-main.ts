@@ -17,6 +17,8 @@ export interface WorkerHost {
   readonly listenAddress: string | null;
   /** Ends the thread or process at once. */
   end(code: number): void;
+  /** The channel to the node manager has closed, so there is no purpose left. */
+  nodeLost(): void;
   /** A message that is for the host rather than for the core worker. */
   onHostMessage?(message: FromNode): void;
 }
@@ -56,7 +58,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
     core.onNodeMessage(message);
     host.onHostMessage?.(message);
   });
-  link.onClose(() => host.end(0));
+  link.onClose(() => host.nodeLost());
   link.ref();
   link.send({ type: "register", workerId, pid, listenAddress: host.listenAddress });
   return core;

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { openMessageLink, type NodeLink } from "../clients/mod.ts";
 import { connectSocket, listenSocket } from "../transport/mod.ts";
 import { WORKER_ENVIRONMENT_VARIABLE, type WorkerProcessData } from "./bootstrap.ts";
@@ -6,6 +7,9 @@ import { realRandom } from "./real-random.ts";
 import { connectToProcess } from "./thread-links.ts";
 import { startWorker } from "./worker-main.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
+
+const ORPHAN_LOOKS_MAX = 50;
+const ORPHAN_LOOK_EVERY_MS = 20;
 
 // Before user code can reach it, and before startWorker replaces it by one that tells the cause.
 const exit = process.exit.bind(process);
@@ -30,12 +34,23 @@ process.on("exit", () => listener.close());
 // Without its node a worker has no purpose: this also ends it when the driver was killed.
 const channel = await connectSocket({ path: data.nodeAddress }, identity).catch(() => process.exit(1));
 const link: NodeLink = openMessageLink(channel);
+/** The driver cleans up after itself unless it was killed. Then every worker does, and the last one finds nothing left. */
+function nodeLost(looksLeft = ORPHAN_LOOKS_MAX): void {
+  const isOrphan = process.ppid !== config.driverPid;
+  if (isOrphan) rmSync(config.sessionDir, { recursive: true, force: true });
+  // A process that is killed closes its sockets some time before its children see it gone.
+  else if (looksLeft > 0) return void setTimeout(() => nodeLost(looksLeft - 1), ORPHAN_LOOK_EVERY_MS);
+  listener.close();
+  exit(0);
+}
+
 core = startWorker({
   workerId, config, link, clock: realClock, random: realRandom, listenAddress: data.listenAddress,
   end: (code) => {
     listener.close();
     exit(code);
   },
+  nodeLost: () => nodeLost(),
   onHostMessage: (message) => {
     if (message.type === "connectSocket" && core !== null) connectToProcess(core, message, identity);
   },

@@ -19,6 +19,7 @@ const link: NodeLink = openMessageLink(openThreadChannel(data.node.channel, { pe
 const core = startWorker({
   workerId, config, link, clock: realClock, random: realRandom, listenAddress: null,
   end: (code) => exit(code),
+  nodeLost: () => exit(0),
   onHostMessage: (message) => {
     if (message.type === "connectSocket") connectToProcess(core, message, { workerId, token: config.token });
   },

@@ -205,6 +205,13 @@ export class LeaseState {
     return instructions;
   }
 
+  /** An idle worker cannot end, because it owns what others still use. */
+  stopRefused(workerId: WorkerId): LeaseInstruction[] {
+    const worker = this.#workers.get(workerId);
+    if (worker !== undefined) worker.isStopping = false;
+    return this.#schedule();
+  }
+
   /** Brings the number of workers for tasks up to what is kept warm. */
   keepWarm(isolation: WorkerIsolation): LeaseInstruction[] {
     const have = this.#taskWorkerCount(isolation) + this.#starting[isolation];

@@ -155,6 +155,11 @@ export class NodeManager {
     if (events.some(([, event]) => event === "closed")) this.#checkIdleSoon();
   }
 
+  retireRefused(workerId: WorkerId): void {
+    this.#act(this.#state.stopRefused(workerId));
+    this.#checkIdleSoon();
+  }
+
   placeActor(spec: ActorSpec): void {
     this.#act(this.#state.placeActor(spec.actorId, spec.isolation, spec.resources));
   }
@@ -208,7 +213,7 @@ export class NodeManager {
           this.#start(instruction.isolation);
           break;
         case "stopWorker":
-          this.terminate(instruction.workerId, "was idle and not needed any more");
+          this.send(instruction.workerId, { type: "retire" });
           break;
         case "openLease": {
           const { leaseId, workerId, ownerId, key, shape } = instruction;

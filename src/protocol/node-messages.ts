@@ -34,6 +34,8 @@ export type ToNode =
   | { readonly type: "clusterState"; readonly requestId: number }
   | { readonly type: "log"; readonly record: LogRecord }
   | { readonly type: "exiting"; readonly reason: string }
+  /** It owns what others still use. */
+  | { readonly type: "retireRefused" }
   /** From the driver, about a worker thread that it started itself. */
   | { readonly type: "workerExited"; readonly workerId: WorkerId; readonly death: WorkerDeath }
   | { readonly type: "shutdown" };
@@ -46,6 +48,8 @@ export type FromNode =
   | { readonly type: "leaseOpened"; readonly leaseId: number; readonly ownerId: WorkerId; readonly resources: ResourceAmounts }
   | { readonly type: "slotGranted"; readonly leaseId: number }
   | { readonly type: "revokeLease"; readonly leaseId: number }
+  /** To a worker without work: end, unless something depends on it. */
+  | { readonly type: "retire" }
   /** To the driver, about a worker thread that it started itself. */
   | { readonly type: "terminateWorker"; readonly workerId: WorkerId }
   | { readonly type: "noteWorkerEnd"; readonly workerId: WorkerId; readonly reason: string }

@@ -3,7 +3,7 @@ import type { CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./valu
 
 /**
  * Frames between two core workers. The first byte says what follows. Tasks and results are the hot path and have a
- * binary layout (see core-worker's task-wire.ts); everything else is a `PeerMessage` in MessagePack.
+ * binary layout (see core-worker's task-wire.ts); everything else is a `PeerMessage` (clients/message-codec.ts).
  */
 export const FRAME_TASKS = 1;
 export const FRAME_RESULTS = 2;

@@ -5,7 +5,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export type { SimulatedLink, SimulatedLinkOptions } from "./simulated-channel.ts";
 export { createSimulatedLink } from "./simulated-channel.ts";
 export type { ListenOptions, SocketAddress, SocketListener, SocketOptions } from "./socket-channel.ts";
-export { connectSocket, listenSocket } from "./socket-channel.ts";
+export { connectSocket, listenSocket } from "./lazy-sockets.ts";
 export { createSpinPermitMemory, SpinPermits } from "./spin-permits.ts";
 export type { ThreadChannelEnd } from "./thread-channel.ts";
 export { createThreadChannelPair, openThreadChannel, transferList } from "./thread-channel.ts";

@@ -127,7 +127,8 @@ underBothIsolations("bad input", {}, () => {
   });
 
   it("fails a task whose module throws as it is imported, with that error", async () => {
-    const imports = ray.remote(async () => (await import("data:text/javascript,throw new RangeError('at import')")) as unknown);
+    const module = "data:text/javascript,throw new RangeError('at import')";
+    const imports = ray.remote(async () => (await import(module)) as unknown);
     await assert.rejects(ray.get(imports.remote()), (error: unknown) => error instanceof ray.TaskError && error.cause instanceof RangeError && /at import/.test(error.message));
   });
 

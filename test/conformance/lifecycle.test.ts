@@ -135,7 +135,7 @@ describe("a program", () => {
     });
 
     it(`ends at process.exit() in the middle of everything, with its code (${isolation})`, async () => {
-      const { exitCode, stdout } = await runProgram({ files: { "main.mjs": `
+      const { exitCode, stdout, stderr } = await runProgram({ files: { "main.mjs": `
         import * as ray from "mantaray";
         import { existsSync } from "node:fs";
         const { sessionDir } = await ray.init({ isolation: "${isolation}", numCpus: 2 });
@@ -145,7 +145,7 @@ describe("a program", () => {
         process.on("exit", () => console.log(existsSync(sessionDir)));
         process.exit(7);
       ` } });
-      assert.deepEqual({ exitCode, stdout }, { exitCode: 7, stdout: "false\n" });
+      assert.deepEqual({ exitCode, stdout }, { exitCode: 7, stdout: "false\n" }, stderr);
     });
 
     it(`fails with the error of an unhandled get, and ends (${isolation})`, async () => {
@@ -157,6 +157,28 @@ describe("a program", () => {
       ` } });
       assert.equal(exitCode, 1);
       assert.match(stderr, /TaskError: fails\(\) failed: nobody caught this/);
+    });
+  }
+
+  for (const isolation of ISOLATIONS) {
+    it(`goes on after a module of its own threw as a worker imported it (${isolation})`, async () => {
+      const { exitCode, stdout, stderr } = await runProgram({ files: {
+        "main.mjs": `
+          import * as ray from "mantaray";
+          globalThis.isProgram = true;
+          const { helper } = await import("./picky.mjs");
+          await ray.init({ isolation: "${isolation}", numCpus: 1 });
+          const uses = ray.remote(function uses() { return helper(); });
+          const error = await ray.get(uses.remote()).catch((reason) => reason);
+          console.log(error instanceof ray.RayError, /only in the program/.test(error.message), /picky/.test(error.stack));
+          console.log(await ray.get(ray.remote(() => "goes on").remote()));
+        `,
+        "picky.mjs": `
+          if (!globalThis.isProgram) throw new Error("only in the program");
+          export function helper() { return 1; }
+        `,
+      } });
+      assert.deepEqual({ exitCode, stdout, stderr }, { exitCode: 0, stdout: "true true true\ngoes on\n", stderr: "" });
     });
   }
 

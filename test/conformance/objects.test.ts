@@ -222,6 +222,24 @@ underBothIsolations("objects", {}, () => {
       assert.deepEqual(await ray.get(results), Array(5).fill(4));
     });
 
+    it("let go of their objects although calls with them were refused", async () => {
+      const take = ray.remote((...args: unknown[]) => args.length);
+      for (let index = 0; index < 100; index++) {
+        const ref = ray.put(new Uint8Array(1_000_000));
+        assert.throws(() => take.remote({ ref }, new WeakMap()), ray.SerializationError);
+      }
+      const before = process.memoryUsage().arrayBuffers;
+      await eventually("their memory to come back", () => { collectGarbage(); return process.memoryUsage().arrayBuffers < before - 50_000_000; });
+    });
+
+    it("let go of what nobody can reach, also after tasks had it", async () => {
+      const take = ray.remote(async (box: { ref: ray.ObjectRef<Uint8Array> }) => (await ray.get(box.ref)).length);
+      const lengths = Array.from({ length: 50 }, () => take.remote({ ref: ray.put(new Uint8Array(1_000_000)) }));
+      await ray.wait(lengths, { numReturns: 50 });
+      const before = process.memoryUsage().arrayBuffers;
+      await eventually("their memory to come back", () => { collectGarbage(); return process.memoryUsage().arrayBuffers < before - 25_000_000; });
+    });
+
     it("let go of what nobody can reach", async () => {
       let collected = 0;
       const registry = new FinalizationRegistry(() => collected++);

@@ -144,6 +144,7 @@ underBothIsolations("tasks", { resources: { printer: 2 } }, (isolation) => {
 
   describe("resources", () => {
     it("counts fractions exactly", async () => {
+      await everythingFree();
       const hold = ray.remote(async () => (await ray.availableResources())["CPU"], { numCpus: 0.1 });
       const free = await ray.get(hold.remote());
       assert.ok(free !== undefined && Math.abs(free - 1.9) < 1e-9, `${free} of 2 processors are free while a tenth of one is held`);
@@ -177,7 +178,7 @@ underBothIsolations("tasks", { resources: { printer: 2 } }, (isolation) => {
 
     it("says at once what can never be had", async () => {
       const task = ray.remote(function task() { return 1; });
-      const impossible = [{ numCpus: 3 }, { numGpus: 1 }, { resources: { printer: 2.5 } }, { resources: { unicorn: 1 } }];
+      const impossible: ray.TaskOptions[] = [{ numCpus: 3 }, { numGpus: 1 }, { resources: { printer: 2.5 } }, { resources: { unicorn: 1 } }];
       for (const options of impossible) {
         await assert.rejects(ray.get(task.options(options).remote()), (error: unknown) => {
           assert.ok(error instanceof ray.TaskUnschedulableError, String(error));

@@ -86,6 +86,19 @@ describe("the documents", () => {
     }
   });
 
+  test("ARCHITECTURE.md names files and limits that exist, and every part", () => {
+    const text = textOf("ARCHITECTURE.md");
+    const paths = ["src", "scripts", "test", "api"].flatMap((part) => (readdirSync(join(repository, part), { recursive: true }) as string[]).map((path) => `${part}/${path}`));
+    for (const [, name] of text.matchAll(/`([\w./-]+\.(?:ts|mjs|md))`/g)) assert.ok(paths.some((path) => `/${path}`.endsWith(`/${name}`)), `${name} exists`);
+    for (const [, names, file] of text.matchAll(/^\| ((?:`[A-Z_]+`(?:, )?)+) \|.*\| `([\w./-]+)` \|$/gm)) {
+      const source = textOf(`src/${file}`);
+      for (const [, limit] of (names as string).matchAll(/`([A-Z_]+)`/g)) assert.ok(source.includes(`const ${limit} = `), `${file} declares ${limit}`);
+    }
+    for (const { name } of readdirSync(join(repository, "src"), { withFileTypes: true })) {
+      if (existsSync(join(repository, "src", name, "mod.ts")) || name === "main") assert.ok(text.includes(`**${name}/**`), `the part ${name} is on the map`);
+    }
+  });
+
   test("every error class of the package is explained, with its code", () => {
     const text = textOf("docs/errors.md");
     for (const [name, exported] of Object.entries(ray)) {

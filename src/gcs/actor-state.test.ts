@@ -1,0 +1,308 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import type { ActorSpec, TaskErrorRecord, WorkerDeath } from "../protocol/mod.ts";
+import { type ActorInstruction, ActorState } from "./actor-state.ts";
+
+function specOf(actorId: string, details: Partial<ActorSpec> = {}): ActorSpec {
+  return {
+    actorId, ownerId: "owner", jobId: "j", className: "Counter", unitId: "u", units: [{ id: "u", name: "Counter", blob: new Uint8Array(), needs: [], descriptors: [], kind: "class", isAsync: false, isGenerator: false, where: "" }],
+    args: [], methods: {}, name: null, namespace: "n", isDetached: false, getIfExists: false, maxRestarts: 0, maxConcurrency: null, resources: {}, isolation: "thread",
+    ...details,
+  };
+}
+const crash: WorkerDeath = { reason: "exited with code 7", pid: 1, isRetryable: true };
+const thrown: TaskErrorRecord = { functionName: "new Counter", taskId: "a", pid: 1, message: "no\nmore", stack: "Error: no", cause: null };
+const types = (instructions: readonly ActorInstruction[]): string[] => instructions.map(({ type }) => type);
+type Publish = ActorInstruction & { readonly type: "publish" };
+function published(instructions: readonly ActorInstruction[]): Publish {
+  const all = instructions.filter((instruction): instruction is Publish => instruction.type === "publish");
+  assert.equal(all.length, 1, `one publication: ${JSON.stringify(instructions)}`);
+  return all[0] as Publish;
+}
+
+/** An actor on worker w1, created by "owner". */
+function alive(details: Partial<ActorSpec> = {}): ActorState {
+  const state = new ActorState();
+  state.create(specOf("a", details));
+  state.placed("a", "w1");
+  state.started("a", null);
+  assert.equal(state.phaseOf("a"), "ALIVE");
+  return state;
+}
+
+describe("actors: the numbered transitions", () => {
+  test("(1) creation asks for a place, once for an id", () => {
+    const state = new ActorState();
+    const spec = specOf("a");
+    assert.deepEqual(state.create(spec), { instructions: [{ type: "place", spec }], error: null });
+    assert.deepEqual(state.create(spec), { instructions: [], error: null });
+    assert.equal(state.phaseOf("a"), "PENDING_CREATION");
+  });
+
+  test("(1) a taken name is an error, in its namespace alone", () => {
+    const state = alive({ name: "it" });
+    const { instructions, error } = state.create(specOf("b", { name: "it" }));
+    assert.deepEqual(instructions, []);
+    assert.equal(error?.kind, "ActorAlreadyExistsError");
+    assert.equal(state.phaseOf("b"), undefined);
+    assert.equal(state.create(specOf("c", { name: "it", namespace: "elsewhere" })).error, null);
+  });
+
+  test("(1) with getIfExists the new id stands for the actor that has the name", () => {
+    const state = alive({ name: "it" });
+    const { instructions, error } = state.create(specOf("b", { name: "it", getIfExists: true, ownerId: "other" }));
+    assert.equal(error, null);
+    assert.deepEqual(instructions, [
+      { type: "publish", watchers: ["other"], state: { actorId: "b", phase: "ALIVE", workerId: "w1", death: null, aliasOf: { actorId: "a", ownerId: "owner", isDetached: false } } },
+    ]);
+    assert.equal(state.phaseOf("b"), "ALIVE");
+    assert.deepEqual(state.outOfScope("b"), [], "whoever made the alias does not own the actor");
+    assert.deepEqual(types(state.kill("b", true)), ["publish", "endWorker"], "but may kill it");
+    assert.equal(state.phaseOf("a"), "DEAD");
+  });
+
+  test("(2) (3) a placed actor is started, and published when its constructor has run", () => {
+    const state = new ActorState();
+    const spec = specOf("a");
+    state.create(spec);
+    assert.deepEqual(state.placed("a", "w1"), [{ type: "start", workerId: "w1", spec, wasRestarted: false }]);
+    assert.equal(published(state.watch("watcher", "a", "owner")).state.workerId, null, "nobody calls it yet");
+    const publication = published(state.started("a", null));
+    assert.deepEqual([...publication.watchers].sort(), ["owner", "watcher"]);
+    assert.deepEqual(publication.state, { actorId: "a", phase: "ALIVE", workerId: "w1", death: null, aliasOf: null });
+  });
+
+  test("(2) a placement that is refused is its end", () => {
+    const state = new ActorState();
+    state.create(specOf("a", { name: "it" }));
+    const { death } = published(state.placementRefused("a", { kind: "ActorUnschedulableError", message: "needs 9 CPU", subjectId: "a" })).state;
+    assert.deepEqual(death, { message: "needs 9 CPU", creation: null, isUnschedulable: true });
+    assert.equal(state.findByName("it", "n"), undefined);
+  });
+
+  test("(2) a worker that was found for an actor that ended meanwhile is ended", () => {
+    const state = new ActorState();
+    state.create(specOf("a"));
+    state.kill("a", true);
+    assert.deepEqual(types(state.placed("a", "w1")), ["endWorker"]);
+  });
+
+  test("(4) a constructor that throws ends the actor with what it threw, restarts or not", () => {
+    const state = new ActorState();
+    state.create(specOf("a", { maxRestarts: 5 }));
+    state.placed("a", "w1");
+    const instructions = state.started("a", thrown);
+    assert.deepEqual(types(instructions), ["publish", "endWorker"]);
+    assert.deepEqual(published(instructions).state.death, { message: "its constructor threw no", creation: thrown, isUnschedulable: false });
+    assert.deepEqual(state.workerLost("w1", crash), []);
+    assert.equal(state.phaseOf("a"), "DEAD");
+  });
+
+  test("(5) kill ends the worker at once, or the search for one", () => {
+    const instructions = alive({ maxRestarts: 5 }).kill("a", true);
+    assert.equal(published(instructions).state.phase, "DEAD");
+    assert.deepEqual(instructions[1], { type: "endWorker", workerId: "w1", graceful: false, reason: "it was killed with kill()" });
+
+    const pending = new ActorState();
+    pending.create(specOf("a"));
+    assert.deepEqual(types(pending.kill("a", true)), ["publish", "cancelPlacement"]);
+    assert.deepEqual(pending.kill("a", true), [], "once");
+  });
+
+  test("(5) with noRestart: false it may start again, as often as it may", () => {
+    const state = alive({ maxRestarts: 1 });
+    assert.deepEqual(types(state.kill("a", false)), ["endWorker"]);
+    assert.deepEqual(types(state.workerLost("w1", crash)), ["publish", "place"]);
+    assert.equal(state.phaseOf("a"), "RESTARTING");
+    assert.deepEqual(types(state.kill("a", false)), ["publish", "cancelPlacement"], "no restart is left");
+  });
+
+  test("(5) killed with noRestart: false while it waits for a worker, the start under way is the restart", () => {
+    const state = new ActorState();
+    state.create(specOf("a", { maxRestarts: 1 }));
+    assert.deepEqual(state.kill("a", false), []);
+    state.placed("a", "w1");
+    state.started("a", null);
+    assert.equal(state.phaseOf("a"), "ALIVE");
+    state.workerLost("w1", crash);
+    assert.equal(state.phaseOf("a"), "DEAD");
+  });
+
+  test("(6) an actor that ends itself is not restarted, and says why", () => {
+    const state = alive({ maxRestarts: -1 });
+    assert.deepEqual(state.exiting("a", "it ended itself with exitActor()"), []);
+    const { state: record } = published(state.workerLost("w1", crash));
+    assert.equal(record.death?.message, "it ended itself with exitActor()");
+  });
+
+  test("(7) without a handle the worker ends after the calls it has, unless it is detached", () => {
+    const instructions = alive().outOfScope("a");
+    assert.deepEqual(instructions[1], { type: "endWorker", workerId: "w1", graceful: true, reason: "no handle to it was left" });
+    assert.deepEqual(alive({ isDetached: true }).outOfScope("a"), []);
+  });
+
+  test("(8) a lost worker restarts it as often as maxRestarts says", () => {
+    const state = alive({ maxRestarts: 2 });
+    for (const worker of ["w1", "w2"]) {
+      const instructions = state.workerLost(worker, crash);
+      assert.deepEqual(types(instructions), ["publish", "place"]);
+      assert.equal(published(instructions).state.phase, "RESTARTING");
+      const next = worker === "w1" ? "w2" : "w3";
+      const [start] = state.placed("a", next);
+      assert.ok(start?.type === "start" && start.wasRestarted && start.spec.units.length === 1, "with the class and the arguments");
+      assert.equal(published(state.started("a", null)).state.workerId, next);
+    }
+    assert.equal(published(state.workerLost("w3", crash)).state.death?.message, "its worker exited with code 7");
+    assert.deepEqual(state.workerLost("w3", crash), [], "told twice, acted on once");
+  });
+
+  test("(9) an actor ends with its owner; a detached one does not", () => {
+    const instructions = alive().workerLost("owner", crash);
+    assert.deepEqual(types(instructions), ["publish", "endWorker"]);
+    assert.match(String(published(instructions).state.death?.message), /its owner \(worker owner\) ended: exited with code 7/);
+    const detached = alive({ isDetached: true });
+    assert.deepEqual(detached.workerLost("owner", crash), []);
+    assert.equal(detached.phaseOf("a"), "ALIVE");
+  });
+
+  test("(9) a worker may have been both: the actor's and its owner", () => {
+    const state = alive({ ownerId: "w1", maxRestarts: -1 });
+    assert.deepEqual(types(state.workerLost("w1", crash)), ["publish"]);
+    assert.equal(state.phaseOf("a"), "DEAD");
+  });
+});
+
+describe("actors: names and watchers", () => {
+  test("a name ends with its actor and can be taken again", () => {
+    const state = alive({ name: "it" });
+    assert.equal(state.findByName("it", "n")?.actorId, "a");
+    assert.equal(state.findByName("it", "m"), undefined);
+    assert.deepEqual(state.listNames(null), [{ name: "it", namespace: "n" }]);
+    assert.deepEqual(state.listNames("m"), []);
+    state.kill("a", true);
+    assert.deepEqual(state.listNames(null), []);
+    assert.equal(state.create(specOf("b", { name: "it" })).error, null);
+    state.workerLost("w1", crash);
+    assert.equal(state.findByName("it", "n")?.actorId, "b", "the old worker's end takes no name away");
+  });
+
+  test("namespaces and names are kept apart, whatever they contain", () => {
+    const state = alive({ namespace: 'a","b', name: "c" });
+    assert.equal(state.findByName('b","c', "a"), undefined);
+  });
+
+  test("a name is kept over a restart", () => {
+    const state = alive({ name: "it", maxRestarts: 1 });
+    state.workerLost("w1", crash);
+    assert.equal(state.findByName("it", "n")?.actorId, "a");
+  });
+
+  test("a dead actor's class and arguments are dropped, its reason is kept for late callers", () => {
+    const state = alive();
+    state.kill("a", true);
+    assert.equal(published(state.watch("late", "a", "owner")).state.death?.message, "it was killed with kill()");
+  });
+
+  test("who watches an actor that is not created yet learns of it when it is", () => {
+    const state = new ActorState();
+    assert.deepEqual(state.watch("early", "a", "owner"), [{ type: "askOwner", ownerId: "owner", actorId: "a" }]);
+    assert.deepEqual(state.watch("earlier", "a", "owner"), [], "the owner is asked once");
+    state.create(specOf("a"));
+    state.placed("a", "w1");
+    assert.deepEqual([...published(state.started("a", null)).watchers].sort(), ["earlier", "early", "owner"]);
+  });
+
+  test("or that it never will be: by the owner's word, or by its end", () => {
+    const death = { message: "an argument failed", creation: null, isUnschedulable: false };
+    const state = new ActorState();
+    state.watch("early", "a", "owner");
+    assert.deepEqual(published(state.notCreated("a", death)).state, { actorId: "a", phase: "DEAD", workerId: null, death, aliasOf: null });
+    assert.deepEqual(state.notCreated("a", death), []);
+    state.watch("early", "b", "owner");
+    assert.match(String(published(state.workerLost("owner", crash)).state.death?.message), /ended before it created it/);
+  });
+
+  test("an actor that is killed before it is created never starts", () => {
+    const state = new ActorState();
+    assert.deepEqual(state.kill("a", true), []);
+    assert.equal(published(state.create(specOf("a")).instructions).state.phase, "DEAD");
+  });
+
+  test("events about actors that are not known do nothing", () => {
+    const state = new ActorState();
+    for (const instructions of [state.outOfScope("x"), state.exiting("x", "r"), state.workerLost("x", crash)]) assert.deepEqual(instructions, []);
+  });
+});
+
+test("actors: whatever happens, dead ones stay dead, names are unique, and no worker is forgotten", () => {
+  const event = fc.oneof(
+    fc.tuple(fc.constant("create" as const), fc.nat({ max: 30 }), fc.constantFrom(null, "x", "y"), fc.boolean(), fc.integer({ min: -1, max: 2 })),
+    fc.tuple(fc.constantFrom("place" as const, "start" as const, "startFails" as const, "exit" as const, "kill" as const, "killSoftly" as const, "scope" as const, "lose" as const), fc.nat({ max: 30 })),
+  );
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 100 }), (events) => {
+      const state = new ActorState();
+      const waiting = new Set<string>();
+      const hosts = new Map<string, string>();
+      const constructing = new Set<string>();
+      const ending = new Set<string>();
+      const dead = new Set<string>();
+      const known = new Set<string>();
+      let nextWorker = 0;
+      const act = (instructions: readonly ActorInstruction[]): void => {
+        for (const instruction of instructions) {
+          if (instruction.type === "place") waiting.add(instruction.spec.actorId);
+          if (instruction.type === "cancelPlacement") waiting.delete(instruction.actorId);
+          if (instruction.type === "endWorker") ending.add(instruction.workerId);
+          if (instruction.type === "publish") {
+            const actorId = instruction.state.aliasOf?.actorId ?? instruction.state.actorId;
+            assert.equal(instruction.state.phase === "ALIVE", instruction.state.workerId !== null, "calls go to live actors");
+            if (instruction.state.phase === "DEAD") dead.add(actorId);
+            else assert.ok(!dead.has(actorId), "the dead stay dead");
+          }
+        }
+      };
+      const lose = (workerId: string): void => {
+        hosts.delete(workerId);
+        constructing.delete(workerId);
+        ending.delete(workerId);
+        act(state.workerLost(workerId, crash));
+      };
+      for (const [what, index, name, getIfExists, maxRestarts] of events as [string, number, string | null, boolean, number][]) {
+        const workers = [...hosts.keys()];
+        const workerId = workers[index % Math.max(1, workers.length)];
+        const actorId = [...known][index % Math.max(1, known.size)];
+        if (what === "create") {
+          known.add(`a${index}`);
+          act(state.create(specOf(`a${index}`, { name, getIfExists: getIfExists && name !== null, maxRestarts })).instructions);
+        } else if (what === "place") {
+          const [first] = waiting;
+          if (first === undefined) continue;
+          waiting.delete(first);
+          const host = `w${nextWorker++}`;
+          hosts.set(host, first);
+          constructing.add(host);
+          act(state.placed(first, host));
+        } else if (what === "start" || what === "startFails") {
+          const [host] = constructing;
+          if (host === undefined) continue;
+          constructing.delete(host);
+          act(state.started(hosts.get(host) as string, what === "start" ? null : thrown));
+        } else if (what === "lose") {
+          if (workerId !== undefined) lose(workerId);
+        } else if (actorId !== undefined) {
+          if (what === "exit") act(state.exiting(actorId, "it ended itself"));
+          if (what === "kill") act(state.kill(actorId, true));
+          if (what === "killSoftly") act(state.kill(actorId, false));
+          if (what === "scope") act(state.outOfScope(actorId));
+        }
+        const names = state.listNames(null).map((entry) => `${entry.namespace}/${entry.name}`);
+        assert.equal(new Set(names).size, names.length);
+        for (const [host, hosted] of hosts) if (state.phaseOf(hosted) === "DEAD") assert.ok(ending.has(host), "the worker of a dead actor is told to end");
+        for (const actor of waiting) assert.notEqual(state.phaseOf(actor), "DEAD", "nobody looks for a worker for a dead actor");
+      }
+    }),
+    { numRuns: 500 },
+  );
+});

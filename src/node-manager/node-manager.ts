@@ -83,6 +83,8 @@ export class NodeManager {
     if (worker === undefined || worker.isolation === "driver") return link.close();
     worker.link = link;
     this.#startFailures = 0;
+    // The first task or call should not have to wait for its channel.
+    for (const driverId of this.drivers()) this.connectPeers(driverId, workerId);
     this.#act(this.#state.workerAdded(workerId, worker.isolation));
   }
 

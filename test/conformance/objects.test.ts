@@ -233,7 +233,11 @@ underBothIsolations("objects", {}, () => {
     });
 
     it("let go of what nobody can reach, also after tasks had it", async () => {
-      const take = ray.remote(async (box: { ref: ray.ObjectRef<Uint8Array> }) => (await ray.get(box.ref)).length);
+      const take = ray.remote(async (box: { ref: ray.ObjectRef<Uint8Array> }) => {
+        // Released, as nothing says when the worker will collect its garbage.
+        using ref = box.ref;
+        return (await ray.get(ref)).length;
+      });
       const lengths = Array.from({ length: 50 }, () => take.remote({ ref: ray.put(new Uint8Array(1_000_000)) }));
       await ray.wait(lengths, { numReturns: 50 });
       const before = process.memoryUsage().arrayBuffers;

@@ -54,7 +54,7 @@ const OWN_ROOT = displayName(OWN_PACKAGE_URL);
 
 /** Parts of Node between one function of the user's and the next. */
 const NODE_FRAMES =
-  /node:(?:internal\/(?:process\/(?:task_queues|promises)|timers|worker|modules|event_target|per_context|main)|events:|vm:|net:|diagnostics_channel:|async_hooks:)/;
+  /node:(?:internal\/(?:process\/(?:task_queues|promises)|timers|worker|modules|event_target|per_context|main)|events:|vm:|net:|diagnostics_channel:|async_hooks:|internal\/async_local_storage)/;
 
 function isOwnFrame(line: string): boolean {
   if (!/^\s+at /.test(line)) return false;

@@ -1,0 +1,242 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { learnRunTime, OwnedLease, SchedulingQueue } from "./scheduling-queue.ts";
+import { FunctionCallable, PendingTask } from "./task.ts";
+
+const SHAPE = { resources: { CPU: 10_000 }, isolation: "thread" } as const;
+
+function callableOf(averageUs: number): FunctionCallable {
+  const callable = new FunctionCallable("u", "f");
+  callable.averageUs = averageUs;
+  return callable;
+}
+
+class Owner {
+  readonly queue: SchedulingQueue;
+  readonly sent: [leaseId: number, sequence: number][] = [];
+  #nextLease = 1;
+  #nextTask = 1;
+
+  constructor(leasesMax: number) {
+    this.queue = new SchedulingQueue("k", SHAPE, leasesMax);
+  }
+
+  submit(count: number, callable: FunctionCallable): PendingTask[] {
+    const tasks = Array.from({ length: count }, () => new PendingTask(callable, this.queue, null, this.#nextTask++, 1, [], null, 0));
+    for (const task of tasks) this.queue.tasks.push(task);
+    return tasks;
+  }
+
+  grant(): OwnedLease {
+    const id = this.#nextLease++;
+    const lease = new OwnedLease(id, `w${id}`, this.queue);
+    this.queue.granted(lease);
+    return lease;
+  }
+
+  /** How many tasks each lease got. */
+  distribute(): number[] {
+    const before = this.sent.length;
+    this.queue.distribute((lease, task) => {
+      assert.equal(task.lease, lease);
+      this.sent.push([lease.leaseId, task.sequence]);
+    });
+    const counts = new Map<number, number>();
+    for (const [leaseId] of this.sent.slice(before)) counts.set(leaseId, (counts.get(leaseId) ?? 0) + 1);
+    return [...this.queue.leases.keys()].map((leaseId) => counts.get(leaseId) ?? 0);
+  }
+}
+
+describe("the queue of tasks of one kind", () => {
+  test("asks for a lease for each task, up to what can run at once, and not again for the same", () => {
+    const owner = new Owner(2);
+    assert.equal(owner.queue.nextLeaseTarget(), undefined, "nothing waits");
+    owner.submit(1, callableOf(10));
+    assert.equal(owner.queue.nextLeaseTarget(), 1);
+    assert.equal(owner.queue.nextLeaseTarget(), undefined);
+    owner.submit(5, callableOf(10));
+    assert.equal(owner.queue.nextLeaseTarget(), 2);
+  });
+
+  test("takes its wish back when nothing waits any more, and wishes on from what it was granted", () => {
+    const owner = new Owner(4);
+    owner.submit(3, callableOf(5_000));
+    assert.equal(owner.queue.nextLeaseTarget(), 3);
+    owner.grant();
+    owner.distribute();
+    owner.queue.tasks.removeWhere(() => true);
+    assert.equal(owner.queue.nextLeaseTarget(), 1);
+    owner.queue.closed(1);
+    owner.submit(1, callableOf(5_000));
+    assert.equal(owner.queue.nextLeaseTarget(), 2, "the target counts all leases ever wanted");
+  });
+
+  test("leases in use do not count against what may be asked for: tasks that wait give their resources back", () => {
+    const owner = new Owner(1);
+    owner.submit(1, callableOf(Number.NaN));
+    owner.queue.nextLeaseTarget();
+    owner.grant();
+    owner.distribute();
+    owner.submit(1, callableOf(Number.NaN));
+    assert.equal(owner.queue.nextLeaseTarget(), 2);
+  });
+
+  test("resources of unlimited number are still asked for within limits", () => {
+    const owner = new Owner(Number.POSITIVE_INFINITY);
+    owner.submit(1_000, callableOf(10));
+    assert.equal(owner.queue.nextLeaseTarget(), 128);
+  });
+
+  test("a function whose run time is not known runs alone at its worker", () => {
+    const owner = new Owner(2);
+    owner.submit(5, callableOf(Number.NaN));
+    owner.grant();
+    owner.grant();
+    assert.deepEqual(owner.distribute(), [1, 1]);
+    assert.deepEqual(owner.distribute(), [0, 0]);
+  });
+
+  test("and so does a long one", () => {
+    const owner = new Owner(1);
+    owner.submit(3, callableOf(1_500));
+    owner.grant();
+    assert.deepEqual(owner.distribute(), [1]);
+  });
+
+  test("short ones go to a worker together, shared fairly among all", () => {
+    const owner = new Owner(2);
+    owner.submit(1_000, callableOf(2));
+    owner.grant();
+    owner.grant();
+    assert.deepEqual(owner.distribute(), [500, 500]);
+    assert.deepEqual(owner.sent.slice(0, 3), [[1, 1], [1, 2], [1, 3]], "oldest first");
+  });
+
+  test("a share is left for the leases that are still to come", () => {
+    const owner = new Owner(2);
+    owner.submit(100, callableOf(100));
+    owner.queue.nextLeaseTarget();
+    owner.grant();
+    assert.deepEqual(owner.distribute(), [20], "2 ms of work");
+    const few = new Owner(2);
+    few.submit(10, callableOf(100));
+    few.queue.nextLeaseTarget();
+    few.grant();
+    assert.deepEqual(few.distribute(), [5]);
+  });
+
+  test("a handful of tiny tasks is not worth waking another worker for", () => {
+    const owner = new Owner(2);
+    owner.submit(20, callableOf(1));
+    owner.grant();
+    owner.grant();
+    assert.deepEqual(owner.distribute(), [20, 0]);
+  });
+
+  test("the least busy worker comes first", () => {
+    const owner = new Owner(2);
+    const callable = callableOf(100);
+    const busy = owner.grant();
+    for (const task of owner.submit(3, callable)) busy.add(task);
+    owner.queue.tasks.removeWhere(() => true);
+    owner.grant();
+    owner.submit(1, callable);
+    assert.deepEqual(owner.distribute(), [0, 1]);
+  });
+
+  test("a worker that is stuck behind one task gets no more, until it answers", () => {
+    const owner = new Owner(1);
+    const callable = callableOf(1);
+    const lease = owner.grant();
+    const [first] = owner.submit(1, callable) as [PendingTask];
+    owner.distribute();
+    lease.isStuck = true;
+    owner.submit(1, callable);
+    assert.deepEqual(owner.distribute(), [0]);
+    lease.remove(first);
+    lease.isStuck = false;
+    assert.deepEqual(owner.distribute(), [1]);
+  });
+
+  test("what leaves a worker takes its estimate along, whatever was learned meanwhile", () => {
+    const owner = new Owner(1);
+    const callable = callableOf(10);
+    const lease = owner.grant();
+    const tasks = owner.submit(3, callable);
+    owner.distribute();
+    assert.equal(lease.workUs, 30);
+    callable.averageUs = 1_000;
+    lease.remove(tasks[0] as PendingTask);
+    lease.remove(tasks[0] as PendingTask);
+    assert.equal(lease.workUs, 20);
+    assert.equal(tasks[0]?.lease, null);
+    lease.remove(tasks[1] as PendingTask);
+    lease.remove(tasks[2] as PendingTask);
+    assert.equal(lease.workUs, 0);
+  });
+
+  test("run times are smoothed, from the first one on", () => {
+    const callable = callableOf(Number.NaN);
+    learnRunTime(callable, 100);
+    assert.equal(callable.averageUs, 100);
+    learnRunTime(callable, 200);
+    assert.equal(callable.averageUs, 125);
+  });
+});
+
+test("every task is sent once, in order, to a lease that is there, and none waits while a lease is free", () => {
+  const step = fc.oneof(
+    { weight: 3, arbitrary: fc.tuple(fc.constant("submit" as const), fc.integer({ min: 1, max: 40 }), fc.constantFrom(Number.NaN, 0, 1, 30, 700, 50_000)) },
+    { weight: 3, arbitrary: fc.constantFrom(["grant"] as const, ["distribute"] as const) },
+    { weight: 4, arbitrary: fc.tuple(fc.constantFrom("answer" as const, "reject" as const, "close" as const), fc.nat({ max: 50 })) },
+  );
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 5 }), fc.array(step, { maxLength: 60 }), (leasesMax, steps) => {
+      const owner = new Owner(leasesMax);
+      const { queue } = owner;
+      let target = 0;
+      let submitted = 0;
+      let answered = 0;
+      for (const action of steps) {
+        const leases = [...queue.leases.values()];
+        const which = action.length > 1 ? leases[(action[1] as number) % Math.max(1, leases.length)] : undefined;
+        const [oldest] = which?.inFlight ?? [];
+        switch (action[0]) {
+          case "submit":
+            owner.submit(action[1], callableOf(action[2]));
+            submitted += action[1];
+            break;
+          case "grant": owner.grant(); break;
+          case "answer":
+            if (oldest === undefined) break;
+            which?.remove(oldest);
+            answered++;
+            break;
+          case "reject":
+            if (oldest === undefined) break;
+            which?.remove(oldest);
+            queue.tasks.unshift(oldest);
+            break;
+          case "close":
+            if (which !== undefined && which.inFlight.size === 0) queue.closed(which.leaseId);
+            break;
+          case "distribute": {
+            const expected = [...queue.tasks].map(({ sequence }) => sequence);
+            const before = owner.sent.length;
+            owner.distribute();
+            assert.deepEqual(owner.sent.slice(before).map(([, sequence]) => sequence), expected.slice(0, owner.sent.length - before));
+            if (queue.tasks.length > 0) for (const lease of queue.leases.values()) assert.ok(lease.inFlight.size > 0, "a free lease takes what waits");
+            break;
+          }
+        }
+        const next = queue.nextLeaseTarget();
+        if (next !== undefined) target = next;
+        if (queue.tasks.length > 0) assert.ok(target > 0, "whoever waits is known");
+        const inFlight = [...queue.leases.values()].reduce((sum, lease) => sum + lease.inFlight.size, 0);
+        assert.equal(queue.tasks.length + inFlight + answered, submitted, "no task is lost or doubled");
+        for (const lease of queue.leases.values()) assert.ok(lease.inFlight.size <= 1024 && lease.workUs >= 0);
+      }
+    }),
+  );
+});

@@ -13,7 +13,7 @@ const step = fc.oneof(
 
 test("a deque behaves like an array", () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 200, size: "max" }), (steps) => {
       const deque = new Deque<number>();
       let model: number[] = [];
       for (const action of steps) {

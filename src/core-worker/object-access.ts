@@ -146,13 +146,11 @@ export class ObjectAccess {
     if (!Number.isInteger(numReturns) || numReturns < 1 || (refs.length > 0 && numReturns > refs.length)) {
       throw new InvalidArgumentError(`numReturns of wait() must be a whole number from 1 to the number of refs (${refs.length}), but is ${String(numReturns)}`);
     }
-    const seen = new Map<unknown, number>();
-    entries.forEach((entry, index) => {
-      const key = entry instanceof RefGenerator ? entry : entry.id;
-      const first = seen.get(key);
-      if (first !== undefined) throw new InvalidArgumentError(`wait() got the same ref twice, at ${first} and at ${index}; pass each once`);
-      seen.set(key, index);
-    });
+    // Two refs of one object share their entry.
+    if (new Set<unknown>(entries).size < entries.length) {
+      const second = entries.findIndex((entry, index) => entries.indexOf(entry) < index);
+      throw new InvalidArgumentError(`wait() got the same ref twice, at ${entries.indexOf(entries[second] as Waitable)} and at ${second}; pass each once`);
+    }
     return entries;
   }
 }

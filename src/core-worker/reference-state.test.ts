@@ -229,7 +229,7 @@ const step = fc.oneof(
 
 test("references: never freed while somebody holds one, always freed at the end, however they are passed around", () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 150, size: "max" }), (steps) => {
       const world = new World(WORKERS);
       for (const action of steps) {
         switch (action[0]) {

@@ -39,9 +39,9 @@ export class ReferenceState {
     return this.#tracked.has(id);
   }
 
-  /** Whether it tracks anything of its own. */
-  owns(): boolean {
-    for (const { ownerId } of this.#tracked.values()) if (ownerId === this.#selfId) return true;
+  /** Whether another worker uses something of this one's. */
+  isNeeded(): boolean {
+    for (const { ownerId, borrowers } of this.#tracked.values()) if (ownerId === this.#selfId && borrowers !== null && borrowers.size > 0) return true;
     return false;
   }
 

@@ -228,7 +228,7 @@ export class References {
 
   /** Whether others would lose something with this worker. */
   ownsShared(): boolean {
-    return this.#state.owns();
+    return this.#transits.size > 0 || this.#state.isNeeded();
   }
 
   /** For state queries and tests. */

@@ -192,7 +192,7 @@ test("every task is sent once, in order, to a lease that is there, and none wait
     { weight: 4, arbitrary: fc.tuple(fc.constantFrom("answer" as const, "reject" as const, "close" as const), fc.nat({ max: 50 })) },
   );
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 5 }), fc.array(step, { maxLength: 60 }), (leasesMax, steps) => {
+    fc.property(fc.integer({ min: 1, max: 5 }), fc.array(step, { maxLength: 60, size: "max" }), (leasesMax, steps) => {
       const owner = new Owner(leasesMax);
       const { queue } = owner;
       let target = 0;

@@ -279,8 +279,7 @@ export class TaskExecutor {
       if (execution.returns === STREAMING) return this.#streamed(execution, returned);
       if (!isThenable(returned)) {
         callable.isAsync = false;
-        this.#returned(execution, returned);
-        return undefined;
+        return this.#returned(execution, returned);
       }
       callable.isAsync = true;
     } catch (error) {
@@ -311,11 +310,8 @@ export class TaskExecutor {
 
   #returned(execution: Execution, value: unknown): Promise<void> | undefined {
     // References in the arguments must be known to their owners before this reply lets the caller drop its own.
-    if (execution.borrowing !== null) {
-      const { borrowing } = execution;
-      execution.borrowing = null;
-      return borrowing.then(() => this.#returned(execution, value));
-    }
+    const borrowing = execution.takeBorrowing();
+    if (borrowing !== null) return borrowing.then(() => this.#returned(execution, value));
     if (execution.returns > 1) return this.#returnedMany(execution, value);
     if (execution.returns === 0) value = undefined;
     const encoded = isPrimitive(value) ? null : this.#encodeResult(execution, value);
@@ -359,7 +355,7 @@ export class TaskExecutor {
       this.#begin(execution, RESULT_STREAM_END);
       this.#written(execution.peer);
     } catch (error) {
-      this.#threw(execution, error);
+      await this.#threw(execution, error);
     }
   }
 
@@ -381,7 +377,10 @@ export class TaskExecutor {
     if (encoded.descriptors.length > 0) writer.varuint(this.#env.references.pinForTransit(peer.workerId, encoded.descriptors));
   }
 
-  #threw(execution: Execution, thrown: unknown): undefined {
+  #threw(execution: Execution, thrown: unknown): Promise<void> | undefined {
+    // As in #returned: what threw may have kept references of the arguments.
+    const borrowing = execution.takeBorrowing();
+    if (borrowing !== null) return borrowing.then(() => this.#threw(execution, thrown));
     this.fail(execution, this.failureOf(execution, thrown));
     return undefined;
   }

@@ -241,7 +241,7 @@ test("actors: whatever happens, dead ones stay dead, names are unique, and no wo
     fc.tuple(fc.constantFrom("place" as const, "start" as const, "startFails" as const, "exit" as const, "kill" as const, "killSoftly" as const, "scope" as const, "lose" as const), fc.nat({ max: 30 })),
   );
   fc.assert(
-    fc.property(fc.array(event, { maxLength: 100 }), (events) => {
+    fc.property(fc.array(event, { maxLength: 100, size: "max" }), (events) => {
       const state = new ActorState();
       const waiting = new Set<string>();
       const hosts = new Map<string, string>();

@@ -151,11 +151,12 @@ export class LeaseState {
     return this.#schedule();
   }
 
-  /** The actor is not wanted any more before it was placed. True if it was still waiting. */
-  cancelPlacement(actorId: ActorId): boolean {
+  /** The actor is not wanted any more before it was placed. */
+  cancelPlacement(actorId: ActorId): LeaseInstruction[] {
     const index = this.#placements.findIndex((placement) => placement.actorId === actorId);
-    if (index >= 0) this.#placements.splice(index, 1);
-    return index >= 0;
+    if (index < 0) return [];
+    this.#placements.splice(index, 1);
+    return this.#schedule();
   }
 
   leaseEvents(workerId: WorkerId, events: readonly (readonly [number, LeaseEvent])[]): LeaseInstruction[] {

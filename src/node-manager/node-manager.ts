@@ -167,7 +167,7 @@ export class NodeManager {
   }
 
   cancelPlacement(actorId: ActorId): void {
-    this.#state.cancelPlacement(actorId);
+    this.#act(this.#state.cancelPlacement(actorId));
   }
 
   startActor(workerId: WorkerId, spec: ActorSpec, wasRestarted: boolean): void {

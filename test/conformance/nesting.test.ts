@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import * as ray from "mantaray";
-import { everythingFree, ISOLATIONS, type WorkerIsolation } from "./both-isolations.ts";
+import { eventually, everythingFree, ISOLATIONS, type WorkerIsolation } from "./both-isolations.ts";
 
 /** Each test has a machine of its own size. */
 async function onMachine(options: ray.InitOptions, body: () => Promise<void>): Promise<void> {
@@ -97,20 +97,22 @@ function suite(isolation: WorkerIsolation): void {
 
     it("goes on with nested tasks while the driver's own thread is busy", async () => {
       await onMachine({ numCpus: 2, isolation }, async () => {
-        const leaf = ray.remote((value: number) => value);
         const folder = mkdtempSync(join(tmpdir(), "mantaray-test-"));
-        const flag = join(folder, "flag");
-        const writes = ray.remote(async (path: string, task: typeof leaf) => {
+        const files = { started: join(folder, "started"), busy: join(folder, "busy"), done: join(folder, "done") };
+        const leaf = ray.remote((value: number) => value);
+        const parent = ray.remote(async (flags: typeof files, task: typeof leaf) => {
+          writeFileSync(flags.started, "");
+          while (!existsSync(flags.busy)) await new Promise((resolve) => setImmediate(resolve));
           let sum = 0;
           for (let round = 0; round < 20; round++) sum += (await ray.get([task.remote(1), task.remote(2)])).length;
-          writeFileSync(path, String(sum));
+          writeFileSync(flags.done, "");
           return sum;
         });
-        await ray.get(writes.remote(join(folder, "first"), leaf));
-        const ref = writes.remote(flag, leaf);
-        await new Promise((resolve) => setImmediate(resolve));
+        const ref = parent.remote(files, leaf);
+        await eventually("the parent to start", () => existsSync(files.started));
+        writeFileSync(files.busy, "");
         const deadlineMs = performance.now() + 20_000;
-        while (!existsSync(flag)) assert.ok(performance.now() < deadlineMs, "nested tasks stood still while the driver was busy");
+        while (!existsSync(files.done)) assert.ok(performance.now() < deadlineMs, "nested tasks stood still while the driver was busy");
         assert.equal(await ray.get(ref), 40);
         rmSync(folder, { recursive: true });
       });

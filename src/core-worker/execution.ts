@@ -59,6 +59,12 @@ export class Execution {
   get name(): string {
     return this.displayName ?? this.callable.name;
   }
+  /** The confirmations that are still to be waited for, once. */
+  takeBorrowing(): Promise<void> | null {
+    const { borrowing } = this;
+    this.borrowing = null;
+    return borrowing;
+  }
   get signal(): AbortSignal {
     return (this.#abort ??= new AbortController()).signal;
   }

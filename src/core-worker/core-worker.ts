@@ -12,7 +12,7 @@ import { bindCallable, TaskExecutor } from "./task-executor.ts";
 import type { Execution } from "./execution.ts";
 import { IncomingFunction, IncomingMethod } from "./incoming-callable.ts";
 import { ExecutionContext } from "./execution-context.ts";
-import { unpackMessage } from "../clients/mod.ts";
+import { unpackMessage, type StoreClient } from "../clients/mod.ts";
 import { type Failure, type ObjectEntry, systemFailure } from "./object-entry.ts";
 import { ObjectAccess, type WaitOptions } from "./object-access.ts";
 import { DESCRIBE, ObjectRef, type GetOptions, type RuntimeObject } from "./object-ref.ts";
@@ -42,6 +42,7 @@ export interface CoreWorkerEnvironment {
   /** Of the machine or cluster; how many leases are worth asking for. */
   readonly totals: ResourceAmounts;
   readonly labels: Readonly<Record<string, string>>;
+  readonly store: StoreClient;
   sendToNode(message: ToNode): void;
   /** Whether something is awaited that must keep the process alive. */
   keepAlive(isNeeded: boolean): void;
@@ -118,7 +119,7 @@ export class CoreWorker {
     });
     this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost: this.#handleHost(), peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), fail });
     this.submission = new Submission({
-      workerId: env.workerId, totals: env.totals, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
+      workerId: env.workerId, totals: env.totals, store: env.store, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
       fetch: (entry) => this.#objects.fetch(entry), hold: () => this.#life.hold(), block: () => this.#block(), currentSequence: () => this.context.current()?.sequence ?? 0, isShutDown: () => this.#isShutDown,
     });
     this.access = new ObjectAccess({

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, isZero, ObjectFreedError, RuntimeStateError, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
+import type { StoreClient } from "../clients/mod.ts";
 import type { EncodedValueRecord, LeaseShape } from "../protocol/mod.ts";
 import type { ActorHandleObject } from "./actor-handle.ts";
 import type { ActorManager } from "./actor-manager.ts";
@@ -15,6 +16,7 @@ import { RefGenerator, ValueStream } from "./value-stream.ts";
 export interface SubmissionEnvironment {
   readonly workerId: WorkerId;
   readonly totals: ResourceAmounts;
+  readonly store: StoreClient;
   /** Throws SerializationError. */
   encode(value: unknown, label: string): EncodedValueRecord;
   readonly references: References;
@@ -90,7 +92,7 @@ export class Submission {
     if (isPrimitive(value)) {
       entry.settlePrimitive(value);
     } else {
-      const encoded = snapshot(this.#env.encode(value, "the value given to put()"));
+      const encoded = this.#env.store.create(this.#env.encode(value, "the value given to put()"));
       if (encoded.descriptors.length > 0) this.#env.references.holdContents(entry, encoded.descriptors);
       entry.settleEncoded(encoded);
     }
@@ -163,7 +165,7 @@ export class Submission {
       if (isPrimitive(arg)) continue;
       const entry = ObjectRef.entryOf(arg);
       if (entry === undefined) {
-        const encoded = snapshot(this.#env.encode(arg, `argument ${index + 1} of ${task.name}()`));
+        const encoded = this.#env.store.create(this.#env.encode(arg, `argument ${index + 1} of ${task.name}()`));
         if (encoded.descriptors.length > 0) (task.pinnedIds ??= []).push(...this.#env.references.pinAll(encoded.descriptors));
         args[index] = new EncodedArg(encoded);
         continue;
@@ -228,7 +230,7 @@ export class Submission {
       prepared = args.map((arg, index) => {
         const entry = ObjectRef.entryOf(arg);
         if (entry !== undefined) return entry;
-        const encoded = snapshot(this.#env.encode(arg, `argument ${index + 1} of ${label}`));
+        const encoded = this.#env.store.create(this.#env.encode(arg, `argument ${index + 1} of ${label}`));
         if (encoded.descriptors.length > 0) pinned.push(...this.#env.references.pinAll(encoded.descriptors));
         return encoded;
       });
@@ -267,10 +269,6 @@ export function returnsOf(numReturns: number | "streaming" | undefined, isGenera
   return numReturns ?? (isGenerator ? STREAMING : 1);
 }
 
-/** The encoding has views of the caller's buffers; the caller may write to them as soon as the call returns. */
-function snapshot(encoded: EncodedValueRecord): EncodedValueRecord {
-  return encoded.buffers.length === 0 ? encoded : { ...encoded, buffers: encoded.buffers.map((buffer) => new Uint8Array(buffer)) };
-}
 
 /** How many tasks of such resources fit into the machine at once. */
 function leasesAtOnce(resources: ResourceAmounts, totals: ResourceAmounts): number {

@@ -6,6 +6,7 @@ import { checkMethodOptions, installRevivers, type InitOptions, type Runtime, ty
 import { newJobId, newNodeId, newWorkerId, RuntimeStateError, toAmounts } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type NodeLink } from "../clients/mod.ts";
 import { CoreWorker } from "../core-worker/mod.ts";
+import { MemoryStore } from "../object-store/mod.ts";
 import type { FromNode } from "../protocol/mod.ts";
 import { createSpinPermitMemory, openThreadChannel } from "../transport/mod.ts";
 import type { BrokerMessage, NodeThreadData, SessionConfig } from "./bootstrap.ts";
@@ -29,6 +30,7 @@ export function startEmbedded(options: InitOptions): Runtime {
   const core = new CoreWorker({
     workerId: driverId, jobId: config.jobId, namespace: config.namespace, nodeId: config.nodeId, isDriver: true, pid: process.pid, clock: realClock, random: realRandom,
     totals: config.totals, labels: config.labels,
+    store: new MemoryStore(),
     sendToNode: (message) => link.send(message),
     keepAlive: (isNeeded) => (isNeeded ? link.ref() : link.unref()),
     exit: () => undefined,

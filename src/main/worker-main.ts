@@ -4,6 +4,7 @@ import type { Clock, RandomSource, WorkerId } from "../base/mod.ts";
 import type { NodeLink } from "../clients/mod.ts";
 import { CoreWorker } from "../core-worker/mod.ts";
 import { captureOutput } from "../observability/mod.ts";
+import { MemoryStore } from "../object-store/mod.ts";
 import type { FromNode } from "../protocol/mod.ts";
 import { cleanStack, installStackMapping } from "../serialization/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
@@ -32,6 +33,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
   const core = new CoreWorker({
     workerId, jobId: config.jobId, namespace: config.namespace, nodeId: config.nodeId, isDriver: false, pid, clock: host.clock, random: host.random,
     totals: config.totals, labels: config.labels,
+    store: new MemoryStore(),
     sendToNode: (message) => link.send(message),
     // The channel to the node manager keeps a worker alive, whatever it waits for.
     keepAlive: () => undefined,

@@ -1,0 +1,10 @@
+import type { StoreClient } from "../clients/mod.ts";
+import type { EncodedValueRecord } from "../protocol/mod.ts";
+
+/** Keeps objects in the memory of the thread that owns them; JavaScript's garbage collection frees them. */
+export class MemoryStore implements StoreClient {
+  create(value: EncodedValueRecord): EncodedValueRecord {
+    if (value.buffers.length === 0) return value;
+    return { ...value, buffers: value.buffers.map((buffer) => new Uint8Array(buffer)) };
+  }
+}

@@ -373,6 +373,8 @@ export class CoreWorker {
         return this.#executor.slotGranted(message.leaseId);
       case "revokeLease":
         return this.#executor.revokeLease(message.leaseId);
+      case "drainOutput":
+        return this.env.sendToNode({ type: "outputDrained", drainId: message.drainId });
       case "retire":
         if (this.#life.isHeld || this.context.running.size > 0 || this.references.ownsShared()) return this.env.sendToNode({ type: "retireRefused" });
         return this.exit("was idle and not needed any more");
@@ -448,6 +450,11 @@ export class CoreWorker {
     this.#isShutDown = true;
     this.failEverything("the runtime was shut down before this was finished");
     for (const peer of this.#peers.values()) peer.channel?.close();
+  }
+
+  /** Grows with everything that was ever awaited here. */
+  get activity(): number {
+    return this.#life.holdsMade;
   }
 
   failEverything(message: string): void {

@@ -2,6 +2,8 @@
 export class ProcessLife {
   readonly #keepAlive: (isNeeded: boolean) => void;
   #holds = 0;
+  /** All holds ever: a change shows that something was done. */
+  holdsMade = 0;
   #isKeptAlive = false;
   #isLettingGo = false;
 
@@ -15,6 +17,7 @@ export class ProcessLife {
 
   /** Keeps the process alive until the result is called; calling it again does nothing. */
   hold(): () => void {
+    this.holdsMade++;
     if (this.#holds++ === 0 && !this.#isKeptAlive) {
       this.#isKeptAlive = true;
       this.#keepAlive(true);

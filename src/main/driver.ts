@@ -77,6 +77,7 @@ class EmbeddedRuntime implements Runtime {
   readonly #output: DriverOutput;
   readonly #nodeEnded: Promise<void>;
   #stopping: Promise<void> | null = null;
+  #drainedActivity = 0;
   readonly #onProcessExit = (): void => this.#removeSessionDir();
 
   constructor(core: CoreWorker, config: SessionConfig, link: NodeLink, node: Worker, firstWorker: (LaunchedWorker & { readonly workerId: string }) | null, output: DriverOutput) {
@@ -107,6 +108,7 @@ class EmbeddedRuntime implements Runtime {
     });
     this.#nodeEnded = new Promise((resolve) => node.once("exit", () => resolve()));
     process.on("exit", this.#onProcessExit);
+    process.on("beforeExit", this.#onBeforeExit);
   }
 
   #onMessage(message: FromNode): void {
@@ -123,6 +125,7 @@ class EmbeddedRuntime implements Runtime {
   async #stop(): Promise<void> {
     this.core.shutDown();
     this.#node.ref();
+    await this.#drainOutput();
     this.#firstWorker?.terminate();
     this.#link.send({ type: "shutdown" });
     // An orderly end comes within milliseconds; a node thread that hangs is ended all the same.
@@ -132,7 +135,19 @@ class EmbeddedRuntime implements Runtime {
     this.#link.close();
     this.#output.flush();
     process.off("exit", this.#onProcessExit);
+    process.off("beforeExit", this.#onBeforeExit);
     this.#removeSessionDir();
+  }
+
+  /** Before the program ends by itself: output of what it awaited may still be on its way. */
+  readonly #onBeforeExit = (): void => {
+    if (this.#stopping !== null || this.core.activity === this.#drainedActivity) return;
+    void this.#drainOutput().then(() => { this.#drainedActivity = this.core.activity; });
+  };
+
+  async #drainOutput(): Promise<void> {
+    const drained = this.core.requests.ask((requestId) => ({ type: "drainOutput", requestId })).catch(() => undefined);
+    await Promise.race([drained, this.#nodeEnded]);
   }
 
   #removeSessionDir(): void {

@@ -1,10 +1,11 @@
 import { hostname } from "node:os";
-import type { SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { Clock, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import { GcsService } from "../gcs/mod.ts";
 import type { WorkerLink } from "../clients/mod.ts";
 import type { ClusterStateRecord, FromNode, ToNode, WorkerDeath } from "../protocol/mod.ts";
 import type { NodeManager } from "../node-manager/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
+import { OutputDrain } from "./output-drain.ts";
 
 /** One machine's control: its node manager, and in an embedded runtime the GCS beside it. Routes what workers send. */
 export class NodeService {
@@ -13,8 +14,10 @@ export class NodeService {
   readonly #config: SessionConfig;
   readonly #onShutdown: () => void;
   readonly addresses = new Map<WorkerId, string>();
+  readonly #drain: OutputDrain;
 
-  constructor(config: SessionConfig, nodeManager: NodeManager, onShutdown: () => void) {
+  constructor(config: SessionConfig, nodeManager: NodeManager, clock: Clock, onShutdown: () => void) {
+    this.#drain = new OutputDrain(clock, (workerId, drainId) => nodeManager.send(workerId, { type: "drainOutput", drainId }));
     this.#config = config;
     this.nodeManager = nodeManager;
     this.#onShutdown = onShutdown;
@@ -77,6 +80,10 @@ export class NodeService {
         return reply(link, message.requestId, this.#clusterState(), null);
       case "log":
         return this.toDrivers({ type: "log", record: message.record });
+      case "drainOutput":
+        return this.#drain.start(this.nodeManager.liveWorkers(), () => reply(link, message.requestId, null, null));
+      case "outputDrained":
+        return this.#drain.drained(senderId, message.drainId);
       case "exiting":
         return this.nodeManager.noteReason(senderId, message.reason);
       case "retireRefused":
@@ -94,6 +101,7 @@ export class NodeService {
   }
 
   workerLost(workerId: WorkerId, death: WorkerDeath): void {
+    this.#drain.workerLost(workerId);
     this.addresses.delete(workerId);
     this.gcs.workerLost(workerId, death);
   }

@@ -43,7 +43,7 @@ const nodeManager: NodeManager = new NodeManager({
   },
   startFailed: (reason) => service.toDrivers({ type: "startupFailed", reason }),
 });
-const service = new NodeService(config, nodeManager, () => void stop());
+const service = new NodeService(config, nodeManager, realClock, () => void stop());
 
 const driverLink: WorkerLink = openMessageLink(openThreadChannel(data.driver.channel, { peerId: driverId, poller }));
 brokers.set(driverId, data.driver.broker);

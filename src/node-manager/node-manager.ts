@@ -202,6 +202,10 @@ export class NodeManager {
     this.#workers.get(workerId)?.link?.send(message);
   }
 
+  *liveWorkers(): Iterable<WorkerId> {
+    for (const worker of this.#workers.values()) if (worker.isolation !== "driver" && worker.link !== null) yield worker.workerId;
+  }
+
   *drivers(): Iterable<WorkerId> {
     for (const worker of this.#workers.values()) if (worker.isolation === "driver") yield worker.workerId;
   }

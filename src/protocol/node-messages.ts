@@ -33,6 +33,9 @@ export type ToNode =
   | { readonly type: "getCode"; readonly requestId: number; readonly unitIds: readonly string[] }
   | { readonly type: "clusterState"; readonly requestId: number }
   | { readonly type: "log"; readonly record: LogRecord }
+  /** From a driver that is about to end; the reply comes after all output of workers that is on its way. */
+  | { readonly type: "drainOutput"; readonly requestId: number }
+  | { readonly type: "outputDrained"; readonly drainId: number }
   | { readonly type: "exiting"; readonly reason: string }
   /** It owns what others still use. */
   | { readonly type: "retireRefused" }
@@ -63,6 +66,7 @@ export type FromNode =
   /** Let the calls that have arrived finish, then end this worker. */
   | { readonly type: "endActor"; readonly reason: string }
   | { readonly type: "reply"; readonly requestId: number; readonly result: unknown; readonly error: SystemErrorRecord | null }
+  | { readonly type: "drainOutput"; readonly drainId: number }
   | { readonly type: "log"; readonly record: LogRecord };
 
 export interface WorkerDeath {

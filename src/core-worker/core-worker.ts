@@ -373,8 +373,7 @@ export class CoreWorker {
         return this.#executor.slotGranted(message.leaseId);
       case "revokeLease":
         return this.#executor.revokeLease(message.leaseId);
-      case "drainOutput":
-        return this.env.sendToNode({ type: "outputDrained", drainId: message.drainId });
+      case "drainOutput": return this.env.sendToNode({ type: "outputDrained", drainId: message.drainId });
       case "retire":
         if (this.#life.isHeld || this.context.running.size > 0 || this.references.ownsShared()) return this.env.sendToNode({ type: "retireRefused" });
         return this.exit("was idle and not needed any more");
@@ -453,9 +452,7 @@ export class CoreWorker {
   }
 
   /** Grows with everything that was ever awaited here. */
-  get activity(): number {
-    return this.#life.holdsMade;
-  }
+  get activity(): number { return this.#life.holdsMade; }
 
   failEverything(message: string): void {
     const error: SystemErrorRecord = { kind: "RuntimeStateError", message, subjectId: null };

@@ -21,6 +21,12 @@ function activeKinds(): string[] {
   return process.getActiveResourcesInfo().sort();
 }
 
+/** Whether no kind occurs more often than in `allowed`. */
+function isWithin(kinds: readonly string[], allowed: readonly string[]): boolean {
+  const count = (list: readonly string[], kind: string): number => list.filter((other) => other === kind).length;
+  return kinds.every((kind) => count(kinds, kind) <= count(allowed, kind));
+}
+
 for (const isolation of ISOLATIONS) {
   describe(`the runtime's life (${isolation})`, () => {
     it("starts and ends five times in one process and leaves nothing", async () => {
@@ -38,7 +44,10 @@ for (const isolation of ISOLATIONS) {
         assert.equal(existsSync(info.sessionDir), false);
         if (before === undefined) before = { resources: activeKinds(), threads: threadCount(), children: childCount() };
       }
-      await eventually("handles, threads and processes to be as few as before", () => JSON.stringify({ resources: activeKinds(), threads: threadCount(), children: childCount() }) === JSON.stringify(before));
+      // Fewer is fine: what was counted first may have held something that was just ending. Five rounds that each left one
+      // thing behind would be more.
+      const { resources, threads = 0, children = 0 } = before as NonNullable<typeof before>;
+      await eventually("handles, threads and processes to be as few as before", () => isWithin(activeKinds(), resources) && (threadCount() ?? 0) <= threads && (childCount() ?? 0) <= children);
     });
 
     it("fails at shutdown what is still awaited, and refuses calls on old refs afterwards", async () => {

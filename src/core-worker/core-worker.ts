@@ -354,8 +354,6 @@ export class CoreWorker {
         return this.#executor.closeLease(message.leaseId);
       case "leaseClosed":
         return this.submitter.leaseClosed(message.leaseId);
-      case "cancel":
-        return undefined;
     }
   }
 

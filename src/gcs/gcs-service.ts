@@ -6,7 +6,7 @@ import { FunctionTable } from "./function-table.ts";
 
 /** The global control store: actors, names, code. Decides with its state machines and tells node managers what to do. */
 export class GcsService implements PlacementListener {
-  readonly functions = new FunctionTable();
+  readonly #functions = new FunctionTable();
   readonly #actors = new ActorState();
   readonly #host: ActorHostClient;
 
@@ -16,7 +16,7 @@ export class GcsService implements PlacementListener {
 
   createActor(spec: ActorSpec): SystemErrorRecord | null {
     const { instructions, error } = this.#actors.create(spec);
-    if (error === null) this.functions.put(spec.units);
+    if (error === null) this.#functions.put(spec.units);
     this.#act(instructions);
     return error;
   }
@@ -66,7 +66,7 @@ export class GcsService implements PlacementListener {
   }
 
   getCode(unitIds: readonly string[]): CodeUnitRecord[] {
-    return this.functions.get(unitIds);
+    return this.#functions.get(unitIds);
   }
 
   #act(instructions: readonly ActorInstruction[]): void {

@@ -72,8 +72,6 @@ export class NodeService {
         return this.gcs.actorStarted(message.actorId, message.error);
       case "actorExiting":
         return this.gcs.actorExiting(message.actorId, message.reason);
-      case "putCode":
-        return this.gcs.functions.put(message.units);
       case "getCode":
         return reply(link, message.requestId, this.gcs.getCode(message.unitIds), null);
       case "clusterState":

@@ -29,7 +29,6 @@ export type ToNode =
   | { readonly type: "actorOutOfScope"; readonly actorId: ActorId }
   | { readonly type: "actorStarted"; readonly actorId: ActorId; readonly error: TaskErrorRecord | null }
   | { readonly type: "actorExiting"; readonly actorId: ActorId; readonly reason: string }
-  | { readonly type: "putCode"; readonly units: readonly CodeUnitRecord[] }
   | { readonly type: "getCode"; readonly requestId: number; readonly unitIds: readonly string[] }
   | { readonly type: "clusterState"; readonly requestId: number }
   | { readonly type: "log"; readonly record: LogRecord }

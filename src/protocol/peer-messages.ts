@@ -22,7 +22,6 @@ export type PeerMessage =
   | { readonly type: "borrowerAdded"; readonly ackId: number }
   | { readonly type: "removeBorrower"; readonly ids: readonly string[] }
   | { readonly type: "releaseTransit"; readonly transits: readonly number[] }
-  | { readonly type: "cancel"; readonly sequence: number }
   | { readonly type: "closeLease"; readonly leaseId: number }
   | { readonly type: "leaseClosed"; readonly leaseId: number };
 

@@ -21,6 +21,6 @@ export const ACTOR_ROWS: readonly Row[] = [
     ...common,
     key: "actor_calls_pipelined",
     title: `Calls on a counter, ${PIPELINED_CALLS.toLocaleString("en-US")} outstanding`,
-    measure: async (peer, bench) => (await bench.resident(peer)).run("actorPipelined", { count: PIPELINED_CALLS }),
+    measure: async (peer, bench) => (await bench.resident(peer)).run("actorPipelined", { count: PIPELINED_CALLS, trialMs: bench.trialMs }),
   },
 ];

@@ -12,7 +12,7 @@ function outstanding(count: number): Row {
     figures: [CALLS_PER_SECOND],
     contestants,
     baseline: "mantaray-thread",
-    measure: async (peer, bench) => (await bench.resident(peer)).run("tasksOutstanding", { count }),
+    measure: async (peer, bench) => (await bench.resident(peer)).run("tasksOutstanding", { count, trialMs: bench.trialMs }),
   };
 }
 

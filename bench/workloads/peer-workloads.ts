@@ -22,8 +22,8 @@ export const PEER_WORKLOADS = {
     perSecond: await perSecondInSteps(trialMs!, STEP_UNITS, () => peer.runTask!()),
   }),
 
-  tasksOutstanding: async (peer, { count }) => ({
-    perSecond: await perSecond(0, () => peer.runTasks!(count!)) * count!,
+  tasksOutstanding: async (peer, { count, trialMs }) => ({
+    perSecond: (await perSecond(trialMs!, () => peer.runTasks!(count!))) * count!,
   }),
 
   actorOneAtATime: async (peer, { trialMs }) => {
@@ -31,9 +31,9 @@ export const PEER_WORKLOADS = {
     return { perSecond: await perSecondInSteps(trialMs!, STEP_UNITS, () => counter.increment()) };
   },
 
-  actorPipelined: async (peer, { count }) => {
+  actorPipelined: async (peer, { count, trialMs }) => {
     const counter = await counterOf(peer);
-    return { perSecond: await perSecond(0, () => counter.incrementMany(count!)) * count! };
+    return { perSecond: (await perSecond(trialMs!, () => counter.incrementMany(count!))) * count! };
   },
 
   pi: async (peer, { tasks, samplesPerTask }) => {

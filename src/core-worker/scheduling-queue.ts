@@ -3,7 +3,7 @@ import type { LeaseShape } from "../protocol/mod.ts";
 import { type FunctionCallable, type PendingTask } from "./task.ts";
 
 /** Calls of short functions that may wait at one worker, so that a wake-up is paid once for many. */
-const TASKS_AT_WORKER_MAX = 1024;
+const TASKS_AT_WORKER_MAX = 2048;
 /** Estimated work that may wait at one worker: what a task behind it loses at most when another worker gets free. */
 const WORK_AT_WORKER_US_MAX = 2_000;
 /** Work too short to be worth waking another worker for. */
@@ -20,8 +20,8 @@ export class OwnedLease {
   readonly leaseId: number;
   readonly workerId: WorkerId;
   readonly queue: SchedulingQueue;
-  /** Sent and not answered, oldest first in insertion order. */
-  readonly inFlight = new Set<PendingTask>();
+  /** Tasks sent and not answered. */
+  inFlight = 0;
   workUs = 0;
   lastActivityMs = 0;
   /** Its worker is busy with one task for longer than expected; cleared by the next outcome. */
@@ -35,8 +35,8 @@ export class OwnedLease {
 
   /** A function whose run time is not known yet runs alone at its worker, and so does a long one. */
   hasRoomFor(task: PendingTask): boolean {
-    if (this.inFlight.size === 0) return true;
-    if (this.isStuck || this.inFlight.size >= TASKS_AT_WORKER_MAX) return false;
+    if (this.inFlight === 0) return true;
+    if (this.isStuck || this.inFlight >= TASKS_AT_WORKER_MAX) return false;
     return this.workUs + estimateOf(task) <= WORK_AT_WORKER_US_MAX;
   }
 
@@ -44,20 +44,20 @@ export class OwnedLease {
     task.lease = this;
     task.estimateUs = estimateOf(task);
     this.workUs += task.estimateUs;
-    this.inFlight.add(task);
+    this.inFlight++;
   }
 
   remove(task: PendingTask): void {
-    if (!this.inFlight.delete(task)) return;
-    this.workUs = this.inFlight.size === 0 ? 0 : this.workUs - task.estimateUs;
+    if (task.lease !== this) return;
     task.lease = null;
+    this.workUs = --this.inFlight === 0 ? 0 : this.workUs - task.estimateUs;
   }
 }
 
-/** An unknown run time fills a worker's share by itself. */
+/** Whole microseconds; an unknown run time fills a worker's share by itself. */
 function estimateOf(task: PendingTask): number {
   const average = (task.callable as FunctionCallable).averageUs;
-  return Number.isNaN(average) ? WORK_AT_WORKER_US_MAX : Math.max(average, ESTIMATE_US_MIN);
+  return Number.isNaN(average) ? WORK_AT_WORKER_US_MAX : Math.max(Math.ceil(average), ESTIMATE_US_MIN);
 }
 
 export function learnRunTime(callable: FunctionCallable, averageUs: number): void {

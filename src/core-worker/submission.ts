@@ -102,17 +102,17 @@ export class Submission {
   // ------------------------------------------------------------------ tasks and calls
 
   task(template: TaskTemplate, args: unknown[]): unknown {
-    const { callable, queue, displayName, returns, maxRetries } = template;
-    this.#checkRunning(`${displayName ?? callable.name}()`);
-    const task = this.#create(new PendingTask(callable, queue, displayName, this.#nextSequence, returns, args, this.#entriesFor(returns), maxRetries), this.task);
+    if (this.#env.isShutDown()) this.#checkRunning(`${template.displayName ?? template.callable.name}()`);
+    const task = this.#create(new PendingTask(template, this.#nextSequence, args, this.#entriesFor(template.returns)), this.task);
     if (task.unresolvedCount === 0) this.#ready(task);
     return this.#returnOf(task);
   }
 
   call(callable: MethodCallable, args: unknown[], options: CallOptions, handle: ActorHandleObject): unknown {
-    this.#checkRunning(`${callable.name}()`);
-    const returns = returnsOf(options.numReturns, false);
-    const task = this.#create(new PendingTask(callable, null, options.name ?? null, this.#nextSequence, returns, args, this.#entriesFor(returns), 0), this.call);
+    if (this.#env.isShutDown()) this.#checkRunning(`${callable.name}()`);
+    const isPlain = options.name === undefined && (options.numReturns ?? 1) === 1;
+    const template = isPlain ? callable.plain : { ...callable.plain, displayName: options.name ?? null, returns: returnsOf(options.numReturns, false) };
+    const task = this.#create(new PendingTask(template, this.#nextSequence, args, this.#entriesFor(template.returns)), this.call);
     // The actor outlives its last handle for as long as a call is on its way.
     const { client } = callable;
     if (!client.isDetached && this.#env.references.isHeld(handle)) {
@@ -144,7 +144,7 @@ export class Submission {
     }
     const site = callSiteUnlessMany(above);
     if (site !== null && task.entries !== null) for (const entry of Array.isArray(task.entries) ? task.entries : [task.entries]) entry.site = site;
-    if (task.returns === STREAMING) {
+    if (task.template.returns === STREAMING) {
       task.stream = new ValueStream({ newEntry: (sequence) => this.newEntry(sequence), refOf: (entry) => this.refOf(entry), hold: () => this.#env.hold(), block: () => this.#env.block() }, task.entries as ObjectEntry, task.sequence);
     }
     if (this.#pendingCount++ === 0) this.#release = this.#env.hold();

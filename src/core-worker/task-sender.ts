@@ -64,11 +64,12 @@ export class TaskSender {
     writer.u32(peer.takeSlot(task));
     writer.f64(task.sequence);
     writer.varuint(peer.callableNumbers.get(task.callable) as number);
-    const isStreaming = task.returns === STREAMING;
-    const hasReturns = !isStreaming && task.returns !== 1;
-    writer.u8((task.displayName === null ? 0 : TASK_HAS_NAME) | (hasReturns ? TASK_HAS_RETURNS : 0) | (isStreaming ? TASK_IS_STREAMING : 0));
-    if (task.displayName !== null) writer.string(task.displayName);
-    if (hasReturns) writer.varuint(task.returns);
+    const { displayName, returns } = task.template;
+    const isStreaming = returns === STREAMING;
+    const hasReturns = !isStreaming && returns !== 1;
+    writer.u8((displayName === null ? 0 : TASK_HAS_NAME) | (hasReturns ? TASK_HAS_RETURNS : 0) | (isStreaming ? TASK_IS_STREAMING : 0));
+    if (displayName !== null) writer.string(displayName);
+    if (hasReturns) writer.varuint(returns);
     writer.varuint(task.args.length);
     for (const arg of task.args) {
       const value = valueOf(arg);

@@ -190,7 +190,7 @@ export class TaskSubmitter {
   }
 
   #hasCrowdedLease(): boolean {
-    for (const lease of this.#leases.values()) if (lease.inFlight.size > 1) return true;
+    for (const lease of this.#leases.values()) if (lease.inFlight > 1) return true;
     return false;
   }
 
@@ -198,8 +198,8 @@ export class TaskSubmitter {
     const nowMs = this.#env.clock.nowMs();
     for (const lease of this.#leases.values()) {
       const quietMs = nowMs - lease.lastActivityMs;
-      if (lease.inFlight.size > 1 && quietMs >= STUCK_CHECK_MS) this.#takeBack(lease);
-      else if (lease.inFlight.size === 0 && quietMs >= LEASE_IDLE_MS) {
+      if (lease.inFlight > 1 && quietMs >= STUCK_CHECK_MS) this.#takeBack(lease);
+      else if (lease.inFlight === 0 && quietMs >= LEASE_IDLE_MS) {
         this.#env.peer(lease.workerId).sendMessage({ type: "closeLease", leaseId: lease.leaseId });
         lease.lastActivityMs = nowMs;
       }
@@ -211,7 +211,8 @@ export class TaskSubmitter {
     const peer = this.#env.peer(lease.workerId);
     if (peer.outgoingClaims === null) return;
     lease.isStuck = true;
-    for (const task of [...lease.inFlight].reverse()) {
+    // Newest first, so that they are back in the queue in their order.
+    for (const task of [...peer.tasksInFlight()].filter((other) => other.lease === lease).sort((a, b) => b.sequence - a.sequence)) {
       if (!this.#recall(peer, task)) continue;
       lease.remove(task);
       // The slot stays taken until the worker has seen the recall and answers `rejected`.

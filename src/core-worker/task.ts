@@ -31,6 +31,8 @@ export const TERMINATE = "#terminate";
 
 export class MethodCallable {
   readonly kind = "method";
+  /** Of calls without options of their own. */
+  readonly plain: CallTemplate;
   readonly client: ActorClient<PendingTask>;
   readonly method: string;
   readonly name: string;
@@ -39,6 +41,7 @@ export class MethodCallable {
     this.client = client;
     this.method = method;
     this.name = `${className}.${method}`;
+    this.plain = { callable: this, queue: null, displayName: null, returns: 1, maxRetries: 0 };
   }
 }
 
@@ -50,14 +53,20 @@ export interface TaskLease {
   readonly leaseId: number;
 }
 
-/** How tasks of one remote function with one set of options are run; shared by all its calls. */
-export interface TaskTemplate {
-  readonly callable: FunctionCallable;
-  readonly queue: TaskQueue;
+/** How calls of one function or method with one set of options are run; shared by all of them. */
+export interface CallTemplate {
+  readonly callable: Callable;
+  /** Null for actor calls. */
+  readonly queue: TaskQueue | null;
   /** Shown instead of the function's name, or null. */
   readonly displayName: string | null;
   readonly returns: Returns;
   readonly maxRetries: number;
+}
+
+export interface TaskTemplate extends CallTemplate {
+  readonly callable: FunctionCallable;
+  readonly queue: TaskQueue;
 }
 
 /** -1: one ref a yielded value. */
@@ -74,18 +83,17 @@ export class EncodedArg {
   }
 }
 
-/** One submitted task or call, from its submission to its outcome, as its owner keeps it. */
+/**
+ * One submitted task or call, from its submission to its outcome, as its owner keeps it. There may be a million at once:
+ * what calls have in common is in the template.
+ */
 export class PendingTask {
-  readonly callable: Callable;
-  readonly displayName: string | null;
+  readonly template: CallTemplate;
   readonly sequence: number;
-  readonly returns: Returns;
   /** Primitives, EncodedArgs, and ObjectEntries that stand for refs until they are settled. */
   readonly args: PreparedArg[];
   /** Where the outcome goes: one entry, or `returns` many. */
   readonly entries: ObjectEntry | ObjectEntry[] | null;
-  /** Null for actor calls. */
-  readonly queue: TaskQueue | null;
   retriesLeft: number;
   /** Shared objects that this task keeps alive until it ends. */
   pinnedIds: string[] | null = null;
@@ -101,19 +109,22 @@ export class PendingTask {
   /** Of a streaming call: where its values go. */
   stream: ValueStream | null = null;
 
-  constructor(callable: Callable, queue: TaskQueue | null, displayName: string | null, sequence: number, returns: Returns, args: PreparedArg[], entries: ObjectEntry | ObjectEntry[] | null, retriesLeft: number) {
-    this.callable = callable;
-    this.queue = queue;
-    this.displayName = displayName;
+  constructor(template: CallTemplate, sequence: number, args: PreparedArg[], entries: ObjectEntry | ObjectEntry[] | null) {
+    this.template = template;
     this.sequence = sequence;
-    this.returns = returns;
     this.args = args;
     this.entries = entries;
-    this.retriesLeft = retriesLeft;
+    this.retriesLeft = template.maxRetries;
   }
 
+  get callable(): Callable {
+    return this.template.callable;
+  }
+  get queue(): TaskQueue | null {
+    return this.template.queue;
+  }
   get name(): string {
-    return this.displayName ?? this.callable.name;
+    return this.template.displayName ?? this.template.callable.name;
   }
 }
 

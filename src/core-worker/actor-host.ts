@@ -1,12 +1,13 @@
 import type { ActorId, SystemErrorRecord } from "../base/mod.ts";
 import { InvalidArgumentError } from "../base/mod.ts";
 import type { ActorSpec, TaskErrorRecord, ToNode } from "../protocol/mod.ts";
-import { cleanStack, type Serializer } from "../serialization/mod.ts";
+import type { Serializer } from "../serialization/mod.ts";
 import { ActorInstance } from "./actor-instance.ts";
 import type { CodeLoader } from "./code-loader.ts";
 import type { ExecutionContext } from "./execution-context.ts";
 import type { References } from "./references.ts";
 import { ActorExit, type TaskExecutor } from "./task-executor.ts";
+import { recordOfThrown } from "./thrown-error.ts";
 
 export interface ActorHostEnvironment {
   readonly executor: TaskExecutor;
@@ -67,21 +68,8 @@ export class ActorHost {
   }
 
   #creationError(spec: ActorSpec, thrown: unknown): TaskErrorRecord {
-    const isError = thrown instanceof Error;
-    let cause: TaskErrorRecord["cause"] = null;
-    try {
-      cause = this.#env.serializer.encode(thrown, `the error thrown by the constructor of ${spec.className}`);
-    } catch {
-      // It still arrives by its message and stack.
-    }
-    return {
-      functionName: `new ${spec.className}`,
-      taskId: spec.actorId,
-      pid: this.#env.pid,
-      message: isError ? thrown.message : String(thrown),
-      stack: isError ? cleanStack(String(thrown.stack)) : String(thrown),
-      cause,
-    };
+    const call = { functionName: `new ${spec.className}`, taskId: spec.actorId, pid: this.#env.pid, label: `the error thrown by the constructor of ${spec.className}` };
+    return recordOfThrown(thrown, call, (value, label) => this.#env.serializer.encode(value, label));
   }
 
   // ------------------------------------------------------------------ the end

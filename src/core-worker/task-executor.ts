@@ -1,6 +1,6 @@
 import { invariant, recordOf, sequencedId, SerializationError, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import { FRAME_RESULTS, type EncodedValueRecord, type LeaseEvent, type TaskErrorRecord, TASK_SLOTS_MAX } from "../protocol/mod.ts";
-import { cleanStack, type Serializer } from "../serialization/mod.ts";
+import { FRAME_RESULTS, type EncodedValueRecord, type LeaseEvent, TASK_SLOTS_MAX } from "../protocol/mod.ts";
+import type { Serializer } from "../serialization/mod.ts";
 import { type FrameReader, FrameWriter } from "../transport/mod.ts";
 import type { ActorInstance } from "./actor-instance.ts";
 import type { CodeLoader } from "./code-loader.ts";
@@ -16,6 +16,7 @@ import type { References } from "./references.ts";
 import { packMessage } from "../clients/mod.ts";
 import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, RESULT_FAILED, RESULT_ITEM, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_IS_STREAMING } from "./task-wire.ts";
 import { STREAMING, TERMINATE } from "./task.ts";
+import { recordOfThrown } from "./thrown-error.ts";
 import { readEncodedValue, TAG_ENCODED, writeEncodedValue } from "./value-wire.ts";
 
 /** Finished results wait at most this long for more of them while the worker goes on with the next task. */
@@ -388,25 +389,7 @@ export class TaskExecutor {
   failureOf(execution: Execution, thrown: unknown): Failure {
     const record = thrown instanceof ActorExit ? thrown.record : thrown instanceof SerializationError ? recordOf(thrown) : null;
     if (record !== null) return { kind: "systemError", error: record };
-    return { kind: "taskError", error: this.#taskErrorOf(execution, thrown) };
-  }
-
-  #taskErrorOf(execution: Execution, thrown: unknown): TaskErrorRecord {
-    const isError = thrown instanceof Error;
-    let cause: EncodedValueRecord | null = null;
-    try {
-      if (!isError || typeof thrown.stack === "string") cause = copied(this.#env.encode(thrown, `the error thrown by ${execution.name}()`));
-    } catch {
-      // An error with a field that cannot travel still arrives, by its message and stack.
-    }
-    return {
-      functionName: execution.name,
-      taskId: sequencedId(execution.peer.workerId, execution.sequence),
-      pid: this.#env.pid,
-      message: isError ? thrown.message : String(thrown),
-      stack: isError ? cleanStack(String(thrown.stack)) : `${String(thrown)}\n    (not an Error, so there is no stack)`,
-      cause,
-    };
+    return { kind: "taskError", error: recordOfThrown(thrown, { functionName: execution.name, taskId: sequencedId(execution.peer.workerId, execution.sequence), pid: this.#env.pid, label: `the error thrown by ${execution.name}()` }, (value, label) => this.#env.encode(value, label)) };
   }
 
   /** Answers without running, or after the user's code threw. */
@@ -477,11 +460,6 @@ export class ActorExit extends Error {
 
 export function bindCallable(peer: Peer, number: number, callable: IncomingCallable): void {
   peer.incomingCallables.set(number, callable);
-}
-
-/** A cause outlives the turn, but its buffers are views of the thrown value. */
-function copied(value: EncodedValueRecord): EncodedValueRecord {
-  return value.buffers.length === 0 ? value : { ...value, buffers: value.buffers.map((buffer) => new Uint8Array(buffer)) };
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -1,0 +1,35 @@
+import type { EncodedValueRecord, TaskErrorRecord } from "../protocol/mod.ts";
+import { cleanStack } from "../serialization/mod.ts";
+
+export interface ThrowingCall {
+  /** As the caller reads it: "f", "Counter.inc", "new Counter". */
+  readonly functionName: string;
+  readonly taskId: string;
+  readonly pid: number;
+  /** What the cause is called in an error about encoding it. */
+  readonly label: string;
+}
+
+/** What user code threw, as it travels to the caller. */
+export function recordOfThrown(thrown: unknown, call: ThrowingCall, encode: (value: unknown, label: string) => EncodedValueRecord): TaskErrorRecord {
+  const isError = thrown instanceof Error;
+  let cause: EncodedValueRecord | null = null;
+  try {
+    if (!isError || typeof thrown.stack === "string") cause = copied(encode(thrown, call.label));
+  } catch {
+    // An error with a field that cannot travel still arrives, by its message and stack.
+  }
+  return {
+    functionName: call.functionName,
+    taskId: call.taskId,
+    pid: call.pid,
+    message: isError ? thrown.message : String(thrown),
+    stack: isError ? cleanStack(String(thrown.stack)) : `${String(thrown)}\n    (not an Error, so there is no stack)`,
+    cause,
+  };
+}
+
+/** A cause outlives the turn, but its buffers are views of the thrown value. */
+function copied(value: EncodedValueRecord): EncodedValueRecord {
+  return value.buffers.length === 0 ? value : { ...value, buffers: value.buffers.map((buffer) => new Uint8Array(buffer)) };
+}

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { WorkloadReply, WorkloadRequest } from "./contestant.ts";
 import type { Figures } from "./measure.ts";
+import type { PeerSettings } from "./peers/peer.ts";
 import type { PeerId } from "./peers/registry.ts";
 import type { Parameters } from "./workloads/workload.ts";
 
@@ -21,8 +22,8 @@ export class ContestantProcess {
     this.#child = child;
   }
 
-  static async start(peer: PeerId, builtFolder: URL): Promise<ContestantProcess> {
-    const child = fork(fileURLToPath(new URL("contestant.js", builtFolder)), [peer], {
+  static async start(peer: PeerId, builtFolder: URL, settings: PeerSettings = {}): Promise<ContestantProcess> {
+    const child = fork(fileURLToPath(new URL("contestant.js", builtFolder)), [peer, JSON.stringify(settings)], {
       execArgv: ["--expose-gc"],
       // What a peer prints must not get into the tables.
       stdio: ["ignore", 2, 2, "ipc"],

@@ -1,6 +1,8 @@
 /** A contestant's own process: one peer, and whatever the parent asks it to do, one thing at a time. */
 import { PEERS } from "./peers/registry.ts";
+import type { PeerSettings } from "./peers/peer.ts";
 import type { PeerId } from "./peers/registry.ts";
+import { OBJECT_WORKLOADS } from "./workloads/object-workloads.ts";
 import { PEER_WORKLOADS } from "./workloads/peer-workloads.ts";
 import type { Parameters, Workload } from "./workloads/workload.ts";
 
@@ -35,7 +37,7 @@ async function replying(work: () => Promise<WorkloadReply>): Promise<void> {
 }
 
 await replying(async () => {
-  const peer = await PEERS[process.argv[2] as PeerId].open();
+  const peer = await PEERS[process.argv[2] as PeerId].open(JSON.parse(process.argv[3]!) as PeerSettings);
   process.on("message", (request: WorkloadRequest) =>
     replying(async () => {
       const workload = await workloadNamed(request.workload);

@@ -10,6 +10,8 @@ export interface Peer {
   createCounter?(): Promise<RemoteCounter>;
   /** Starts one worker more and keeps it; resolves with the first thing that came from it. */
   startWorker?(): Promise<unknown>;
+  /** Hands a Float64Array of so many bytes to another worker so often; until that can read it. */
+  deliverArray?(byteLength: number, times: number): Promise<Delivery>;
   close(): Promise<unknown>;
 }
 
@@ -18,6 +20,20 @@ export interface RemoteCounter {
   /** Calls `increment` so many times before it awaits the first, and awaits all. */
   incrementMany(count: number): Promise<unknown>;
   close(): Promise<unknown>;
+}
+
+/** Times in milliseconds, the middle ones. */
+export interface Delivery {
+  /** An array that the worker has not had before. */
+  readonly firstMs: number;
+  /** Once more the same one. */
+  readonly againMs: number;
+}
+
+/** What a row may ask of a peer when it opens. Only Mantaray has an object store. */
+export interface PeerSettings {
+  readonly objectStoreBytes?: number;
+  readonly spillFolder?: string;
 }
 
 /** Pools have so many workers, Mantaray so many CPUs. */

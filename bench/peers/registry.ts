@@ -1,4 +1,4 @@
-import type { Peer } from "./peer.ts";
+import type { Peer, PeerSettings } from "./peer.ts";
 
 export interface PeerEntry {
   readonly label: string;
@@ -8,7 +8,7 @@ export interface PeerEntry {
   readonly settings: string;
   /** Below it the peer does not load. */
   readonly nodeMajorMin?: number;
-  open(): Promise<Peer>;
+  open(settings: PeerSettings): Promise<Peer>;
 }
 
 /**
@@ -19,12 +19,12 @@ export const PEERS = {
   "mantaray-thread": {
     label: "Mantaray (thread)",
     settings: "init({ numCpus: 2 })",
-    open: async () => (await import("./mantaray.ts")).openMantaray("thread"),
+    open: async (settings) => (await import("./mantaray.ts")).openMantaray("thread", settings),
   },
   "mantaray-process": {
     label: "Mantaray (process)",
     settings: 'init({ numCpus: 2, isolation: "process" })',
-    open: async () => (await import("./mantaray.ts")).openMantaray("process"),
+    open: async (settings) => (await import("./mantaray.ts")).openMantaray("process", settings),
   },
   "one-thread": {
     label: "one thread",
@@ -35,6 +35,11 @@ export const PEERS = {
     label: "bare worker_threads",
     settings: "new Worker(file), a message each way",
     open: async () => (await import("./bare-worker.ts")).openBareWorkers(),
+  },
+  "child-process": {
+    label: "child_process",
+    settings: 'fork(file, { serialization: "advanced" }), a message each way',
+    open: async () => (await import("./child-process.ts")).openChildProcess(),
   },
   piscina: {
     label: "Piscina",

@@ -8,8 +8,12 @@ export interface InitOptions {
   numGpus?: number;
   /** Schedulable memory of this node, in bytes. */
   memory?: number;
-  /** Capacity of the object store, in bytes. */
+  /**
+   * Capacity of the object store, in bytes: values above 100 KiB share this much memory, what does not fit goes to disk. Default: 30 %
+   * of the machine's (or container's) memory, or what the file system of shared memory has, if that is less.
+   */
   objectStoreMemory?: number;
+  /** Folder for what does not fit; a folder of its own is made in it and removed at the end. Default: in the session's folder. */
   objectSpillingDirectory?: string;
   /** Custom resources by name. */
   resources?: Record<string, number>;

@@ -38,6 +38,8 @@ describe("checks of single options", () => {
     rejects(checks.aLimit, [-2, 0.5, Number.POSITIVE_INFINITY, "3"]);
     accepts(checks.wholeNumber(1), [1, 2]);
     rejects(checks.wholeNumber(1), [0, -1, 1.5, "1", Number.NaN]);
+    accepts(checks.aLimitFromOne, [1, 5, -1]);
+    rejects(checks.aLimitFromOne, [0, -2, 1.5, "1", null, Number.POSITIVE_INFINITY]);
     accepts(checks.anyObject, [{}, []]);
     rejects(checks.anyObject, [null, undefined, 1, () => undefined]);
   });

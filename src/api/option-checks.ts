@@ -22,6 +22,8 @@ export function wholeNumber(least: number): Check {
 }
 /** -1 stands for no limit. */
 export const aLimit: Check = (value) => (Number.isInteger(value) && (value as number) >= -1 ? undefined : "a whole number, 0 or more, or -1 for no limit");
+/** The same, where no room at all would let nothing happen. */
+export const aLimitFromOne: Check = (value) => (Number.isInteger(value) && ((value as number) >= 1 || value === -1) ? undefined : "a whole number, 1 or more, or -1 for no limit");
 
 export function oneOf(...allowed: readonly unknown[]): Check {
   return (value) => (allowed.includes(value) ? undefined : `one of ${allowed.map((one) => JSON.stringify(one)).join(", ")}`);

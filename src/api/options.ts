@@ -1,6 +1,6 @@
 import { InvalidArgumentError, type ResourceAmounts, toAmounts } from "../base/mod.ts";
 import type { WorkerIsolation } from "../protocol/mod.ts";
-import { aBoolean, aDurationMs, aLimit, anAmount, anyObject, anything, aSignal, aString, bytes, type Check, checkOptions, either, oneOf, recordOf, wholeNumber } from "./option-checks.ts";
+import { aBoolean, aDurationMs, aLimit, aLimitFromOne, anAmount, anyObject, anything, aSignal, aString, bytes, type Check, checkOptions, either, oneOf, recordOf, wholeNumber } from "./option-checks.ts";
 import type { ActorOptions, Isolation, MethodOptions, PlacementOptions, TaskOptions } from "./types.ts";
 
 const errorClasses: Check = (value) => (Array.isArray(value) && value.every((item) => typeof item === "function") ? undefined : "an array of error classes");
@@ -12,12 +12,12 @@ const PLACEMENT: Readonly<Record<string, Check>> = {
 };
 const TASK: Readonly<Record<string, Check>> = {
   ...PLACEMENT, isolation: oneOf("thread", "process"), name: aString, numReturns: returns, maxRetries: aLimit,
-  retryExceptions: either(aBoolean, errorClasses), maxCalls: wholeNumber(0), generatorBackpressure: wholeNumber(1),
+  retryExceptions: either(aBoolean, errorClasses), maxCalls: wholeNumber(0), generatorBackpressure: aLimitFromOne,
   priority: (value) => (typeof value === "number" && Number.isFinite(value) ? undefined : "a number"), signal: aSignal, timeoutMs: aDurationMs,
 };
 const METHOD: Readonly<Record<string, Check>> = {
   name: aString, numReturns: returns, maxTaskRetries: aLimit, retryExceptions: either(aBoolean, errorClasses), concurrencyGroup: aString,
-  generatorBackpressure: wholeNumber(1), signal: aSignal, timeoutMs: aDurationMs,
+  generatorBackpressure: aLimitFromOne, signal: aSignal, timeoutMs: aDurationMs,
 };
 const ACTOR: Readonly<Record<string, Check>> = {
   ...PLACEMENT, isolation: oneOf("thread", "process", "shared"), name: aString, namespace: aString, lifetime: oneOf("detached"), getIfExists: aBoolean,
@@ -37,7 +37,7 @@ export const INIT: Readonly<Record<string, Check>> = {
  */
 const NOT_YET: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ["labelSelector", undefined], ["schedulingStrategy", "DEFAULT"], ["runtimeEnv", undefined], ["retryExceptions", false], ["maxCalls", 0],
-  ["generatorBackpressure", undefined], ["priority", 0], ["signal", undefined], ["timeoutMs", undefined], ["maxTaskRetries", 0],
+  ["priority", 0], ["signal", undefined], ["timeoutMs", undefined], ["maxTaskRetries", 0],
   ["concurrencyGroup", undefined], ["concurrencyGroups", undefined], ["maxPendingCalls", -1], ["allowOutOfOrderExecution", false], ["persistence", undefined],
 ]);
 

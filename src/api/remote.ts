@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "../base/mod.ts";
-import { DESCRIBE, describe, isGeneratorFunction, returnsOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
+import { DESCRIBE, describe, isGeneratorFunction, returnsOf, unconsumedMaxOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
 import type { ActorMethods, RuntimeDescriptor } from "../protocol/mod.ts";
 import { amountsOf, checkActorOptions, checkTaskOptions, workerIsolationOf } from "./options.ts";
 import { currentRuntime, type Runtime } from "./runtime.ts";
@@ -32,12 +32,14 @@ class RemoteFunctionObject implements RuntimeObject {
     if (this.#template !== null && this.#template.runtime === runtime) return this.#template.made;
     const options = this.#options;
     const shape = { resources: amountsOf(options, 1), isolation: workerIsolationOf(options.isolation, runtime.isolation) };
+    const returns = returnsOf(options.numReturns, this.#source.isGenerator);
     const made: TaskTemplate = {
       callable: runtime.core.callableOf(this.#source),
       queue: runtime.core.submission.queueFor(shape),
       displayName: options.name ?? null,
-      returns: returnsOf(options.numReturns, this.#source.isGenerator),
+      returns,
       maxRetries: options.maxRetries ?? TASK_RETRIES_DEFAULT,
+      unconsumedMax: unconsumedMaxOf(options.generatorBackpressure, returns, `task ${this.#source.name}()`),
     };
     this.#template = { runtime, made };
     return made;

@@ -1,9 +1,24 @@
 import type { ObjectRef } from "./object-ref.ts";
 
-/** What a generator task or method returns: one ref per yielded value, available as it is yielded. */
+/**
+ * What a generator task or method returns: one ref per yielded value, available as it is yielded. If the generator throws, the
+ * values before come first, then one last ref whose `get` rejects with a TaskError.
+ *
+ * `return()`, also by `break` in a `for await`, ends the generator: its `finally` blocks run, what it yielded and nobody took
+ * is dropped, and `completed()` says when it is done. A stream that is garbage-collected ends in the same way, unless its
+ * `completed()` was asked for: then the generator runs to its end, and its values are dropped.
+ *
+ * If the worker of a task dies, the generator runs again from its beginning (`maxRetries`), and only values that its caller has
+ * not got are sent: it must yield the same ones again. Without a retry left, the last ref fails with WorkerCrashedError; that
+ * of a method, which is not run again, with ActorDiedError.
+ */
 export interface ObjectRefGenerator<Y = unknown> extends AsyncIterableIterator<ObjectRef<Y>> {
-  /** Resolves when the generator function has returned; rejects if it threw. */
+  /**
+   * Resolves when the generator function has returned; rejects if it threw. With `generatorBackpressure` it returns only once its
+   * values are taken.
+   */
   completed(): ObjectRef<void>;
+  /** Whether `next()` has handed out every ref, a failing last one included. */
   isFinished(): boolean;
 }
 
@@ -73,6 +88,10 @@ export interface TaskOptions extends PlacementOptions {
   maxRetries?: number;
   retryExceptions?: boolean | (abstract new (...args: any[]) => Error)[];
   maxCalls?: number;
+  /**
+   * For generators: pauses while so many values were yielded and their refs not taken with `next()`. 1 or more; default, as -1:
+   * no limit, values pile up at the caller. A paused task gives up its processor. InvalidArgumentError for calls that stream nothing.
+   */
   generatorBackpressure?: number;
   priority?: number;
   signal?: AbortSignal;
@@ -85,6 +104,10 @@ export interface MethodOptions {
   maxTaskRetries?: number;
   retryExceptions?: boolean | (abstract new (...args: any[]) => Error)[];
   concurrencyGroup?: string;
+  /**
+   * For generators, as for tasks. A paused call goes on being one of the actor's running ones: with `maxConcurrency` 1 the next call
+   * waits until its values are taken.
+   */
   generatorBackpressure?: number;
   signal?: AbortSignal;
   timeoutMs?: number;

@@ -7,6 +7,8 @@ export interface MessageLink<Outgoing, Incoming> {
   send(message: Outgoing): void;
   onMessage(handler: (message: Incoming) => void): void;
   onClose(handler: (reason: ChannelCloseReason) => void): void;
+  /** Makes what was sent leave this thread now; false if it could not. */
+  flush(): boolean;
   close(): void;
   ref(): void;
   unref(): void;
@@ -22,6 +24,7 @@ export function openMessageLink<Outgoing extends object, Incoming>(channel: Chan
     send: (message) => void channel.send(packMessage(message)),
     onMessage: (handler) => channel.onFrame((frame) => handler(unpackMessage(frame) as Incoming)),
     onClose: (handler) => channel.onClose(handler),
+    flush: () => channel.flush(),
     close: () => channel.close(),
     ref: () => channel.ref(),
     unref: () => channel.unref(),

@@ -22,6 +22,7 @@ import { Peer } from "./peer.ts";
 import { References } from "./references.ts";
 import { ResultReceiver, settleFailed } from "./result-receiver.ts";
 import { callSite, Submission, type CallOptions } from "./submission.ts";
+import { StoredLifetimes } from "./stored-lifetimes.ts";
 import { TaskSender } from "./task-sender.ts";
 import { RECALLED, TaskSubmitter } from "./task-submitter.ts";
 import { type CodeSource, type FunctionCallable, type PendingTask, type TaskTemplate, TERMINATE } from "./task.ts";
@@ -101,9 +102,10 @@ export class CoreWorker {
     this.#exports = new CodeExports(this.serializer);
     this.requests = new NodeRequests((message) => env.sendToNode(message), () => this.#life.hold());
     this.code = new CodeLoader(this.serializer, (unitIds) => this.requests.ask<readonly CodeUnitRecord[]>((requestId) => ({ type: "getCode", requestId, unitIds })));
-    const refHost = { getOne: (ref: ObjectRef, options: GetOptions | undefined) => this.get(ref, options), describeRef: (ref: ObjectRef, entry: ObjectEntry) => this.#describeRef(ref, entry), releaseRef: (ref: ObjectRef) => this.references.dropHandle(ref) };
+    const refHost = { getOne: (ref: ObjectRef, options: GetOptions | undefined) => this.get(ref, options), describeRef: (ref: ObjectRef, entry: ObjectEntry) => this.#describeRef(ref, entry), releaseRef: (ref: ObjectRef, entry: ObjectEntry) => this.references.dropRef(ref, entry) };
+    const lifetimes = new StoredLifetimes(env.workerId, env.store);
     this.references = new References({
-      workerId: env.workerId, refHost, serializer: () => this.serializer, peer: (id) => this.peer(id),
+      workerId: env.workerId, refHost, lifetimes, serializer: () => this.serializer, peer: (id) => this.peer(id),
       actorOutOfScope: (actorId) => this.actors.outOfScope(actorId), actorNotUsed: (actorId) => this.actors.forget(actorId),
     });
     const encode = (value: unknown, label: string): EncodedValueRecord => {
@@ -119,17 +121,17 @@ export class CoreWorker {
     });
     this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost: this.#handleHost(), peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), fail });
     this.submission = new Submission({
-      workerId: env.workerId, totals: env.totals, store: env.store, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
+      workerId: env.workerId, totals: env.totals, store: env.store, lifetimes, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
       fetch: (entry) => this.#objects.fetch(entry), hold: () => this.#life.hold(), block: () => this.#block(), currentSequence: () => this.context.current()?.sequence ?? 0, isShutDown: () => this.#isShutDown,
     });
     this.access = new ObjectAccess({
-      serializer: this.serializer, code: this.code, clock: env.clock, fetch: (entry) => this.#objects.fetch(entry),
+      serializer: this.serializer, code: this.code, store: env.store, clock: env.clock, fetch: (entry) => this.#objects.fetch(entry),
       block: () => this.#block(), hold: () => this.#life.hold(), isShutDown: () => this.#isShutDown,
     });
     this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, peer: (id) => this.peer(id), deathOf: (id) => this.#deaths.get(id) });
-    this.#receiver = new ResultReceiver({ references: this.references, submitter: this.submitter, finished: (task) => this.#finished(task, true) });
+    this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, finished: (task) => this.#finished(task, true) });
     this.#executor = new TaskExecutor({
-      serializer: this.serializer, encode, code: this.code, references: this.references, context: this.context, pid: env.pid,
+      serializer: this.serializer, encode, code: this.code, store: env.store, references: this.references, context: this.context, pid: env.pid,
       nowMs: () => env.clock.nowMs(), after: (delayMs, callback) => void env.clock.after(delayMs, callback), emitLeaseEvent: (leaseId, event) => this.#leaseEvent(leaseId, event),
       notifyLeaseClosed: (peer, leaseId) => void peer.sendMessage({ type: "leaseClosed", leaseId }), actor: (actorId) => this.#actorHost.instance(actorId), terminateActor: (actor) => this.#actorHost.terminate(actor),
     });
@@ -251,17 +253,7 @@ export class CoreWorker {
 
   #block(): () => void {
     const execution = this.context.current();
-    const lease = execution?.lease ?? null;
-    if (execution === undefined || lease === null || !this.context.running.has(execution)) return nothing;
-    if (execution.blockedCount++ === 0) {
-      execution.blockedSinceMs = this.env.clock.nowMs();
-      this.#executor.taskBlocked(lease);
-    }
-    return () => {
-      if (--execution.blockedCount > 0 || !this.context.running.has(execution)) return;
-      execution.blockedMs += this.env.clock.nowMs() - execution.blockedSinceMs;
-      lease.taskUnblocked();
-    };
+    return execution === undefined ? nothing : this.#executor.blocking.block(execution);
   }
 
   #leaseEvent(leaseId: number, event: LeaseEvent): void {
@@ -350,6 +342,10 @@ export class CoreWorker {
         return this.references.borrowerRemoved(peer.workerId, message.ids);
       case "releaseTransit":
         return this.references.releaseTransits(message.transits);
+      case "streamConsumed":
+        return this.#executor.streams.consumed(peer.workerId, message.taskSequence, message.count);
+      case "streamClosed":
+        return this.#executor.streams.closed(peer.workerId, message.taskSequence);
       case "closeLease":
         return this.#executor.closeLease(message.leaseId);
       case "leaseClosed":
@@ -389,7 +385,9 @@ export class CoreWorker {
         return this.requests.replied(message.requestId, message.result, message.error === null ? null : systemErrorOf(message.error));
       case "log":
         return this.#onLog?.(message.record);
+      case "warning": return this.env.warn(message.text);
       case "registered":
+      case "storeCollect":
       case "connectSocket":
       case "terminateWorker":
       case "noteWorkerEnd":

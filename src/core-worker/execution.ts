@@ -3,6 +3,7 @@ import type { ActorSpec, EncodedValueRecord } from "../protocol/mod.ts";
 import type { HeldLease } from "./held-lease.ts";
 import type { Peer } from "./peer.ts";
 import type { IncomingCallable } from "./incoming-callable.ts";
+import type { StreamProducer } from "./stream-producer.ts";
 
 /** An argument that must be decoded before the call. */
 export class EncodedInput {
@@ -42,6 +43,8 @@ export class Execution {
   blockedMs = 0;
   /** Confirmations that owners of refs in the arguments must give before the reply may go. */
   borrowing: Promise<void> | null = null;
+  /** Of a streaming call: how far its generator may go. */
+  stream: StreamProducer | null = null;
   #abort: AbortController | null = null;
 
   constructor(peer: Peer, slot: number, sequence: number, callable: IncomingCallable, displayName: string | null, returns: number, args: unknown[], lease: HeldLease<Execution> | null, actor: ExecutingActor | null) {

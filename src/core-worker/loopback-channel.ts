@@ -28,6 +28,11 @@ export class LoopbackChannel implements Channel {
     return this.#push(Buffer.concat(parts));
   }
 
+  /** What this thread sends to itself cannot leave it. */
+  flush(): boolean {
+    return false;
+  }
+
   #push(frame: Uint8Array): boolean {
     if (this.#isClosed) return false;
     this.#frames.push(frame);

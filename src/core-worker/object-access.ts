@@ -1,4 +1,5 @@
-import { GetTimeoutError, InvalidArgumentError, ObjectFreedError, RuntimeStateError, type Clock, type Timer } from "../base/mod.ts";
+import { GetTimeoutError, InvalidArgumentError, ObjectFreedError, ObjectLostError, recordOf, RuntimeStateError, systemErrorOf, type Clock, type Timer } from "../base/mod.ts";
+import type { StoreClient } from "../clients/mod.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import { errorOfFailure, type FailureContext } from "./failure-errors.ts";
 import { FAILED, PENDING, PRIMITIVE, type CallSite, type Failure, type ObjectEntry } from "./object-entry.ts";
@@ -14,6 +15,7 @@ export interface WaitOptions {
 
 export interface AccessEnvironment extends FailureContext {
   readonly clock: Clock;
+  readonly store: StoreClient;
   /** Starts to bring a borrowed object here, if that has not begun. */
   fetch(entry: ObjectEntry): void;
   /** The running task waits from now on; call the result when it goes on. */
@@ -100,7 +102,17 @@ export class ObjectAccess {
     if (entry.status === FAILED) return this.#reject(entry, site);
     const value = entry.content as EncodedValueRecord;
     const loading = this.#env.code.ensureLoaded(value.code);
+    if (value.stored !== undefined) return this.#storedValue(entry, value, loading);
     return loading === undefined ? this.#env.serializer.decode(value) : loading.then(() => this.#env.serializer.decode(value));
+  }
+
+  /** Buffers are views of shared memory, not copies. Opened at once: while it is open, the memory stays. */
+  #storedValue(entry: ObjectEntry, value: EncodedValueRecord, loading: Promise<void> | undefined): unknown {
+    let opened = this.#env.store.open(value);
+    if (opened instanceof Promise) opened = opened.catch((error: unknown) => { throw namedAs(entry.id, error); });
+    const decode = (parts: EncodedValueRecord): unknown => this.#env.serializer.decode(parts, { adoptBuffers: true });
+    if (loading === undefined) return opened instanceof Promise ? opened.then(decode) : decode(opened);
+    return Promise.all([opened, loading]).then(([parts]) => decode(parts));
   }
 
   // ------------------------------------------------------------------ wait
@@ -153,6 +165,12 @@ export class ObjectAccess {
     }
     return entries;
   }
+}
+
+/** The store knows objects by numbers of its own. */
+function namedAs(objectId: string, error: unknown): unknown {
+  const record = error instanceof ObjectLostError ? recordOf(error) : null;
+  return record === null ? error : systemErrorOf({ ...record, message: `object ${objectId}: ${record.message}`, subjectId: objectId });
 }
 
 type Waitable = ObjectEntry | RefGenerator<unknown>;

@@ -15,6 +15,16 @@ export interface GetOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What all live refs of one counted object in this worker hold together: the object is pinned until the hold is collected. */
+export class RefHold {
+  readonly id: string;
+  /** Refs that were not released. Those that were collected meanwhile are still counted. */
+  count = 0;
+  constructor(id: string) {
+    this.id = id;
+  }
+}
+
 /** What a ref needs of the worker it lives in. */
 export interface RefHost {
   getOne(ref: ObjectRef<unknown>, options: GetOptions | undefined): Promise<unknown>;
@@ -31,6 +41,7 @@ export class ObjectRef<T = unknown> implements RuntimeObject {
   readonly #host: RefHost;
   #entry: ObjectEntry;
   #isReleased = false;
+  #hold: RefHold | null = null;
 
   /** @internal */
   constructor(host: RefHost, entry: ObjectEntry) {
@@ -88,6 +99,25 @@ export class ObjectRef<T = unknown> implements RuntimeObject {
   static needsSite(ref: unknown): boolean {
     const entry = ObjectRef.entryOf(ref);
     return entry !== undefined && entry.site === null && (entry.status === PENDING || entry.status === FAILED);
+  }
+
+  /** @internal From now on it keeps its object alive. */
+  static attach(ref: ObjectRef<unknown>, hold: RefHold): void {
+    ref.#hold = hold;
+    hold.count++;
+  }
+
+  /** @internal */
+  static holdOf(ref: ObjectRef<unknown>): RefHold | null {
+    return ref.#hold;
+  }
+
+  /** @internal Null if it had none, else the hold, with one ref less. */
+  static detach(ref: ObjectRef<unknown>): RefHold | null {
+    const hold = ref.#hold;
+    ref.#hold = null;
+    if (hold !== null) hold.count--;
+    return hold;
   }
 
   /** @internal */

@@ -2,13 +2,15 @@ import type { WorkerId } from "../base/mod.ts";
 import type { EncodedValueRecord, RuntimeDescriptor } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
 import { ObjectEntry, systemFailure } from "./object-entry.ts";
-import { ObjectRef, type RefHost } from "./object-ref.ts";
+import { ObjectRef, RefHold, type RefHost } from "./object-ref.ts";
 import type { Peer } from "./peer.ts";
 import { ReferenceState, type ReferenceInstruction } from "./reference-state.ts";
+import type { StoredLifetimes } from "./stored-lifetimes.ts";
 
 export interface ReferencesEnvironment {
   readonly workerId: WorkerId;
   readonly refHost: RefHost;
+  readonly lifetimes: StoredLifetimes;
   serializer(): Serializer;
   peer(workerId: WorkerId): Peer;
   /** The last handle of an actor that this worker created is gone everywhere. */
@@ -22,7 +24,7 @@ export class References {
   readonly #env: ReferencesEnvironment;
   readonly #state: ReferenceState;
   /** Entries that others may ask for, by id: own ones once they were shared, borrowed ones while they are needed. */
-  readonly #entries = new Map<string, ObjectEntry>();
+  readonly #shared = new Map<string, SharedObject>();
   readonly #transits = new Map<number, { readonly receiverId: WorkerId; readonly ids: readonly string[] }>();
   #nextTransit = 1;
   readonly #confirmations = new Map<number, { readonly ownerId: WorkerId; readonly confirm: () => void; readonly confirmation: Promise<void> }>();
@@ -42,12 +44,29 @@ export class References {
 
   /** A ref is being written into a value: from now on its object is counted. */
   shareRef(ref: ObjectRef<unknown>, entry: ObjectEntry): RuntimeDescriptor {
-    this.#entries.set(entry.id, entry);
-    if (!this.#held.has(ref)) this.holdHandle(ref, entry.id, entry.ownerId);
+    let shared = this.#shared.get(entry.id);
+    if (shared === undefined) this.#shared.set(entry.id, (shared = { entry, hold: null }));
+    if (ObjectRef.holdOf(ref) === null) this.#hold(ref, shared);
     return { kind: "objectRef", objectId: entry.id, ownerId: entry.ownerId };
   }
 
-  /** Counts a live handle (an ObjectRef or an actor handle) until it is collected or released. */
+  /**
+   * Counts a ref until it is collected or released. All refs of one object share one hold: a registration with the garbage collector
+   * costs more than everything else about a ref, and a value may hold thousands of them.
+   */
+  #hold(ref: ObjectRef<unknown>, shared: SharedObject): void {
+    let hold = shared.hold?.deref();
+    if (hold === undefined) {
+      const { id, ownerId } = shared.entry;
+      hold = new RefHold(id);
+      shared.hold = new WeakRef(hold);
+      this.#apply(this.#state.pin(id, ownerId));
+      this.#handles.register(hold, id, hold);
+    }
+    ObjectRef.attach(ref, hold);
+  }
+
+  /** Counts a live handle of an actor until it is collected or released. */
   holdHandle(handle: object, id: string, ownerId: WorkerId): void {
     this.#held.set(handle, id);
     this.#apply(this.#state.pin(id, ownerId));
@@ -59,28 +78,38 @@ export class References {
     if (id !== undefined && this.#handles.unregister(handle)) this.unpin([id]);
   }
 
+  /** A ref was released. One that was never shared is the only one of its object. */
+  dropRef(ref: ObjectRef<unknown>, entry: ObjectEntry): void {
+    const hold = ObjectRef.detach(ref);
+    if (hold === null) return this.#env.lifetimes.unreferenced(entry);
+    if (hold.count > 0 || !this.#handles.unregister(hold)) return;
+    const shared = this.#shared.get(hold.id);
+    if (shared?.hold?.deref() === hold) shared.hold = null;
+    this.unpin([hold.id]);
+  }
+
   reviveRef(descriptor: RuntimeDescriptor & { kind: "objectRef" }): ObjectRef {
     const { objectId, ownerId } = descriptor;
-    const entry = this.#entryFor(objectId, ownerId);
-    const ref = new ObjectRef(this.#env.refHost, entry);
-    if (this.#entries.has(objectId)) this.holdHandle(ref, objectId, ownerId);
+    const known = this.#shared.get(objectId) ?? this.#unknown(objectId, ownerId);
+    const ref = new ObjectRef(this.#env.refHost, known.entry);
+    if (this.#shared.has(objectId)) this.#hold(ref, known);
     return ref;
   }
 
-  #entryFor(objectId: string, ownerId: WorkerId): ObjectEntry {
-    let entry = this.#entries.get(objectId);
-    if (entry !== undefined) return entry;
-    entry = new ObjectEntry(ownerId, sequenceIn(objectId), sequenceIn(objectId), objectId);
+  /** An object that this worker has not heard of: another's, or one of its own that was freed. */
+  #unknown(objectId: string, ownerId: WorkerId): SharedObject {
+    const entry = new ObjectEntry(ownerId, sequenceIn(objectId), sequenceIn(objectId), objectId);
+    const shared: SharedObject = { entry, hold: null };
     if (ownerId === this.#env.workerId) {
       entry.settleFailed(systemFailure({ kind: "ObjectFreedError", message: `object ${objectId} was freed: its last reference was gone before this one arrived`, subjectId: objectId }));
     } else {
-      this.#entries.set(objectId, entry);
+      this.#shared.set(objectId, shared);
     }
-    return entry;
+    return shared;
   }
 
   entry(id: string): ObjectEntry | undefined {
-    return this.#entries.get(id);
+    return this.#shared.get(id)?.entry;
   }
 
   isHeld(handle: object): boolean {
@@ -100,7 +129,7 @@ export class References {
     for (const descriptor of descriptors as readonly RuntimeDescriptor[]) {
       const reference = referenceOf(descriptor);
       if (reference === null) continue;
-      if (descriptor.kind === "objectRef") this.#entryFor(reference.id, reference.ownerId);
+      if (descriptor.kind === "objectRef" && !this.#shared.has(reference.id)) this.#unknown(reference.id, reference.ownerId);
       this.#apply(this.#state.pin(reference.id, reference.ownerId));
       ids.push(reference.id);
     }
@@ -191,8 +220,8 @@ export class References {
     const { instructions, orphaned } = this.#state.workerLost(workerId);
     this.#apply(instructions);
     for (const id of orphaned) {
-      const entry = this.#entries.get(id);
-      this.#entries.delete(id);
+      const entry = this.#shared.get(id)?.entry;
+      this.#shared.delete(id);
       entry?.settleFailed(systemFailure({ kind: "OwnerDiedError", message: `object ${id} is lost: its owner (worker ${workerId}) ${reason}`, subjectId: id }));
     }
   }
@@ -201,17 +230,24 @@ export class References {
     for (const instruction of instructions) {
       switch (instruction.type) {
         case "free":
-          if (!this.#entries.delete(instruction.id)) this.#env.actorOutOfScope(instruction.id);
+          this.#free(instruction.id);
           break;
         case "register":
           this.#register(instruction.ownerId, instruction.id);
           break;
         case "unregister":
-          if (!this.#entries.delete(instruction.id)) this.#env.actorNotUsed(instruction.id);
+          if (!this.#shared.delete(instruction.id)) this.#env.actorNotUsed(instruction.id);
           this.#env.peer(instruction.ownerId).sendMessage({ type: "removeBorrower", ids: [instruction.id] });
           break;
       }
     }
+  }
+
+  #free(id: string): void {
+    const entry = this.#shared.get(id)?.entry;
+    if (entry === undefined) return this.#env.actorOutOfScope(id);
+    this.#shared.delete(id);
+    this.#env.lifetimes.unreferenced(entry);
   }
 
   #register(ownerId: WorkerId, id: string): void {
@@ -235,6 +271,13 @@ export class References {
   snapshot(): ReturnType<ReferenceState["snapshot"]> {
     return this.#state.snapshot();
   }
+}
+
+/** An object that others may ask for, or that another worker owns. */
+interface SharedObject {
+  readonly entry: ObjectEntry;
+  /** Of the refs that live here. */
+  hold: WeakRef<RefHold> | null;
 }
 
 function referenceOf(descriptor: RuntimeDescriptor): { id: string; ownerId: WorkerId } | null {

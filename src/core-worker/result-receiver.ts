@@ -1,7 +1,7 @@
 import { invariant } from "../base/mod.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import type { FrameReader } from "../transport/mod.ts";
-import { unpackMessage } from "../clients/mod.ts";
+import { type StoreClient, unpackMessage } from "../clients/mod.ts";
 import type { Failure, ObjectEntry } from "./object-entry.ts";
 import type { Peer } from "./peer.ts";
 import type { References } from "./references.ts";
@@ -12,6 +12,7 @@ import { readEncodedValue, TAG_ENCODED } from "./value-wire.ts";
 
 export interface ReceiverEnvironment {
   readonly references: References;
+  readonly store: StoreClient;
   readonly submitter: TaskSubmitter;
   /** The call or task is over: drop its pins, send what waited behind it. */
   finished(task: PendingTask): void;
@@ -94,6 +95,10 @@ export class ResultReceiver {
       const transit = reader.varuint();
       if (entry === null) peer.sendMessage({ type: "releaseTransit", transits: [transit] });
       else this.#env.references.receiveContents(entry, value.descriptors, peer, transit);
+    }
+    if (value.stored !== undefined) {
+      this.#env.store.adopt(value.stored);
+      if (entry === null) this.#env.store.release(value.stored);
     }
     entry?.settleEncoded(value);
   }

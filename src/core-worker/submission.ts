@@ -1,4 +1,4 @@
-import { InvalidArgumentError, isZero, ObjectFreedError, RuntimeStateError, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
+import { InvalidArgumentError, isZero, ObjectFreedError, recordOf, RuntimeStateError, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
 import type { StoreClient } from "../clients/mod.ts";
 import type { EncodedValueRecord, LeaseShape } from "../protocol/mod.ts";
 import type { ActorHandleObject } from "./actor-handle.ts";
@@ -8,15 +8,17 @@ import { ObjectRef, type RefHost } from "./object-ref.ts";
 import { isPrimitive } from "./primitives.ts";
 import type { References } from "./references.ts";
 import { settleFailed } from "./result-receiver.ts";
+import type { StoredLifetimes } from "./stored-lifetimes.ts";
 import type { SchedulingQueue } from "./scheduling-queue.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
-import { EncodedArg, leaseKeyOf, type MethodCallable, PendingTask, type Returns, STREAMING, type TaskTemplate } from "./task.ts";
-import { RefGenerator, ValueStream } from "./value-stream.ts";
+import { type CallTemplate, EncodedArg, leaseKeyOf, type MethodCallable, PendingTask, type Returns, STREAMING, type TaskTemplate } from "./task.ts";
+import { RefGenerator, type StreamHost, ValueStream } from "./value-stream.ts";
 
 export interface SubmissionEnvironment {
   readonly workerId: WorkerId;
   readonly totals: ResourceAmounts;
   readonly store: StoreClient;
+  readonly lifetimes: StoredLifetimes;
   /** Throws SerializationError. */
   encode(value: unknown, label: string): EncodedValueRecord;
   readonly references: References;
@@ -34,6 +36,7 @@ export interface SubmissionEnvironment {
 export interface CallOptions {
   readonly name?: string;
   readonly numReturns?: number | "streaming";
+  readonly generatorBackpressure?: number;
 }
 
 /** Calls made in one turn whose place in the program is remembered for error messages; more are too many to tell apart. */
@@ -65,6 +68,10 @@ export class Submission {
   #release: (() => void) | null = null;
   /** Calls whose arguments are not there yet. */
   readonly #waitingForArgs = new Set<PendingTask>();
+  readonly #streamHost: StreamHost = {
+    newEntry: (sequence) => this.newEntry(sequence), refOf: (entry) => this.refOf(entry), hold: () => this.#env.hold(), block: () => this.#env.block(),
+    dropped: (entry) => this.#env.lifetimes.unreferenced(entry), paused: (isPaused) => this.#pending(isPaused ? -1 : 1),
+  };
 
   constructor(environment: SubmissionEnvironment) {
     this.#env = environment;
@@ -92,7 +99,7 @@ export class Submission {
     if (isPrimitive(value)) {
       entry.settlePrimitive(value);
     } else {
-      const encoded = this.#env.store.create(this.#env.encode(value, "the value given to put()"));
+      const encoded = this.#env.store.create(this.#env.encode(value, "the value given to put()"), this.#env.workerId);
       if (encoded.descriptors.length > 0) this.#env.references.holdContents(entry, encoded.descriptors);
       entry.settleEncoded(encoded);
     }
@@ -110,8 +117,8 @@ export class Submission {
 
   call(callable: MethodCallable, args: unknown[], options: CallOptions, handle: ActorHandleObject): unknown {
     if (this.#env.isShutDown()) this.#checkRunning(`${callable.name}()`);
-    const isPlain = options.name === undefined && (options.numReturns ?? 1) === 1;
-    const template = isPlain ? callable.plain : { ...callable.plain, displayName: options.name ?? null, returns: returnsOf(options.numReturns, false) };
+    const isPlain = options.name === undefined && (options.numReturns ?? 1) === 1 && options.generatorBackpressure === undefined;
+    const template = isPlain ? callable.plain : templateWith(callable, options);
     const task = this.#create(new PendingTask(template, this.#nextSequence, args, this.#entriesFor(template.returns)), this.call);
     // The actor outlives its last handle for as long as a call is on its way.
     const { client } = callable;
@@ -140,14 +147,15 @@ export class Submission {
     } catch (error) {
       // Nothing of a call that was refused stays.
       if (task.pinnedIds !== null) this.#env.references.unpin(task.pinnedIds);
+      this.#env.lifetimes.callEnded(task.args);
       throw error;
     }
     const site = callSiteUnlessMany(above);
     if (site !== null && task.entries !== null) for (const entry of Array.isArray(task.entries) ? task.entries : [task.entries]) entry.site = site;
     if (task.template.returns === STREAMING) {
-      task.stream = new ValueStream({ newEntry: (sequence) => this.newEntry(sequence), refOf: (entry) => this.refOf(entry), hold: () => this.#env.hold(), block: () => this.#env.block() }, task.entries as ObjectEntry, task.sequence);
+      task.stream = new ValueStream(this.#streamHost, task.entries as ObjectEntry, task.sequence, task.template.unconsumedMax);
     }
-    if (this.#pendingCount++ === 0) this.#release = this.#env.hold();
+    this.#pending(1);
     return task;
   }
 
@@ -165,13 +173,15 @@ export class Submission {
       if (isPrimitive(arg)) continue;
       const entry = ObjectRef.entryOf(arg);
       if (entry === undefined) {
-        const encoded = this.#env.store.create(this.#env.encode(arg, `argument ${index + 1} of ${task.name}()`));
+        const encoded = this.#env.store.create(this.#env.encode(arg, `argument ${index + 1} of ${task.name}()`), this.#env.workerId);
         if (encoded.descriptors.length > 0) (task.pinnedIds ??= []).push(...this.#env.references.pinAll(encoded.descriptors));
         args[index] = new EncodedArg(encoded);
         continue;
       }
       if (ObjectRef.isReleased(arg as ObjectRef)) throw new ObjectFreedError(`argument ${index + 1} of ${task.name}() is an ObjectRef that was released`, { objectId: entry.id });
       args[index] = entry;
+      if (entry.ownerId === this.#env.workerId) this.#env.lifetimes.used(entry);
+      else (task.pinnedIds ??= []).push(...this.#env.references.pinReference(entry.id, entry.ownerId));
       if (entry.status === PENDING) task.unresolvedCount++;
     }
     if (task.unresolvedCount === 0) return this.#failIfArgFailed(task);
@@ -212,8 +222,17 @@ export class Submission {
   }
 
   /** The task has its outcome. */
-  finished(_task: PendingTask): void {
-    if (--this.#pendingCount === 0) {
+  finished(task: PendingTask): void {
+    if (task.args.length > 0) this.#env.lifetimes.callEnded(task.args);
+    this.#pending(-1);
+  }
+
+  /** While a call is pending, the process must not end. */
+  #pending(difference: 1 | -1): void {
+    this.#pendingCount += difference;
+    if (this.#pendingCount > 0) {
+      this.#release ??= this.#env.hold();
+    } else {
       this.#release?.();
       this.#release = null;
     }
@@ -230,7 +249,7 @@ export class Submission {
       prepared = args.map((arg, index) => {
         const entry = ObjectRef.entryOf(arg);
         if (entry !== undefined) return entry;
-        const encoded = this.#env.store.create(this.#env.encode(arg, `argument ${index + 1} of ${label}`));
+        const encoded = copyOf(this.#env.encode(arg, `argument ${index + 1} of ${label}`));
         if (encoded.descriptors.length > 0) pinned.push(...this.#env.references.pinAll(encoded.descriptors));
         return encoded;
       });
@@ -241,8 +260,15 @@ export class Submission {
     const pending = prepared.filter((arg): arg is ObjectEntry => arg instanceof ObjectEntry && arg.status === PENDING);
     const finish = (): void => {
       const failed = prepared.find((arg): arg is ObjectEntry => arg instanceof ObjectEntry && arg.status === FAILED);
-      const values = failed !== undefined ? [] : prepared.map((arg) => (arg instanceof ObjectEntry ? this.#encodedContent(arg) : arg));
-      then(values, failed === undefined ? null : (failed.content as Failure), () => this.#env.references.unpin(pinned));
+      const release = (): void => this.#env.references.unpin(pinned);
+      if (failed !== undefined) return then([], failed.content as Failure, release);
+      const values = prepared.map((arg) => (arg instanceof ObjectEntry ? this.#encodedContent(arg) : arg));
+      if (!values.some((value) => value.stored !== undefined)) return then(values, null, release);
+      // The GCS keeps what an actor is made from, for its restarts: it has them by itself, not in this machine's memory.
+      void Promise.all(values.map(async (value) => (value.stored === undefined ? value : copyOf(await this.#env.store.open(value))))).then(
+        (copies) => then(copies, null, release),
+        (error: unknown) => then([], { kind: "systemError", error: recordOf(error) ?? { kind: "ObjectLostError", message: String(error), subjectId: null } }, release),
+      );
     };
     let missing = pending.length;
     if (missing === 0) return finish();
@@ -264,9 +290,27 @@ export class Submission {
   }
 }
 
+/** Shares no memory with what it was made from. */
+function copyOf(value: EncodedValueRecord): EncodedValueRecord {
+  const { stored: _, ...parts } = value;
+  return { ...parts, header: new Uint8Array(value.header), buffers: value.buffers.map((buffer) => new Uint8Array(buffer)) };
+}
+
 export function returnsOf(numReturns: number | "streaming" | undefined, isGenerator: boolean): Returns {
   if (numReturns === "streaming") return STREAMING;
   return numReturns ?? (isGenerator ? STREAMING : 1);
+}
+
+/** Of the option `generatorBackpressure`: -1, as not given, stands for no limit. Throws InvalidArgumentError for a call that streams nothing. */
+export function unconsumedMaxOf(generatorBackpressure: number | undefined, returns: Returns, label: string): number | null {
+  if (generatorBackpressure === undefined || generatorBackpressure === -1) return null;
+  if (returns !== STREAMING) throw new InvalidArgumentError(`option 'generatorBackpressure' of ${label} is for generators, but the call streams nothing; make it a generator function or give numReturns: "streaming"`);
+  return generatorBackpressure;
+}
+
+function templateWith(callable: MethodCallable, options: CallOptions): CallTemplate {
+  const returns = returnsOf(options.numReturns, false);
+  return { ...callable.plain, displayName: options.name ?? null, returns, unconsumedMax: unconsumedMaxOf(options.generatorBackpressure, returns, `${callable.name}()`) };
 }
 
 

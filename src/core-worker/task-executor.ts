@@ -11,9 +11,13 @@ import type { ExecutionContext } from "./execution-context.ts";
 import { HeldLease, TIME_SLICE_MS } from "./held-lease.ts";
 import type { Failure } from "./object-entry.ts";
 import { CLAIM_OPEN, CLAIM_RECALLED, CLAIM_STARTED, type Peer } from "./peer.ts";
+import { isIterable, isThenable } from "./iterables.ts";
 import { isPrimitive } from "./primitives.ts";
 import type { References } from "./references.ts";
-import { packMessage } from "../clients/mod.ts";
+import { StreamRunner } from "./stream-runner.ts";
+import { readStreamState } from "./stream-wire.ts";
+import { TaskBlocking } from "./task-blocking.ts";
+import { packMessage, type StoreClient } from "../clients/mod.ts";
 import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, RESULT_FAILED, RESULT_ITEM, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_IS_STREAMING } from "./task-wire.ts";
 import { STREAMING, TERMINATE } from "./task.ts";
 import { recordOfThrown } from "./thrown-error.ts";
@@ -27,6 +31,7 @@ export interface ExecutorEnvironment {
   /** Throws SerializationError. */
   encode(value: unknown, label: string): EncodedValueRecord;
   readonly code: CodeLoader;
+  readonly store: StoreClient;
   readonly references: References;
   readonly context: ExecutionContext;
   readonly pid: number;
@@ -48,13 +53,18 @@ export class TaskExecutor {
   readonly #ownersOfLeases = new Map<number, Peer>();
   /** Lease ids only grow, and the node manager opens them in order: one at or below this that is not held is closed. */
   #newestLeaseId = 0;
-  readonly #withBlocked = new Set<HeldLease<Execution>>();
-  #isReturnScheduled = false;
+  readonly blocking: TaskBlocking;
+  readonly streams: StreamRunner;
   readonly #unflushed = new Set<Peer>();
   #firstUnflushedMs = 0;
 
   constructor(environment: ExecutorEnvironment) {
     this.#env = environment;
+    this.blocking = new TaskBlocking({ isRunning: (execution) => environment.context.running.has(execution), nowMs: () => environment.nowMs(), runQueued: (lease) => this.#runQueued(lease) });
+    this.streams = new StreamRunner({
+      context: environment.context, nowMs: () => environment.nowMs(), block: (execution) => this.blocking.block(execution),
+      sendItem: (execution, value) => this.#sendItem(execution, value), sendEnd: (execution) => this.#sendEnd(execution), threw: (execution, thrown) => this.#threw(execution, thrown), refused: (execution, error) => this.#refused(execution, error),
+    });
   }
 
   // ------------------------------------------------------------------ leases
@@ -93,6 +103,7 @@ export class TaskExecutor {
 
   /** Nobody waits for the results any more: what has not started never will. */
   ownerLost(ownerId: WorkerId): void {
+    this.streams.ownerLost(ownerId);
     for (const lease of [...this.#leases.values()]) {
       if (lease.ownerId !== ownerId) continue;
       lease.queue.removeWhere(() => true);
@@ -151,6 +162,7 @@ export class TaskExecutor {
     const flags = reader.u8();
     const displayName = (flags & TASK_HAS_NAME) !== 0 ? reader.string() : null;
     const returns = (flags & TASK_HAS_RETURNS) !== 0 ? reader.varuint() : (flags & TASK_IS_STREAMING) !== 0 ? STREAMING : 1;
+    const stream = returns === STREAMING ? readStreamState(reader, flags) : null;
     const argCount = reader.varuint();
     const args: unknown[] = new Array(argCount);
     for (let index = 0; index < argCount; index++) {
@@ -162,27 +174,12 @@ export class TaskExecutor {
       }
     }
     const actor = callable.kind === "method" ? this.#env.actor(callable.actorId) ?? null : null;
-    return new Execution(peer, slot, sequence, callable, displayName, returns, args, lease, actor);
-  }
-
-  /**
-   * A task of this lease waits. The next queued one runs on its slot; if there is none after the turn, in which tasks
-   * for this lease may still arrive from this very worker, the slot goes back to the node.
-   */
-  taskBlocked(lease: HeldLease<Execution>): void {
-    lease.taskBlocked();
-    this.#withBlocked.add(lease);
-    if (this.#isReturnScheduled) return;
-    this.#isReturnScheduled = true;
-    setImmediate(() => setImmediate(() => {
-      this.#isReturnScheduled = false;
-      const leases = [...this.#withBlocked];
-      this.#withBlocked.clear();
-      for (const waiting of leases) {
-        this.#runQueued(waiting);
-        waiting.returnUnusedSlots();
-      }
-    }));
+    const execution = new Execution(peer, slot, sequence, callable, displayName, returns, args, lease, actor);
+    if (stream !== null) {
+      execution.stream = stream;
+      this.streams.arrived(execution);
+    }
+    return execution;
   }
 
   #arrived(lease: HeldLease<Execution>, execution: Execution): void {
@@ -240,7 +237,7 @@ export class TaskExecutor {
     const startMs = performance.now();
     this.#env.context.running.add(execution);
     const preparing = this.#prepare(execution);
-    const running = preparing === undefined ? this.#invoke(execution) : preparing.then(() => this.#invoke(execution), (error: unknown) => this.#threw(execution, error));
+    const running = preparing === undefined ? this.#invoke(execution) : preparing.then(() => this.#invoke(execution), (error: unknown) => this.#refused(execution, error));
     if (running === undefined) {
       this.#ended(execution, startMs);
       return undefined;
@@ -257,19 +254,29 @@ export class TaskExecutor {
     if (this.#unflushed.size > 0 && (nowMs - this.#firstUnflushedMs) * 1000 > RESULTS_WAIT_US_MAX) this.flushResults();
   }
 
-  /** Loads the code that the call and its arguments need. */
+  /** Loads the code that the call and its arguments need, and opens arguments in shared memory. */
   #prepare(execution: Execution): Promise<void> | undefined {
     let needed: string[] | null = null;
+    let opening: Promise<void>[] | null = null;
+    const { args } = execution;
     if (execution.callable.kind === "function" && execution.callable.fn === null) needed = [execution.callable.unitId];
-    for (const arg of execution.args) {
-      if (arg instanceof EncodedInput && arg.value.code.length > 0) (needed ??= []).push(...arg.value.code);
+    for (let index = 0; index < args.length; index++) {
+      const arg = args[index];
+      if (!(arg instanceof EncodedInput)) continue;
+      if (arg.value.code.length > 0) (needed ??= []).push(...arg.value.code);
+      if (arg.value.stored === undefined) continue;
+      const opened = this.#env.store.open(arg.value);
+      if (opened instanceof Promise) (opening ??= []).push(opened.then((value) => { args[index] = new EncodedInput(value); }));
+      else args[index] = new EncodedInput(opened);
     }
-    return needed === null ? undefined : this.#env.code.ensureLoaded(needed);
+    const loading = needed === null ? undefined : this.#env.code.ensureLoaded(needed);
+    return opening === null ? loading : Promise.all([loading, ...opening]).then(() => undefined);
   }
 
   #invoke(execution: Execution): Promise<void> | undefined {
     const { callable, args } = execution;
     let returned: unknown;
+    if (execution.stream?.isClosed === true) return this.#sendEnd(execution);
     try {
       const target = this.#target(execution);
       for (let index = 0; index < args.length; index++) {
@@ -277,7 +284,7 @@ export class TaskExecutor {
         if (arg instanceof EncodedInput) args[index] = this.#decodeArg(execution, arg.value);
       }
       returned = this.#env.context.run(execution, callable.isAsync, target);
-      if (execution.returns === STREAMING) return this.#streamed(execution, returned);
+      if (execution.stream !== null) return this.streams.run(execution, returned);
       if (!isThenable(returned)) {
         callable.isAsync = false;
         return this.#returned(execution, returned);
@@ -316,7 +323,7 @@ export class TaskExecutor {
     if (execution.returns > 1) return this.#returnedMany(execution, value);
     if (execution.returns === 0) value = undefined;
     const encoded = isPrimitive(value) ? null : this.#encodeResult(execution, value);
-    if (encoded instanceof Error) return this.#threw(execution, encoded);
+    if (encoded instanceof Error) return this.#refused(execution, encoded);
     const { writer } = this.#begin(execution, RESULT_VALUE);
     this.#writeValue(execution.peer, writer, value, encoded);
     this.#written(execution.peer);
@@ -332,7 +339,7 @@ export class TaskExecutor {
     }
     const encoded = values.map((item) => (isPrimitive(item) ? null : this.#encodeResult(execution, item)));
     const bad = encoded.find((item) => item instanceof Error);
-    if (bad !== undefined) { this.#threw(execution, bad); return undefined; }
+    if (bad !== undefined) { void this.#refused(execution, bad); return undefined; }
     const { writer } = this.#begin(execution, RESULT_VALUES);
     values.forEach((item, index) => this.#writeValue(execution.peer, writer, item, encoded[index] as EncodedValueRecord | null));
     this.#written(execution.peer);
@@ -340,29 +347,24 @@ export class TaskExecutor {
   }
 
   /** One frame a yielded value, so that the owner can use it while the generator goes on. */
-  async #streamed(execution: Execution, returned: unknown): Promise<void> {
-    try {
-      const items = isThenable(returned) ? await returned : returned;
-      if (!isIterable(items) && !isAsyncIterable(items)) throw new SerializationError(`${execution.name}() was called with numReturns: "streaming" but did not return an iterable; make it a generator function`);
-      for await (const item of items as AsyncIterable<unknown>) {
-        const encoded = isPrimitive(item) ? null : this.#encodeResult(execution, item);
-        if (encoded instanceof Error) throw encoded;
-        const { writer } = this.#begin(execution, RESULT_ITEM);
-        this.#writeValue(execution.peer, writer, item, encoded);
-        this.#written(execution.peer);
-        this.flushResults();
-      }
-      if (execution.borrowing !== null) await execution.borrowing;
-      this.#begin(execution, RESULT_STREAM_END);
-      this.#written(execution.peer);
-    } catch (error) {
-      await this.#threw(execution, error);
-    }
+  #sendItem(execution: Execution, item: unknown): Error | null {
+    const encoded = isPrimitive(item) ? null : this.#encodeResult(execution, item);
+    if (encoded instanceof Error) return encoded;
+    const { writer } = this.#begin(execution, RESULT_ITEM);
+    this.#writeValue(execution.peer, writer, item, encoded);
+    this.#written(execution.peer);
+    this.flushResults();
+    return null;
+  }
+
+  #sendEnd(execution: Execution): undefined {
+    this.#begin(execution, RESULT_STREAM_END);
+    this.#written(execution.peer);
   }
 
   #encodeResult(execution: Execution, value: unknown): EncodedValueRecord | Error {
     try {
-      return this.#env.encode(value, `the result of ${execution.name}()`);
+      return this.#env.store.create(this.#env.encode(value, `the result of ${execution.name}()`), execution.peer.workerId);
     } catch (error) {
       return error as Error;
     }
@@ -383,6 +385,16 @@ export class TaskExecutor {
     const borrowing = execution.takeBorrowing();
     if (borrowing !== null) return borrowing.then(() => this.#threw(execution, thrown));
     this.fail(execution, this.failureOf(execution, thrown));
+    return undefined;
+  }
+
+  /** The runtime's own error, before or after the user's code: no room for the result, an argument that is lost. */
+  #refused(execution: Execution, error: unknown): Promise<void> | undefined {
+    const record = recordOf(error);
+    if (record === null) return this.#threw(execution, error);
+    const borrowing = execution.takeBorrowing();
+    if (borrowing !== null) return borrowing.then(() => this.#refused(execution, error));
+    this.fail(execution, { kind: "systemError", error: record });
     return undefined;
   }
 
@@ -409,13 +421,18 @@ export class TaskExecutor {
 
   #begin(execution: Execution, status: number): ResultWriter {
     const { peer } = execution;
+    if (execution.stream !== null && status !== RESULT_ITEM) this.streams.ended(execution);
     const results = (peer.results ??= { writer: new FrameWriter(), count: 0, busyUs: 0 });
     if (results.count === 0) {
       results.writer.reset();
       results.writer.u8(FRAME_RESULTS);
       results.writer.u16(0);
       results.writer.f64(0);
-      if (this.#unflushed.size === 0) this.#firstUnflushedMs = performance.now();
+      if (this.#unflushed.size === 0) {
+        this.#firstUnflushedMs = performance.now();
+        // Whoever started the call may have nothing more to do in this turn: no result waits for the next one.
+        queueMicrotask(() => this.flushResults());
+      }
       this.#unflushed.add(peer);
     }
     results.count++;
@@ -460,14 +477,4 @@ export class ActorExit extends Error {
 
 export function bindCallable(peer: Peer, number: number, callable: IncomingCallable): void {
   peer.incomingCallables.set(number, callable);
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
-}
-function isIterable(value: unknown): value is Iterable<unknown> {
-  return typeof value === "object" && value !== null && Symbol.iterator in value;
-}
-function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
-  return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
 }

@@ -3,8 +3,9 @@ import { FrameWriter } from "../transport/mod.ts";
 import type { CodeLoader } from "./code-loader.ts";
 import { ENCODED, type ObjectEntry, PRIMITIVE } from "./object-entry.ts";
 import type { Peer } from "./peer.ts";
+import { hasStreamState, writeStreamState } from "./stream-wire.ts";
 import { type Callable, EncodedArg, type PendingTask, STREAMING } from "./task.ts";
-import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_IS_STREAMING } from "./task-wire.ts";
+import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_HAS_STREAM_STATE, TASK_IS_STREAMING } from "./task-wire.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import { writeEncodedValue } from "./value-wire.ts";
 
@@ -67,9 +68,12 @@ export class TaskSender {
     const { displayName, returns } = task.template;
     const isStreaming = returns === STREAMING;
     const hasReturns = !isStreaming && returns !== 1;
-    writer.u8((displayName === null ? 0 : TASK_HAS_NAME) | (hasReturns ? TASK_HAS_RETURNS : 0) | (isStreaming ? TASK_IS_STREAMING : 0));
+    const { stream } = task;
+    writer.u8((displayName === null ? 0 : TASK_HAS_NAME) | (hasReturns ? TASK_HAS_RETURNS : 0) | (isStreaming ? TASK_IS_STREAMING : 0) | (hasStreamState(stream) ? TASK_HAS_STREAM_STATE : 0));
     if (displayName !== null) writer.string(displayName);
     if (hasReturns) writer.varuint(returns);
+    if (hasStreamState(stream)) writeStreamState(writer, stream);
+    stream?.sentTo(peer);
     writer.varuint(task.args.length);
     for (const arg of task.args) {
       const value = valueOf(arg);

@@ -3,7 +3,9 @@
  *
  *   tasks    u8 FRAME_TASKS, u32 lease (0: actor calls), u16 count, then each:
  *            u32 slot, f64 sequence, varuint callable, u8 flags,
- *            [string display name], [varuint returns], varuint argument count, arguments
+ *            [string display name], [varuint returns], [stream state], varuint argument count, arguments
+ *            stream state: varuint values that may be unconsumed (0: any number), varuint values received from an earlier
+ *            run, varuint values consumed, u8 whether nobody wants any more
  *   results  u8 FRAME_RESULTS, u16 count, f64 busy microseconds, then each:
  *            u32 slot, u8 status, payload by status
  *
@@ -13,6 +15,7 @@
 export const TASK_HAS_NAME = 1;
 export const TASK_HAS_RETURNS = 2;
 export const TASK_IS_STREAMING = 4;
+export const TASK_HAS_STREAM_STATE = 8;
 
 export const RESULT_VALUE = 0;
 export const RESULT_VALUES = 1;

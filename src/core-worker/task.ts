@@ -41,7 +41,7 @@ export class MethodCallable {
     this.client = client;
     this.method = method;
     this.name = `${className}.${method}`;
-    this.plain = { callable: this, queue: null, displayName: null, returns: 1, maxRetries: 0 };
+    this.plain = { callable: this, queue: null, displayName: null, returns: 1, maxRetries: 0, unconsumedMax: null };
   }
 }
 
@@ -62,6 +62,8 @@ export interface CallTemplate {
   readonly displayName: string | null;
   readonly returns: Returns;
   readonly maxRetries: number;
+  /** Of a streaming call: values that may be yielded and not consumed before its generator pauses; null without limit. */
+  readonly unconsumedMax: number | null;
 }
 
 export interface TaskTemplate extends CallTemplate {

@@ -6,11 +6,13 @@ import { packMessage, unpackMessage } from "../clients/mod.ts";
  * Encoded values inside task and result frames.
  *
  *   u8 TAG_ENCODED, u8 format, bytes header, varuint buffer count, bytes each,
- *   u8 whether it names runtime objects or code, then those (clients/message-codec.ts)
+ *   u8 flags, [runtime objects and code that it names (clients/message-codec.ts)], [f64 id, u32 row, f64 bytes in shared memory]
  *
  * The tag lies outside of the tags that FrameWriter.writePrimitive uses.
  */
 export const TAG_ENCODED = 0xf0;
+const HAS_NAMES = 1;
+const IS_STORED = 2;
 
 export function writeEncodedValue(writer: FrameWriter, value: EncodedValueRecord): void {
   writer.u8(TAG_ENCODED);
@@ -18,12 +20,13 @@ export function writeEncodedValue(writer: FrameWriter, value: EncodedValueRecord
   writer.bytes(value.header);
   writer.varuint(value.buffers.length);
   for (const buffer of value.buffers) writer.bytes(buffer);
-  if (value.descriptors.length === 0 && value.code.length === 0) {
-    writer.u8(0);
-  } else {
-    writer.u8(1);
-    writer.bytes(packMessage([value.descriptors, value.code]));
-  }
+  const hasNames = value.descriptors.length > 0 || value.code.length > 0;
+  writer.u8((hasNames ? HAS_NAMES : 0) | (value.stored === undefined ? 0 : IS_STORED));
+  if (hasNames) writer.bytes(packMessage([value.descriptors, value.code]));
+  if (value.stored === undefined) return;
+  writer.f64(value.stored.id);
+  writer.u32(value.stored.row);
+  writer.f64(value.stored.byteLength);
 }
 
 /** The tag has been read. Everything is copied out of the frame, which is only valid during its delivery. */
@@ -32,9 +35,11 @@ export function readEncodedValue(reader: FrameReader): EncodedValueRecord {
   const header = new Uint8Array(reader.bytes());
   const buffers: Uint8Array[] = [];
   for (let remaining = reader.varuint(); remaining > 0; remaining--) buffers.push(new Uint8Array(reader.bytes()));
-  if (reader.u8() === 0) return { format, header, buffers, descriptors: NONE, code: NONE };
-  const [descriptors, code] = unpackMessage(reader.bytes()) as [unknown[], string[]];
-  return { format, header, buffers, descriptors, code };
+  const flags = reader.u8();
+  if (flags === 0) return { format, header, buffers, descriptors: NONE, code: NONE };
+  const [descriptors, code] = (flags & HAS_NAMES) === 0 ? [NONE, NONE] : (unpackMessage(reader.bytes()) as [unknown[], string[]]);
+  if ((flags & IS_STORED) === 0) return { format, header, buffers, descriptors, code };
+  return { format, header, buffers, descriptors, code, stored: { id: reader.f64(), row: reader.u32(), byteLength: reader.f64() } };
 }
 
 const NONE: readonly never[] = Object.freeze([]);

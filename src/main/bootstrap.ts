@@ -1,5 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
 import type { JobId, NodeId, ResourceAmounts, WorkerId } from "../base/mod.ts";
+import type { StoreConfig } from "../object-store/mod.ts";
 import type { WorkerIsolation } from "../protocol/mod.ts";
 import type { ThreadChannelEnd } from "../transport/mod.ts";
 
@@ -12,6 +13,7 @@ export interface SessionConfig {
   readonly totals: ResourceAmounts;
   readonly labels: Readonly<Record<string, string>>;
   readonly sessionDir: string;
+  readonly store: StoreConfig;
   /** The secret that lets processes into each other's sockets. */
   readonly token: string;
   readonly driverPid: number;
@@ -31,6 +33,8 @@ export interface NodeThreadData {
   readonly driverId: WorkerId;
   readonly driver: ThreadLink;
   readonly spinPermits: SharedArrayBuffer;
+  /** Where the threads of this process find the object store. */
+  readonly storeDoor: SharedArrayBuffer;
   /** A worker that the driver has started already, while this thread was starting. */
   readonly firstWorker: (ThreadLink & { readonly workerId: WorkerId }) | null;
 }
@@ -42,6 +46,7 @@ export interface WorkerThreadData {
   readonly workerId: WorkerId;
   readonly node: ThreadLink;
   readonly spinPermits: SharedArrayBuffer;
+  readonly storeDoor: SharedArrayBuffer;
   /** A channel to the driver, open from the start. */
   readonly driver: PeerEnd | null;
 }

@@ -1,12 +1,12 @@
 import { rmSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { availableParallelism, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { checkMethodOptions, installRevivers, type InitOptions, type Runtime, type RuntimeInfo } from "../api/mod.ts";
 import { newJobId, newNodeId, newWorkerId, RuntimeStateError, toAmounts } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type NodeLink } from "../clients/mod.ts";
 import { CoreWorker } from "../core-worker/mod.ts";
-import { MemoryStore } from "../object-store/mod.ts";
+import { createStoreDoor, SharedStore } from "../object-store/mod.ts";
 import type { FromNode } from "../protocol/mod.ts";
 import { createSpinPermitMemory, openThreadChannel } from "../transport/mod.ts";
 import type { BrokerMessage, NodeThreadData, SessionConfig } from "./bootstrap.ts";
@@ -27,10 +27,15 @@ export function startEmbedded(options: InitOptions): Runtime {
   const poller = createPoller(spinPermits);
   const [ours, theirs] = createThreadLinkPair();
   const link: NodeLink = openMessageLink(openThreadChannel(ours.channel, { peerId: config.nodeId, poller }));
-  const core = new CoreWorker({
+  const storeDoor = createStoreDoor();
+  const store = new SharedStore({
+    workerId: driverId, config: config.store, door: storeDoor, random: realRandom,
+    send: (message) => link.send(message), flush: () => link.flush(), ask: (build) => core.requests.ask(build),
+  });
+  const core: CoreWorker = new CoreWorker({
     workerId: driverId, jobId: config.jobId, namespace: config.namespace, nodeId: config.nodeId, isDriver: true, pid: process.pid, clock: realClock, random: realRandom,
     totals: config.totals, labels: config.labels,
-    store: new MemoryStore(),
+    store,
     sendToNode: (message) => link.send(message),
     keepAlive: (isNeeded) => (isNeeded ? link.ref() : link.unref()),
     exit: () => undefined,
@@ -48,10 +53,10 @@ export function startEmbedded(options: InitOptions): Runtime {
     const [forNode, forWorker] = createThreadLinkPair();
     const [forUs, forPeer] = createPeerEnds(driverId, workerId);
     firstLink = { workerId, ...forNode };
-    firstWorker = { workerId, ...launchThread({ workerId, config, node: forWorker, spinPermits, driver: forPeer }, (death) => link.send({ type: "workerExited", workerId, death })) };
+    firstWorker = { workerId, ...launchThread({ workerId, config, node: forWorker, spinPermits, storeDoor, driver: forPeer }, (death) => link.send({ type: "workerExited", workerId, death })) };
     openPeer(core, forUs, poller);
   }
-  const nodeData: NodeThreadData = { kind: "mantaray-node", config, driverId, driver: theirs, spinPermits, firstWorker: firstLink };
+  const nodeData: NodeThreadData = { kind: "mantaray-node", config, driverId, driver: theirs, spinPermits, storeDoor, firstWorker: firstLink };
   const node = new Worker(NODE_THREAD, { workerData: nodeData, execArgv: [], transferList: [...linkTransferList(theirs), ...(firstLink === null ? [] : linkTransferList(firstLink))], name: "mantaray-node" });
   node.unref();
 
@@ -59,13 +64,14 @@ export function startEmbedded(options: InitOptions): Runtime {
   if (options.logToDriver !== false) core.onLog((record) => output.print(record));
   ours.broker.on("message", (message: BrokerMessage) => openPeer(core, message.end, poller));
   ours.broker.unref();
-  const embedded = new EmbeddedRuntime(core, config, link, node, firstWorker, output);
+  const embedded = new EmbeddedRuntime(core, store, config, link, node, firstWorker, output);
   link.send({ type: "register", workerId: driverId, pid: process.pid, listenAddress: null });
   return embedded;
 }
 
 class EmbeddedRuntime implements Runtime {
   readonly core: CoreWorker;
+  readonly #store: SharedStore;
   readonly namespace: string;
   readonly isolation: "thread" | "process";
   readonly address = "local";
@@ -80,8 +86,9 @@ class EmbeddedRuntime implements Runtime {
   #drainedActivity = 0;
   readonly #onProcessExit = (): void => this.#removeSessionDir();
 
-  constructor(core: CoreWorker, config: SessionConfig, link: NodeLink, node: Worker, firstWorker: (LaunchedWorker & { readonly workerId: string }) | null, output: DriverOutput) {
+  constructor(core: CoreWorker, store: SharedStore, config: SessionConfig, link: NodeLink, node: Worker, firstWorker: (LaunchedWorker & { readonly workerId: string }) | null, output: DriverOutput) {
     this.core = core;
+    this.#store = store;
     this.namespace = config.namespace;
     this.isolation = config.isolation;
     this.#config = config;
@@ -115,6 +122,7 @@ class EmbeddedRuntime implements Runtime {
     if (message.type === "terminateWorker") this.#firstWorker?.terminate();
     else if (message.type === "noteWorkerEnd") this.#firstWorker?.noteReason(message.reason);
     else if (message.type === "connectSocket") connectToProcess(this.core, message, { workerId: this.core.env.workerId, token: this.#config.token });
+    else if (message.type === "storeCollect") this.#store.collectGarbage();
     else if (message.type === "startupFailed") this.core.failEverything(`workers cannot be started: ${message.reason}`);
   }
 
@@ -127,6 +135,7 @@ class EmbeddedRuntime implements Runtime {
     this.#node.ref();
     await this.#drainOutput();
     this.#firstWorker?.terminate();
+    this.#store.detach();
     this.#link.send({ type: "shutdown" });
     // An orderly end comes within milliseconds; a node thread that hangs is ended all the same.
     const forced = realClock.after(STOP_MS_MAX, () => void this.#node.terminate());
@@ -157,9 +166,19 @@ class EmbeddedRuntime implements Runtime {
 }
 
 const STOP_MS_MAX = 5_000;
+/** Of the machine's memory, for objects, unless `objectStoreMemory` says otherwise; the same as Ray. */
+const STORE_MEMORY_FRACTION = 0.3;
+
+/** What this process may use, where a container limits it. */
+function machineMemoryBytes(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 && limit < totalmem() ? limit : totalmem();
+}
 
 function sessionConfig(options: InitOptions): SessionConfig {
   const jobId = newJobId(realRandom);
+  const sessionName = `mantaray-${process.pid}-${jobId}`;
+  const sessionDir = join(tmpdir(), sessionName);
   const { numCpus = availableParallelism(), numGpus = 0, memory = 0 } = options;
   return {
     jobId,
@@ -168,7 +187,12 @@ function sessionConfig(options: InitOptions): SessionConfig {
     isolation: options.isolation === "process" ? "process" : "thread",
     totals: toAmounts({ ...options.resources, CPU: numCpus, GPU: numGpus, memory }),
     labels: options.labels ?? {},
-    sessionDir: join(tmpdir(), `mantaray-${process.pid}-${jobId}`),
+    sessionDir,
+    store: {
+      sessionName, sessionDir,
+      capacityBytes: options.objectStoreMemory ?? Math.floor(machineMemoryBytes() * STORE_MEMORY_FRACTION),
+      spillFolder: options.objectSpillingDirectory === undefined ? join(sessionDir, "spill") : join(options.objectSpillingDirectory, sessionName),
+    },
     token: realRandom.hex(16),
     driverPid: process.pid,
     entryUrl: entryModuleUrl(),

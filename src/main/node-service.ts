@@ -4,6 +4,7 @@ import { GcsService } from "../gcs/mod.ts";
 import type { WorkerLink } from "../clients/mod.ts";
 import type { ClusterStateRecord, FromNode, ToNode, WorkerDeath } from "../protocol/mod.ts";
 import type { NodeManager } from "../node-manager/mod.ts";
+import type { StoreService } from "../object-store/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { OutputDrain } from "./output-drain.ts";
 
@@ -11,12 +12,14 @@ import { OutputDrain } from "./output-drain.ts";
 export class NodeService {
   readonly nodeManager: NodeManager;
   readonly gcs: GcsService;
+  readonly store: StoreService;
   readonly #config: SessionConfig;
   readonly #onShutdown: () => void;
   readonly addresses = new Map<WorkerId, string>();
   readonly #drain: OutputDrain;
 
-  constructor(config: SessionConfig, nodeManager: NodeManager, clock: Clock, onShutdown: () => void) {
+  constructor(config: SessionConfig, nodeManager: NodeManager, clock: Clock, store: StoreService, onShutdown: () => void) {
+    this.store = store;
     this.#drain = new OutputDrain(clock, (workerId, drainId) => nodeManager.send(workerId, { type: "drainOutput", drainId }));
     this.#config = config;
     this.nodeManager = nodeManager;
@@ -76,6 +79,18 @@ export class NodeService {
         return reply(link, message.requestId, this.gcs.getCode(message.unitIds), null);
       case "clusterState":
         return reply(link, message.requestId, this.#clusterState(), null);
+      case "storeAttach":
+      case "storeRequest":
+      case "storeRequestCancelled":
+      case "storeSealed":
+      case "storeAdopted":
+      case "storeFreed":
+      case "storeUnpinned":
+      case "storeFetch":
+      case "storeRead":
+      case "storeCollected":
+      case "storeList":
+        return this.store.onMessage(senderId, message);
       case "log":
         return this.toDrivers({ type: "log", record: message.record });
       case "drainOutput":
@@ -100,6 +115,7 @@ export class NodeService {
 
   workerLost(workerId: WorkerId, death: WorkerDeath): void {
     this.#drain.workerLost(workerId);
+    this.store.workerLost(workerId);
     this.addresses.delete(workerId);
     this.gcs.workerLost(workerId, death);
   }

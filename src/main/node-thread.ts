@@ -1,9 +1,9 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import type { WorkerId } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type WorkerLink } from "../clients/mod.ts";
 import { NodeManager } from "../node-manager/mod.ts";
+import { makeOwnedFolder, StoreService } from "../object-store/mod.ts";
 import type { WorkerDeath } from "../protocol/mod.ts";
 import { listenSocket, openThreadChannel, type Channel, type SocketListener } from "../transport/mod.ts";
 import type { BrokerMessage, NodeThreadData, PeerEnd, ThreadLink } from "./bootstrap.ts";
@@ -19,7 +19,7 @@ import { createPeerEnds, createPoller, createThreadLinkPair, peerTransferList } 
  * that blocks never stalls scheduling.
  */
 const data = workerData as NodeThreadData;
-const { config, driverId, spinPermits } = data;
+const { config, driverId, spinPermits, storeDoor } = data;
 const poller = createPoller(spinPermits);
 const brokers = new Map<WorkerId, ThreadLink["broker"]>();
 /** Workers started here that have not ended. */
@@ -43,7 +43,12 @@ const nodeManager: NodeManager = new NodeManager({
   },
   startFailed: (reason) => service.toDrivers({ type: "startupFailed", reason }),
 });
-const service = new NodeService(config, nodeManager, realClock, () => void stop());
+const store = new StoreService({
+  clock: realClock, config: config.store, door: storeDoor, pid: process.pid, driverId,
+  send: (workerId, message) => nodeManager.send(workerId, message),
+  warn: (text) => service.toDrivers({ type: "warning", text }),
+});
+const service: NodeService = new NodeService(config, nodeManager, realClock, store, () => void stop());
 
 const driverLink: WorkerLink = openMessageLink(openThreadChannel(data.driver.channel, { peerId: driverId, poller }));
 brokers.set(driverId, data.driver.broker);
@@ -76,7 +81,7 @@ function addThread(workerId: WorkerId, link: ThreadLink): void {
 function launchWorkerThread(workerId: WorkerId, onExit: (death: WorkerDeath) => void): LaunchedWorker {
   const [ours, theirs] = createThreadLinkPair();
   addThread(workerId, ours);
-  return launchThread({ workerId, config, node: theirs, spinPermits, driver: null }, (death) => {
+  return launchThread({ workerId, config, node: theirs, spinPermits, storeDoor, driver: null }, (death) => {
     // Its last words may still lie in the channel.
     poller.wake();
     onExit(death);
@@ -105,7 +110,7 @@ function launchWorkerProcess(workerId: WorkerId, onExit: (death: WorkerDeath) =>
 
 /** The first process needs a place to connect to; without processes there is no socket and no folder. */
 async function prepareProcesses(): Promise<{ launcher: ProcessLauncher; listener: SocketListener }> {
-  mkdirSync(config.sessionDir, { recursive: true, mode: 0o700 });
+  makeOwnedFolder(config.sessionDir);
   const path = join(config.sessionDir, `node-${realRandom.hex(4)}.sock`);
   const listener = await listenSocket({ path }, { workerId: config.nodeId, token: config.token, onChannel: (channel: Channel) => service.serve(channel.peerId, openMessageLink(channel)) });
   // Loaded here: a runtime of threads alone starts without node:child_process.
@@ -156,6 +161,7 @@ async function stop(): Promise<void> {
     prepared?.listener.close();
     prepared?.launcher.killAll();
   }
+  await store.close();
   parentPort?.postMessage("stopped");
   driverLink.close();
   process.exit(0);

@@ -13,13 +13,14 @@ export interface ThreadLaunch {
   readonly config: SessionConfig;
   readonly node: ThreadLink;
   readonly spinPermits: SharedArrayBuffer;
+  readonly storeDoor: SharedArrayBuffer;
   readonly driver: PeerEnd | null;
 }
 
 /** Starts a worker thread in the process of the caller; it never keeps that process alive. */
 export function launchThread(launch: ThreadLaunch, onExit: (death: WorkerDeath) => void): LaunchedWorker {
-  const { workerId, config, node, spinPermits, driver } = launch;
-  const workerData: WorkerThreadData = { kind: "mantaray-worker", config, workerId, node, spinPermits, driver };
+  const { workerId, config, node, spinPermits, storeDoor, driver } = launch;
+  const workerData: WorkerThreadData = { kind: "mantaray-worker", config, workerId, node, spinPermits, storeDoor, driver };
   const story = new ExitStory();
   const worker = new Worker(ENTRY, {
     workerData,

@@ -4,7 +4,7 @@ import type { Clock, RandomSource, WorkerId } from "../base/mod.ts";
 import type { NodeLink } from "../clients/mod.ts";
 import { CoreWorker } from "../core-worker/mod.ts";
 import { captureOutput } from "../observability/mod.ts";
-import { MemoryStore } from "../object-store/mod.ts";
+import { SharedStore } from "../object-store/mod.ts";
 import type { FromNode } from "../protocol/mod.ts";
 import { cleanStack, installStackMapping } from "../serialization/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
@@ -17,6 +17,8 @@ export interface WorkerHost {
   readonly random: RandomSource;
   readonly link: NodeLink;
   readonly listenAddress: string | null;
+  /** Null in a process of its own. */
+  readonly storeDoor: SharedArrayBuffer | null;
   /** Ends the thread or process at once. */
   end(code: number): void;
   /** The channel to the node manager has closed, so there is no purpose left. */
@@ -30,10 +32,14 @@ export function startWorker(host: WorkerHost): CoreWorker {
   const { config, workerId, link } = host;
   const pid = process.pid;
   installStackMapping();
-  const core = new CoreWorker({
+  const store = new SharedStore({
+    workerId, config: config.store, door: host.storeDoor, random: host.random,
+    send: (message) => link.send(message), flush: () => link.flush(), ask: (build) => core.requests.ask(build),
+  });
+  const core: CoreWorker = new CoreWorker({
     workerId, jobId: config.jobId, namespace: config.namespace, nodeId: config.nodeId, isDriver: false, pid, clock: host.clock, random: host.random,
     totals: config.totals, labels: config.labels,
-    store: new MemoryStore(),
+    store,
     sendToNode: (message) => link.send(message),
     // The channel to the node manager keeps a worker alive, whatever it waits for.
     keepAlive: () => undefined,
@@ -58,6 +64,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
   }
   reportUnusualEnds(core, link);
   link.onMessage((message) => {
+    if (message.type === "storeCollect") store.collectGarbage();
     core.onNodeMessage(message);
     host.onHostMessage?.(message);
   });

@@ -7,4 +7,12 @@ export class MemoryStore implements StoreClient {
     if (value.buffers.length === 0) return value;
     return { ...value, buffers: value.buffers.map((buffer) => new Uint8Array(buffer)) };
   }
+
+  adopt(): void {}
+
+  open(value: EncodedValueRecord): EncodedValueRecord {
+    return value;
+  }
+
+  release(): void {}
 }

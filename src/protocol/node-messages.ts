@@ -1,4 +1,5 @@
 import type { ActorId, JobId, NodeId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { StoreCollect, ToStore } from "./store-messages.ts";
 import type { ActorMethods, CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
 
 export type WorkerIsolation = "thread" | "process";
@@ -13,6 +14,7 @@ export type LeaseEvent = "slotReturned" | "slotTaken" | "wantSlot" | "closed";
 
 /** From a core worker to its node manager and, through it, to the GCS. */
 export type ToNode =
+  | ToStore
   | { readonly type: "register"; readonly workerId: WorkerId; readonly pid: number; readonly listenAddress: string | null }
   /** Idempotent: `target` counts all leases of this key ever wanted, the granted ones included. */
   | { readonly type: "leaseDemand"; readonly key: string; readonly shape: LeaseShape; readonly target: number; readonly priority: number }
@@ -44,6 +46,7 @@ export type ToNode =
 
 /** From the node manager (and the GCS behind it) to a core worker. */
 export type FromNode =
+  | StoreCollect
   | { readonly type: "registered"; readonly nodeId: NodeId; readonly totals: ResourceAmounts; readonly labels: Readonly<Record<string, string>> }
   | { readonly type: "leaseGranted"; readonly key: string; readonly leaseId: number; readonly workerId: WorkerId }
   | { readonly type: "leaseRefused"; readonly key: string; readonly error: SystemErrorRecord }
@@ -66,6 +69,8 @@ export type FromNode =
   | { readonly type: "endActor"; readonly reason: string }
   | { readonly type: "reply"; readonly requestId: number; readonly result: unknown; readonly error: SystemErrorRecord | null }
   | { readonly type: "drainOutput"; readonly drainId: number }
+  /** To the driver, for its user. */
+  | { readonly type: "warning"; readonly text: string }
   | { readonly type: "log"; readonly record: LogRecord };
 
 export interface WorkerDeath {

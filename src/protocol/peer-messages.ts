@@ -22,6 +22,10 @@ export type PeerMessage =
   | { readonly type: "borrowerAdded"; readonly ackId: number }
   | { readonly type: "removeBorrower"; readonly ids: readonly string[] }
   | { readonly type: "releaseTransit"; readonly transits: readonly number[] }
+  /** To the worker that runs a streaming task or call of ours: how many of its values were consumed since its beginning. */
+  | { readonly type: "streamConsumed"; readonly taskSequence: number; readonly count: number }
+  /** To the same: nobody wants its values any more. */
+  | { readonly type: "streamClosed"; readonly taskSequence: number }
   | { readonly type: "closeLease"; readonly leaseId: number }
   | { readonly type: "leaseClosed"; readonly leaseId: number };
 

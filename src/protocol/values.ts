@@ -1,3 +1,5 @@
+import type { StoredRecord } from "./store-messages.ts";
+
 /** Values and code as they travel. Structurally what `serialization/` produces; named here because messages carry them. */
 
 export interface EncodedValueRecord {
@@ -9,6 +11,8 @@ export interface EncodedValueRecord {
   readonly descriptors: readonly unknown[];
   /** Ids of the code units that the value's classes and functions come from. */
   readonly code: readonly string[];
+  /** Header and buffers lie in shared memory; those here are empty. */
+  readonly stored?: StoredRecord;
 }
 
 export interface CodeUnitRecord {

@@ -27,6 +27,8 @@ export interface Channel {
   onFrame(handler: FrameHandler): void;
   /** Exactly one handler, called once and never within this call or `close`. Frames that arrived before come first. */
   onClose(handler: CloseHandler): void;
+  /** Makes what was sent leave this thread now, before it blocks; false if it could not. */
+  flush(): boolean;
   close(): void;
   /** Makes the channel keep its thread's event loop alive; a new one does not. */
   ref(): void;

@@ -116,6 +116,12 @@ export class FrameSocket {
     return true;
   }
 
+  /** Writes at once what waits for the end of the turn; false if the system does not take it now. */
+  flush(): boolean {
+    this.#writeChunk();
+    return !this.#hasEnded && this.#socket.writableLength === 0;
+  }
+
   /** Everything sent before still goes out, then the other side learns that this is an orderly end. */
   closeOrderly(): void {
     if (this.#hasEnded) return;

@@ -58,6 +58,10 @@ class SimulatedChannel implements Channel {
     return this.sendParts([frame]);
   }
 
+  flush(): boolean {
+    return !this.isClosed;
+  }
+
   sendParts(parts: readonly Uint8Array[]): boolean {
     if (this.isClosed) return false;
     const frame = new Uint8Array(Buffer.concat(parts));

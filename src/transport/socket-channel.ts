@@ -143,6 +143,10 @@ class SocketChannel implements Channel {
     return this.#frames.sendParts(parts);
   }
 
+  flush(): boolean {
+    return this.#frames.flush();
+  }
+
   onFrame(handler: FrameHandler): void {
     this.#delivery.onFrame(handler);
   }

@@ -116,6 +116,11 @@ class ThreadChannel implements Channel, PolledSource {
     return true;
   }
 
+  flush(): boolean {
+    this.#postRun();
+    return !this.isClosed;
+  }
+
   onFrame(handler: FrameHandler): void {
     invariant(this.#frameHandler === undefined, "a channel was given a second frame handler");
     this.#frameHandler = handler;

@@ -20,6 +20,11 @@ const EXPECTED: Record<string, readonly (string | RegExp)[]> = {
     "combined in 3 levels: 400000 numbers, sum 79999800000, largest 399999",
     "sorted by nested tasks: true",
   ],
+  streaming: [
+    "warm days: 1, 4, 7; nobody asked for more, and at most 10 days were made: true",
+    "north: 5 readings, south: 5, never more than 2 of one that nobody had taken: true",
+    "the archive is complete up to day 2, then: the tape is torn",
+  ],
   "parameter-server": [
     /^synchronous: loss 0\.6931 -> 0\.3\d+, 9\d\.\d % of unseen examples right$/,
     /^asynchronous: loss 0\.6931 -> 0\.[23]\d+, 9\d\.\d % of unseen examples right$/,

@@ -1,0 +1,57 @@
+import type { Execution } from "./execution.ts";
+import type { HeldLease } from "./held-lease.ts";
+
+export interface TaskBlockingEnvironment {
+  /** Between its start and its outcome. */
+  isRunning(execution: Execution): boolean;
+  nowMs(): number;
+  runQueued(lease: HeldLease<Execution>): void;
+}
+
+/** Tasks that wait, and what becomes of their slots meanwhile. */
+export class TaskBlocking {
+  readonly #env: TaskBlockingEnvironment;
+  readonly #withBlocked = new Set<HeldLease<Execution>>();
+  #isReturnScheduled = false;
+
+  constructor(environment: TaskBlockingEnvironment) {
+    this.#env = environment;
+  }
+
+  /** It waits from now on; call the result when it goes on. A call of an actor has no slot to give away meanwhile. */
+  block(execution: Execution): () => void {
+    const { lease } = execution;
+    if (lease === null || !this.#env.isRunning(execution)) return nothing;
+    if (execution.blockedCount++ === 0) {
+      execution.blockedSinceMs = this.#env.nowMs();
+      lease.taskBlocked();
+      this.#withBlocked.add(lease);
+      this.#scheduleReturn();
+    }
+    return () => {
+      if (--execution.blockedCount > 0 || !this.#env.isRunning(execution)) return;
+      execution.blockedMs += this.#env.nowMs() - execution.blockedSinceMs;
+      lease.taskUnblocked();
+    };
+  }
+
+  /**
+   * The next queued task of the lease runs on the free slot; if there is none after the turn, in which tasks for this
+   * lease may still arrive from this very worker, the slot goes back to the node.
+   */
+  #scheduleReturn(): void {
+    if (this.#isReturnScheduled) return;
+    this.#isReturnScheduled = true;
+    setImmediate(() => setImmediate(() => {
+      this.#isReturnScheduled = false;
+      const leases = [...this.#withBlocked];
+      this.#withBlocked.clear();
+      for (const waiting of leases) {
+        this.#env.runQueued(waiting);
+        waiting.returnUnusedSlots();
+      }
+    }));
+  }
+}
+
+const nothing = (): void => undefined;

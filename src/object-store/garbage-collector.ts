@@ -1,0 +1,25 @@
+import { setFlagsFromString } from "node:v8";
+import { createContext, runInNewContext, Script } from "node:vm";
+
+let collector: { readonly collect: () => void; readonly forgetLooks: () => void } | null = null;
+
+/**
+ * Runs V8's garbage collector now. Large objects weigh nothing in JavaScript's own memory, so it has no reason to run by itself
+ * when the store is full of objects that nobody holds. Afterwards `deref()` of a WeakRef tells what is left, at once: finalizers
+ * need a turn of their own, which a producer that waits for memory does not give them.
+ */
+export function runGarbageCollector(): void {
+  collector ??= prepare();
+  collector.forgetLooks();
+  collector.collect();
+}
+
+function prepare(): { collect: () => void; forgetLooks: () => void } {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  // What a WeakRef was made for or has shown is kept until the microtasks are done, so for as long as a loop over awaits runs.
+  // The end of a context's own microtasks counts as that, too.
+  const context = createContext({}, { microtaskMode: "afterEvaluate" });
+  const nothing = new Script("0");
+  return { collect, forgetLooks: () => void nothing.runInContext(context) };
+}

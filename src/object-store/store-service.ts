@@ -1,0 +1,340 @@
+import { closeSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { OutOfDiskError, type Clock, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
+import type { FromNode, StoreListing, ToStore } from "../protocol/mod.ts";
+import { ArenaState, PAGE_BYTES } from "./arena-state.ts";
+import { loadNativeMemory, type NativeMemory } from "./native-memory.ts";
+import { makeOwnedFolder, removeStaleFolders, SHARED_MEMORY_ROOT } from "./owned-folders.ts";
+import { chooseArenaFolder, createSegmentFile } from "./segment-files.ts";
+import { SpillDamagedError, SpillFiles } from "./spill-files.ts";
+import { controlPath, type StoreConfig } from "./store-config.ts";
+import { ANSWER_GRANTED, SEGMENTS_MAX, StoreControl } from "./store-control.ts";
+import { StoreDoor } from "./store-door.ts";
+import { type LossReason, StoreState } from "./store-state.ts";
+
+/** One view must cover a segment, and a view beyond 4 GiB ends Node 20. */
+const SEGMENT_BYTES_MAX = 2 * 1024 ** 3;
+/** Memory is reserved from the file system in such steps, so that none is lacking when somebody writes. */
+const RESERVE_STEP_BYTES = 16 * 1024 ** 2;
+/** One row of the table for so many bytes of capacity: objects are larger, see INLINE_BYTES_MAX. */
+const BYTES_PER_ROW = 64 * 1024;
+const ROWS_MIN = 1024;
+const ROWS_MAX = 1 << 18;
+/** Of the space that the file system has; the rest is for others. */
+const SPACE_FRACTION_MAX = 0.95;
+/** Workers that were asked to collect garbage and are busy do not hold up others for longer. */
+const COLLECT_MS_MAX = 50;
+/** An object is brought back from disk within this time, or whoever waits is told that the store is full. */
+const RESTORE_MS_MAX = 10_000;
+/** Results of a worker that has ended wait so long for the message that tells their owners. */
+const ADOPTION_MS_MAX = 30_000;
+
+export interface StoreServiceEnvironment {
+  readonly clock: Clock;
+  readonly config: StoreConfig;
+  readonly door: SharedArrayBuffer;
+  readonly pid: number;
+  /** The driver in this process, which may keep views when all else has ended. */
+  readonly driverId: WorkerId;
+  send(workerId: WorkerId, message: FromNode): void;
+  /** Said once to the driver. */
+  warn(message: string): void;
+}
+
+interface Running {
+  readonly native: NativeMemory;
+  readonly folder: string;
+  readonly controlAddress: bigint;
+  readonly controlBytes: number;
+  readonly control: StoreControl;
+  readonly state: StoreState;
+  readonly segments: readonly Segment[];
+  readonly spill: SpillFiles;
+}
+
+interface Segment {
+  readonly descriptor: number;
+  readonly address: bigint;
+  readonly byteLength: number;
+  reservedBytes: number;
+}
+
+/** The object store of one machine: carries out what StoreState says. Starts with the first worker that needs it. */
+export class StoreService {
+  readonly #env: StoreServiceEnvironment;
+  #running: Running | null = null;
+  #hasFailed = false;
+  readonly #timers = new Set<Timer>();
+  #collectTimer: Timer | null = null;
+
+  constructor(environment: StoreServiceEnvironment) {
+    this.#env = environment;
+  }
+
+  onMessage(workerId: WorkerId, message: ToStore): void {
+    if (message.type === "storeAttach") return this.#attach(workerId, message.nonce);
+    const running = this.#running;
+    if (running === null) {
+      if ("requestId" in message) this.#reply(workerId, message.requestId, message.type === "storeList" ? EMPTY_LISTING : null, message.type === "storeList" ? null : lossOf(0, "freed"));
+      return;
+    }
+    const { state } = running;
+    switch (message.type) {
+      case "storeRequest":
+        state.request(workerId, message.sequence, message.pages, message.count, message.mayWait);
+        break;
+      case "storeRequestCancelled":
+        state.requestCancelled(workerId, message.sequence);
+        break;
+      case "storeSealed":
+        state.sealed(workerId, message.row, message.id, message.byteLength, message.ownerId);
+        break;
+      case "storeAdopted":
+        state.adopted(message.id);
+        break;
+      case "storeFreed":
+        state.freed(message.id, message.isReused);
+        break;
+      case "storeUnpinned":
+        state.unpinned(message.row);
+        break;
+      case "storeFetch":
+        state.fetch(workerId, message.requestId, message.id);
+        if (running.control.isPressed || state.isPressed) this.#after(RESTORE_MS_MAX, () => { state.restoreExpired(message.id); this.#carryOut(running); });
+        break;
+      case "storeRead":
+        void this.#read(running, workerId, message.requestId, message.id);
+        break;
+      case "storeCollected":
+        state.collected(workerId);
+        break;
+      case "storeList":
+        this.#reply(workerId, message.requestId, this.#listing(running), null);
+        break;
+    }
+    this.#carryOut(running);
+  }
+
+  workerLost(workerId: WorkerId): void {
+    if (this.#running === null) return;
+    this.#running.state.workerLost(workerId);
+    this.#carryOut(this.#running);
+  }
+
+  // ------------------------------------------------------------------ start
+
+  #attach(workerId: WorkerId, nonce: number): void {
+    const running = (this.#running ??= this.#start());
+    if (running === null) return;
+    const slot = running.state.attach(workerId);
+    if (slot === undefined) return;
+    running.control.assignSlot(slot, nonce);
+    running.native.wake(running.controlAddress + BigInt(StoreControl.attachWordOffset));
+  }
+
+  #start(): Running | null {
+    if (this.#hasFailed) return null;
+    const { config } = this.#env;
+    makeOwnedFolder(config.sessionDir);
+    try {
+      const loaded = loadNativeMemory();
+      if (loaded.memory === null) throw new Error(loaded.reason);
+      return this.#open(loaded.memory);
+    } catch (error) {
+      this.#hasFailed = true;
+      this.#env.warn(`large objects are copied between workers: ${(error as Error).message}`);
+      this.#publish(StoreControl.unavailable());
+      new StoreDoor(this.#env.door).noStore();
+      return null;
+    }
+  }
+
+  #open(native: NativeMemory): Running {
+    const { config } = this.#env;
+    const spillsElsewhere = dirname(config.spillFolder) !== config.sessionDir;
+    if (spillsElsewhere) makeOwnedFolder(config.spillFolder);
+    removeStaleFolders([SHARED_MEMORY_ROOT, dirname(config.sessionDir), ...(spillsElsewhere ? [dirname(config.spillFolder)] : [])]);
+    const { folder, note, bytesAvailable } = chooseArenaFolder(config.sessionName, config.sessionDir, config.capacityBytes);
+    const capacityPages = Math.floor(Math.min(config.capacityBytes, bytesAvailable * SPACE_FRACTION_MAX) / PAGE_BYTES);
+    if (note !== null) this.#env.warn(note);
+    const arena = new ArenaState({ capacityPages, segmentPagesMax: SEGMENT_BYTES_MAX / PAGE_BYTES });
+    const segments: Segment[] = [];
+    for (let pagesLeft = capacityPages; pagesLeft > 0 && segments.length < SEGMENTS_MAX; pagesLeft -= SEGMENT_BYTES_MAX / PAGE_BYTES) {
+      const byteLength = Math.min(pagesLeft * PAGE_BYTES, SEGMENT_BYTES_MAX);
+      const descriptor = createSegmentFile(join(folder, `segment-${segments.length}`), byteLength);
+      segments.push({ descriptor, address: native.map(descriptor, byteLength), byteLength, reservedBytes: 0 });
+    }
+    const rows = Math.min(Math.max(Math.ceil(config.capacityBytes / BYTES_PER_ROW), ROWS_MIN), ROWS_MAX);
+    const controlBytes = StoreControl.bytesFor(rows);
+    const unfinished = `${controlPath(config)}.unfinished`;
+    rmSync(unfinished, { force: true });
+    const descriptor = createSegmentFile(unfinished, controlBytes);
+    const controlAddress = native.map(descriptor, controlBytes);
+    closeSync(descriptor);
+    const control = new StoreControl(native.view(controlAddress, controlBytes));
+    control.describe({ servicePid: this.#env.pid, capacityPages, segmentPages: segments.map(({ byteLength }) => byteLength / PAGE_BYTES), addresses: segments.map(({ address }) => address), folder });
+    renameSync(unfinished, controlPath(config));
+    new StoreDoor(this.#env.door).open(controlAddress, controlBytes);
+    const state = new StoreState(arena, control.table, (segment, pages) => reserve(native, segments[segment] as Segment, pages * PAGE_BYTES) / PAGE_BYTES);
+    return { native, folder, controlAddress, controlBytes, control, state, segments, spill: new SpillFiles({ folder: config.spillFolder }) };
+  }
+
+  #publish(contents: Uint8Array): void {
+    const path = controlPath(this.#env.config);
+    writeFileSync(`${path}.unfinished`, contents, { mode: 0o600 });
+    renameSync(`${path}.unfinished`, path);
+  }
+
+  // ------------------------------------------------------------------ what the state says
+
+  #carryOut(running: Running): void {
+    const { state, control } = running;
+    for (let instructions = state.takeInstructions(); instructions.length > 0; instructions = state.takeInstructions()) {
+      for (const instruction of instructions) {
+        switch (instruction.type) {
+          case "answer": {
+            const { slot, sequence, answer, rows } = instruction;
+            if (!control.respond(slot, sequence, answer, rows) && answer === ANSWER_GRANTED) state.answerRefused(rows);
+            running.native.wake(running.controlAddress + BigInt(StoreControl.answerWordOffset(slot)));
+            break;
+          }
+          case "fetched":
+            this.#reply(instruction.workerId, instruction.requestId, instruction.row, null);
+            break;
+          case "fetchFailed":
+            this.#reply(instruction.workerId, instruction.requestId, null, lossOf(instruction.id, instruction.reason));
+            break;
+          case "spill":
+            void this.#spill(running, instruction.objects);
+            break;
+          case "restore":
+            void this.#restore(running, instruction.id, instruction.row);
+            break;
+          case "forgetSpilled":
+            running.spill.forget(String(instruction.id));
+            break;
+          case "collect":
+            for (const workerId of instruction.workerIds) this.#env.send(workerId, { type: "storeCollect" });
+            this.#collectTimer?.cancel();
+            this.#collectTimer = this.#after(COLLECT_MS_MAX, () => { state.collectionExpired(); this.#carryOut(running); });
+            break;
+          case "expectAdoption":
+            this.#after(ADOPTION_MS_MAX, () => { state.adoptionExpired(instruction.producerId); this.#carryOut(running); });
+            break;
+        }
+      }
+    }
+    control.setPressed(state.isPressed);
+    const { usedPages, capacityPages } = state.usage();
+    control.noteUsage(usedPages, capacityPages);
+  }
+
+  async #spill(running: Running, objects: readonly { readonly id: number; readonly row: number }[]): Promise<void> {
+    const ids = objects.map(({ id }) => id);
+    try {
+      await running.spill.write(objects.map(({ id, row }) => ({ key: String(id), bytes: this.#bytes(running, row) })));
+      running.state.spilled(ids);
+    } catch (error) {
+      running.state.spillFailed(ids, error instanceof OutOfDiskError);
+      if (this.#running !== null) this.#env.warn(`objects could not be written to disk: ${(error as Error).message}`);
+    }
+    this.#carryOut(running);
+  }
+
+  async #restore(running: Running, id: number, row: number): Promise<void> {
+    try {
+      const { segment, offset } = running.control.table.place(row);
+      const bytes = new Uint8Array(running.native.view((running.segments[segment] as Segment).address + BigInt(offset * PAGE_BYTES), running.spill.byteLengthOf(String(id)) ?? 0));
+      await running.spill.read(String(id), bytes);
+      running.state.restored(id);
+    } catch (error) {
+      running.state.restoreFailed(id);
+      if (error instanceof SpillDamagedError) this.#env.warn(error.message);
+    }
+    this.#carryOut(running);
+  }
+
+  #bytes(running: Running, row: number): Uint8Array {
+    const { table } = running.control;
+    const { segment, offset } = table.place(row);
+    return new Uint8Array(running.native.view((running.segments[segment] as Segment).address + BigInt(offset * PAGE_BYTES), table.byteLength(row)));
+  }
+
+  /** A copy, for a worker without shared memory. Takes a slot like any reader for as long as it copies. */
+  async #read(running: Running, workerId: WorkerId, requestId: number, id: number): Promise<void> {
+    const object = running.state.list().find((stored) => stored.id === id);
+    if (object === undefined) return this.#reply(workerId, requestId, null, lossOf(id, "freed"));
+    if (object.isSpilled && !object.isInMemory) {
+      const bytes = new Uint8Array(object.byteLength);
+      const isRead = await running.spill.read(String(id), bytes).then(() => true, () => false);
+      return this.#reply(workerId, requestId, isRead ? bytes : null, isRead ? null : lossOf(id, "damaged"));
+    }
+    const row = running.state.rowOf(id);
+    if (row === undefined) return this.#reply(workerId, requestId, null, lossOf(id, "freed"));
+    this.#reply(workerId, requestId, new Uint8Array(this.#bytes(running, row)), null);
+  }
+
+  #reply(workerId: WorkerId, requestId: number, result: unknown, error: SystemErrorRecord | null): void {
+    this.#env.send(workerId, { type: "reply", requestId, result, error });
+  }
+
+  #after(delayMs: number, act: () => void): Timer {
+    const timer = this.#env.clock.after(delayMs, () => {
+      this.#timers.delete(timer);
+      act();
+    });
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  #listing(running: Running): StoreListing {
+    const { usedPages, capacityPages } = running.state.usage();
+    return { isAvailable: true, capacityBytes: capacityPages * PAGE_BYTES, usedBytes: usedPages * PAGE_BYTES, spilledBytes: running.spill.spilledBytes, objects: running.state.list() };
+  }
+
+  // ------------------------------------------------------------------ end
+
+  /** After all workers have ended. Removes all files. The driver unmaps the memory itself if it still has views of it. */
+  async close(): Promise<void> {
+    for (const timer of this.#timers) timer.cancel();
+    const running = this.#running;
+    if (running === null) return;
+    this.#running = null;
+    this.#hasFailed = true;
+    running.control.close();
+    for (const { descriptor } of running.segments) closeSync(descriptor);
+    rmSync(running.folder, { recursive: true, force: true });
+    rmSync(controlPath(this.#env.config), { force: true });
+    await running.spill.close();
+    rmSync(this.#env.config.spillFolder, { recursive: true, force: true });
+    const driverSlot = running.state.slotOf(this.#env.driverId);
+    if (driverSlot !== undefined && running.state.hasPins(driverSlot)) return;
+    for (const { address, byteLength } of running.segments) running.native.unmap(address, byteLength);
+    running.native.unmap(running.controlAddress, running.controlBytes);
+  }
+}
+
+/** Answers how many bytes from the beginning of the segment are backed by memory now: as many as wanted, unless there are no more. */
+function reserve(native: NativeMemory, segment: Segment, bytesWanted: number): number {
+  const missing = bytesWanted - segment.reservedBytes;
+  if (missing <= 0) return segment.reservedBytes;
+  const roomy = Math.min(Math.max(RESERVE_STEP_BYTES, missing), segment.byteLength - segment.reservedBytes);
+  for (const step of [roomy, missing]) {
+    if (!native.reserve(segment.descriptor, segment.reservedBytes, step)) continue;
+    segment.reservedBytes += step;
+    break;
+  }
+  return segment.reservedBytes;
+}
+
+const EMPTY_LISTING: StoreListing = { isAvailable: false, capacityBytes: 0, usedBytes: 0, spilledBytes: 0, objects: [] };
+
+function lossOf(id: number, reason: LossReason): SystemErrorRecord {
+  switch (reason) {
+    case "ownerDied": return { kind: "OwnerDiedError", message: "the worker that owned this object has ended, and the object with it", subjectId: String(id) };
+    case "damaged": return { kind: "ObjectLostError", message: "the copy of this object on disk is damaged or gone (its checksum does not match)", subjectId: String(id) };
+    case "full": return { kind: "ObjectStoreFullError", message: "this object is on disk, and there was no room in the object store to bring it back: release objects, drop views of them, or raise objectStoreMemory", subjectId: null };
+    case "diskFull": return { kind: "OutOfDiskError", message: "the object store is full and so is the disk that it spills to: free disk space or set objectSpillingDirectory", subjectId: null };
+    case "freed": return { kind: "ObjectFreedError", message: "this object was freed: no reference to it was counted any more", subjectId: String(id) };
+  }
+}

@@ -1,0 +1,50 @@
+import type { WorkerId } from "../base/mod.ts";
+
+/** Where in the machine's shared memory an encoded value lies. */
+export interface StoredRecord {
+  /** Unique in the cluster's lifetime on this machine. */
+  readonly id: number;
+  /** The row of the extent table where it was last seen; it may have been moved to disk and back since. */
+  readonly row: number;
+  readonly byteLength: number;
+}
+
+/** From a core worker to the object store of its machine. */
+export type ToStore =
+  /** The answer, a slot, is written into shared memory beside this nonce. */
+  | { readonly type: "storeAttach"; readonly nonce: number }
+  /** The answer is written into the worker's mailbox; the worker sleeps until then. */
+  | { readonly type: "storeRequest"; readonly sequence: number; readonly pages: number; readonly count: number; readonly mayWait: boolean }
+  | { readonly type: "storeRequestCancelled"; readonly sequence: number }
+  | { readonly type: "storeSealed"; readonly row: number; readonly id: number; readonly byteLength: number; readonly ownerId: WorkerId }
+  | { readonly type: "storeAdopted"; readonly id: number }
+  | { readonly type: "storeFreed"; readonly id: number; readonly isReused: boolean }
+  | { readonly type: "storeUnpinned"; readonly row: number }
+  /** Replied with the row, which is pinned for the sender. */
+  | { readonly type: "storeFetch"; readonly requestId: number; readonly id: number }
+  /** From a worker without shared memory: replied with the bytes. */
+  | { readonly type: "storeRead"; readonly requestId: number; readonly id: number }
+  | { readonly type: "storeCollected" }
+  | { readonly type: "storeList"; readonly requestId: number };
+
+/** To a core worker: run the garbage collector and free what nobody holds; answered by `storeCollected`. */
+export interface StoreCollect {
+  readonly type: "storeCollect";
+}
+
+/** One object as `storeList` replies it. */
+export interface StoredObjectListing {
+  readonly id: number;
+  readonly byteLength: number;
+  readonly ownerId: WorkerId;
+  readonly isInMemory: boolean;
+  readonly isSpilled: boolean;
+  readonly pinnedBy: readonly WorkerId[];
+}
+export interface StoreListing {
+  readonly isAvailable: boolean;
+  readonly capacityBytes: number;
+  readonly usedBytes: number;
+  readonly spilledBytes: number;
+  readonly objects: readonly StoredObjectListing[];
+}

@@ -2,7 +2,6 @@
 import { PEERS } from "./peers/registry.ts";
 import type { PeerSettings } from "./peers/peer.ts";
 import type { PeerId } from "./peers/registry.ts";
-import { OBJECT_WORKLOADS } from "./workloads/object-workloads.ts";
 import { PEER_WORKLOADS } from "./workloads/peer-workloads.ts";
 import type { Parameters, Workload } from "./workloads/workload.ts";
 
@@ -17,8 +16,13 @@ export type WorkloadReply =
   | { readonly kind: "failure"; readonly message: string };
 
 const RAY_PREFIX = "ray:";
+const STORE_PREFIX = "store:";
 
 async function workloadNamed(name: string): Promise<Workload> {
+  if (name.startsWith(STORE_PREFIX)) {
+    const { STORE_WORKLOADS } = await import("./workloads/store-workloads.ts");
+    return STORE_WORKLOADS[name.slice(STORE_PREFIX.length) as keyof typeof STORE_WORKLOADS];
+  }
   if (!name.startsWith(RAY_PREFIX)) return PEER_WORKLOADS[name as keyof typeof PEER_WORKLOADS];
   const { rayWorkload } = await import("./workloads/ray-workloads.ts");
   return rayWorkload(name.slice(RAY_PREFIX.length));

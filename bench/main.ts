@@ -49,6 +49,7 @@ async function runAll(rows: readonly Row[], rounds: number, builtFolder: URL): P
   for (const [index, row] of rows.entries()) {
     process.stderr.write(`[${index + 1}/${rows.length}] ${row.key}: ${row.title}\n`);
     const result = await runRow(row, { rounds, trialMs: values.quick ? 200 : 1_000, isQuick: values.quick, builtFolder });
+    if (result.lacking !== undefined) process.stderr.write(`  left out: ${result.lacking}\n`);
     for (const [peer, { failure }] of result.outcomes) {
       if (failure !== undefined) process.stderr.write(`  ${peer} failed: ${failure}\n`);
     }

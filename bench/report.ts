@@ -17,11 +17,13 @@ interface Table {
 type Format = "text" | "markdown";
 
 export function renderReport(results: readonly RowResult[], format: Format): string {
-  const withoutPublished = results.filter(({ row }) => row.published === undefined);
-  const published = results.filter(({ row }) => row.published !== undefined);
+  const run = results.filter(({ lacking }) => lacking === undefined);
+  const withoutPublished = run.filter(({ row }) => row.published === undefined);
+  const published = run.filter(({ row }) => row.published !== undefined);
   const tables = withoutPublished.flatMap(tablesOf);
   if (published.length > 0) tables.push(publishedTable(published));
-  return tables.map((table) => (format === "text" ? renderText(table) : renderMarkdown(table))).join("\n\n");
+  const leftOut = results.flatMap(({ row, lacking }) => (lacking === undefined ? [] : [`${row.title}: left out, ${lacking}`]));
+  return [...tables.map((table) => (format === "text" ? renderText(table) : renderMarkdown(table))), ...leftOut].join("\n\n");
 }
 
 /** Where and with what the figures were taken. */
@@ -39,12 +41,13 @@ export function renderEnvironment(format: Format, rounds: number): string {
 }
 
 export function resultsAsJson(results: readonly RowResult[], rounds: number): string {
-  const rows = results.map(({ row, outcomes }) => ({
+  const rows = results.map(({ row, outcomes, lacking }) => ({
     key: row.key,
     group: row.group,
     title: row.title,
     figures: row.figures,
     published: row.published ?? null,
+    lacking: lacking ?? null,
     contestants: Object.fromEntries(
       [...outcomes].map(([peer, outcome]) => [
         peer,

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { ContestantProcess } from "./contestant-process.ts";
+import { whatIsLacking } from "./machine.ts";
 import { measureInterleaved } from "./measure.ts";
 import type { Figures, Outcome } from "./measure.ts";
 import type { PeerId } from "./peers/registry.ts";
@@ -19,10 +20,14 @@ export interface RunOptions {
 export interface RowResult {
   readonly row: Row;
   readonly outcomes: ReadonlyMap<PeerId, Outcome>;
+  /** What the machine lacks for this row, which was left out. */
+  readonly lacking?: string;
 }
 
 /** One row: a process for each contestant, turns in rounds, and no process left at the end. */
 export async function runRow(row: Row, options: RunOptions): Promise<RowResult> {
+  const lacking = row.needs === undefined ? undefined : whatIsLacking(row.needs(options.isQuick));
+  if (lacking !== undefined) return { row, outcomes: new Map(), lacking };
   const residents = new Map<PeerId, ContestantProcess>();
   const bench: Bench = {
     isQuick: options.isQuick,
@@ -35,8 +40,8 @@ export async function runRow(row: Row, options: RunOptions): Promise<RowResult> 
       }
       return contestant;
     },
-    async fresh(peer, use) {
-      const contestant = await ContestantProcess.start(peer, options.builtFolder);
+    async fresh(peer, use, settings) {
+      const contestant = await ContestantProcess.start(peer, options.builtFolder, settings);
       try {
         return await use(contestant);
       } finally {

@@ -1,4 +1,4 @@
-import { middleOf } from "../measure.ts";
+import { statisticsOf } from "../measure.ts";
 import type { Delivery } from "./peer.ts";
 
 /** What worker files get that answer how long an array took to them. The clock is one for all processes of a machine. */
@@ -22,6 +22,6 @@ export async function deliverTo(receiver: ArrayReceiver, byteLength: number, tim
     receiver.send({ sentAtNs: process.hrtime.bigint(), array });
     samplesMs.push(await reply);
   }
-  const ms = middleOf(samplesMs);
+  const ms = statisticsOf(samplesMs).median;
   return { firstMs: ms, againMs: ms };
 }

@@ -1,6 +1,7 @@
 import * as ray from "mantaray";
+import { statisticsOf } from "../measure.ts";
 import { WORKERS } from "./peer.ts";
-import type { Peer, RemoteCounter } from "./peer.ts";
+import type { Delivery, Peer, PeerSettings, RemoteCounter } from "./peer.ts";
 import { samplePi } from "./sample-pi.ts";
 
 class Counter {
@@ -11,11 +12,36 @@ class Counter {
   }
 }
 
-export async function openMantaray(isolation: "thread" | "process"): Promise<Peer> {
-  await ray.init({ address: "local", numCpus: WORKERS, isolation, includeDashboard: false });
+const GETS_AGAIN = 20;
+
+class ArrayReader {
+  /** In a list, the ref itself arrives, and not its value. */
+  async read([ref]: readonly [ray.ObjectRef<Float64Array>]): Promise<Delivery> {
+    const firstMs = await this.#getMs(ref);
+    const againMs: number[] = [];
+    for (let gets = 0; gets < GETS_AGAIN; gets++) againMs.push(await this.#getMs(ref));
+    return { firstMs, againMs: statisticsOf(againMs).median };
+  }
+
+  async #getMs(ref: ray.ObjectRef<Float64Array>): Promise<number> {
+    const startedAt = performance.now();
+    const array = await ray.get(ref);
+    const elapsedMs = performance.now() - startedAt;
+    if (array.at(-1) !== 1) throw new Error("the array arrived with other numbers");
+    return elapsedMs;
+  }
+}
+
+export async function openMantaray(isolation: "thread" | "process", settings: PeerSettings): Promise<Peer> {
+  await ray.init({
+    ...{ address: "local", numCpus: WORKERS, isolation, includeDashboard: false },
+    ...(settings.objectStoreBytes === undefined ? {} : { objectStoreMemory: settings.objectStoreBytes }),
+    ...(settings.spillFolder === undefined ? {} : { objectSpillingDirectory: settings.spillFolder }),
+  });
   const empty = ray.remote(() => {});
   const sample = ray.remote(samplePi);
   const CounterActor = ray.remote(Counter);
+  let reader: ray.ActorHandle<ArrayReader> | undefined;
   const kept: ray.ActorHandle<Counter>[] = [];
 
   return {
@@ -28,6 +54,20 @@ export async function openMantaray(isolation: "thread" | "process"): Promise<Pee
       const actor = CounterActor.remote();
       kept.push(actor);
       return ray.get(actor.increment.remote());
+    },
+    copyBytes: (bytes) => ray.put(bytes).release(),
+    async deliverArray(byteLength, times) {
+      reader ??= ray.remote(ArrayReader).remote();
+      const array = new Float64Array(byteLength / Float64Array.BYTES_PER_ELEMENT).fill(1);
+      const deliveries: Delivery[] = [];
+      for (let time = 0; time < times; time++) {
+        using ref = ray.put(array);
+        deliveries.push(await ray.get(reader.read.remote([ref])));
+      }
+      return {
+        firstMs: statisticsOf(deliveries.map(({ firstMs }) => firstMs)).median,
+        againMs: statisticsOf(deliveries.map(({ againMs }) => againMs)).median,
+      };
     },
     close: () => ray.shutdown(),
   };

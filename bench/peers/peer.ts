@@ -12,6 +12,8 @@ export interface Peer {
   startWorker?(): Promise<unknown>;
   /** Hands a Float64Array of so many bytes to another worker so often; until that can read it. */
   deliverArray?(byteLength: number, times: number): Promise<Delivery>;
+  /** Has the bytes copied to where others can read them, or to where they are only copied, and drops the copy. */
+  copyBytes?(bytes: Uint8Array): void;
   close(): Promise<unknown>;
 }
 

@@ -1,6 +1,7 @@
 import { ACTOR_ROWS } from "./actors.ts";
 import { COMPUTING_ROWS } from "./computing.ts";
 import { MEMORY_ROWS } from "./memory.ts";
+import { OBJECT_ROWS } from "./objects.ts";
 import { RAY_ROWS } from "./ray-microbenchmark.ts";
 import type { Row } from "./row.ts";
 import { STARTING_ROWS } from "./starting.ts";
@@ -11,6 +12,7 @@ export const ALL_ROWS: readonly Row[] = [
   ...ACTOR_ROWS,
   ...COMPUTING_ROWS,
   ...STARTING_ROWS,
+  ...OBJECT_ROWS,
   ...MEMORY_ROWS,
   ...RAY_ROWS,
 ];

@@ -1,5 +1,6 @@
 import type { ContestantProcess } from "../contestant-process.ts";
 import type { Figures } from "../measure.ts";
+import type { PeerSettings } from "../peers/peer.ts";
 import type { PeerId } from "../peers/registry.ts";
 
 export interface Figure {
@@ -19,6 +20,8 @@ export interface Row {
   readonly labels?: Partial<Record<PeerId, string>>;
   /** What the ratios are to, of the contestants. */
   readonly baseline: PeerId;
+  /** What the machine must have to spare; without it the row is left out. */
+  readonly needs?: (isQuick: boolean) => MachineNeeds;
   /** At most so many rounds, for rows that take long. */
   readonly roundsMax?: number;
   /** Ray's best published figure: of another machine (see the notes), and no contestant. */
@@ -26,12 +29,20 @@ export interface Row {
   measure(peer: PeerId, bench: Bench): Promise<Figures>;
 }
 
+export interface MachineNeeds {
+  /** Of all memory, shared memory included. */
+  readonly memoryBytes: number;
+  readonly sharedMemoryBytes: number;
+  /** In the folder for temporary files. */
+  readonly diskBytes?: number;
+}
+
 export interface PublishedFigure {
   readonly value: number;
   readonly source: string;
 }
 
-export type Group = "tasks" | "actors" | "computing" | "starting" | "memory and idling" | "Ray's microbenchmark";
+export type Group = "tasks" | "actors" | "computing" | "starting" | "objects" | "memory and idling" | "Ray's microbenchmark";
 
 /** What a row needs of the bench. */
 export interface Bench {
@@ -41,7 +52,7 @@ export interface Bench {
   /** The peer's process for all rounds of this row. */
   resident(peer: PeerId): Promise<ContestantProcess>;
   /** A process for this turn only. */
-  fresh<T>(peer: PeerId, use: (contestant: ContestantProcess) => Promise<T>): Promise<T>;
+  fresh<T>(peer: PeerId, use: (contestant: ContestantProcess) => Promise<T>, settings?: PeerSettings): Promise<T>;
   /** Starts a program of programs/, and waits for what it prints first. */
   firstResult(program: string): Promise<Figures>;
 }

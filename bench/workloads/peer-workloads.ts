@@ -5,6 +5,8 @@ import type { Workload } from "./workload.ts";
 
 /** Between looks at the clock. */
 const STEP_UNITS = 20;
+const GIB = 2 ** 30;
+const MS_PER_SECOND = 1_000;
 const counters = new WeakMap<Peer, Promise<RemoteCounter>>();
 
 /** One counter for all rounds: its start is measured elsewhere. */
@@ -45,6 +47,18 @@ export const PEER_WORKLOADS = {
     const estimate = (4 * inside) / (tasks! * samplesPerTask!);
     if (Math.abs(estimate - Math.PI) > 0.01) throw new Error(`pi came out as ${estimate}`);
     return { megasamplesPerSecond: (tasks! * samplesPerTask!) / elapsedMs / 1000 };
+  },
+
+  deliverArray: async (peer, { byteLength, times }) => ({ ...(await peer.deliverArray!(byteLength!, times!)) }),
+
+  /** The first copy, into memory that nobody has touched, does not count. */
+  copyBytes: async (peer, { byteLength, times }) => {
+    const bytes = new Uint8Array(byteLength!).fill(1);
+    peer.copyBytes!(bytes);
+    const elapsedMs = await durationMs(async () => {
+      for (let time = 0; time < times!; time++) peer.copyBytes!(bytes);
+    });
+    return { gibPerSecond: (times! * byteLength!) / GIB / (elapsedMs / MS_PER_SECOND) };
   },
 
   /** So many further workers, one after another; the time of the middle one. */

@@ -1,7 +1,15 @@
 import type { Isolation, RuntimeEnv } from "./types.ts";
 
 export interface InitOptions {
-  /** Undefined: MANTARAY_ADDRESS, else a new local runtime inside this process. "local": always a new one. */
+  /**
+   * Undefined: MANTARAY_ADDRESS, else a new local runtime inside this process. "local": always a new one.
+   *
+   * The `address` that another program's `init()` has returned (`unix:/…`), or "auto" for the newest one: joins the runtime of that
+   * program, which must be of the same user on the same machine. Tasks and actors of this program then run on that program's
+   * workers, objects are shared without copies, and names of actors are found across programs (see `namespace`). When this program
+   * ends, so do its tasks, objects and actors, but for the detached ones; when the other one ends, whatever is awaited here fails
+   * with RuntimeStateError. Options that describe the machine (`numCpus`, `resources`, `objectStoreMemory`…) cannot be given then.
+   */
   address?: string;
   /** Default: the processors that this process may use. */
   numCpus?: number;
@@ -34,6 +42,7 @@ export interface InitOptions {
 }
 
 export interface InitInfo {
+  /** Of the runtime: other programs of this user on this machine join it with `init({ address })`. Holds no secret. */
   readonly address: string;
   readonly dashboardUrl: string | undefined;
   readonly nodeId: string;

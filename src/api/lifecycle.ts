@@ -1,4 +1,4 @@
-import { InvalidArgumentError, RuntimeStateError, toQuantities } from "../base/mod.ts";
+import { RuntimeStateError, toQuantities } from "../base/mod.ts";
 import type { ClusterStateRecord } from "../protocol/mod.ts";
 import type { InitInfo, InitOptions, NodeInfo } from "./lifecycle-types.ts";
 import { checkOptions } from "./option-checks.ts";
@@ -6,18 +6,14 @@ import { INIT } from "./options.ts";
 import { currentRuntime, runningRuntime, setRuntime, startRuntime, type Runtime } from "./runtime.ts";
 
 /**
- * Starts a runtime in this process and resolves when it is ready. Optional: the first remote call, put, get… starts one
- * by itself.
+ * Starts a runtime in this process, or with `address` joins that of another program, and resolves when it is ready. Optional:
+ * the first remote call, put, get… does the same by itself.
  *
- * @throws RuntimeStateError when one is running already (see `ignoreReinitError`); InvalidArgumentError for wrong options.
+ * @throws RuntimeStateError when one is running already (see `ignoreReinitError`), or when that of another program cannot be
+ * joined; InvalidArgumentError for wrong options.
  */
 export async function init(options: InitOptions = {}): Promise<InitInfo> {
   checkOptions(options, INIT, "init()");
-  const { address } = options;
-  const wanted = address ?? process.env["MANTARAY_ADDRESS"];
-  if (wanted !== undefined && wanted !== "local") {
-    throw new InvalidArgumentError(`init() cannot join the cluster at '${wanted}': this version of mantaray runs on one machine; leave 'address' out (and unset MANTARAY_ADDRESS), or pass "local"`);
-  }
   const running = runningRuntime();
   if (running !== null) {
     if (options.ignoreReinitError === true) return infoOf(running);

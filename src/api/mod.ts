@@ -1,6 +1,9 @@
 export { exitActor, getActor, kill, listNamedActors } from "./actors.ts";
 export { availableResources, clusterResources, init, isInitialized, nodes, shutdown } from "./lifecycle.ts";
 export type { InitInfo, InitOptions, NodeInfo, RuntimeContext } from "./lifecycle-types.ts";
+export { memorySummary } from "./memory-summary.ts";
+export { listObjects } from "./object-listing.ts";
+export type { ListObjectsOptions, ObjectListing, ObjectReference, ObjectState, ReferenceType } from "./object-listing.ts";
 export { asCompleted, get, put, wait } from "./objects.ts";
 export { ObjectRef, type GetOptions } from "./object-ref.ts";
 export type { WaitOptions } from "./objects.ts";

@@ -1,5 +1,25 @@
-import type { WorkerId } from "../base/mod.ts";
+import type { ObjectId, WorkerId } from "../base/mod.ts";
 import type { EncodedValueRecord, StoredRecord } from "../protocol/mod.ts";
+import type { StackPlace } from "../serialization/mod.ts";
+
+/** How an object came to be, for who looks for a leak. Keeps nothing of the program alive. */
+export interface ObjectOrigin {
+  /** Null for an argument that was passed by value. */
+  readonly objectId: ObjectId | null;
+  /** `put()`, `name()` or `argument 1 of name()`. */
+  readonly createdBy: string;
+  /** Null where that was not recorded. */
+  readonly places: readonly StackPlace[] | null;
+}
+
+/** A large object that this worker owns. */
+export interface OwnedObject {
+  readonly id: number;
+  readonly byteLength: number;
+  readonly origin: ObjectOrigin | null;
+  /** It was released, and its memory was not free at once: views of it may be left somewhere. */
+  readonly isFreed: boolean;
+}
 
 /** Where the bytes of objects are kept, as core workers see it. */
 export interface StoreClient {
@@ -21,4 +41,10 @@ export interface StoreClient {
   open(value: EncodedValueRecord): EncodedValueRecord | Promise<EncodedValueRecord>;
   /** The object is not needed any more. Its memory goes back when no view of it is left. Nothing happens a second time. */
   release(stored: StoredRecord): void;
+  /** Remembers how an object of this worker's came to be. */
+  describe(stored: StoredRecord, origin: ObjectOrigin): void;
+  /** The objects of this worker's that are in shared memory or on disk. */
+  owned(): OwnedObject[];
+  /** Frees what the program holds no longer, without waiting for JavaScript to find time. */
+  collectGarbage(): void;
 }

@@ -17,6 +17,7 @@ import { type Failure, type ObjectEntry, systemFailure } from "./object-entry.ts
 import { ObjectAccess, type WaitOptions } from "./object-access.ts";
 import { DESCRIBE, ObjectRef, type GetOptions, type RuntimeObject } from "./object-ref.ts";
 import { ObjectServer } from "./object-server.ts";
+import { LargeObjects } from "./large-objects.ts";
 import { LoopbackChannel } from "./loopback-channel.ts";
 import { Peer } from "./peer.ts";
 import { References } from "./references.ts";
@@ -78,6 +79,7 @@ export class CoreWorker {
   readonly #receiver: ResultReceiver;
   readonly #actorHost: ActorHost;
   readonly #objects: ObjectServer;
+  readonly #largeObjects: LargeObjects;
   readonly #peers = new Map<WorkerId, Peer>();
   readonly #deaths = new Map<WorkerId, WorkerDeath>();
   readonly #revivers = new Map<RuntimeDescriptor["kind"], Reviver>();
@@ -105,9 +107,10 @@ export class CoreWorker {
     const refHost = { getOne: (ref: ObjectRef, options: GetOptions | undefined) => this.get(ref, options), describeRef: (ref: ObjectRef, entry: ObjectEntry) => this.#describeRef(ref, entry), releaseRef: (ref: ObjectRef, entry: ObjectEntry) => this.references.dropRef(ref, entry) };
     const lifetimes = new StoredLifetimes(env.workerId, env.store);
     this.references = new References({
-      workerId: env.workerId, refHost, lifetimes, serializer: () => this.serializer, peer: (id) => this.peer(id),
+      workerId: env.workerId, refHost, lifetimes, after: (delayMs, callback) => void env.clock.after(delayMs, callback), serializer: () => this.serializer, peer: (id) => this.peer(id),
       actorOutOfScope: (actorId) => this.actors.outOfScope(actorId), actorNotUsed: (actorId) => this.actors.forget(actorId),
     });
+    const largeObjects = this.#largeObjects = new LargeObjects({ workerId: env.workerId, pid: env.pid, isDriver: env.isDriver, store: env.store, lifetimes, references: this.references, actorClassName: () => this.currentActor()?.spec.className ?? null });
     const encode = (value: unknown, label: string): EncodedValueRecord => {
       const encoded = this.serializer.encode(value, label);
       this.#exports.exportMentioned();
@@ -121,7 +124,7 @@ export class CoreWorker {
     });
     this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost: this.#handleHost(), peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), fail });
     this.submission = new Submission({
-      workerId: env.workerId, totals: env.totals, store: env.store, lifetimes, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
+      workerId: env.workerId, totals: env.totals, store: env.store, lifetimes, largeObjects, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
       fetch: (entry) => this.#objects.fetch(entry), hold: () => this.#life.hold(), block: () => this.#block(), currentSequence: () => this.context.current()?.sequence ?? 0, isShutDown: () => this.#isShutDown,
     });
     this.access = new ObjectAccess({
@@ -129,7 +132,7 @@ export class CoreWorker {
       block: () => this.#block(), hold: () => this.#life.hold(), isShutDown: () => this.#isShutDown,
     });
     this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, peer: (id) => this.peer(id), deathOf: (id) => this.#deaths.get(id) });
-    this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, finished: (task) => this.#finished(task, true) });
+    this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, largeObjects, finished: (task) => this.#finished(task, true) });
     this.#executor = new TaskExecutor({
       serializer: this.serializer, encode, code: this.code, store: env.store, references: this.references, context: this.context, pid: env.pid,
       nowMs: () => env.clock.nowMs(), after: (delayMs, callback) => void env.clock.after(delayMs, callback), emitLeaseEvent: (leaseId, event) => this.#leaseEvent(leaseId, event),
@@ -367,6 +370,8 @@ export class CoreWorker {
         return this.#executor.slotGranted(message.leaseId);
       case "revokeLease":
         return this.#executor.revokeLease(message.leaseId);
+      case "reportObjects":
+        return this.#largeObjects.answer(message.limit, (report) => this.env.sendToNode({ type: "objectsReported", surveyId: message.surveyId, report }));
       case "drainOutput": return this.env.sendToNode({ type: "outputDrained", drainId: message.drainId });
       case "retire":
         if (this.#life.isHeld || this.context.running.size > 0 || this.references.ownsShared()) return this.env.sendToNode({ type: "retireRefused" });
@@ -387,6 +392,7 @@ export class CoreWorker {
         return this.#onLog?.(message.record);
       case "warning": return this.env.warn(message.text);
       case "registered":
+      case "jobAssigned":
       case "storeCollect":
       case "connectSocket":
       case "terminateWorker":

@@ -1,6 +1,6 @@
 import { ActorDiedError, systemErrorOf, TaskError } from "../base/mod.ts";
 import type { TaskErrorRecord } from "../protocol/mod.ts";
-import { cleanStack, type Serializer } from "../serialization/mod.ts";
+import { cleanStack, programPlaces, type Serializer } from "../serialization/mod.ts";
 import type { CodeLoader } from "./code-loader.ts";
 import type { CallSite, Failure } from "./object-entry.ts";
 
@@ -53,7 +53,7 @@ function withSite<E extends Error>(error: E, site: CallSite | null): E {
 }
 
 function calledFrom(site: CallSite | null): string {
-  const frames = site?.stack === undefined ? "" : framesOf(cleanStack(site.stack));
+  const frames = site === null ? "" : site.places !== undefined ? programPlaces(site.places).map((place) => `    at ${place}`).join("\n") : framesOf(cleanStack(site.stack ?? ""));
   return frames === "" ? "" : `\n  called from:\n${frames}`;
 }
 

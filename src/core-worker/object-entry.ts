@@ -1,5 +1,6 @@
 import { sequencedId, type ObjectId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import type { EncodedValueRecord, TaskErrorRecord } from "../protocol/mod.ts";
+import type { StackPlace } from "../serialization/mod.ts";
 
 /** What became of an object, as its holder keeps it. */
 export type Failure =
@@ -11,6 +12,8 @@ export type Failure =
 /** Where a call was made: formatted only when its error is shown. */
 export interface CallSite {
   readonly stack?: string;
+  /** Once they were taken out of the stack, which is empty then. */
+  places?: readonly StackPlace[];
 }
 
 export type EntryStatus = 0 | 1 | 2 | 3;

@@ -33,7 +33,7 @@ describe("references: the numbered transitions", () => {
       state.addBorrower(id, "a");
     }
     state.unpin("o1");
-    assert.deepEqual(state.workerLost("a"), { instructions: [{ type: "free", id: "o1" }], orphaned: [] });
+    assert.deepEqual(state.borrowerLost("a"), [{ type: "free", id: "o1" }]);
     assert.equal(state.has("o2"), true);
   });
 
@@ -50,9 +50,18 @@ describe("references: the numbered transitions", () => {
     const state = new ReferenceState("me");
     state.pin("o", "owner");
     state.pin("mine", "me");
-    assert.deepEqual(state.workerLost("owner"), { instructions: [], orphaned: ["o"] });
+    assert.deepEqual(state.ownerLost("owner"), ["o"]);
     assert.deepEqual(state.unpin("o"), []);
     assert.equal(state.has("mine"), true);
+  });
+
+  test("the reasons why something is kept, to be shown", () => {
+    const state = new ReferenceState("me");
+    state.pin("o", "me");
+    state.pin("o", "me");
+    state.addBorrower("o", "a");
+    assert.deepEqual(state.reasons("o"), { pins: 2, borrowerIds: ["a"] });
+    assert.deepEqual(state.reasons("gone"), { pins: 0, borrowerIds: [] });
   });
 
   test("messages about what is gone are ignored", () => {

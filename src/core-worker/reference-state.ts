@@ -78,25 +78,32 @@ export class ReferenceState {
     return this.#collect(id, tracked);
   }
 
-  /** A worker ended: it borrows nothing any more, and what it owned is nobody's to free. */
-  workerLost(workerId: WorkerId): { readonly instructions: ReferenceInstruction[]; readonly orphaned: string[] } {
-    const instructions: ReferenceInstruction[] = [];
+  /** A worker ended: what it owned is nobody's to free. Answers what is lost with it. */
+  ownerLost(workerId: WorkerId): string[] {
     const orphaned: string[] = [];
     for (const [id, tracked] of this.#tracked) {
-      if (tracked.ownerId === workerId) {
-        orphaned.push(id);
-        this.#tracked.delete(id);
-      } else {
-        instructions.push(...this.removeBorrower(id, workerId));
-      }
+      if (tracked.ownerId !== workerId) continue;
+      orphaned.push(id);
+      this.#tracked.delete(id);
     }
-    return { instructions, orphaned };
+    return orphaned;
+  }
+
+  /** A worker ended: it borrows nothing any more. */
+  borrowerLost(workerId: WorkerId): ReferenceInstruction[] {
+    return [...this.#tracked.keys()].flatMap((id) => this.removeBorrower(id, workerId));
   }
 
   #collect(id: string, tracked: Tracked): ReferenceInstruction[] {
     if (tracked.pins > 0 || (tracked.borrowers !== null && tracked.borrowers.size > 0)) return [];
     this.#tracked.delete(id);
     return [tracked.ownerId === this.#selfId ? { type: "free", id } : { type: "unregister", ownerId: tracked.ownerId, id }];
+  }
+
+  /** Why it is kept here, and by whom elsewhere. */
+  reasons(id: string): { readonly pins: number; readonly borrowerIds: readonly WorkerId[] } {
+    const tracked = this.#tracked.get(id);
+    return { pins: tracked?.pins ?? 0, borrowerIds: [...(tracked?.borrowers ?? [])] };
   }
 
   /** For state queries and tests. */

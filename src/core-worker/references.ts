@@ -1,5 +1,5 @@
 import type { WorkerId } from "../base/mod.ts";
-import type { EncodedValueRecord, RuntimeDescriptor } from "../protocol/mod.ts";
+import type { EncodedValueRecord, ReferenceType, RuntimeDescriptor } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
 import { ObjectEntry, systemFailure } from "./object-entry.ts";
 import { ObjectRef, RefHold, type RefHost } from "./object-ref.ts";
@@ -7,10 +7,16 @@ import type { Peer } from "./peer.ts";
 import { ReferenceState, type ReferenceInstruction } from "./reference-state.ts";
 import type { StoredLifetimes } from "./stored-lifetimes.ts";
 
+/**
+ * What an ended worker had borrowed is kept for so long: it may have sent a ref on just before, and whoever gets that has to tell us.
+ */
+const BORROWER_LOST_GRACE_MS = 2_000;
+
 export interface ReferencesEnvironment {
   readonly workerId: WorkerId;
   readonly refHost: RefHost;
   readonly lifetimes: StoredLifetimes;
+  after(delayMs: number, callback: () => void): void;
   serializer(): Serializer;
   peer(workerId: WorkerId): Peer;
   /** The last handle of an actor that this worker created is gone everywhere. */
@@ -32,8 +38,17 @@ export class References {
   /** While a value is decoded: confirmations that it waits for. */
   #collecting: { senderId: WorkerId; awaited: Promise<void>[] } | null = null;
   readonly #held = new WeakMap<object, string>();
-  readonly #handles = new FinalizationRegistry<string>((id) => this.unpin([id]));
-  readonly #containers = new FinalizationRegistry<readonly string[]>((ids) => this.unpin(ids));
+  readonly #handles = new FinalizationRegistry<string>((id) => {
+    const shared = this.#shared.get(id);
+    if (shared !== undefined && shared.hold?.deref() === undefined) shared.hold = null;
+    this.unpin([id]);
+  });
+  /** By stored value: what is named in it. */
+  readonly #contents = new Set<readonly string[]>();
+  readonly #containers = new FinalizationRegistry<readonly string[]>((ids) => {
+    this.#contents.delete(ids);
+    this.unpin(ids);
+  });
 
   constructor(environment: ReferencesEnvironment) {
     this.#env = environment;
@@ -143,7 +158,9 @@ export class References {
   /** What a stored value names lives at least as long as the value. */
   holdContents(container: ObjectEntry, descriptors: readonly unknown[]): void {
     const ids = this.pinAll(descriptors);
-    if (ids.length > 0) this.#containers.register(container, ids);
+    if (ids.length === 0) return;
+    this.#contents.add(ids);
+    this.#containers.register(container, ids);
   }
 
   /** Keeps what a value names until its receiver has confirmed that it counts it too. */
@@ -217,9 +234,8 @@ export class References {
   workerLost(workerId: WorkerId, reason: string): void {
     for (const [ackId, waiting] of this.#confirmations) if (waiting.ownerId === workerId) this.confirmed(ackId);
     for (const [transit, { receiverId }] of this.#transits) if (receiverId === workerId) this.releaseTransits([transit]);
-    const { instructions, orphaned } = this.#state.workerLost(workerId);
-    this.#apply(instructions);
-    for (const id of orphaned) {
+    this.#env.after(BORROWER_LOST_GRACE_MS, () => this.#apply(this.#state.borrowerLost(workerId)));
+    for (const id of this.#state.ownerLost(workerId)) {
       const entry = this.#shared.get(id)?.entry;
       this.#shared.delete(id);
       entry?.settleFailed(systemFailure({ kind: "OwnerDiedError", message: `object ${id} is lost: its owner (worker ${workerId}) ${reason}`, subjectId: id }));
@@ -267,10 +283,41 @@ export class References {
     return this.#transits.size > 0 || this.#state.isNeeded();
   }
 
+  /** For state queries: why this worker keeps the objects that are counted, as far as `isWanted` of them. */
+  reasons(isWanted: (entry: ObjectEntry) => boolean): KeptObject[] {
+    const inValues = countsOf(this.#contents);
+    const inTransit = countsOf(Array.from(this.#transits.values(), ({ ids }) => ids));
+    return Array.from(this.#shared.values()).filter(({ entry }) => isWanted(entry)).map(({ entry, hold }) => {
+      const { pins, borrowerIds } = this.#state.reasons(entry.id);
+      const live = hold === null ? 0 : 1;
+      const contained = inValues.get(entry.id) ?? 0;
+      const sent = inTransit.get(entry.id) ?? 0;
+      const references: ReferenceType[] = [];
+      if (live > 0) references.push("LOCAL_REFERENCE");
+      if (pins > live + contained + sent) references.push("USED_BY_PENDING_TASK");
+      if (contained > 0) references.push("CAPTURED_IN_OBJECT");
+      if (sent > 0) references.push("IN_TRANSIT");
+      return { entry, references, borrowerIds };
+    });
+  }
+
   /** For state queries and tests. */
   snapshot(): ReturnType<ReferenceState["snapshot"]> {
     return this.#state.snapshot();
   }
+}
+
+/** A counted object, and why it is kept. */
+export interface KeptObject {
+  readonly entry: ObjectEntry;
+  readonly references: readonly ReferenceType[];
+  readonly borrowerIds: readonly WorkerId[];
+}
+
+function countsOf(lists: Iterable<readonly string[]>): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const ids of lists) for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1);
+  return counts;
 }
 
 /** An object that others may ask for, or that another worker owns. */

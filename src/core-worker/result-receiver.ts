@@ -2,6 +2,7 @@ import { invariant } from "../base/mod.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import type { FrameReader } from "../transport/mod.ts";
 import { type StoreClient, unpackMessage } from "../clients/mod.ts";
+import type { LargeObjects } from "./large-objects.ts";
 import type { Failure, ObjectEntry } from "./object-entry.ts";
 import type { Peer } from "./peer.ts";
 import type { References } from "./references.ts";
@@ -14,6 +15,7 @@ export interface ReceiverEnvironment {
   readonly references: References;
   readonly store: StoreClient;
   readonly submitter: TaskSubmitter;
+  readonly largeObjects: LargeObjects;
   /** The call or task is over: drop its pins, send what waited behind it. */
   finished(task: PendingTask): void;
 }
@@ -60,10 +62,10 @@ export class ResultReceiver {
   #settle(peer: Peer, reader: FrameReader, task: PendingTask, status: number): void {
     switch (status) {
       case RESULT_VALUE:
-        this.#value(peer, reader, Array.isArray(task.entries) ? null : task.entries);
+        this.#value(peer, reader, Array.isArray(task.entries) ? null : task.entries, task);
         return;
       case RESULT_VALUES:
-        for (const entry of task.entries as ObjectEntry[]) this.#value(peer, reader, entry);
+        for (const entry of task.entries as ObjectEntry[]) this.#value(peer, reader, entry, task);
         return;
       case RESULT_FAILED:
         settleFailed(task, unpackMessage(reader.bytes()) as Failure);
@@ -77,13 +79,14 @@ export class ResultReceiver {
   }
 
   #item(peer: Peer, reader: FrameReader, task: PendingTask | null): void {
-    const stream = task === null || task === RECALLED ? null : task.stream;
+    const call = task === RECALLED ? null : task;
+    const stream = call?.stream ?? null;
     const entry = stream?.nextEntry() ?? null;
-    this.#value(peer, reader, entry);
+    this.#value(peer, reader, entry, call);
     stream?.arrived();
   }
 
-  #value(peer: Peer, reader: FrameReader, entry: ObjectEntry | null): void {
+  #value(peer: Peer, reader: FrameReader, entry: ObjectEntry | null, task: PendingTask | null): void {
     if (reader.peekU8() !== TAG_ENCODED) {
       const value = reader.readPrimitive();
       entry?.settlePrimitive(value);
@@ -99,6 +102,7 @@ export class ResultReceiver {
     if (value.stored !== undefined) {
       this.#env.store.adopt(value.stored);
       if (entry === null) this.#env.store.release(value.stored);
+      else if (task !== null) this.#env.largeObjects.result(value.stored, entry, task);
     }
     entry?.settleEncoded(value);
   }

@@ -53,6 +53,11 @@ export class StoredLifetimes {
     else if (entry.status === ENCODED) this.#release(entry.content as EncodedValueRecord);
   }
 
+  /** For state queries: the objects that are arguments of calls which have not ended. */
+  entriesInUse(): Iterable<ObjectEntry> {
+    return this.#uses.keys();
+  }
+
   #release(value: EncodedValueRecord): void {
     if (value.stored !== undefined) this.#store.release(value.stored);
   }

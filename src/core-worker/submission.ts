@@ -3,6 +3,7 @@ import type { StoreClient } from "../clients/mod.ts";
 import type { EncodedValueRecord, LeaseShape } from "../protocol/mod.ts";
 import type { ActorHandleObject } from "./actor-handle.ts";
 import type { ActorManager } from "./actor-manager.ts";
+import type { LargeObjects } from "./large-objects.ts";
 import { ENCODED, FAILED, type CallSite, type Failure, ObjectEntry, PENDING, PRIMITIVE } from "./object-entry.ts";
 import { ObjectRef, type RefHost } from "./object-ref.ts";
 import { isPrimitive } from "./primitives.ts";
@@ -19,6 +20,7 @@ export interface SubmissionEnvironment {
   readonly totals: ResourceAmounts;
   readonly store: StoreClient;
   readonly lifetimes: StoredLifetimes;
+  readonly largeObjects: LargeObjects;
   /** Throws SerializationError. */
   encode(value: unknown, label: string): EncodedValueRecord;
   readonly references: References;
@@ -101,6 +103,7 @@ export class Submission {
     } else {
       const encoded = this.#env.store.create(this.#env.encode(value, "the value given to put()"), this.#env.workerId);
       if (encoded.descriptors.length > 0) this.#env.references.holdContents(entry, encoded.descriptors);
+      if (encoded.stored !== undefined) this.#env.largeObjects.put(encoded.stored, entry, callSite(this.put));
       entry.settleEncoded(encoded);
     }
     return this.refOf(entry);
@@ -143,7 +146,7 @@ export class Submission {
 
   #create(task: PendingTask, above: Function): PendingTask {
     try {
-      this.#prepareArgs(task);
+      this.#prepareArgs(task, above);
     } catch (error) {
       // Nothing of a call that was refused stays.
       if (task.pinnedIds !== null) this.#env.references.unpin(task.pinnedIds);
@@ -166,7 +169,7 @@ export class Submission {
   }
 
   /** Values are captured now, so that a later change of an argument by the caller is not seen; refs are awaited. */
-  #prepareArgs(task: PendingTask): void {
+  #prepareArgs(task: PendingTask, above: Function): void {
     const { args } = task;
     for (let index = 0; index < args.length; index++) {
       const arg = args[index];
@@ -175,6 +178,7 @@ export class Submission {
       if (entry === undefined) {
         const encoded = this.#env.store.create(this.#env.encode(arg, `argument ${index + 1} of ${task.name}()`), this.#env.workerId);
         if (encoded.descriptors.length > 0) (task.pinnedIds ??= []).push(...this.#env.references.pinAll(encoded.descriptors));
+        if (encoded.stored !== undefined) this.#env.largeObjects.argument(encoded.stored, index, task, callSite(above));
         args[index] = new EncodedArg(encoded);
         continue;
       }

@@ -13,6 +13,8 @@ export interface SessionConfig {
   readonly totals: ResourceAmounts;
   readonly labels: Readonly<Record<string, string>>;
   readonly sessionDir: string;
+  /** Where other programs find this runtime: the node thread's socket. */
+  readonly address: string;
   readonly store: StoreConfig;
   /** The secret that lets processes into each other's sockets. */
   readonly token: string;

@@ -2,18 +2,20 @@ import { rmSync } from "node:fs";
 import { availableParallelism, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { checkMethodOptions, installRevivers, type InitOptions, type Runtime, type RuntimeInfo } from "../api/mod.ts";
+import type { InitOptions, Runtime, RuntimeInfo } from "../api/mod.ts";
 import { newJobId, newNodeId, newWorkerId, RuntimeStateError, toAmounts } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type NodeLink } from "../clients/mod.ts";
-import { CoreWorker } from "../core-worker/mod.ts";
-import { createStoreDoor, SharedStore } from "../object-store/mod.ts";
+import type { CoreWorker } from "../core-worker/mod.ts";
+import { createStoreDoor, type SharedStore } from "../object-store/mod.ts";
 import type { FromNode } from "../protocol/mod.ts";
 import { createSpinPermitMemory, openThreadChannel } from "../transport/mod.ts";
 import type { BrokerMessage, NodeThreadData, SessionConfig } from "./bootstrap.ts";
+import { createDriverCore, ProgramEnd, STOP_MS_MAX } from "./driver-core.ts";
 import { DriverOutput } from "./driver-output.ts";
 import { entryModuleUrl, inheritedNodeOptions, preloadedLoaders } from "./entry-module.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
+import { addressOf, publishTicket } from "./runtime-address.ts";
 import { launchThread } from "./thread-launcher.ts";
 import { connectToProcess, createPeerEnds, createPoller, createThreadLinkPair, linkTransferList, openPeer } from "./thread-links.ts";
 
@@ -28,22 +30,7 @@ export function startEmbedded(options: InitOptions): Runtime {
   const [ours, theirs] = createThreadLinkPair();
   const link: NodeLink = openMessageLink(openThreadChannel(ours.channel, { peerId: config.nodeId, poller }));
   const storeDoor = createStoreDoor();
-  const store = new SharedStore({
-    workerId: driverId, config: config.store, door: storeDoor, random: realRandom,
-    send: (message) => link.send(message), flush: () => link.flush(), ask: (build) => core.requests.ask(build),
-  });
-  const core: CoreWorker = new CoreWorker({
-    workerId: driverId, jobId: config.jobId, namespace: config.namespace, nodeId: config.nodeId, isDriver: true, pid: process.pid, clock: realClock, random: realRandom,
-    totals: config.totals, labels: config.labels,
-    store,
-    sendToNode: (message) => link.send(message),
-    keepAlive: (isNeeded) => (isNeeded ? link.ref() : link.unref()),
-    exit: () => undefined,
-    warn: (message) => process.emitWarning(message, "MantarayWarning"),
-    ...(config.entryUrl === null ? {} : { entryUrl: config.entryUrl }),
-  });
-  installRevivers(core);
-  core.checkMethodOptions = checkMethodOptions;
+  const { core, store } = createDriverCore({ ...config, driverId, storeDoor, link, keepAlive: (isNeeded) => (isNeeded ? link.ref() : link.unref()) });
 
   let firstWorker: (LaunchedWorker & { readonly workerId: string }) | null = null;
   let firstLink: NodeThreadData["firstWorker"] = null;
@@ -66,6 +53,8 @@ export function startEmbedded(options: InitOptions): Runtime {
   ours.broker.unref();
   const embedded = new EmbeddedRuntime(core, store, config, link, node, firstWorker, output);
   link.send({ type: "register", workerId: driverId, pid: process.pid, listenAddress: null });
+  // While the threads are starting, this one has time.
+  publishTicket(config);
   return embedded;
 }
 
@@ -74,28 +63,26 @@ class EmbeddedRuntime implements Runtime {
   readonly #store: SharedStore;
   readonly namespace: string;
   readonly isolation: "thread" | "process";
-  readonly address = "local";
+  readonly address: string;
   readonly ready: Promise<RuntimeInfo>;
   readonly #config: SessionConfig;
   readonly #link: NodeLink;
   readonly #node: Worker;
   readonly #firstWorker: (LaunchedWorker & { readonly workerId: string }) | null;
-  readonly #output: DriverOutput;
+  readonly #programEnd: ProgramEnd;
   readonly #nodeEnded: Promise<void>;
   #stopping: Promise<void> | null = null;
-  #drainedActivity = 0;
-  readonly #onProcessExit = (): void => this.#removeSessionDir();
 
   constructor(core: CoreWorker, store: SharedStore, config: SessionConfig, link: NodeLink, node: Worker, firstWorker: (LaunchedWorker & { readonly workerId: string }) | null, output: DriverOutput) {
     this.core = core;
     this.#store = store;
     this.namespace = config.namespace;
     this.isolation = config.isolation;
+    this.address = config.address;
     this.#config = config;
     this.#link = link;
     this.#node = node;
     this.#firstWorker = firstWorker;
-    this.#output = output;
     const info: RuntimeInfo = { nodeId: config.nodeId, jobId: config.jobId, sessionDir: config.sessionDir };
     this.ready = new Promise((resolve, reject) => {
       node.ref();
@@ -114,8 +101,8 @@ class EmbeddedRuntime implements Runtime {
       node.once("exit", () => reject(new RuntimeStateError("the runtime was shut down before it was ready")));
     });
     this.#nodeEnded = new Promise((resolve) => node.once("exit", () => resolve()));
-    process.on("exit", this.#onProcessExit);
-    process.on("beforeExit", this.#onBeforeExit);
+    // Whoever is just making a file in it is waited for.
+    this.#programEnd = new ProgramEnd(core, output, this.#nodeEnded, () => rmSync(config.sessionDir, { recursive: true, force: true, maxRetries: 2, retryDelay: 5 }));
   }
 
   #onMessage(message: FromNode): void {
@@ -131,9 +118,10 @@ class EmbeddedRuntime implements Runtime {
   }
 
   async #stop(): Promise<void> {
+    this.#programEnd.stopping();
     this.core.shutDown();
     this.#node.ref();
-    await this.#drainOutput();
+    await this.#programEnd.drainOutput();
     this.#firstWorker?.terminate();
     this.#store.detach();
     this.#link.send({ type: "shutdown" });
@@ -142,30 +130,10 @@ class EmbeddedRuntime implements Runtime {
     await this.#nodeEnded;
     forced.cancel();
     this.#link.close();
-    this.#output.flush();
-    process.off("exit", this.#onProcessExit);
-    process.off("beforeExit", this.#onBeforeExit);
-    this.#removeSessionDir();
-  }
-
-  /** Before the program ends by itself: output of what it awaited may still be on its way. */
-  readonly #onBeforeExit = (): void => {
-    if (this.#stopping !== null || this.core.activity === this.#drainedActivity) return;
-    void this.#drainOutput().then(() => { this.#drainedActivity = this.core.activity; });
-  };
-
-  async #drainOutput(): Promise<void> {
-    const drained = this.core.requests.ask((requestId) => ({ type: "drainOutput", requestId })).catch(() => undefined);
-    await Promise.race([drained, this.#nodeEnded]);
-  }
-
-  #removeSessionDir(): void {
-    this.#output.flush();
-    rmSync(this.#config.sessionDir, { recursive: true, force: true });
+    this.#programEnd.finish();
   }
 }
 
-const STOP_MS_MAX = 5_000;
 /** Of the machine's memory, for objects, unless `objectStoreMemory` says otherwise; the same as Ray. */
 const STORE_MEMORY_FRACTION = 0.3;
 
@@ -188,6 +156,7 @@ function sessionConfig(options: InitOptions): SessionConfig {
     totals: toAmounts({ ...options.resources, CPU: numCpus, GPU: numGpus, memory }),
     labels: options.labels ?? {},
     sessionDir,
+    address: addressOf(join(sessionDir, `node-${realRandom.hex(4)}.sock`)),
     store: {
       sessionName, sessionDir,
       capacityBytes: options.objectStoreMemory ?? Math.floor(machineMemoryBytes() * STORE_MEMORY_FRACTION),

@@ -27,6 +27,11 @@ export function preloadedLoaders(): string[] {
   return loaders;
 }
 
+/** The same as URLs, for workers of a program that was started in another folder. */
+export function resolvedLoaders(): string[] {
+  return preloadedLoaders().map((specifier) => (URL.canParse(specifier) ? specifier : resolved(specifier)));
+}
+
 /** Options of this process that say how to run, not what: memory limits, experimental features. For worker processes. */
 export function inheritedNodeOptions(): string[] {
   return process.execArgv.filter((option) => /^--(?:max-|stack-size|expose-gc|harmony|experimental-(?!loader)|no-experimental-|no-warnings|disable-warning|enable-source-maps)/.test(option.replaceAll("_", "-")));
@@ -39,7 +44,7 @@ export function loadOnce(loaders: readonly string[]): () => Promise<void> {
 }
 
 async function load(specifier: string): Promise<void> {
-  const url = specifier.startsWith("file:") ? specifier : resolved(specifier);
+  const url = URL.canParse(specifier) ? specifier : resolved(specifier);
   // tsx's own preload does nothing in the worker threads of Node 20; its API works everywhere.
   const tsx = /^(.*\/tsx\/dist\/)[^/]*$/.exec(url);
   if (tsx === null) {

@@ -4,14 +4,16 @@
  * @packageDocumentation
  */
 import { setStarter } from "../api/mod.ts";
-import { startEmbedded } from "./driver.ts";
+import { startRuntime } from "./start-runtime.ts";
 
-setStarter(startEmbedded);
+setStarter(startRuntime);
 
 export { exitActor, getActor, kill, listNamedActors } from "../api/mod.ts";
 export { availableResources, clusterResources, init, isInitialized, nodes, shutdown } from "../api/mod.ts";
 export type { InitInfo, InitOptions, NodeInfo, RuntimeContext } from "../api/mod.ts";
 export { asCompleted, get, put, wait } from "../api/mod.ts";
+export { listObjects, memorySummary } from "../api/mod.ts";
+export type { ListObjectsOptions, ObjectListing, ObjectReference, ObjectState, ReferenceType } from "../api/mod.ts";
 export { ActorPool } from "../libraries/mod.ts";
 export { ObjectRef, type GetOptions } from "../api/mod.ts";
 export type { WaitOptions } from "../api/mod.ts";

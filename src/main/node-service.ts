@@ -2,10 +2,11 @@ import { hostname } from "node:os";
 import type { Clock, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import { GcsService } from "../gcs/mod.ts";
 import type { WorkerLink } from "../clients/mod.ts";
-import type { ClusterStateRecord, FromNode, ToNode, WorkerDeath } from "../protocol/mod.ts";
+import type { ClusterStateRecord, FromNode, ObjectSurveyRecord, ToNode, WorkerDeath } from "../protocol/mod.ts";
 import type { NodeManager } from "../node-manager/mod.ts";
 import type { StoreService } from "../object-store/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
+import { ObjectSurveys } from "./object-surveys.ts";
 import { OutputDrain } from "./output-drain.ts";
 
 /** One machine's control: its node manager, and in an embedded runtime the GCS beside it. Routes what workers send. */
@@ -17,10 +18,12 @@ export class NodeService {
   readonly #onShutdown: () => void;
   readonly addresses = new Map<WorkerId, string>();
   readonly #drain: OutputDrain;
+  readonly #surveys: ObjectSurveys;
 
   constructor(config: SessionConfig, nodeManager: NodeManager, clock: Clock, store: StoreService, onShutdown: () => void) {
     this.store = store;
     this.#drain = new OutputDrain(clock, (workerId, drainId) => nodeManager.send(workerId, { type: "drainOutput", drainId }));
+    this.#surveys = new ObjectSurveys(clock, (workerId, surveyId, limit) => nodeManager.send(workerId, { type: "reportObjects", surveyId, limit }));
     this.#config = config;
     this.nodeManager = nodeManager;
     this.#onShutdown = onShutdown;
@@ -47,7 +50,10 @@ export class NodeService {
       case "register":
         if (message.listenAddress !== null) this.addresses.set(senderId, message.listenAddress);
         if (this.nodeManager.isExpected(senderId)) this.nodeManager.workerRegistered(senderId, link);
-        return link.send({ type: "registered", nodeId: this.#config.nodeId, totals: this.#config.totals, labels: this.#config.labels });
+        return this.#registered(link);
+      case "registerDriver":
+        this.#addJoinedDriver(senderId, link, message);
+        return this.#registered(link);
       case "leaseDemand":
         return this.nodeManager.demandLeases(senderId, message.key, message.shape, message.target, message.priority);
       case "leaseEvents":
@@ -89,14 +95,17 @@ export class NodeService {
       case "storeFetch":
       case "storeRead":
       case "storeCollected":
-      case "storeList":
         return this.store.onMessage(senderId, message);
       case "log":
-        return this.toDrivers({ type: "log", record: message.record });
+        return this.toDriversOf(message.record.workerId, { type: "log", record: message.record });
       case "drainOutput":
-        return this.#drain.start(this.nodeManager.liveWorkers(), () => reply(link, message.requestId, null, null));
+        return this.#drain.start(this.nodeManager.liveWorkers(this.nodeManager.jobOf(senderId)), () => reply(link, message.requestId, null, null));
       case "outputDrained":
         return this.#drain.drained(senderId, message.drainId);
+      case "listObjects":
+        return this.#listObjects(link, message);
+      case "objectsReported":
+        return this.#surveys.reported(senderId, message.surveyId, message.report);
       case "exiting":
         return this.nodeManager.noteReason(senderId, message.reason);
       case "retireRefused":
@@ -105,24 +114,57 @@ export class NodeService {
         // Its own last words are in another channel, which is read in this turn.
         return void setImmediate(() => this.nodeManager.workerExited(message.workerId, message.death));
       case "shutdown":
-        return this.#onShutdown();
+        // Whoever has joined only leaves.
+        return this.nodeManager.jobOf(senderId) === this.#config.jobId ? this.#onShutdown() : link.close();
     }
+  }
+
+  #registered(link: WorkerLink): void {
+    const { nodeId, totals, labels } = this.#config;
+    link.send({ type: "registered", nodeId, totals, labels });
+  }
+
+  #addJoinedDriver(driverId: WorkerId, link: WorkerLink, { listenAddress, pid, job }: ToNode & { readonly type: "registerDriver" }): void {
+    if (this.nodeManager.isConnected(driverId)) return;
+    this.addresses.set(driverId, listenAddress);
+    this.nodeManager.addJoinedDriver(driverId, link, job);
+    link.onClose((reason) => {
+      this.nodeManager.workerExited(driverId, { reason: reason === "lost" ? "ended without a word: its program has exited or was killed" : "left this runtime in good order", pid, isRetryable: true });
+    });
   }
 
   toDrivers(message: FromNode): void {
     for (const driverId of this.nodeManager.drivers()) this.nodeManager.send(driverId, message);
   }
 
+  /** To the program that this worker works for. If that has left, to the one that started the runtime. */
+  toDriversOf(workerId: WorkerId, message: FromNode): void {
+    const drivers = [...this.nodeManager.drivers(this.nodeManager.jobOf(workerId))];
+    for (const driverId of drivers.length > 0 ? drivers : this.nodeManager.drivers(this.#config.jobId)) this.nodeManager.send(driverId, message);
+  }
+
   workerLost(workerId: WorkerId, death: WorkerDeath): void {
     this.#drain.workerLost(workerId);
+    this.#surveys.workerLost(workerId);
     this.store.workerLost(workerId);
     this.addresses.delete(workerId);
     this.gcs.workerLost(workerId, death);
   }
 
+  #listObjects(link: WorkerLink, message: ToNode & { type: "listObjects" }): void {
+    const { requestId, limit, timeoutMs } = message;
+    const workerIds = [...this.nodeManager.drivers(), ...this.nodeManager.liveWorkers()];
+    // What one worker holds no longer may be the last that keeps another's: all collect before the first is asked.
+    if (message.collectsGarbage) return this.#surveys.start(workerIds, 0, timeoutMs, () => this.#listObjects(link, { ...message, collectsGarbage: false }));
+    this.#surveys.start(workerIds, limit, timeoutMs, (workers, unansweredWorkerIds) => {
+      // After the workers: what they freed or made before they answered has arrived here.
+      reply(link, requestId, { store: this.store.list(limit), workers, unansweredWorkerIds } satisfies ObjectSurveyRecord, null);
+    });
+  }
+
   #clusterState(): ClusterStateRecord {
-    const { nodeId, totals, labels } = this.#config;
-    return { nodes: [{ nodeId, isAlive: true, address: "local", hostname: hostname(), totals, available: this.nodeManager.available, labels }] };
+    const { nodeId, address, totals, labels } = this.#config;
+    return { nodes: [{ nodeId, isAlive: true, address, hostname: hostname(), totals, available: this.nodeManager.available, labels }] };
   }
 }
 

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import type { WorkerId } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type WorkerLink } from "../clients/mod.ts";
@@ -12,6 +12,7 @@ import type { ProcessLauncher } from "./process-launcher.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
 import { launchThread } from "./thread-launcher.ts";
+import { removeDeadSessions, socketPathOf } from "./runtime-address.ts";
 import { createPeerEnds, createPoller, createThreadLinkPair, peerTransferList } from "./thread-links.ts";
 
 /**
@@ -19,15 +20,19 @@ import { createPeerEnds, createPoller, createThreadLinkPair, peerTransferList } 
  * that blocks never stalls scheduling.
  */
 const data = workerData as NodeThreadData;
+/** Programs that join may have to wait so long: loading sockets would delay the first results of one that nobody joins. */
+const DOOR_AFTER_MS = 300;
+
 const { config, driverId, spinPermits, storeDoor } = data;
 const poller = createPoller(spinPermits);
 const brokers = new Map<WorkerId, ThreadLink["broker"]>();
 /** Workers started here that have not ended. */
 const running = new Map<WorkerId, Promise<void>>();
-let processes: Promise<{ launcher: ProcessLauncher; listener: SocketListener }> | null = null;
+let processes: Promise<ProcessLauncher> | null = null;
+let door: Promise<SocketListener> | null = null;
 
 const nodeManager: NodeManager = new NodeManager({
-  clock: realClock, random: realRandom, totals: config.totals, defaultIsolation: config.isolation, warmWorkersMin: warmWorkers(),
+  clock: realClock, random: realRandom, totals: config.totals, defaultIsolation: config.isolation, warmWorkersMin: warmWorkers(), firstJobId: config.jobId,
   launcher: {
     launch: (workerId, isolation, onExit) => {
       const ended = tracked(workerId, onExit);
@@ -57,6 +62,10 @@ service.serve(driverId, driverLink);
 // The driver's thread cannot end without this one ending too; only an orderly end says so.
 driverLink.ref();
 if (data.firstWorker !== null) adoptFirstWorker(data.firstWorker);
+const doorTimer = realClock.after(DOOR_AFTER_MS, () => {
+  // At the program's sudden end its folder goes first.
+  if (existsSync(config.sessionDir)) openDoor().then(removeDeadSessions, () => undefined);
+});
 
 function warmWorkers(): number {
   const WARM_WORKERS_MAX = 16; // More are started when there is work for them.
@@ -93,7 +102,7 @@ function launchWorkerProcess(workerId: WorkerId, onExit: (death: WorkerDeath) =>
   let isCancelled = false;
   processes ??= prepareProcesses();
   processes.then(
-    ({ launcher }) => {
+    (launcher) => {
       if (isCancelled) return onExit({ reason: "was not needed any more", pid: 0, isRetryable: true });
       launched = launcher.launch(workerId, onExit);
     },
@@ -108,19 +117,22 @@ function launchWorkerProcess(workerId: WorkerId, onExit: (death: WorkerDeath) =>
   };
 }
 
-/** The first process needs a place to connect to; without processes there is no socket and no folder. */
-async function prepareProcesses(): Promise<{ launcher: ProcessLauncher; listener: SocketListener }> {
+/** Where worker processes and programs that join connect to. */
+function openDoor(): Promise<SocketListener> {
+  return (door ??= listenSocket({ path: socketPathOf(config.address) }, { workerId: config.nodeId, token: config.token, onChannel: (channel: Channel) => service.serve(channel.peerId, openMessageLink(channel)) }));
+}
+
+async function prepareProcesses(): Promise<ProcessLauncher> {
   makeOwnedFolder(config.sessionDir);
-  const path = join(config.sessionDir, `node-${realRandom.hex(4)}.sock`);
-  const listener = await listenSocket({ path }, { workerId: config.nodeId, token: config.token, onChannel: (channel: Channel) => service.serve(channel.peerId, openMessageLink(channel)) });
+  await openDoor();
   // Loaded here: a runtime of threads alone starts without node:child_process.
   const launching = await import("./process-launcher.ts");
-  const launcher = new launching.ProcessLauncher(config, path, (workerId, pid, stream, text) => {
+  const launcher = new launching.ProcessLauncher(config, socketPathOf(config.address), (workerId, pid, stream, text) => {
     const lines = text.split("\n").filter((line) => line !== "");
-    if (lines.length > 0) service.toDrivers({ type: "log", record: { pid, workerId, source: null, stream, lines } });
+    if (lines.length > 0) service.toDriversOf(workerId, { type: "log", record: { pid, workerId, source: null, stream, lines } });
   });
   process.on("exit", () => launcher.killAll());
-  return { launcher, listener };
+  return launcher;
 }
 
 function tracked(workerId: WorkerId, onExit: (death: WorkerDeath) => void): (death: WorkerDeath) => void {
@@ -154,13 +166,11 @@ function handOver(broker: ThreadLink["broker"], end: PeerEnd): void {
 }
 
 async function stop(): Promise<void> {
+  doorTimer.cancel();
   nodeManager.stop();
   await Promise.all(running.values());
-  if (processes !== null) {
-    const prepared = await processes.catch(() => null);
-    prepared?.listener.close();
-    prepared?.launcher.killAll();
-  }
+  if (processes !== null) (await processes.catch(() => null))?.killAll();
+  if (door !== null) (await door.catch(() => null))?.close();
   await store.close();
   parentPort?.postMessage("stopped");
   driverLink.close();

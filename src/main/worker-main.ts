@@ -5,7 +5,7 @@ import type { NodeLink } from "../clients/mod.ts";
 import { CoreWorker } from "../core-worker/mod.ts";
 import { captureOutput } from "../observability/mod.ts";
 import { SharedStore } from "../object-store/mod.ts";
-import type { FromNode } from "../protocol/mod.ts";
+import type { FromNode, JobRecord } from "../protocol/mod.ts";
 import { cleanStack, installStackMapping } from "../serialization/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { loadOnce } from "./entry-module.ts";
@@ -31,13 +31,16 @@ export interface WorkerHost {
 export function startWorker(host: WorkerHost): CoreWorker {
   const { config, workerId, link } = host;
   const pid = process.pid;
+  // Until it is used first, any program may get this worker.
+  let job: JobRecord = config;
+  let prepareImports = loadOnce(config.loaders);
   installStackMapping();
   const store = new SharedStore({
     workerId, config: config.store, door: host.storeDoor, random: host.random,
     send: (message) => link.send(message), flush: () => link.flush(), ask: (build) => core.requests.ask(build),
   });
   const core: CoreWorker = new CoreWorker({
-    workerId, jobId: config.jobId, namespace: config.namespace, nodeId: config.nodeId, isDriver: false, pid, clock: host.clock, random: host.random,
+    workerId, get jobId() { return job.jobId; }, get namespace() { return job.namespace; }, nodeId: config.nodeId, isDriver: false, pid, clock: host.clock, random: host.random,
     totals: config.totals, labels: config.labels,
     store,
     sendToNode: (message) => link.send(message),
@@ -49,12 +52,12 @@ export function startWorker(host: WorkerHost): CoreWorker {
     },
     warn: (message) => process.emitWarning(message, "MantarayWarning"),
     ...(config.entryUrl === null ? {} : { entryUrl: config.entryUrl }),
-    ...(config.loaders.length === 0 ? {} : { prepareImports: loadOnce(config.loaders) }),
+    prepareImports: () => prepareImports(),
   });
   installRevivers(core);
   core.checkMethodOptions = checkMethodOptions;
   const runtime: Runtime = {
-    core, namespace: config.namespace, isolation: config.isolation, address: "local",
+    core, get namespace() { return job.namespace; }, isolation: config.isolation, address: config.address,
     ready: Promise.resolve({ nodeId: config.nodeId, jobId: config.jobId, sessionDir: config.sessionDir }),
     stop: () => Promise.resolve(),
   };
@@ -65,6 +68,10 @@ export function startWorker(host: WorkerHost): CoreWorker {
   reportUnusualEnds(core, link);
   link.onMessage((message) => {
     if (message.type === "storeCollect") store.collectGarbage();
+    else if (message.type === "jobAssigned") {
+      job = message.job;
+      prepareImports = loadOnce(job.loaders);
+    }
     core.onNodeMessage(message);
     host.onHostMessage?.(message);
   });

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { toAmounts } from "../base/mod.ts";
 import type { LeaseShape, WorkerIsolation } from "../protocol/mod.ts";
 import { type LeaseInstruction, LeaseState } from "./lease-state.ts";
@@ -9,7 +8,7 @@ const shapeOf = (quantities: Record<string, number>, isolation: WorkerIsolation 
 const oneCpu = shapeOf({ CPU: 1 });
 
 function stateWith(quantities: Record<string, number>, workers: readonly string[] = [], limits = { warmWorkersMin: 1, taskWorkersMax: 4 }): LeaseState {
-  const state = new LeaseState(toAmounts(quantities), limits);
+  const state = new LeaseState(toAmounts(quantities), limits, "job");
   for (const worker of workers) assert.deepEqual(state.workerAdded(worker, "thread"), []);
   return state;
 }
@@ -127,7 +126,7 @@ describe("leases: the numbered transitions", () => {
   test("(5) an actor's demand for resources asks leases back too", () => {
     const state = stateWith({ CPU: 1 }, ["w1", "w2"]);
     const { leaseId, workerId } = opened(state.demand("driver", "k", oneCpu, 1, 0));
-    assert.deepEqual(types(state.placeActor("a", "thread", toAmounts({ CPU: 1 }))), ["revoke"]);
+    assert.deepEqual(types(state.placeActor("a", "thread", toAmounts({ CPU: 1 }), "job")), ["revoke"]);
     assert.deepEqual(types(state.leaseEvents(workerId, [[leaseId, "closed"]])), ["placeActor"]);
   });
 
@@ -161,7 +160,7 @@ describe("leases: the numbered transitions", () => {
 describe("leases: actors and workers", () => {
   test("an actor takes a worker for itself and holds what it was given", () => {
     const state = stateWith({ CPU: 2 }, ["w1"]);
-    assert.deepEqual(state.placeActor("a", "thread", toAmounts({ CPU: 1 })), [{ type: "placeActor", actorId: "a", workerId: "w1" }]);
+    assert.deepEqual(state.placeActor("a", "thread", toAmounts({ CPU: 1 }), "job"), [{ type: "placeActor", actorId: "a", workerId: "w1" }]);
     assert.deepEqual(state.ledger.available, { CPU: 10_000 });
     assert.deepEqual(types(state.demand("driver", "k", oneCpu, 1, 0)), ["startWorker"], "its worker is not for tasks");
     state.workerLost("w1");
@@ -170,9 +169,9 @@ describe("leases: actors and workers", () => {
 
   test("an actor that can never be held is refused; one that is not wanted any more is forgotten", () => {
     const state = stateWith({ CPU: 1 });
-    const [refused] = only(state.placeActor("a", "thread", toAmounts({ GPU: 1 })), "refuseActor");
+    const [refused] = only(state.placeActor("a", "thread", toAmounts({ GPU: 1 }), "job"), "refuseActor");
     assert.equal(refused?.error.kind, "ActorUnschedulableError");
-    state.placeActor("b", "thread", {});
+    state.placeActor("b", "thread", {}, "job");
     assert.deepEqual(state.cancelPlacement("b"), []);
     assert.equal(state.snapshot().actorsWaiting, 0);
     assert.deepEqual(state.workerAdded("w1", "thread"), []);
@@ -236,243 +235,4 @@ describe("leases: actors and workers", () => {
     const next = opened(state.demand("driver", "k", oneCpu, 2, 0));
     assert.ok(next.workerId !== stopped[0]?.workerId, "and gets no lease any more");
   });
-});
-
-// ------------------------------------------------------------------ random histories
-
-const SHAPES: readonly LeaseShape[] = [oneCpu, shapeOf({ CPU: 0.5 }), shapeOf({ CPU: 2 }), shapeOf({ CPU: 1, slot: 1 }), shapeOf({}), shapeOf({ CPU: 1 }, "process")];
-const ACTOR_HOLDS = [{}, toAmounts({ CPU: 1 }), toAmounts({ slot: 1 })];
-const TOTALS = toAmounts({ CPU: 3, slot: 1 });
-
-interface ModelLease {
-  readonly workerId: string;
-  readonly shape: LeaseShape;
-  slots: number;
-  waiting: number;
-  wantsSlot: boolean;
-}
-
-/** Workers and owners that keep to the protocol, and what must be true of every instruction. */
-class World {
-  readonly state = new LeaseState(TOTALS, { warmWorkersMin: 1, taskWorkersMax: 3 });
-  readonly workers = new Map<string, { readonly isolation: WorkerIsolation; actorId: string | null; isStopping: boolean }>();
-  readonly leases = new Map<number, ModelLease>();
-  readonly targets = new Map<string, { readonly owner: string; readonly shape: number; target: number; granted: number }>();
-  readonly actorHolds = new Map<string, Readonly<Record<string, number>>>();
-  readonly waitingActors = new Set<string>();
-  starting: WorkerIsolation[] = [];
-  #names = 0;
-
-  act(instructions: readonly LeaseInstruction[]): void {
-    for (const instruction of instructions) this.#one(instruction);
-    this.check();
-  }
-
-  #one(instruction: LeaseInstruction): void {
-    switch (instruction.type) {
-      case "startWorker":
-        this.starting.push(instruction.isolation);
-        return;
-      case "stopWorker": {
-        const worker = this.workers.get(instruction.workerId);
-        assert.ok(worker !== undefined && worker.actorId === null && this.leasesOf(instruction.workerId).length === 0, "only idle workers are stopped");
-        worker.isStopping = true;
-        return;
-      }
-      case "openLease": {
-        const { leaseId, workerId, ownerId, shape } = instruction;
-        const worker = this.workers.get(workerId);
-        assert.ok(worker !== undefined, "no lease on a dead worker");
-        assert.equal(worker.isolation, shape.isolation);
-        assert.ok(worker.actorId === null && !worker.isStopping);
-        const demand = this.targets.get(`${ownerId}/${instruction.key}`);
-        assert.ok(demand !== undefined && ++demand.granted <= demand.target, "no lease that is not wanted");
-        assert.ok(!this.leases.has(leaseId));
-        this.leases.set(leaseId, { workerId, shape, slots: 1, waiting: 0, wantsSlot: false });
-        return this.#checkRoom(shape.resources);
-      }
-      case "grantSlot": {
-        const lease = this.leases.get(instruction.leaseId);
-        assert.ok(lease?.wantsSlot === true && lease.slots === 0);
-        assert.equal(this.leasesOf(lease.workerId).reduce((sum, [, { slots }]) => sum + slots, 0), 0, "one lease of a worker runs at a time");
-        lease.wantsSlot = false;
-        lease.slots++;
-        return this.#checkRoom(lease.shape.resources);
-      }
-      case "revoke":
-        assert.ok((this.leases.get(instruction.leaseId)?.slots ?? 0) > 0, "only what holds something is asked back");
-        return;
-      case "placeActor": {
-        const worker = this.workers.get(instruction.workerId);
-        assert.ok(worker !== undefined && worker.actorId === null && !worker.isStopping);
-        assert.equal(this.leasesOf(instruction.workerId).length, 0);
-        assert.ok(this.waitingActors.delete(instruction.actorId));
-        worker.actorId = instruction.actorId;
-        return this.#checkRoom(this.actorHolds.get(instruction.actorId) ?? {});
-      }
-      case "refuse":
-      case "refuseActor":
-        return assert.fail("everything asked for here fits the machine");
-    }
-  }
-
-  /** Whatever is granted fits. Only tasks that go on after waiting may exceed what there is. */
-  #checkRoom(granted: Readonly<Record<string, number>>): void {
-    const held = this.held();
-    for (const name in granted) assert.ok((held[name] ?? 0) <= (TOTALS[name] as number), `no more ${name} than there is`);
-  }
-
-  held(): Record<string, number> {
-    const held: Record<string, number> = {};
-    const add = (amounts: Readonly<Record<string, number>>, times: number): void => {
-      for (const name in amounts) held[name] = (held[name] ?? 0) + (amounts[name] as number) * times;
-    };
-    for (const { shape, slots } of this.leases.values()) add(shape.resources, slots);
-    for (const { actorId } of this.workers.values()) if (actorId !== null) add(this.actorHolds.get(actorId) ?? {}, 1);
-    return held;
-  }
-
-  check(): void {
-    const held = this.held();
-    for (const name in TOTALS) assert.equal((this.state.ledger.available[name] ?? 0) + (held[name] ?? 0), TOTALS[name], `free and held ${name} make the total`);
-    assert.deepEqual(this.state.leaseEvents("nobody", []), [], "nothing more to do without an event");
-  }
-
-  leasesOf(workerId: string): [number, ModelLease][] {
-    return [...this.leases].filter(([, lease]) => lease.workerId === workerId);
-  }
-
-  // -------------------------------------------------------------- events
-
-  finishStart(fails: boolean): void {
-    const isolation = this.starting.shift();
-    if (isolation === undefined) return;
-    if (fails) return this.act(this.state.workerStartFailed(isolation));
-    const workerId = `w${this.#names++}`;
-    this.workers.set(workerId, { isolation, actorId: null, isStopping: false });
-    this.act(this.state.workerAdded(workerId, isolation));
-  }
-
-  demand(owner: string, shape: number, more: number): void {
-    const id = `${owner}/${shape}`;
-    const demand = this.targets.get(id) ?? { owner, shape, target: 0, granted: 0 };
-    this.targets.set(id, demand);
-    demand.target = Math.max(demand.granted, demand.target + more);
-    this.act(this.state.demand(owner, String(shape), SHAPES[shape] as LeaseShape, demand.target, 0));
-    assert.deepEqual(this.state.demand(owner, String(shape), SHAPES[shape] as LeaseShape, demand.target, 0), [], "a repeated demand changes nothing");
-  }
-
-  placeActor(holds: number): void {
-    const actorId = `a${this.#names++}`;
-    this.actorHolds.set(actorId, ACTOR_HOLDS[holds] as Record<string, number>);
-    this.waitingActors.add(actorId);
-    this.act(this.state.placeActor(actorId, "thread", ACTOR_HOLDS[holds] as Record<string, number>));
-  }
-
-  cancelActor(): void {
-    const [actorId] = this.waitingActors;
-    if (actorId === undefined) return;
-    this.waitingActors.delete(actorId);
-    this.act(this.state.cancelPlacement(actorId));
-  }
-
-  lease(leaseId: number, what: "wait" | "goOn" | "want" | "close"): void {
-    const lease = this.leases.get(leaseId) as ModelLease;
-    const { workerId } = lease;
-    switch (what) {
-      case "wait":
-        if (lease.slots === 0) return;
-        lease.slots--;
-        lease.waiting++;
-        return this.act(this.state.leaseEvents(workerId, [[leaseId, "slotReturned"]]));
-      case "goOn":
-        if (lease.waiting === 0) return;
-        lease.waiting--;
-        lease.slots++;
-        return this.act(this.state.leaseEvents(workerId, [[leaseId, "slotTaken"]]));
-      case "want":
-        if (lease.slots > 0 || lease.wantsSlot) return;
-        lease.wantsSlot = true;
-        return this.act(this.state.leaseEvents(workerId, [[leaseId, "wantSlot"]]));
-      case "close":
-        if (lease.waiting > 0) return;
-        this.leases.delete(leaseId);
-        return this.act(this.state.leaseEvents(workerId, [[leaseId, "closed"]]));
-    }
-  }
-
-  killWorker(workerId: string): void {
-    this.workers.delete(workerId);
-    for (const [leaseId] of this.leasesOf(workerId)) this.leases.delete(leaseId);
-    this.loseOwner(workerId, () => this.state.workerLost(workerId));
-  }
-
-  loseOwner(owner: string, event = (): LeaseInstruction[] => this.state.ownerLost(owner)): void {
-    for (const [id, demand] of this.targets) if (demand.owner === owner) this.targets.delete(id);
-    this.act(event());
-  }
-
-  /** Every task ends, every actor ends, every start succeeds: then everything that was wanted has been had. */
-  settle(): void {
-    for (let round = 0; round < 500; round++) {
-      while (this.starting.length > 0) this.finishStart(false);
-      for (const leaseId of [...this.leases.keys()]) {
-        while ((this.leases.get(leaseId)?.waiting ?? 0) > 0) this.lease(leaseId, "goOn");
-        this.lease(leaseId, "close");
-      }
-      for (const [workerId, { actorId, isStopping }] of this.workers) if (actorId !== null || isStopping) this.killWorker(workerId);
-      const isHeld = [...this.workers.values()].some(({ actorId }) => actorId !== null);
-      if (this.starting.length + this.leases.size + this.waitingActors.size === 0 && !isHeld) break;
-    }
-    for (const demand of this.targets.values()) assert.equal(demand.granted, demand.target, "no demand waits for ever");
-    assert.deepEqual(this.waitingActors, new Set(), "no actor waits for ever");
-    const { leases, demandsWaiting, actorsWaiting } = this.state.snapshot();
-    assert.deepEqual({ leases, demandsWaiting, actorsWaiting }, { leases: 0, demandsWaiting: 0, actorsWaiting: 0 });
-    assert.deepEqual(this.state.ledger.available, TOTALS);
-  }
-}
-
-const pick = fc.nat({ max: 1000 });
-const event = fc.oneof(
-  { weight: 4, arbitrary: fc.tuple(fc.constant("start" as const), fc.nat({ max: 9 })) },
-  { weight: 4, arbitrary: fc.tuple(fc.constant("demand" as const), pick, fc.nat({ max: SHAPES.length - 1 }), fc.integer({ min: -2, max: 4 })) },
-  { weight: 8, arbitrary: fc.tuple(fc.constant("lease" as const), pick, fc.constantFrom("wait", "goOn", "want", "close")) },
-  { weight: 2, arbitrary: fc.tuple(fc.constant("actor" as const), fc.nat({ max: ACTOR_HOLDS.length - 1 })) },
-  { weight: 1, arbitrary: fc.constantFrom(["cancelActor"] as const, ["stopIdle"] as const, ["keepWarm"] as const, ["loseDriver"] as const) },
-  { weight: 1, arbitrary: fc.tuple(fc.constant("kill" as const), pick) },
-);
-
-test("leases: whatever happens, resources add up, nothing is granted twice, and everybody is served", () => {
-  fc.assert(
-    fc.property(fc.array(event, { maxLength: 120, size: "max" }), (events) => {
-      const world = new World();
-      for (const step of events) {
-        switch (step[0]) {
-          case "start": world.finishStart(step[1] === 0); break;
-          case "demand": {
-            const owners = ["driver", ...world.workers.keys()];
-            world.demand(owners[step[1] % owners.length] as string, step[2], step[3]);
-            break;
-          }
-          case "lease": {
-            const leaseIds = [...world.leases.keys()];
-            if (leaseIds.length > 0) world.lease(leaseIds[step[1] % leaseIds.length] as number, step[2] as "wait");
-            break;
-          }
-          case "actor": world.placeActor(step[1]); break;
-          case "cancelActor": world.cancelActor(); break;
-          case "stopIdle": world.act(world.state.stopIdleWorkers()); break;
-          case "keepWarm": world.act(world.state.keepWarm("thread")); break;
-          case "loseDriver": world.loseOwner("driver"); break;
-          case "kill": {
-            const workerIds = [...world.workers.keys()];
-            if (workerIds.length > 0) world.killWorker(workerIds[step[1] % workerIds.length] as string);
-            break;
-          }
-        }
-      }
-      world.settle();
-    }),
-    { numRuns: 400 },
-  );
 });

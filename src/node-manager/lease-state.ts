@@ -1,4 +1,4 @@
-import { invariant, isZero, type ActorId, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { invariant, isZero, type ActorId, type JobId, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import type { LeaseEvent, LeaseShape, WorkerIsolation } from "../protocol/mod.ts";
 import { describeLack, ResourceLedger } from "../scheduling/mod.ts";
 
@@ -29,10 +29,18 @@ import { describeLack, ResourceLedger } from "../scheduling/mod.ts";
  * (6) Everything that the lease held is given back.
  *
  * Actors take a worker for themselves and hold only what they were given explicitly.
+ *
+ * Several programs may share the machine: each is a *job*. A worker belongs to the job that used it first, for good, since
+ * what a job's code leaves behind in it is no other's concern. When a job's driver is lost, the workers that run its tasks
+ * end, and those that run tasks of theirs; what its detached actors need stays.
  */
 export type LeaseInstruction =
   | { readonly type: "startWorker"; readonly isolation: WorkerIsolation }
   | { readonly type: "stopWorker"; readonly workerId: WorkerId }
+  /** At once: whoever it works for is gone. */
+  | { readonly type: "endWorker"; readonly workerId: WorkerId }
+  /** It works for another job than the one it was started by; comes before its first lease or actor. */
+  | { readonly type: "assignJob"; readonly workerId: WorkerId; readonly jobId: JobId }
   | { readonly type: "openLease"; readonly leaseId: number; readonly workerId: WorkerId; readonly ownerId: WorkerId; readonly key: string; readonly shape: LeaseShape }
   | { readonly type: "refuse"; readonly ownerId: WorkerId; readonly key: string; readonly error: SystemErrorRecord }
   | { readonly type: "grantSlot"; readonly leaseId: number; readonly workerId: WorkerId }
@@ -59,10 +67,13 @@ interface PoolWorker {
   actorHolds: ResourceAmounts | null;
   lastOwnerId: WorkerId | null;
   isStopping: boolean;
+  /** Null until it is used. */
+  jobId: JobId | null;
 }
 
 interface Demand {
   readonly ownerId: WorkerId;
+  readonly jobId: JobId;
   readonly key: string;
   readonly shape: LeaseShape;
   readonly priority: number;
@@ -72,6 +83,7 @@ interface Demand {
 
 interface ActorPlacement {
   readonly actorId: ActorId;
+  readonly jobId: JobId;
   readonly isolation: WorkerIsolation;
   readonly holds: ResourceAmounts;
 }
@@ -91,11 +103,56 @@ export class LeaseState {
   readonly #demands = new Map<string, Demand>();
   readonly #placements: ActorPlacement[] = [];
   readonly #starting = { thread: 0, process: 0 };
+  /** Of the drivers, but for the first one. */
+  readonly #driverJobs = new Map<WorkerId, JobId>();
+  readonly #endedJobs = new Set<JobId>();
+  readonly #firstJobId: JobId;
   #nextLeaseId = 1;
 
-  constructor(totals: ResourceAmounts, limits: LeaseLimits) {
+  /** `firstJobId`: of the program that started all this. */
+  constructor(totals: ResourceAmounts, limits: LeaseLimits, firstJobId: JobId) {
     this.ledger = new ResourceLedger(totals);
     this.#limits = limits;
+    this.#firstJobId = firstJobId;
+  }
+
+  driverAdded(driverId: WorkerId, jobId: JobId): void {
+    this.#driverJobs.set(driverId, jobId);
+  }
+
+  driverLost(driverId: WorkerId): LeaseInstruction[] {
+    const jobId = this.jobOf(driverId);
+    this.#driverJobs.delete(driverId);
+    this.#endedJobs.add(jobId);
+    const instructions = this.#endOrphans(driverId, jobId);
+    for (const worker of this.#workers.values()) {
+      if (worker.jobId !== jobId || !isIdle(worker)) continue;
+      worker.isStopping = true;
+      instructions.push({ type: "stopWorker", workerId: worker.workerId });
+    }
+    return [...instructions, ...this.ownerLost(driverId)];
+  }
+
+  /** The job that whoever submits works for. */
+  jobOf(ownerId: WorkerId): JobId {
+    return this.#workers.get(ownerId)?.jobId ?? this.#driverJobs.get(ownerId) ?? this.#firstJobId;
+  }
+
+  #endedJobLost(workerId: WorkerId, jobId: JobId | null): LeaseInstruction[] {
+    if (jobId === null || !this.#endedJobs.has(jobId)) return [];
+    if (![...this.#workers.values()].some((worker) => worker.jobId === jobId)) this.#endedJobs.delete(jobId);
+    return this.#endOrphans(workerId, jobId);
+  }
+
+  /** Workers that run tasks of a lost owner, of a job whose driver is gone: nobody would stop them. */
+  #endOrphans(ownerId: WorkerId, jobId: JobId): LeaseInstruction[] {
+    const ending: LeaseInstruction[] = [];
+    for (const worker of this.#workers.values()) {
+      if (worker.actorId !== null || worker.jobId !== jobId || ![...worker.leases.values()].some((lease) => lease.ownerId === ownerId)) continue;
+      worker.isStopping = true;
+      ending.push({ type: "endWorker", workerId: worker.workerId });
+    }
+    return ending;
   }
 
   /** A worker that somebody else is starting will register. */
@@ -105,7 +162,7 @@ export class LeaseState {
 
   workerAdded(workerId: WorkerId, isolation: WorkerIsolation): LeaseInstruction[] {
     this.#starting[isolation] = Math.max(0, this.#starting[isolation] - 1);
-    this.#workers.set(workerId, { workerId, isolation, leases: new Map(), actorId: null, actorHolds: null, lastOwnerId: null, isStopping: false });
+    this.#workers.set(workerId, { workerId, isolation, leases: new Map(), actorId: null, actorHolds: null, lastOwnerId: null, isStopping: false, jobId: null });
     return this.#schedule();
   }
 
@@ -116,12 +173,11 @@ export class LeaseState {
 
   workerLost(workerId: WorkerId): LeaseInstruction[] {
     const worker = this.#workers.get(workerId);
-    if (worker !== undefined) {
-      this.#workers.delete(workerId);
-      for (const lease of worker.leases.values()) this.#closeLease(lease);
-      if (worker.actorHolds !== null) this.ledger.give(worker.actorHolds);
-    }
-    return this.ownerLost(workerId);
+    if (worker === undefined) return this.ownerLost(workerId);
+    this.#workers.delete(workerId);
+    for (const lease of worker.leases.values()) this.#closeLease(lease);
+    if (worker.actorHolds !== null) this.ledger.give(worker.actorHolds);
+    return [...this.#endedJobLost(workerId, worker.jobId), ...this.ownerLost(workerId)];
   }
 
   /** Leases of a lost owner are closed by their workers, which see its channel close; only its wishes end here. */
@@ -137,17 +193,17 @@ export class LeaseState {
     }
     const id = `${ownerId}/${key}`;
     const known = this.#demands.get(id);
-    if (known === undefined) this.#demands.set(id, { ownerId, key, shape, priority, target, granted: 0 });
+    if (known === undefined) this.#demands.set(id, { ownerId, jobId: this.jobOf(ownerId), key, shape, priority, target, granted: 0 });
     else known.target = target;
     return this.#schedule();
   }
 
-  placeActor(actorId: ActorId, isolation: WorkerIsolation, holds: ResourceAmounts): LeaseInstruction[] {
+  placeActor(actorId: ActorId, isolation: WorkerIsolation, holds: ResourceAmounts, jobId: JobId): LeaseInstruction[] {
     if (!this.ledger.canEverHold(holds)) {
       const message = `needs ${describeLack(holds, this.ledger.totals)}, so it can never start here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
       return [{ type: "refuseActor", actorId, error: { kind: "ActorUnschedulableError", message, subjectId: actorId } }];
     }
-    this.#placements.push({ actorId, isolation, holds });
+    this.#placements.push({ actorId, jobId, isolation, holds });
     return this.#schedule();
   }
 
@@ -197,9 +253,10 @@ export class LeaseState {
 
   /** Workers that nobody uses, beyond what is kept warm. The caller decides when to ask (after some idle time). */
   stopIdleWorkers(): LeaseInstruction[] {
+    const isOver = (worker: PoolWorker): boolean => worker.jobId !== null && this.#endedJobs.has(worker.jobId);
     const idle = [...this.#workers.values()].filter((worker) => isIdle(worker));
     const instructions: LeaseInstruction[] = [];
-    for (const worker of idle.slice(this.#limits.warmWorkersMin)) {
+    for (const worker of [...idle.filter(isOver), ...idle.filter((other) => !isOver(other)).slice(this.#limits.warmWorkersMin)]) {
       worker.isStopping = true;
       instructions.push({ type: "stopWorker", workerId: worker.workerId });
     }
@@ -221,9 +278,10 @@ export class LeaseState {
     return instructions;
   }
 
-  #taskWorkerCount(isolation: WorkerIsolation): number {
+  /** Of one job, or of all. */
+  #taskWorkerCount(isolation: WorkerIsolation, jobId?: JobId): number {
     let count = 0;
-    for (const worker of this.#workers.values()) if (worker.isolation === isolation && worker.actorId === null && !worker.isStopping) count++;
+    for (const worker of this.#workers.values()) if (worker.isolation === isolation && worker.actorId === null && !worker.isStopping && (jobId === undefined || worksFor(worker, jobId))) count++;
     return count;
   }
 
@@ -255,9 +313,9 @@ export class LeaseState {
       room.take(holds);
       wanted[isolation]++;
     }
-    for (const { target, granted, shape: { resources, isolation } } of this.#demands.values()) {
+    for (const { target, granted, jobId, shape: { resources, isolation } } of this.#demands.values()) {
       if (isZero(resources)) {
-        wanted[isolation] += Math.max(0, Math.min(target - granted, this.#limits.taskWorkersMax - this.#taskWorkerCount(isolation)));
+        wanted[isolation] += Math.max(0, Math.min(target - granted, this.#limits.taskWorkersMax - this.#taskWorkerCount(isolation, jobId)));
         continue;
       }
       for (let missing = target - granted; missing > 0 && room.hasRoomFor(resources); missing--) {
@@ -274,8 +332,9 @@ export class LeaseState {
     for (let index = 0; index < this.#placements.length; ) {
       const placement = this.#placements[index] as ActorPlacement;
       if (!this.ledger.hasRoomFor(placement.holds)) { index++; continue; }
-      const worker = this.#findIdleWorker(placement.isolation, null);
+      const worker = this.#findIdleWorker(placement.isolation, placement.jobId, null);
       if (worker === undefined) { isWorkerMissing = true; index++; continue; }
+      this.#use(worker, placement.jobId, out);
       worker.actorId = placement.actorId;
       worker.actorHolds = placement.holds;
       this.ledger.take(placement.holds);
@@ -301,7 +360,14 @@ export class LeaseState {
     return isWorkerMissing;
   }
 
+  #use(worker: PoolWorker, jobId: JobId, out: LeaseInstruction[]): void {
+    if (worker.jobId !== null) return;
+    worker.jobId = jobId;
+    if (jobId !== this.#firstJobId) out.push({ type: "assignJob", workerId: worker.workerId, jobId });
+  }
+
   #openLease(demand: Demand, worker: PoolWorker, out: LeaseInstruction[]): void {
+    this.#use(worker, demand.jobId, out);
     const lease: Lease = { leaseId: this.#nextLeaseId++, ownerId: demand.ownerId, workerId: worker.workerId, key: demand.key, shape: demand.shape, slots: 1, wantsSlot: false, isRevokeSent: false };
     this.#leases.set(lease.leaseId, lease);
     worker.leases.set(lease.leaseId, lease);
@@ -312,27 +378,27 @@ export class LeaseState {
   }
 
   #findTaskWorker(demand: Demand): PoolWorker | undefined {
-    const { isolation, resources } = demand.shape;
+    const { jobId, shape: { isolation, resources } } = demand;
     // A worker whose tasks all wait can run what they wait for: no thread switch, and no worker per level of nesting.
     const self = this.#workers.get(demand.ownerId);
     if (self !== undefined && self.isolation === isolation && isFreeForTasks(self)) return self;
-    const idle = this.#findIdleWorker(isolation, demand.ownerId);
+    const idle = this.#findIdleWorker(isolation, jobId, demand.ownerId);
     if (idle !== undefined) return idle;
     let least: PoolWorker | undefined;
     for (const worker of this.#workers.values()) {
-      if (worker.isolation !== isolation || worker.actorId !== null || worker.isStopping) continue;
+      if (worker.isolation !== isolation || worker.actorId !== null || worker.isStopping || !worksFor(worker, jobId)) continue;
       if (isFreeForTasks(worker)) return worker;
       if (least === undefined || worker.leases.size < least.leases.size) least = worker;
     }
-    if (isZero(resources) && this.#taskWorkerCount(isolation) >= this.#limits.taskWorkersMax) return least;
+    if (isZero(resources) && this.#taskWorkerCount(isolation, jobId) >= this.#limits.taskWorkersMax) return least;
     return undefined;
   }
 
   /** The idle worker that served this owner last, else the one that joined last. */
-  #findIdleWorker(isolation: WorkerIsolation, ownerId: WorkerId | null): PoolWorker | undefined {
+  #findIdleWorker(isolation: WorkerIsolation, jobId: JobId, ownerId: WorkerId | null): PoolWorker | undefined {
     let found: PoolWorker | undefined;
     for (const worker of this.#workers.values()) {
-      if (worker.isolation !== isolation || !isIdle(worker)) continue;
+      if (worker.isolation !== isolation || !isIdle(worker) || !worksFor(worker, jobId)) continue;
       if (found === undefined || (ownerId !== null && worker.lastOwnerId === ownerId && found.lastOwnerId !== ownerId)) found = worker;
     }
     return found;
@@ -386,6 +452,10 @@ function activeSlots(worker: PoolWorker): number {
   let slots = 0;
   for (const lease of worker.leases.values()) slots += lease.slots;
   return slots;
+}
+
+function worksFor(worker: PoolWorker, jobId: JobId): boolean {
+  return worker.jobId === null || worker.jobId === jobId;
 }
 
 function isIdle(worker: PoolWorker): boolean {

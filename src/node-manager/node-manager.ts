@@ -1,6 +1,6 @@
-import { newWorkerId, type ActorId, type Clock, type RandomSource, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
+import { newWorkerId, type ActorId, type Clock, type JobId, type RandomSource, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker, PlacementListener, WorkerLauncher, WorkerLink } from "../clients/mod.ts";
-import type { ActorSpec, ActorStateRecord, FromNode, LeaseEvent, LeaseShape, WorkerDeath, WorkerIsolation } from "../protocol/mod.ts";
+import type { ActorSpec, ActorStateRecord, FromNode, JobRecord, LeaseEvent, LeaseShape, WorkerDeath, WorkerIsolation } from "../protocol/mod.ts";
 import { LeaseState, type LeaseInstruction } from "./lease-state.ts";
 
 /** How long a worker beyond the warm ones may be idle. */
@@ -11,6 +11,8 @@ const WARM_UP_DELAY_MS = 50;
 const TASK_WORKERS_MAX = 64;
 /** A worker that cannot start is tried again so often in a row. */
 const START_FAILURES_MAX = 3;
+/** Programs that have left: a detached actor of theirs may be about to start again. */
+const JOBS_REMEMBERED_MAX = 1_000;
 
 export interface NodeManagerEnvironment {
   readonly clock: Clock;
@@ -18,6 +20,8 @@ export interface NodeManagerEnvironment {
   readonly totals: ResourceAmounts;
   readonly defaultIsolation: WorkerIsolation;
   readonly warmWorkersMin: number;
+  /** Of the program that this node was started by. */
+  readonly firstJobId: JobId;
   readonly launcher: WorkerLauncher;
   /** Makes a channel between two workers and hands each its end. */
   connect(a: WorkerId, b: WorkerId): void;
@@ -34,6 +38,8 @@ interface ConnectedWorker {
   link: WorkerLink | null;
   readonly launched: LaunchedWorker | null;
   readonly connectedTo: Set<WorkerId>;
+  /** Null until a worker is used. */
+  jobId: JobId | null;
   /** Why it is about to end, as it or we said first. */
   endReason: string | null;
 }
@@ -43,6 +49,8 @@ export class NodeManager {
   readonly #env: NodeManagerEnvironment;
   readonly #state: LeaseState;
   readonly #workers = new Map<WorkerId, ConnectedWorker>();
+  /** Of programs that have joined, also of those that have left: their detached actors go on. */
+  readonly #jobs = new Map<JobId, JobRecord>();
   #idleTimer: Timer | null = null;
   #warmTimer: Timer | null = null;
   #startFailures = 0;
@@ -50,7 +58,7 @@ export class NodeManager {
 
   constructor(environment: NodeManagerEnvironment) {
     this.#env = environment;
-    this.#state = new LeaseState(environment.totals, { warmWorkersMin: environment.warmWorkersMin, taskWorkersMax: TASK_WORKERS_MAX });
+    this.#state = new LeaseState(environment.totals, { warmWorkersMin: environment.warmWorkersMin, taskWorkersMax: TASK_WORKERS_MAX }, environment.firstJobId);
   }
 
   get available(): ResourceAmounts {
@@ -60,13 +68,23 @@ export class NodeManager {
   // ------------------------------------------------------------------ workers
 
   addDriver(workerId: WorkerId, link: WorkerLink): void {
-    this.#workers.set(workerId, { workerId, isolation: "driver", link, launched: null, connectedTo: new Set(), endReason: null });
+    this.#workers.set(workerId, { workerId, isolation: "driver", link, launched: null, connectedTo: new Set(), jobId: this.#env.firstJobId, endReason: null });
+  }
+
+  /** A program of its own, which may leave again: `workerExited`. */
+  addJoinedDriver(workerId: WorkerId, link: WorkerLink, job: JobRecord): void {
+    if (this.#isStopping || this.#workers.has(workerId)) return;
+    const { jobId } = job;
+    this.#jobs.set(jobId, job);
+    if (this.#jobs.size > JOBS_REMEMBERED_MAX) this.#forgetUnusedJob();
+    this.#state.driverAdded(workerId, jobId);
+    this.#workers.set(workerId, { workerId, isolation: "driver", link, launched: null, connectedTo: new Set(), jobId, endReason: null });
   }
 
   /** A worker that somebody else started for this node; it will register. */
   expectWorker(workerId: WorkerId, isolation: WorkerIsolation, launched: LaunchedWorker): void {
     this.#state.workerExpected(isolation);
-    this.#workers.set(workerId, { workerId, isolation, link: null, launched, connectedTo: new Set(), endReason: null });
+    this.#workers.set(workerId, { workerId, isolation, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null });
   }
 
   isExpected(workerId: WorkerId): boolean {
@@ -83,8 +101,8 @@ export class NodeManager {
     if (worker === undefined || worker.isolation === "driver") return link.close();
     worker.link = link;
     this.#startFailures = 0;
-    // The first task or call should not have to wait for its channel.
-    for (const driverId of this.drivers()) this.connectPeers(driverId, workerId);
+    // The first task or call should not have to wait for its channel; one that has joined would cost every thread a socket.
+    for (const driverId of this.drivers(this.#env.firstJobId)) this.connectPeers(driverId, workerId);
     this.#act(this.#state.workerAdded(workerId, worker.isolation));
   }
 
@@ -92,7 +110,7 @@ export class NodeManager {
     if (this.#isStopping) return;
     const workerId = newWorkerId(this.#env.random);
     const launched = this.#env.launcher.launch(workerId, isolation, (death) => this.workerExited(workerId, death));
-    this.#workers.set(workerId, { workerId, isolation, link: null, launched, connectedTo: new Set(), endReason: null });
+    this.#workers.set(workerId, { workerId, isolation, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null });
   }
 
   workerExited(workerId: WorkerId, seen: WorkerDeath): void {
@@ -107,7 +125,7 @@ export class NodeManager {
       other.link?.send({ type: "workerDied", workerId, cause: death });
     }
     if (worker.isolation === "driver") {
-      this.#act(this.#state.ownerLost(workerId));
+      this.#act(this.#state.driverLost(workerId));
     } else if (worker.link === null) {
       // It never came up.
       if (++this.#startFailures >= START_FAILURES_MAX) this.#env.startFailed(`a worker ${death.reason}`);
@@ -163,7 +181,7 @@ export class NodeManager {
   }
 
   placeActor(spec: ActorSpec): void {
-    this.#act(this.#state.placeActor(spec.actorId, spec.isolation, spec.resources));
+    this.#act(this.#state.placeActor(spec.actorId, spec.isolation, spec.resources, spec.jobId));
   }
 
   cancelPlacement(actorId: ActorId): void {
@@ -202,12 +220,24 @@ export class NodeManager {
     this.#workers.get(workerId)?.link?.send(message);
   }
 
-  *liveWorkers(): Iterable<WorkerId> {
-    for (const worker of this.#workers.values()) if (worker.isolation !== "driver" && worker.link !== null) yield worker.workerId;
+  /** The job that a worker or driver is of; the first one until it is used. */
+  jobOf(workerId: WorkerId): JobId {
+    return this.#workers.get(workerId)?.jobId ?? this.#env.firstJobId;
   }
 
-  *drivers(): Iterable<WorkerId> {
-    for (const worker of this.#workers.values()) if (worker.isolation === "driver") yield worker.workerId;
+  /** Of one job, or all. */
+  *liveWorkers(jobId?: JobId): Iterable<WorkerId> {
+    for (const { isolation, link, workerId } of this.#workers.values()) if (isolation !== "driver" && link !== null && (jobId === undefined || this.jobOf(workerId) === jobId)) yield workerId;
+  }
+
+  /** Of one job, or all. */
+  *drivers(jobId?: JobId): Iterable<WorkerId> {
+    for (const worker of this.#workers.values()) if (worker.isolation === "driver" && (jobId === undefined || worker.jobId === jobId)) yield worker.workerId;
+  }
+
+  #forgetUnusedJob(): void {
+    const used = new Set([...this.#workers.values()].map((worker) => worker.jobId));
+    for (const jobId of this.#jobs.keys()) if (!used.has(jobId)) return void this.#jobs.delete(jobId);
   }
 
   // ------------------------------------------------------------------ acting
@@ -220,6 +250,12 @@ export class NodeManager {
           break;
         case "stopWorker":
           this.send(instruction.workerId, { type: "retire" });
+          break;
+        case "endWorker":
+          this.terminate(instruction.workerId, "was ended with the program that its task was run for");
+          break;
+        case "assignJob":
+          this.#assignJob(instruction.workerId, instruction.jobId);
           break;
         case "openLease": {
           const { leaseId, workerId, ownerId, key, shape } = instruction;
@@ -246,6 +282,14 @@ export class NodeManager {
     }
   }
 
+  #assignJob(workerId: WorkerId, jobId: JobId): void {
+    const worker = this.#workers.get(workerId);
+    const job = this.#jobs.get(jobId);
+    if (worker === undefined || job === undefined) return;
+    worker.jobId = jobId;
+    worker.link?.send({ type: "jobAssigned", job });
+  }
+
   #checkIdleSoon(): void {
     this.#idleTimer ??= this.#env.clock.after(IDLE_WORKER_MS, () => {
       this.#idleTimer = null;
@@ -260,6 +304,9 @@ export class NodeManager {
     this.#isStopping = true;
     this.#idleTimer?.cancel();
     this.#warmTimer?.cancel();
-    for (const worker of this.#workers.values()) worker.launched?.terminate();
+    for (const worker of this.#workers.values()) {
+      worker.launched?.terminate();
+      if (worker.jobId !== this.#env.firstJobId && worker.isolation === "driver") worker.link?.close();
+    }
   }
 }

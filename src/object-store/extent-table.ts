@@ -20,7 +20,7 @@ import { invariant } from "../base/mod.ts";
  *    └──────────────(9) no pin left──────────────────────────── DOOMED ◀───────────────┘
  * ```
  *
- * (2, 3, 8) are a worker's; (1, 4, 5, 6, 9) the service's; (7) either's. A reader first sets its pin, then looks whether the row
+ * Who asked for memory gets it as WRITING at once, and more as CACHED. (2, 3, 8) are a worker's; (1, 4, 5, 6, 9) the service's; (7) either's. A reader first sets its pin, then looks whether the row
  * still holds its object; who wants the memory first makes the row DOOMED, then looks for pins. So one of them sees the other.
  */
 export const FREE = 0;
@@ -160,6 +160,15 @@ export class ExtentTable {
   isPinned(row: number): boolean {
     const first = row * ROW_WORDS + PINS_WORD;
     for (let word = first; word < first + PIN_WORDS; word++) if (Atomics.load(this.#words, word) !== 0) return true;
+    return false;
+  }
+
+  isPinnedByOthers(row: number, slot: number): boolean {
+    const first = row * ROW_WORDS + PINS_WORD;
+    for (let word = 0; word < PIN_WORDS; word++) {
+      const own = word === slot >>> 5 ? 1 << (slot & 31) : 0;
+      if ((Atomics.load(this.#words, first + word) & ~own) !== 0) return true;
+    }
     return false;
   }
 

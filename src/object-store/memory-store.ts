@@ -1,5 +1,6 @@
 import type { StoreClient } from "../clients/mod.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
+import { runGarbageCollector } from "./garbage-collector.ts";
 
 /** Keeps objects in the memory of the thread that owns them; JavaScript's garbage collection frees them. */
 export class MemoryStore implements StoreClient {
@@ -15,4 +16,15 @@ export class MemoryStore implements StoreClient {
   }
 
   release(): void {}
+
+  describe(): void {}
+
+  /** What lives in this thread's memory is not registered anywhere. */
+  owned(): [] {
+    return [];
+  }
+
+  collectGarbage(): void {
+    runGarbageCollector();
+  }
 }

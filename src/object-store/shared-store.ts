@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { markAsUntransferable } from "node:worker_threads";
 import { ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
-import type { StoreClient } from "../clients/mod.ts";
+import type { ObjectOrigin, OwnedObject, StoreClient } from "../clients/mod.ts";
 import type { EncodedValueRecord, StoredRecord, ToStore } from "../protocol/mod.ts";
 import { classPages, PAGE_BYTES } from "./arena-state.ts";
 import { runGarbageCollector } from "./garbage-collector.ts";
@@ -11,7 +12,7 @@ import { loadNativeMemory, type NativeMemory } from "./native-memory.ts";
 import { layoutBytes, readLayout, writeLayout } from "./object-layout.ts";
 import { openSegmentFile } from "./segment-files.ts";
 import { controlPath, type StoreConfig } from "./store-config.ts";
-import { ANSWER_AWAITED, ANSWER_DISK_FULL, ANSWER_GRANTED, STATUS_READY, STATUS_UNAVAILABLE, StoreControl, type Answer } from "./store-control.ts";
+import { ANSWER_AWAITED, ANSWER_DISK_FULL, ANSWER_GRANTED, STATUS_READY, STATUS_UNAVAILABLE, StoreControl } from "./store-control.ts";
 import { StoreDoor } from "./store-door.ts";
 
 /** Smaller values travel inside messages and live in their owner's memory. */
@@ -27,7 +28,10 @@ const CACHE_CAPACITY_DIVISOR = 8;
 /** Objects up to this size are given memory for several at once. */
 const PREFETCH_PAGES_MAX = 256;
 const PREFETCH_COUNT = 4;
-const NONCE_BYTES = 3;
+/** Freed objects whose origin is kept, for when views of them take up memory. */
+const FREED_REMEMBERED_MAX = 1_000;
+const NONCE_BYTES = 4;
+const NONCES = 2 ** 30;
 const IDS_PER_ATTACHMENT = 2 ** 32;
 
 export interface SharedStoreEnvironment {
@@ -64,7 +68,9 @@ interface Segment {
 interface Owned {
   readonly id: number;
   readonly row: number;
+  readonly byteLength: number;
   readonly weak: WeakRef<StoredRecord>;
+  origin: ObjectOrigin | null;
 }
 
 /** Buffers of one object that this worker looks at. */
@@ -79,6 +85,8 @@ interface CollectedView {
 }
 
 const EMPTY = new Uint8Array();
+/** From Node 24 on, a thread that ends with such a buffer of native memory aborts the process. */
+const CAN_FORBID_TRANSFER = Number.parseInt(process.versions.node, 10) < 24;
 
 /** The object store as one worker uses it: large values in memory that all workers of the machine share, small ones here. */
 export class SharedStore implements StoreClient {
@@ -88,7 +96,11 @@ export class SharedStore implements StoreClient {
   #attached: Attachment | null | undefined = undefined;
   readonly #owned = new Map<number, Owned>();
   readonly #dropped = new FinalizationRegistry<Owned>((owned) => { if (this.#owned.get(owned.id) === owned) this.#free(owned.id); });
+  /** Those whose memory was not free at once. */
+  readonly #freed = new Map<number, OwnedObject>();
   readonly #views = new Map<number, Views>();
+  /** Rows that views keep pinned: the pin of any other row says nothing here, for it may come and go with an attempt. */
+  readonly #viewedRows = new Set<number>();
   readonly #collected = new FinalizationRegistry<CollectedView>(({ id, weak }) => this.#viewCollected(id, weak));
   /** By size: rows of extents that are this worker's to fill. */
   readonly #cache = new Map<number, number[]>();
@@ -145,9 +157,20 @@ export class SharedStore implements StoreClient {
     for (let row = rows?.pop(); row !== undefined; row = rows?.pop()) {
       this.#cachePages -= pages;
       // The service takes unused extents back when it needs memory.
-      if (table.change(row, CACHED, slot, WRITING, slot)) return row;
+      if (!table.change(row, CACHED, slot, WRITING, slot)) continue;
+      if (table.pages(row) === pages) return row;
+      // It may have given the row to this worker again since then, with other memory.
+      table.change(row, WRITING, slot, CACHED, slot);
     }
     return undefined;
+  }
+
+  /** New extents, in place of those that the service has taken back. */
+  #replenish({ table, slot }: Attachment, granted: readonly number[]): void {
+    const kept = [...this.#cache].flatMap(([pages, rows]) => rows.filter((row) => table.state(row) === CACHED && table.slot(row) === slot && table.pages(row) === pages));
+    this.#cache.clear();
+    this.#cachePages = 0;
+    for (const row of new Set([...kept, ...granted])) this.#keepForReuse(row, table.pages(row));
   }
 
   #keepForReuse(row: number, pages: number): void {
@@ -161,33 +184,30 @@ export class SharedStore implements StoreClient {
   #request(attached: Attachment, pages: number, mayWait: boolean): number | null | undefined {
     const { native, control, controlAddress, slot } = attached;
     const sequence = this.#nextSequence++;
-    control.awaitAnswer(slot, sequence);
+    const deadlineMs = performance.now() + FULL_WAIT_MS_MAX;
+    const awaitedWord = control.awaitAnswer(slot, sequence);
     this.#env.send({ type: "storeRequest", sequence, pages, count: pages <= PREFETCH_PAGES_MAX ? PREFETCH_COUNT : 1, mayWait });
     if (!this.#env.flush()) {
-      control.stopAwaiting(slot);
+      control.stopAwaiting(slot, sequence);
       this.#env.send({ type: "storeRequestCancelled", sequence });
       return null;
     }
-    const answer = this.#sleepUntilAnswered(native, control, controlAddress + BigInt(StoreControl.answerWordOffset(slot)), slot);
+    const answerAddress = controlAddress + BigInt(StoreControl.answerWordOffset(slot));
+    let answer = control.answer(slot);
+    for (; answer === ANSWER_AWAITED; answer = control.answer(slot)) {
+      const leftMs = deadlineMs - performance.now();
+      if (leftMs > 0) native.waitWhile(answerAddress, awaitedWord, leftMs);
+      else if (control.stopAwaiting(slot, sequence)) break;
+    }
     if (answer === ANSWER_DISK_FULL) throw new OutOfDiskError("the object store is full, and so is the disk that it spills to: free disk space, set objectSpillingDirectory, or release objects");
     if (answer === ANSWER_AWAITED) {
       this.#env.send({ type: "storeRequestCancelled", sequence });
       return undefined;
     }
     if (answer !== ANSWER_GRANTED) return undefined;
-    for (const row of control.grantedRows(slot)) this.#keepForReuse(row, attached.table.pages(row));
-    return this.#takeCached(attached, pages);
-  }
-
-  #sleepUntilAnswered(native: NativeMemory, control: StoreControl, address: bigint, slot: number): Answer {
-    const deadlineMs = performance.now() + FULL_WAIT_MS_MAX;
-    for (;;) {
-      const answer = control.answer(slot);
-      if (answer !== ANSWER_AWAITED) return answer;
-      const leftMs = deadlineMs - performance.now();
-      if (leftMs > 0) native.waitWhile(address, ANSWER_AWAITED, leftMs);
-      else if (control.stopAwaiting(slot)) return ANSWER_AWAITED;
-    }
+    const [row, ...more] = control.grantedRows(slot);
+    this.#replenish(attached, more);
+    return row;
   }
 
   // ------------------------------------------------------------------ owning objects
@@ -198,7 +218,7 @@ export class SharedStore implements StoreClient {
   }
 
   #own(stored: StoredRecord): void {
-    const owned = { id: stored.id, row: stored.row, weak: new WeakRef(stored) };
+    const owned: Owned = { id: stored.id, row: stored.row, byteLength: stored.byteLength, weak: new WeakRef(stored), origin: null };
     this.#owned.set(stored.id, owned);
     this.#dropped.register(stored, owned, stored);
   }
@@ -209,26 +229,43 @@ export class SharedStore implements StoreClient {
   }
 
   #free(id: number): void {
-    const row = this.#owned.get(id)?.row;
-    if (row === undefined || this.#isDetached) return;
+    const owned = this.#owned.get(id);
+    if (owned === undefined || this.#isDetached) return;
     this.#owned.delete(id);
-    this.#env.send({ type: "storeFreed", id, isReused: this.#attached != null && this.#tryReuse(this.#attached, id, row) });
+    const isReused = this.#attached != null && this.#tryReuse(this.#attached, id, owned.row);
+    if (!isReused) this.#rememberFreed(owned);
+    this.#env.send({ type: "storeFreed", id, isReused });
+  }
+
+  #rememberFreed({ id, byteLength, origin }: Owned): void {
+    this.#freed.set(id, { id, byteLength, origin, isFreed: true });
+    if (this.#freed.size > FREED_REMEMBERED_MAX) this.#freed.delete(this.#freed.keys().next().value as number);
+  }
+
+  describe(stored: StoredRecord, origin: ObjectOrigin): void {
+    const owned = this.#owned.get(stored.id);
+    if (owned !== undefined) owned.origin = origin;
+  }
+
+  owned(): OwnedObject[] {
+    for (const [id, { weak }] of this.#owned) if (weak.deref() === undefined) this.#free(id);
+    const live = Array.from(this.#owned.values(), ({ id, byteLength, origin }): OwnedObject => ({ id, byteLength, origin, isFreed: false }));
+    return [...live, ...this.#freed.values()];
   }
 
   /** Takes the extent for this worker's next object, if it can be had without asking anybody. */
-  #tryReuse({ table, slot, control }: Attachment, id: number, row: number): boolean {
-    const hasViews = this.#views.has(id);
+  #tryReuse(attached: Attachment, id: number, row: number): boolean {
+    const { table, slot, control } = attached;
     // The pin keeps the service from giving the row to another object between these steps.
-    const isPinned = table.tryPin(row, slot, id);
-    const isDoomed = isPinned && table.changeState(row, SEALED, DOOMED);
-    if (!hasViews) table.clearPin(row, slot);
-    if (!isDoomed || hasViews || table.isPinned(row)) return false;
-    const pages = table.pages(row);
-    const cachePagesMax = Math.min(CACHE_BYTES_MAX / PAGE_BYTES, control.capacityPages / CACHE_CAPACITY_DIVISOR);
-    if (this.#cachePages + pages > cachePagesMax || control.isPressed) return false;
-    if (!table.change(row, DOOMED, table.slot(row), CACHED, slot)) return false;
-    this.#keepForReuse(row, pages);
-    return true;
+    const isReused = table.tryPin(row, slot, id) && table.changeState(row, SEALED, DOOMED) && !this.#viewedRows.has(row) && !table.isPinnedByOthers(row, slot)
+      && this.#hasCacheRoom(control, table.pages(row)) && table.change(row, DOOMED, table.slot(row), CACHED, slot);
+    this.#unpin(attached, row);
+    if (isReused) this.#keepForReuse(row, table.pages(row));
+    return isReused;
+  }
+
+  #hasCacheRoom(control: StoreControl, pages: number): boolean {
+    return !control.isPressed && this.#cachePages + pages <= Math.min(CACHE_BYTES_MAX / PAGE_BYTES, control.capacityPages / CACHE_CAPACITY_DIVISOR);
   }
 
   /** Objects whose refs or views the program has dropped, without waiting for the collector to find time. */
@@ -253,10 +290,23 @@ export class SharedStore implements StoreClient {
     if (stored === undefined) return value;
     const attached = this.#attach();
     if (attached === null) return this.#env.ask<Uint8Array>((requestId) => ({ type: "storeRead", requestId, id: stored.id })).then((bytes) => copiedParts(value, bytes));
-    const { table, slot } = attached;
-    if (table.tryPin(stored.row, slot, stored.id)) return this.#viewed(attached, value, stored.id, stored.row);
-    this.#unpin(attached, stored.id, stored.row);
-    return this.#env.ask<number>((requestId) => ({ type: "storeFetch", requestId, id: stored.id })).then((row) => this.#viewed(attached, value, stored.id, row));
+    const row = this.#views.get(stored.id)?.row ?? stored.row;
+    return this.#isPinned(attached, stored.id, row) ? this.#viewed(attached, value, stored.id, row) : this.#fetched(attached, value, stored.id);
+  }
+
+  /** The service brings it back into memory, or says where it is. */
+  async #fetched(attached: Attachment, value: EncodedValueRecord, id: number): Promise<EncodedValueRecord> {
+    const row = await this.#env.ask<number>((requestId) => ({ type: "storeFetch", requestId, id }));
+    // The runtime has ended meanwhile, and the memory may be gone.
+    if (this.#attached !== attached) return this.open(value);
+    // The service has pinned it, but views that were collected since then may have taken that pin with them.
+    return this.#isPinned(attached, id, row) ? this.#viewed(attached, value, id, row) : this.#fetched(attached, value, id);
+  }
+
+  #isPinned(attached: Attachment, id: number, row: number): boolean {
+    if (attached.table.tryPin(row, attached.slot, id)) return true;
+    this.#unpin(attached, row);
+    return false;
   }
 
   /** The row is pinned; it stays so until the last of these buffers is collected. */
@@ -264,13 +314,18 @@ export class SharedStore implements StoreClient {
     const { table, native, control } = attached;
     table.touch(row, control.nextTick());
     let views = this.#views.get(id);
-    if (views === undefined) this.#views.set(id, (views = { row, buffers: new Set() }));
+    if (views === undefined) {
+      this.#views.set(id, (views = { row, buffers: new Set() }));
+      this.#viewedRows.add(row);
+    }
     const { buffers } = views;
     const { segment, offset } = table.place(row);
     const address = (attached.segments[segment] as Segment).address + BigInt(offset * PAGE_BYTES);
     const window = (at: number, byteLength: number): Uint8Array => {
       if (byteLength === 0) return new Uint8Array();
       const buffer = native.view(address + BigInt(at), byteLength);
+      // Nobody would know when the buffer that it becomes elsewhere is collected.
+      if (CAN_FORBID_TRANSFER) markAsUntransferable(buffer);
       const weak = new WeakRef(buffer);
       buffers.add(weak);
       this.#collected.register(buffer, { id, weak });
@@ -288,16 +343,17 @@ export class SharedStore implements StoreClient {
     const views = this.#views.get(id);
     if (views === undefined || !views.buffers.delete(weak) || views.buffers.size > 0) return;
     this.#views.delete(id);
+    this.#viewedRows.delete(views.row);
     if (this.#attached == null) return;
     if (this.#isDetached) {
-      if (this.#views.size === 0) this.#unmap(this.#attached);
+      if (this.#views.size === 0) this.#leave(this.#attached);
       return;
     }
-    this.#unpin(this.#attached, id, views.row);
+    this.#unpin(this.#attached, views.row);
   }
 
-  #unpin({ table, slot, control }: Attachment, id: number, row: number): void {
-    if (this.#views.has(id)) return;
+  #unpin({ table, slot, control }: Attachment, row: number): void {
+    if (this.#viewedRows.has(row)) return;
     if (table.clearPin(row, slot) || control.isPressed) this.#env.send({ type: "storeUnpinned", row });
   }
 
@@ -312,36 +368,50 @@ export class SharedStore implements StoreClient {
 
   #attach(): Attachment | null {
     if (this.#attached === undefined) this.#attached = this.#isDetached ? null : this.#tryAttach();
-    return this.#attached;
+    return this.#attached ?? null;
   }
 
-  #tryAttach(): Attachment | null {
+  /** Undefined: the service cannot be asked yet. */
+  #tryAttach(): Attachment | null | undefined {
     const { memory: native } = loadNativeMemory();
-    if (native === null) return null;
-    const nonce = Number.parseInt(this.#env.random.hex(NONCE_BYTES), 16) + 1;
+    if (native === null) {
+      // The service finds the same, and says so once for all.
+      this.#env.send({ type: "storeAttach", nonce: null });
+      return null;
+    }
+    const nonce = (Number.parseInt(this.#env.random.hex(NONCE_BYTES), 16) % NONCES) + 1;
     const deadlineMs = performance.now() + ATTACH_MS_MAX;
+    if (!this.#env.flush()) return undefined;
     this.#env.send({ type: "storeAttach", nonce });
     if (!this.#env.flush()) return null;
     const mapped = this.#env.door === null ? this.#openControlFile(native, deadlineMs) : new StoreDoor(this.#env.door).wait(ATTACH_MS_MAX);
     if (mapped === null || mapped === undefined) return null;
     const control = new StoreControl(native.view(mapped.address, mapped.byteLength));
-    let slot = control.slotOf(nonce);
-    while (slot === undefined) {
-      const seen = control.attachCount;
-      slot = control.slotOf(nonce);
-      if (slot !== undefined) break;
-      if (performance.now() > deadlineMs) return null;
-      native.waitWhile(mapped.address + BigInt(StoreControl.attachWordOffset), seen, deadlineMs - performance.now());
-      slot = control.slotOf(nonce);
+    const slot = this.#awaitSlot(native, control, mapped.address, nonce, deadlineMs);
+    if (slot === null) {
+      if (this.#env.door === null) native.unmap(mapped.address, mapped.byteLength);
+      return null;
     }
     this.#nextId = control.attachNumber(slot) * IDS_PER_ATTACHMENT;
     const { segmentPages, addresses, folder } = control.description();
     const segments = segmentPages.map((pages, segment): Segment => {
       const byteLength = pages * PAGE_BYTES;
-      const address = this.#env.door === null ? native.map(openSegmentFile(join(folder, `segment-${segment}`)), byteLength) : (addresses[segment] as bigint);
+      const address = this.#env.door === null ? mapFile(native, join(folder, `segment-${segment}`), byteLength) : (addresses[segment] as bigint);
       return { address, byteLength, bytes: null };
     });
     return { native, controlAddress: mapped.address, controlBytes: mapped.byteLength, control, table: control.table, slot, segments, segmentPagesMax: Math.max(...segmentPages) };
+  }
+
+  /** Null if there is none for this worker, or not in time. */
+  #awaitSlot(native: NativeMemory, control: StoreControl, controlAddress: bigint, nonce: number, deadlineMs: number): number | null {
+    for (;;) {
+      const seen = control.attachCount;
+      const slot = control.slotOf(nonce);
+      if (slot !== undefined) return slot;
+      const leftMs = deadlineMs - performance.now();
+      if (leftMs <= 0 || control.isRefused(nonce)) return null;
+      native.waitWhile(controlAddress + BigInt(StoreControl.attachWordOffset), seen, leftMs);
+    }
   }
 
   /** In another process than the service's: waits for the file. */
@@ -352,7 +422,7 @@ export class SharedStore implements StoreClient {
       try {
         const { byteLength, buffer, byteOffset } = readFileSync(path);
         const { status } = new StoreControl(buffer.slice(byteOffset, byteOffset + byteLength));
-        if (status === STATUS_READY) return { address: native.map(openSegmentFile(path), byteLength), byteLength };
+        if (status === STATUS_READY) return { address: mapFile(native, path, byteLength), byteLength };
         if (status === STATUS_UNAVAILABLE) return null;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "ENOENT") return null;
@@ -366,14 +436,27 @@ export class SharedStore implements StoreClient {
 
   /** The runtime ends. Views that the program still has stay readable; the last one unmaps the memory. */
   detach(): void {
+    if (this.#isDetached) return;
     this.#isDetached = true;
     this.#owned.clear();
+    if (this.#attached != null && this.#views.size === 0) this.#leave(this.#attached);
   }
 
-  #unmap({ native, segments, controlAddress, controlBytes }: Attachment): void {
+  #leave({ native, control, segments, controlAddress, controlBytes }: Attachment): void {
     this.#attached = null;
+    // Beside the service, the mapping is its own too.
+    if (this.#env.door !== null && !control.leave()) return;
     for (const { address, byteLength } of segments) native.unmap(address, byteLength);
     native.unmap(controlAddress, controlBytes);
+  }
+}
+
+function mapFile(native: NativeMemory, path: string, byteLength: number): bigint {
+  const descriptor = openSegmentFile(path);
+  try {
+    return native.map(descriptor, byteLength);
+  } finally {
+    closeSync(descriptor);
   }
 }
 

@@ -22,7 +22,7 @@ export interface SpillItem {
 export interface SpillFilesOptions {
   readonly folder: string;
   readonly fileBytesMax?: number;
-  readonly fileSystem?: SpillFileSystem;
+  readonly fileSystem?: SpillFileSystem | undefined;
 }
 
 /** What is used of `node:fs/promises`. */

@@ -33,6 +33,11 @@ const CAPACITY_PAGES_WORD = 6;
 const USED_PAGES_WORD = 7;
 const FOLDER_LENGTH_WORD = 8;
 const PRESSED_WORD = 9;
+const REFUSALS_WORD = 10;
+const LEFT_WORD = 11;
+/** Of the workers that were refused a slot last. */
+const REFUSED_NONCES_AT = 32;
+const REFUSED_NONCES_MAX = 32;
 
 export const STATUS_READY = 1;
 export const STATUS_UNAVAILABLE = 2;
@@ -40,8 +45,8 @@ export const STATUS_CLOSED = 3;
 
 // Mailbox words.
 const NONCE_WORD = 0;
+/** An answer and the sequence number of the request that it belongs to. */
 const ANSWER_WORD = 1;
-const SEQUENCE_WORD = 2;
 const COUNT_WORD = 3;
 const FIRST_ROW_WORD = 4;
 const ATTACH_NUMBER_WORD = 15;
@@ -53,6 +58,8 @@ export const ANSWER_AWAITED = 1;
 export const ANSWER_GRANTED = 2;
 export const ANSWER_FULL = 3;
 export const ANSWER_DISK_FULL = 4;
+const ANSWER_BITS = 3;
+const ANSWER_MASK = (1 << ANSWER_BITS) - 1;
 export type Answer = typeof ANSWER_NONE | typeof ANSWER_AWAITED | typeof ANSWER_GRANTED | typeof ANSWER_FULL | typeof ANSWER_DISK_FULL;
 
 export interface ControlDescription {
@@ -150,13 +157,36 @@ export class StoreControl {
     Atomics.store(this.#words, PRESSED_WORD, isPressed ? 1 : 0);
   }
 
+  /**
+   * For the service and the driver of its process, which have one mapping: whoever ends its use of it last must unmap it. True for
+   * that one; the other one may not look at the memory any more.
+   */
+  leave(): boolean {
+    return Atomics.add(this.#words, LEFT_WORD, 1) > 0;
+  }
+
   // ------------------------------------------------------------------ attaching
 
   /** For the service: the worker with this nonce has the slot from now on. */
   assignSlot(slot: number, nonce: number): void {
     Atomics.store(this.#words, mailbox(slot) + ANSWER_WORD, ANSWER_NONE);
-    this.#words[mailbox(slot) + ATTACH_NUMBER_WORD] = Atomics.add(this.#words, ATTACH_WORD, 1) + 1;
+    const attachNumber = Atomics.load(this.#words, ATTACH_WORD) + 1;
+    this.#words[mailbox(slot) + ATTACH_NUMBER_WORD] = attachNumber;
     Atomics.store(this.#words, mailbox(slot) + NONCE_WORD, nonce);
+    Atomics.store(this.#words, ATTACH_WORD, attachNumber);
+  }
+
+  /** For the service: all slots are taken. */
+  refuseSlot(nonce: number): void {
+    const refusals = this.#words[REFUSALS_WORD] as number;
+    Atomics.store(this.#words, REFUSED_NONCES_AT + (refusals % REFUSED_NONCES_MAX), nonce);
+    this.#words[REFUSALS_WORD] = (refusals + 1) % REFUSED_NONCES_MAX;
+    Atomics.add(this.#words, ATTACH_WORD, 1);
+  }
+
+  isRefused(nonce: number): boolean {
+    for (let index = 0; index < REFUSED_NONCES_MAX; index++) if (Atomics.load(this.#words, REFUSED_NONCES_AT + index) === nonce) return true;
+    return false;
   }
 
   /** Different for every worker that was ever attached: what makes the ids of its objects unique. */
@@ -164,6 +194,7 @@ export class StoreControl {
     return this.#words[mailbox(slot) + ATTACH_NUMBER_WORD] as number;
   }
 
+  /** For the service: the worker has ended. */
   clearSlot(slot: number): void {
     Atomics.store(this.#words, mailbox(slot) + NONCE_WORD, 0);
   }
@@ -173,7 +204,7 @@ export class StoreControl {
     return undefined;
   }
 
-  /** Changes with every worker that gets a slot: what to sleep on. */
+  /** Changes with every worker that gets a slot or is refused one: what to sleep on. */
   get attachCount(): number {
     return Atomics.load(this.#words, ATTACH_WORD);
   }
@@ -183,19 +214,21 @@ export class StoreControl {
 
   // ------------------------------------------------------------------ requests for memory
 
-  /** For a worker, before it sends its request. */
-  awaitAnswer(slot: number, sequence: number): void {
-    Atomics.store(this.#words, mailbox(slot) + SEQUENCE_WORD, sequence);
-    Atomics.store(this.#words, mailbox(slot) + ANSWER_WORD, ANSWER_AWAITED);
+  /** For a worker, before it sends its request. Returns the word that it sleeps on until it changes. */
+  awaitAnswer(slot: number, sequence: number): number {
+    const word = answerWord(sequence, ANSWER_AWAITED);
+    Atomics.store(this.#words, mailbox(slot) + ANSWER_WORD, word);
+    return word;
   }
 
   answer(slot: number): Answer {
-    return Atomics.load(this.#words, mailbox(slot) + ANSWER_WORD) as Answer;
+    return (Atomics.load(this.#words, mailbox(slot) + ANSWER_WORD) & ANSWER_MASK) as Answer;
   }
 
   /** For a worker that does not wait any longer; false if the answer has come just now. */
-  stopAwaiting(slot: number): boolean {
-    return Atomics.compareExchange(this.#words, mailbox(slot) + ANSWER_WORD, ANSWER_AWAITED, ANSWER_NONE) === ANSWER_AWAITED;
+  stopAwaiting(slot: number, sequence: number): boolean {
+    const word = answerWord(sequence, ANSWER_AWAITED);
+    return Atomics.compareExchange(this.#words, mailbox(slot) + ANSWER_WORD, word, ANSWER_NONE) === word;
   }
 
   grantedRows(slot: number): number[] {
@@ -206,15 +239,20 @@ export class StoreControl {
   /** For the service; false if nobody waits for this answer any more. */
   respond(slot: number, sequence: number, answer: Answer, rows: readonly number[]): boolean {
     const at = mailbox(slot);
-    if (Atomics.load(this.#words, at + SEQUENCE_WORD) !== sequence) return false;
+    const awaited = answerWord(sequence, ANSWER_AWAITED);
+    if (Atomics.load(this.#words, at + ANSWER_WORD) !== awaited) return false;
     this.#words[at + COUNT_WORD] = rows.length;
     rows.forEach((row, index) => { this.#words[at + FIRST_ROW_WORD + index] = row; });
-    return Atomics.compareExchange(this.#words, at + ANSWER_WORD, ANSWER_AWAITED, answer) === ANSWER_AWAITED;
+    return Atomics.compareExchange(this.#words, at + ANSWER_WORD, awaited, answerWord(sequence, answer)) === awaited;
   }
 
   static answerWordOffset(slot: number): number {
     return (mailbox(slot) + ANSWER_WORD) * WORD_BYTES;
   }
+}
+
+function answerWord(sequence: number, answer: Answer): number {
+  return (sequence << ANSWER_BITS) | answer;
 }
 
 function mailbox(slot: number): number {

@@ -6,11 +6,12 @@ import { ArenaState, PAGE_BYTES } from "./arena-state.ts";
 import { loadNativeMemory, type NativeMemory } from "./native-memory.ts";
 import { makeOwnedFolder, removeStaleFolders, SHARED_MEMORY_ROOT } from "./owned-folders.ts";
 import { chooseArenaFolder, createSegmentFile } from "./segment-files.ts";
-import { SpillDamagedError, SpillFiles } from "./spill-files.ts";
+import { SpillDamagedError, SpillFiles, type SpillFileSystem } from "./spill-files.ts";
 import { controlPath, type StoreConfig } from "./store-config.ts";
 import { ANSWER_GRANTED, SEGMENTS_MAX, StoreControl } from "./store-control.ts";
 import { StoreDoor } from "./store-door.ts";
-import { type LossReason, StoreState } from "./store-state.ts";
+import type { LossReason } from "./store-instructions.ts";
+import { StoreState } from "./store-state.ts";
 
 /** One view must cover a segment, and a view beyond 4 GiB ends Node 20. */
 const SEGMENT_BYTES_MAX = 2 * 1024 ** 3;
@@ -24,6 +25,8 @@ const ROWS_MAX = 1 << 18;
 const SPACE_FRACTION_MAX = 0.95;
 /** Workers that were asked to collect garbage and are busy do not hold up others for longer. */
 const COLLECT_MS_MAX = 50;
+/** While somebody waits and all is being looked at, workers are asked so often whether that is still so. */
+const COLLECT_AGAIN_MS = 250;
 /** An object is brought back from disk within this time, or whoever waits is told that the store is full. */
 const RESTORE_MS_MAX = 10_000;
 /** Results of a worker that has ended wait so long for the message that tells their owners. */
@@ -39,6 +42,8 @@ export interface StoreServiceEnvironment {
   send(workerId: WorkerId, message: FromNode): void;
   /** Said once to the driver. */
   warn(message: string): void;
+  /** Node's own unless a test says otherwise. */
+  readonly spillFileSystem?: SpillFileSystem;
 }
 
 interface Running {
@@ -66,6 +71,7 @@ export class StoreService {
   #hasFailed = false;
   readonly #timers = new Set<Timer>();
   #collectTimer: Timer | null = null;
+  #collectAgainTimer: Timer | null = null;
 
   constructor(environment: StoreServiceEnvironment) {
     this.#env = environment;
@@ -75,7 +81,7 @@ export class StoreService {
     if (message.type === "storeAttach") return this.#attach(workerId, message.nonce);
     const running = this.#running;
     if (running === null) {
-      if ("requestId" in message) this.#reply(workerId, message.requestId, message.type === "storeList" ? EMPTY_LISTING : null, message.type === "storeList" ? null : lossOf(0, "freed"));
+      if ("requestId" in message) this.#reply(workerId, message.requestId, null, lossOf(0, "freed"));
       return;
     }
     const { state } = running;
@@ -90,45 +96,44 @@ export class StoreService {
         state.sealed(workerId, message.row, message.id, message.byteLength, message.ownerId);
         break;
       case "storeAdopted":
-        state.adopted(message.id);
+        state.adopted(workerId, message.id);
         break;
       case "storeFreed":
-        state.freed(message.id, message.isReused);
+        state.freed(workerId, message.id, message.isReused);
         break;
       case "storeUnpinned":
         state.unpinned(message.row);
         break;
       case "storeFetch":
         state.fetch(workerId, message.requestId, message.id);
-        if (running.control.isPressed || state.isPressed) this.#after(RESTORE_MS_MAX, () => { state.restoreExpired(message.id); this.#carryOut(running); });
         break;
       case "storeRead":
-        void this.#read(running, workerId, message.requestId, message.id);
+        this.#read(running, workerId, message.requestId, message.id);
         break;
       case "storeCollected":
         state.collected(workerId);
-        break;
-      case "storeList":
-        this.#reply(workerId, message.requestId, this.#listing(running), null);
         break;
     }
     this.#carryOut(running);
   }
 
   workerLost(workerId: WorkerId): void {
-    if (this.#running === null) return;
-    this.#running.state.workerLost(workerId);
-    this.#carryOut(this.#running);
+    const running = this.#running;
+    if (running === null) return;
+    const slot = running.state.slotOf(workerId);
+    if (slot !== undefined) running.control.clearSlot(slot);
+    running.state.workerLost(workerId);
+    this.#carryOut(running);
   }
 
   // ------------------------------------------------------------------ start
 
-  #attach(workerId: WorkerId, nonce: number): void {
+  #attach(workerId: WorkerId, nonce: number | null): void {
     const running = (this.#running ??= this.#start());
-    if (running === null) return;
+    if (running === null || nonce === null) return;
     const slot = running.state.attach(workerId);
-    if (slot === undefined) return;
-    running.control.assignSlot(slot, nonce);
+    if (slot === undefined) running.control.refuseSlot(nonce);
+    else running.control.assignSlot(slot, nonce);
     running.native.wake(running.controlAddress + BigInt(StoreControl.attachWordOffset));
   }
 
@@ -169,6 +174,8 @@ export class StoreService {
     const unfinished = `${controlPath(config)}.unfinished`;
     rmSync(unfinished, { force: true });
     const descriptor = createSegmentFile(unfinished, controlBytes);
+    // A write to a page for which a full disk has no room would end the process.
+    if (!native.reserve(descriptor, 0, controlBytes)) throw new Error(`there is no room for ${controlBytes} bytes in ${config.sessionDir}`);
     const controlAddress = native.map(descriptor, controlBytes);
     closeSync(descriptor);
     const control = new StoreControl(native.view(controlAddress, controlBytes));
@@ -176,7 +183,7 @@ export class StoreService {
     renameSync(unfinished, controlPath(config));
     new StoreDoor(this.#env.door).open(controlAddress, controlBytes);
     const state = new StoreState(arena, control.table, (segment, pages) => reserve(native, segments[segment] as Segment, pages * PAGE_BYTES) / PAGE_BYTES);
-    return { native, folder, controlAddress, controlBytes, control, state, segments, spill: new SpillFiles({ folder: config.spillFolder }) };
+    return { native, folder, controlAddress, controlBytes, control, state, segments, spill: new SpillFiles({ folder: config.spillFolder, fileSystem: this.#env.spillFileSystem }) };
   }
 
   #publish(contents: Uint8Array): void {
@@ -188,6 +195,7 @@ export class StoreService {
   // ------------------------------------------------------------------ what the state says
 
   #carryOut(running: Running): void {
+    if (this.#running !== running) return;
     const { state, control } = running;
     for (let instructions = state.takeInstructions(); instructions.length > 0; instructions = state.takeInstructions()) {
       for (const instruction of instructions) {
@@ -210,13 +218,24 @@ export class StoreService {
           case "restore":
             void this.#restore(running, instruction.id, instruction.row);
             break;
+          case "expectRoom":
+            this.#after(RESTORE_MS_MAX, () => { state.roomExpired(instruction.id, instruction.attempt); this.#carryOut(running); });
+            break;
           case "forgetSpilled":
             running.spill.forget(String(instruction.id));
             break;
           case "collect":
             for (const workerId of instruction.workerIds) this.#env.send(workerId, { type: "storeCollect" });
-            this.#collectTimer?.cancel();
+            this.#cancelTimer(this.#collectTimer);
             this.#collectTimer = this.#after(COLLECT_MS_MAX, () => { state.collectionExpired(); this.#carryOut(running); });
+            break;
+          case "collectLater":
+            if (this.#collectAgainTimer !== null) break;
+            this.#collectAgainTimer = this.#after(COLLECT_AGAIN_MS, () => {
+              this.#collectAgainTimer = null;
+              state.collectAgain();
+              this.#carryOut(running);
+            });
             break;
           case "expectAdoption":
             this.#after(ADOPTION_MS_MAX, () => { state.adoptionExpired(instruction.producerId); this.#carryOut(running); });
@@ -231,47 +250,51 @@ export class StoreService {
 
   async #spill(running: Running, objects: readonly { readonly id: number; readonly row: number }[]): Promise<void> {
     const ids = objects.map(({ id }) => id);
-    try {
-      await running.spill.write(objects.map(({ id, row }) => ({ key: String(id), bytes: this.#bytes(running, row) })));
+    const items = objects.map(({ id, row }) => ({ key: String(id), bytes: this.#bytes(running, row, running.control.table.byteLength(row)) }));
+    const failure = await running.spill.write(items).then(() => null, (error: Error) => error);
+    // The memory may be gone.
+    if (this.#running !== running) return;
+    if (failure === null) {
       running.state.spilled(ids);
-    } catch (error) {
-      running.state.spillFailed(ids, error instanceof OutOfDiskError);
-      if (this.#running !== null) this.#env.warn(`objects could not be written to disk: ${(error as Error).message}`);
+    } else {
+      running.state.spillFailed(ids, failure instanceof OutOfDiskError);
+      this.#env.warn(`objects could not be written to disk: ${failure.message}`);
     }
     this.#carryOut(running);
   }
 
   async #restore(running: Running, id: number, row: number): Promise<void> {
-    try {
-      const { segment, offset } = running.control.table.place(row);
-      const bytes = new Uint8Array(running.native.view((running.segments[segment] as Segment).address + BigInt(offset * PAGE_BYTES), running.spill.byteLengthOf(String(id)) ?? 0));
-      await running.spill.read(String(id), bytes);
+    const key = String(id);
+    const failure = await running.spill.read(key, this.#bytes(running, row, running.spill.byteLengthOf(key) ?? 0)).then(() => null, (error: Error) => error);
+    if (this.#running !== running) return;
+    if (failure === null) {
       running.state.restored(id);
-    } catch (error) {
-      running.state.restoreFailed(id);
-      if (error instanceof SpillDamagedError) this.#env.warn(error.message);
+    } else {
+      running.state.restoreFailed(id, failure instanceof SpillDamagedError);
+      this.#env.warn(failure.message);
     }
     this.#carryOut(running);
   }
 
-  #bytes(running: Running, row: number): Uint8Array {
-    const { table } = running.control;
-    const { segment, offset } = table.place(row);
-    return new Uint8Array(running.native.view((running.segments[segment] as Segment).address + BigInt(offset * PAGE_BYTES), table.byteLength(row)));
+  #bytes(running: Running, row: number, byteLength: number): Uint8Array {
+    const { segment, offset } = running.control.table.place(row);
+    return new Uint8Array(running.native.view((running.segments[segment] as Segment).address + BigInt(offset * PAGE_BYTES), byteLength));
   }
 
-  /** A copy, for a worker without shared memory. Takes a slot like any reader for as long as it copies. */
-  async #read(running: Running, workerId: WorkerId, requestId: number, id: number): Promise<void> {
-    const object = running.state.list().find((stored) => stored.id === id);
-    if (object === undefined) return this.#reply(workerId, requestId, null, lossOf(id, "freed"));
-    if (object.isSpilled && !object.isInMemory) {
-      const bytes = new Uint8Array(object.byteLength);
-      const isRead = await running.spill.read(String(id), bytes).then(() => true, () => false);
-      return this.#reply(workerId, requestId, isRead ? bytes : null, isRead ? null : lossOf(id, "damaged"));
+  /** A copy, for a worker without shared memory. */
+  #read(running: Running, workerId: WorkerId, requestId: number, id: number): void {
+    const copy = running.state.beginCopy(id);
+    if (typeof copy === "string") return this.#reply(workerId, requestId, null, lossOf(id, copy));
+    if (copy.row !== null) {
+      const bytes = new Uint8Array(this.#bytes(running, copy.row, copy.byteLength));
+      running.state.copied(copy.row);
+      return this.#reply(workerId, requestId, bytes, null);
     }
-    const row = running.state.rowOf(id);
-    if (row === undefined) return this.#reply(workerId, requestId, null, lossOf(id, "freed"));
-    this.#reply(workerId, requestId, new Uint8Array(this.#bytes(running, row)), null);
+    const bytes = new Uint8Array(copy.byteLength);
+    running.spill.read(String(id), bytes).then(
+      () => this.#reply(workerId, requestId, bytes, null),
+      (error: Error) => this.#reply(workerId, requestId, null, lossOf(id, error instanceof SpillDamagedError ? "damaged" : "unreadable")),
+    );
   }
 
   #reply(workerId: WorkerId, requestId: number, result: unknown, error: SystemErrorRecord | null): void {
@@ -287,9 +310,25 @@ export class StoreService {
     return timer;
   }
 
-  #listing(running: Running): StoreListing {
+  #cancelTimer(timer: Timer | null): void {
+    if (timer === null) return;
+    timer.cancel();
+    this.#timers.delete(timer);
+  }
+
+  /** How full it is, and its largest objects. */
+  list(objectsMax: number): StoreListing {
+    const running = this.#running;
+    if (running === null) {
+      const isAvailable = !this.#hasFailed && loadNativeMemory().memory !== null;
+      return { isAvailable, capacityBytes: isAvailable ? this.#env.config.capacityBytes : 0, usedBytes: 0, spilledBytes: 0, objectCount: 0, objects: [] };
+    }
     const { usedPages, capacityPages } = running.state.usage();
-    return { isAvailable: true, capacityBytes: capacityPages * PAGE_BYTES, usedBytes: usedPages * PAGE_BYTES, spilledBytes: running.spill.spilledBytes, objects: running.state.list() };
+    const objects = running.state.list().sort((a, b) => b.byteLength - a.byteLength || a.id - b.id);
+    return {
+      isAvailable: true, capacityBytes: capacityPages * PAGE_BYTES, usedBytes: usedPages * PAGE_BYTES, spilledBytes: running.spill.spilledBytes,
+      objectCount: objects.length, objects: objects.slice(0, objectsMax),
+    };
   }
 
   // ------------------------------------------------------------------ end
@@ -305,12 +344,16 @@ export class StoreService {
     for (const { descriptor } of running.segments) closeSync(descriptor);
     rmSync(running.folder, { recursive: true, force: true });
     rmSync(controlPath(this.#env.config), { force: true });
-    await running.spill.close();
-    rmSync(this.#env.config.spillFolder, { recursive: true, force: true });
-    const driverSlot = running.state.slotOf(this.#env.driverId);
-    if (driverSlot !== undefined && running.state.hasPins(driverSlot)) return;
-    for (const { address, byteLength } of running.segments) running.native.unmap(address, byteLength);
-    running.native.unmap(running.controlAddress, running.controlBytes);
+    try {
+      await running.spill.close();
+    } finally {
+      rmSync(this.#env.config.spillFolder, { recursive: true, force: true });
+      const isDriverAttached = running.state.slotOf(this.#env.driverId) !== undefined;
+      if (!isDriverAttached || running.control.leave()) {
+        for (const { address, byteLength } of running.segments) running.native.unmap(address, byteLength);
+        running.native.unmap(running.controlAddress, running.controlBytes);
+      }
+    }
   }
 }
 
@@ -327,12 +370,11 @@ function reserve(native: NativeMemory, segment: Segment, bytesWanted: number): n
   return segment.reservedBytes;
 }
 
-const EMPTY_LISTING: StoreListing = { isAvailable: false, capacityBytes: 0, usedBytes: 0, spilledBytes: 0, objects: [] };
-
 function lossOf(id: number, reason: LossReason): SystemErrorRecord {
   switch (reason) {
     case "ownerDied": return { kind: "OwnerDiedError", message: "the worker that owned this object has ended, and the object with it", subjectId: String(id) };
     case "damaged": return { kind: "ObjectLostError", message: "the copy of this object on disk is damaged or gone (its checksum does not match)", subjectId: String(id) };
+    case "unreadable": return { kind: "ObjectLostError", message: "the copy of this object on disk could not be read now; another attempt may succeed", subjectId: String(id) };
     case "full": return { kind: "ObjectStoreFullError", message: "this object is on disk, and there was no room in the object store to bring it back: release objects, drop views of them, or raise objectStoreMemory", subjectId: null };
     case "diskFull": return { kind: "OutOfDiskError", message: "the object store is full and so is the disk that it spills to: free disk space or set objectSpillingDirectory", subjectId: null };
     case "freed": return { kind: "ObjectFreedError", message: "this object was freed: no reference to it was counted any more", subjectId: String(id) };

@@ -1,37 +1,23 @@
 import { Deque, type WorkerId } from "../base/mod.ts";
+import type { StoredObjectListing } from "../protocol/mod.ts";
 import type { ArenaState } from "./arena-state.ts";
 import { type Backing, ExtentRows, SERVICE_SLOT } from "./extent-rows.ts";
 import { CACHED, EVICTING, type ExtentTable, SEALED, SLOTS_MAX, WRITING } from "./extent-table.ts";
-import { ANSWER_DISK_FULL, ANSWER_FULL, ANSWER_GRANTED, type Answer, GRANT_ROWS_MAX } from "./store-control.ts";
+import { remember } from "./remembered.ts";
+import { ANSWER_DISK_FULL, ANSWER_FULL, ANSWER_GRANTED, GRANT_ROWS_MAX } from "./store-control.ts";
+import type { LossReason, StoreInstruction } from "./store-instructions.ts";
 
 /** Objects are written to disk in fused files: when room is made, then for so much at once, if there is so much. */
 const SPILL_PAGES_WANTED = (100 * 1024 * 1024) / 4096;
 /** At most this part of the capacity is written in one go, so that what is used soon stays. */
 const SPILL_CAPACITY_DIVISOR = 4;
-/** Ended workers and lost objects whose reason is kept. */
-const REASONS_REMEMBERED_MAX = 10_000;
-
-/** Why a reader cannot have an object. */
-export type LossReason = "freed" | "ownerDied" | "damaged" | "full" | "diskFull";
-
-export type StoreInstruction =
-  | { readonly type: "answer"; readonly slot: number; readonly sequence: number; readonly answer: Answer; readonly rows: readonly number[] }
-  | { readonly type: "fetched"; readonly workerId: WorkerId; readonly requestId: number; readonly row: number }
-  | { readonly type: "fetchFailed"; readonly workerId: WorkerId; readonly requestId: number; readonly id: number; readonly reason: LossReason }
-  /** Write these objects to disk; they stay in memory until that is done. */
-  | { readonly type: "spill"; readonly objects: readonly { readonly id: number; readonly row: number }[] }
-  | { readonly type: "restore"; readonly id: number; readonly row: number }
-  | { readonly type: "forgetSpilled"; readonly id: number }
-  /** Ask these workers to run their garbage collectors, and say when they have or when that took too long. */
-  | { readonly type: "collect"; readonly workerIds: readonly WorkerId[] }
-  /** Results of a worker that has ended, on their way to their owners: after a while nobody will ask for them. */
-  | { readonly type: "expectAdoption"; readonly producerId: WorkerId };
 
 interface StoredObject {
   readonly id: number;
   readonly byteLength: number;
   readonly pages: number;
-  readonly ownerId: WorkerId;
+  /** Null for what a worker made that died before it could say for whom; the owner will. */
+  ownerId: WorkerId | null;
   readonly producerId: WorkerId;
   /** Its owner knows it. Until then it may be on its way in a message. */
   isAdopted: boolean;
@@ -43,20 +29,13 @@ interface StoredObject {
   /** Nobody needs it; only the activity keeps it. */
   isFreed: boolean;
   waiting: { readonly workerId: WorkerId; readonly requestId: number }[];
+  /** How often it has waited for room in memory. */
+  attempt: number;
 }
 
 type Request =
   | { readonly kind: "grant"; readonly workerId: WorkerId; readonly slot: number; readonly sequence: number; readonly pages: number }
   | { readonly kind: "restore"; readonly object: StoredObject; readonly pages: number };
-
-export interface StoredObjectRecord {
-  readonly id: number;
-  readonly byteLength: number;
-  readonly ownerId: WorkerId;
-  readonly isInMemory: boolean;
-  readonly isSpilled: boolean;
-  readonly pinnedBy: readonly WorkerId[];
-}
 
 /**
  * Which objects the store of one machine holds, where, and who gets memory next. Pure but for the extent table, which it
@@ -82,7 +61,7 @@ export class StoreState {
   #pagesSpilling = 0;
   readonly #lost = new Map<number, LossReason>();
   /** What owners said of objects whose makers' messages are still on their way. */
-  readonly #early = new Map<number, "adopted" | "freed" | "reused">();
+  readonly #early = new Map<number, { readonly ownerId: WorkerId; readonly said: "adopted" | "freed" | "reused" }>();
   readonly #ended = new Set<WorkerId>();
   #instructions: StoreInstruction[] = [];
 
@@ -128,18 +107,27 @@ export class StoreState {
     this.#queue.removeWhere((request) => request.kind === "grant" && request.workerId === workerId);
     const slot = this.#slotOf.get(workerId);
     if (slot !== undefined) {
-      this.#rows.clearSlot(slot);
+      // Its owner may know such an object from the worker itself: there are two ways, and one message was lost.
+      for (const row of this.#rows.clearSlot(slot)) this.#register(workerId, row, this.#table.id(row), this.#table.byteLength(row), null);
       this.#slots[slot] = null;
       this.#slotOf.delete(workerId);
     }
     let hasOrphans = false;
     for (const object of [...this.#objects.values()]) {
-      object.waiting = object.waiting.filter((waiter) => waiter.workerId !== workerId);
+      this.#stopWaiting(object, workerId);
       if (object.ownerId === workerId) this.#lose(object, "ownerDied");
       else if (object.producerId === workerId && !object.isAdopted) hasOrphans = true;
     }
     if (hasOrphans) this.#emit({ type: "expectAdoption", producerId: workerId });
     this.#makeRoom();
+  }
+
+  #stopWaiting(object: StoredObject, workerId: WorkerId): void {
+    if (object.waiting.length === 0) return;
+    object.waiting = object.waiting.filter((waiter) => waiter.workerId !== workerId);
+    if (object.waiting.length > 0 || object.activity !== "restoring" || object.row >= 0) return;
+    this.#leaveQueue(object);
+    object.activity = "none";
   }
 
   /** The results of an ended worker that no owner has asked for will not be asked for. */
@@ -170,7 +158,7 @@ export class StoreState {
   }
 
   #grant(slot: number, sequence: number, rows: readonly number[]): void {
-    for (const row of rows) this.#rows.grant(row, slot);
+    for (const [index, row] of rows.entries()) this.#rows.grant(row, slot, index === 0 ? WRITING : CACHED);
     this.#emit({ type: "answer", slot, sequence, answer: ANSWER_GRANTED, rows });
   }
 
@@ -189,33 +177,42 @@ export class StoreState {
 
   sealed(producerId: WorkerId, row: number, id: number, byteLength: number, ownerId: WorkerId): void {
     if (this.#objects.has(id) || this.#ended.has(producerId)) return;
-    const early = this.#early.get(id);
-    this.#early.delete(id);
-    // Its owner has freed it already and keeps the extent: for its next object, so it stays granted.
-    if (early === "reused") return;
-    this.#rows.filled(row);
-    const object: StoredObject = { id, byteLength, pages: this.#table.pages(row), ownerId, producerId, isAdopted: ownerId === producerId || early === "adopted", row, isSpilled: false, activity: "none", isFreed: false, waiting: [] };
-    this.#objects.set(id, object);
-    if (early === "freed") this.#lose(object, "freed");
-    else if (this.#ended.has(ownerId)) this.#lose(object, "ownerDied");
+    this.#register(producerId, row, id, byteLength, ownerId);
     this.#makeRoom();
   }
 
-  adopted(id: number): void {
+  #register(producerId: WorkerId, row: number, id: number, byteLength: number, producerSays: WorkerId | null): void {
+    const early = this.#early.get(id);
+    this.#early.delete(id);
+    // Its owner has freed it already and keeps the extent: for its next object, so it stays granted.
+    if (early?.said === "reused") return;
+    this.#rows.filled(row, id);
+    const ownerId = producerSays ?? early?.ownerId ?? null;
+    const object: StoredObject = { id, byteLength, pages: this.#table.pages(row), ownerId, producerId, isAdopted: ownerId === producerId || early !== undefined, row, isSpilled: false, activity: "none", isFreed: false, waiting: [], attempt: 0 };
+    this.#objects.set(id, object);
+    if (early?.said === "freed") this.#lose(object, "freed");
+    else if (ownerId !== null && this.#ended.has(ownerId)) this.#lose(object, "ownerDied");
+  }
+
+  adopted(ownerId: WorkerId, id: number): void {
     const object = this.#objects.get(id);
-    if (object !== undefined) object.isAdopted = true;
-    else if (!this.#lost.has(id)) remember(this.#early, id, "adopted");
+    if (object !== undefined) {
+      object.isAdopted = true;
+      object.ownerId = ownerId;
+    } else if (!this.#lost.has(id)) {
+      remember(this.#early, id, { ownerId, said: "adopted" });
+    }
   }
 
   /** From its owner. `isReused`: the owner keeps the extent for its next object. */
-  freed(id: number, isReused: boolean): void {
+  freed(ownerId: WorkerId, id: number, isReused: boolean): void {
     const object = this.#objects.get(id);
     if (object === undefined) {
-      if (!this.#lost.has(id)) remember(this.#early, id, isReused ? "reused" : "freed");
+      if (!this.#lost.has(id)) remember(this.#early, id, { ownerId, said: isReused ? "reused" : "freed" });
       return;
     }
     if (isReused) {
-      this.#rows.reused(object.row);
+      this.#rows.reused(object.row, id);
       object.row = -1;
     }
     this.#lose(object, "freed");
@@ -238,19 +235,22 @@ export class StoreState {
     object.activity = "restoring";
     this.#queue.push({ kind: "restore", object, pages: object.pages });
     this.#makeRoom();
+    if (object.row < 0) this.#emit({ type: "expectRoom", id, attempt: ++object.attempt });
   }
 
   #deliver(object: StoredObject, workerId: WorkerId, requestId: number): void {
     const slot = this.#slotOf.get(workerId);
     if (slot === undefined) return;
-    if (this.#table.tryPin(object.row, slot, object.id)) {
+    // Tried with a pin of the service's own: the worker may have one already, which must not go with an attempt that fails.
+    if (this.#table.tryPin(object.row, SERVICE_SLOT, object.id)) {
+      this.#table.setPin(object.row, slot);
       this.#table.touch(object.row, 0);
       this.#emit({ type: "fetched", workerId, requestId, row: object.row });
     } else {
       // Its owner is freeing it at this moment.
-      this.#table.clearPin(object.row, slot);
       this.#emit({ type: "fetchFailed", workerId, requestId, id: object.id, reason: "freed" });
     }
+    this.#table.clearPin(object.row, SERVICE_SLOT);
   }
 
   #lose(object: StoredObject, reason: LossReason): void {
@@ -260,9 +260,13 @@ export class StoreState {
     object.isFreed = true;
     if (object.activity === "none") this.#forget(object);
     else if (object.activity === "restoring" && object.row < 0) {
-      this.#queue.removeWhere((request) => request.kind === "restore" && request.object === object);
+      this.#leaveQueue(object);
       this.#forget(object);
     }
+  }
+
+  #leaveQueue(object: StoredObject): void {
+    this.#queue.removeWhere((request) => request.kind === "restore" && request.object === object);
   }
 
   #forget(object: StoredObject): void {
@@ -291,6 +295,7 @@ export class StoreState {
       if (object.isFreed) this.#forget(object);
       else this.#table.changeState(object.row, EVICTING, SEALED);
     }
+    this.#serveQueue();
     // Whoever waits could only wait for the same failure.
     for (const request of this.#queue.removeWhere(() => true)) {
       if (request.kind === "grant") this.#emit({ type: "answer", slot: request.slot, sequence: request.sequence, answer: isDiskFull ? ANSWER_DISK_FULL : ANSWER_FULL, rows: [] });
@@ -320,28 +325,31 @@ export class StoreState {
     object.activity = "none";
     this.#table.describe(object.row, id, object.byteLength);
     this.#table.change(object.row, WRITING, SERVICE_SLOT, SEALED, SERVICE_SLOT);
+    this.#rows.filled(object.row, id);
     if (object.isFreed) return this.#forget(object);
     for (const { workerId, requestId } of object.waiting) this.#deliver(object, workerId, requestId);
     object.waiting = [];
     this.#makeRoom();
   }
 
-  /** The copy on disk is damaged or gone, so the object is lost. */
-  restoreFailed(id: number): void {
+  /** If the copy on disk is damaged or gone, the object is lost; anything else may pass. */
+  restoreFailed(id: number, isDamaged: boolean): void {
     const object = this.#objects.get(id);
     if (object === undefined || object.activity !== "restoring") return;
-    this.#rows.release(object.row);
+    this.#rows.release(object.row, WRITING);
     object.row = -1;
     object.activity = "none";
-    this.#lose(object, "damaged");
+    if (object.isFreed) this.#forget(object);
+    else if (isDamaged) this.#lose(object, "damaged");
+    else this.#restoreRefused(object, "unreadable");
     this.#makeRoom();
   }
 
   /** No room was found for it in time. */
-  restoreExpired(id: number): void {
+  roomExpired(id: number, attempt: number): void {
     const object = this.#objects.get(id);
-    if (object === undefined || object.activity !== "restoring" || object.row >= 0) return;
-    this.#queue.removeWhere((request) => request.kind === "restore" && request.object === object);
+    if (object === undefined || object.activity !== "restoring" || object.row >= 0 || object.attempt !== attempt) return;
+    this.#leaveQueue(object);
     this.#restoreRefused(object, "full");
     this.#makeRoom();
   }
@@ -364,6 +372,12 @@ export class StoreState {
     this.#makeRoom();
   }
 
+  /** What workers look at is all that is left, and nobody but their garbage collectors knows when they do not any more. */
+  collectAgain(): void {
+    this.#hasCollected = false;
+    this.#makeRoom();
+  }
+
   /** Whether a reader that lets go should say so. */
   get isPressed(): boolean {
     return this.#queue.length > 0;
@@ -371,9 +385,15 @@ export class StoreState {
 
   /** Serves who waits, as far as there is room, and sees to it that there will be. */
   #makeRoom(): void {
+    const head = this.#serveQueue();
+    if (head !== undefined) this.#pressFor(head);
+  }
+
+  /** Answers who could not be served. */
+  #serveQueue(): Request | undefined {
     for (let head = this.#queue.peek(); head !== undefined; head = this.#queue.peek()) {
       const row = this.#allocate(head.pages);
-      if (row === undefined) return this.#pressFor(head);
+      if (row === undefined) return head;
       this.#queue.shift();
       if (head.kind === "grant") {
         this.#grant(head.slot, head.sequence, [row]);
@@ -384,6 +404,7 @@ export class StoreState {
       }
     }
     this.#hasCollected = false;
+    return undefined;
   }
 
   #pressFor(head: Request): void {
@@ -406,6 +427,7 @@ export class StoreState {
     }
     this.#pagesSpilling += pages;
     if (victims.length > 0) this.#emit({ type: "spill", objects: victims });
+    else if (this.#pagesSpilling === 0) this.#emit({ type: "collectLater" });
   }
 
   #startEviction(object: StoredObject): boolean {
@@ -442,38 +464,36 @@ export class StoreState {
 
   // ------------------------------------------------------------------ to see
 
-  rowOf(id: number): number | undefined {
+  /**
+   * For a worker without shared memory: the row to copy the object from, pinned for the service until `copied`; null if it must be
+   * read from disk; or why there is none.
+   */
+  beginCopy(id: number): { readonly row: number | null; readonly byteLength: number } | LossReason {
     const object = this.#objects.get(id);
-    return object === undefined || object.row < 0 ? undefined : object.row;
+    if (object === undefined || object.isFreed) return this.#lost.get(id) ?? "freed";
+    const { row, byteLength } = object;
+    if (row < 0 || object.activity === "restoring") return { row: null, byteLength };
+    if (this.#table.tryPin(row, SERVICE_SLOT, id)) return { row, byteLength };
+    this.copied(row);
+    return "freed";
   }
 
-  hasPins(slot: number): boolean {
-    for (let row = 0; row < this.#rows.used; row++) if (this.#table.isPinnedBy(row, slot)) return true;
-    return false;
+  copied(row: number): void {
+    if (this.#table.clearPin(row, SERVICE_SLOT)) this.unpinned(row);
   }
 
-  /** For state queries. */
-  list(): StoredObjectRecord[] {
-    return Array.from(this.#objects.values(), (object) => ({
-      id: object.id, byteLength: object.byteLength, ownerId: object.ownerId, isInMemory: object.row >= 0, isSpilled: object.isSpilled,
-      pinnedBy: object.row < 0 ? [] : this.#table.pinnedBy(object.row).map((slot) => this.#slots[slot] ?? "").filter((workerId) => workerId !== ""),
-    }));
+  /** For state queries: the objects, and what was freed and is still looked at. */
+  list(): StoredObjectListing[] {
+    const table = this.#table;
+    const pinnedBy = (row: number): WorkerId[] => table.pinnedBy(row).flatMap((slot) => this.#slots[slot] ?? []);
+    const live = Array.from(this.#objects.values(), ({ id, byteLength, ownerId, row, isSpilled, isFreed }): StoredObjectListing => (
+      { id, byteLength, ownerId, isInMemory: row >= 0, isSpilled, isFreed, pinnedBy: row < 0 ? [] : pinnedBy(row) }));
+    const freed = Array.from(this.#rows.doomed(), (row): StoredObjectListing => (
+      { id: table.id(row), byteLength: table.byteLength(row), ownerId: null, isInMemory: true, isSpilled: false, isFreed: true, pinnedBy: pinnedBy(row) }));
+    return [...live, ...freed];
   }
 
   usage(): { readonly objects: number; readonly usedPages: number; readonly capacityPages: number; readonly grantedRows: number; readonly doomedRows: number; readonly waiting: number } {
     return { objects: this.#objects.size, usedPages: this.#arena.usedPages, capacityPages: this.#arena.capacityPages, grantedRows: this.#rows.grantedCount, doomedRows: this.#rows.doomedCount, waiting: this.#queue.length };
-  }
-}
-
-/** Adds to a set or map whose oldest entries are forgotten. */
-function remember<K>(set: Set<K>, key: K): void;
-function remember<K, V>(map: Map<K, V>, key: K, value: V): void;
-function remember<K, V>(collection: Set<K> | Map<K, V>, key: K, value?: V): void {
-  if (collection instanceof Set) collection.add(key);
-  else collection.set(key, value as V);
-  if (collection.size <= REASONS_REMEMBERED_MAX) return;
-  for (const oldest of collection.keys()) {
-    collection.delete(oldest);
-    return;
   }
 }

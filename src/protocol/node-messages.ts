@@ -1,4 +1,5 @@
 import type { ActorId, JobId, NodeId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { WorkerObjectsReport } from "./object-messages.ts";
 import type { StoreCollect, ToStore } from "./store-messages.ts";
 import type { ActorMethods, CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
 
@@ -12,10 +13,20 @@ export interface LeaseShape {
 
 export type LeaseEvent = "slotReturned" | "slotTaken" | "wantSlot" | "closed";
 
+/** One program that uses the runtime: what workers must know to run its code. Plain data. */
+export interface JobRecord {
+  readonly jobId: JobId;
+  readonly namespace: string;
+  /** Modules that its workers load before they first import TypeScript, as absolute paths or URLs. */
+  readonly loaders: readonly string[];
+}
+
 /** From a core worker to its node manager and, through it, to the GCS. */
 export type ToNode =
   | ToStore
   | { readonly type: "register"; readonly workerId: WorkerId; readonly pid: number; readonly listenAddress: string | null }
+  /** From a program of its own that joins. */
+  | { readonly type: "registerDriver"; readonly listenAddress: string; readonly pid: number; readonly job: JobRecord }
   /** Idempotent: `target` counts all leases of this key ever wanted, the granted ones included. */
   | { readonly type: "leaseDemand"; readonly key: string; readonly shape: LeaseShape; readonly target: number; readonly priority: number }
   | { readonly type: "leaseEvents"; readonly events: readonly (readonly [leaseId: number, event: LeaseEvent])[] }
@@ -33,6 +44,10 @@ export type ToNode =
   | { readonly type: "actorExiting"; readonly actorId: ActorId; readonly reason: string }
   | { readonly type: "getCode"; readonly requestId: number; readonly unitIds: readonly string[] }
   | { readonly type: "clusterState"; readonly requestId: number }
+  /** Replied with an ObjectSurveyRecord of at most `limit` objects. Workers that are busy for longer than `timeoutMs` are left out. */
+  | { readonly type: "listObjects"; readonly requestId: number; readonly limit: number; readonly timeoutMs: number; readonly collectsGarbage: boolean }
+  /** Null: garbage was collected, nothing else was asked for. */
+  | { readonly type: "objectsReported"; readonly surveyId: number; readonly report: WorkerObjectsReport | null }
   | { readonly type: "log"; readonly record: LogRecord }
   /** From a driver that is about to end; the reply comes after all output of workers that is on its way. */
   | { readonly type: "drainOutput"; readonly requestId: number }
@@ -42,12 +57,15 @@ export type ToNode =
   | { readonly type: "retireRefused" }
   /** From the driver, about a worker thread that it started itself. */
   | { readonly type: "workerExited"; readonly workerId: WorkerId; readonly death: WorkerDeath }
+  /** From the driver that started the runtime: end it. From one that has joined: it leaves. */
   | { readonly type: "shutdown" };
 
 /** From the node manager (and the GCS behind it) to a core worker. */
 export type FromNode =
   | StoreCollect
   | { readonly type: "registered"; readonly nodeId: NodeId; readonly totals: ResourceAmounts; readonly labels: Readonly<Record<string, string>> }
+  /** Before its first lease or actor, if that is of another job than the one that it was started by. */
+  | { readonly type: "jobAssigned"; readonly job: JobRecord }
   | { readonly type: "leaseGranted"; readonly key: string; readonly leaseId: number; readonly workerId: WorkerId }
   | { readonly type: "leaseRefused"; readonly key: string; readonly error: SystemErrorRecord }
   | { readonly type: "leaseOpened"; readonly leaseId: number; readonly ownerId: WorkerId; readonly resources: ResourceAmounts }
@@ -69,6 +87,8 @@ export type FromNode =
   | { readonly type: "endActor"; readonly reason: string }
   | { readonly type: "reply"; readonly requestId: number; readonly result: unknown; readonly error: SystemErrorRecord | null }
   | { readonly type: "drainOutput"; readonly drainId: number }
+  /** `limit` 0: collect garbage, and say when that is done. */
+  | { readonly type: "reportObjects"; readonly surveyId: number; readonly limit: number }
   /** To the driver, for its user. */
   | { readonly type: "warning"; readonly text: string }
   | { readonly type: "log"; readonly record: LogRecord };

@@ -11,8 +11,8 @@ export interface StoredRecord {
 
 /** From a core worker to the object store of its machine. */
 export type ToStore =
-  /** The answer, a slot, is written into shared memory beside this nonce. */
-  | { readonly type: "storeAttach"; readonly nonce: number }
+  /** The answer, a slot, is written into shared memory beside this nonce; null from a worker that has no such memory and wants none. */
+  | { readonly type: "storeAttach"; readonly nonce: number | null }
   /** The answer is written into the worker's mailbox; the worker sleeps until then. */
   | { readonly type: "storeRequest"; readonly sequence: number; readonly pages: number; readonly count: number; readonly mayWait: boolean }
   | { readonly type: "storeRequestCancelled"; readonly sequence: number }
@@ -24,21 +24,23 @@ export type ToStore =
   | { readonly type: "storeFetch"; readonly requestId: number; readonly id: number }
   /** From a worker without shared memory: replied with the bytes. */
   | { readonly type: "storeRead"; readonly requestId: number; readonly id: number }
-  | { readonly type: "storeCollected" }
-  | { readonly type: "storeList"; readonly requestId: number };
+  | { readonly type: "storeCollected" };
 
 /** To a core worker: run the garbage collector and free what nobody holds; answered by `storeCollected`. */
 export interface StoreCollect {
   readonly type: "storeCollect";
 }
 
-/** One object as `storeList` replies it. */
+/** One object as the store lists it. */
 export interface StoredObjectListing {
   readonly id: number;
   readonly byteLength: number;
-  readonly ownerId: WorkerId;
+  /** Null for one that was freed. */
+  readonly ownerId: WorkerId | null;
   readonly isInMemory: boolean;
   readonly isSpilled: boolean;
+  /** No reference is left, only views keep it. */
+  readonly isFreed: boolean;
   readonly pinnedBy: readonly WorkerId[];
 }
 export interface StoreListing {
@@ -46,5 +48,7 @@ export interface StoreListing {
   readonly capacityBytes: number;
   readonly usedBytes: number;
   readonly spilledBytes: number;
+  /** All there are; `objects` may have fewer: the largest of them. */
+  readonly objectCount: number;
   readonly objects: readonly StoredObjectListing[];
 }

@@ -194,6 +194,17 @@ underBothIsolations("actors", {}, (isolation) => {
     assert.equal(await ray.get(meter.mostAtOnce.remote()), 1000);
   });
 
+  it("answer a call that waited behind another, though nothing else happens then", async () => {
+    const actor = ray.remote(class {
+      async slow(): Promise<void> { await new Promise((resolve) => setImmediate(resolve)); }
+      quick(): number { return 7; }
+    }, { maxConcurrency: 1 }).remote();
+    await ray.get(actor.quick.remote());
+    const slow = actor.slow.remote();
+    assert.equal(await ray.get(actor.quick.remote()), 7);
+    await ray.get(slow);
+  });
+
   for (const maxConcurrency of [1, 3]) {
     it(`interleave exactly maxConcurrency: ${maxConcurrency} of them when told so`, async () => {
       const meter = ray.remote(Meter, { maxConcurrency }).remote();

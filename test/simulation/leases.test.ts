@@ -15,7 +15,7 @@ const SHAPE = { resources: { CPU: 10_000 }, isolation: "thread" } as const;
 type ToWorker = { readonly type: "opened" | "granted" | "revoke"; readonly leaseId: number };
 
 class Simulation {
-  readonly state = new LeaseState(TOTALS, { warmWorkersMin: 1, taskWorkersMax: 4 });
+  readonly state = new LeaseState(TOTALS, { warmWorkersMin: 1, taskWorkersMax: 4 }, "job");
   readonly toWorker = new Map<string, ToWorker[]>();
   readonly toNode = new Map<string, [number, LeaseEvent][]>();
   readonly held = new Map<number, { readonly lease: HeldLease; readonly workerId: string; readonly owner: string }>();

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
 import { test } from "node:test";
 import { OWN_PACKAGE_URL } from "../own-package.ts";
 import { displayName } from "../closure/source-positions.ts";
-import { cleanStack } from "./stack-mapping.ts";
+import { cleanStack, placesOf, programPlaces } from "./stack-mapping.ts";
 
 test("what users see of a stack is their own code", () => {
   const own = displayName(OWN_PACKAGE_URL);
@@ -22,4 +23,23 @@ test("what users see of a stack is their own code", () => {
 test("a message is left alone, whatever it quotes", () => {
   const stack = `Error: path ${displayName(OWN_PACKAGE_URL)}x\n  and a second line\n    at f (/home/u/app.ts:1:1)`;
   assert.equal(cleanStack(stack), stack);
+});
+
+test("places of a captured stack are kept as plain data and shown later", () => {
+  const captured: { stack?: string } = {};
+  function capture(): void {
+    Error.captureStackTrace(captured, capture);
+  }
+  function here(): void {
+    capture();
+  }
+  new EventEmitter().on("now", here).emit("now");
+  const before = Error.prepareStackTrace;
+  const places = placesOf(captured);
+  assert.equal(Error.prepareStackTrace, before);
+  assert.deepEqual(JSON.parse(JSON.stringify(places)), places);
+  const [first, second] = programPlaces(places).filter((place) => place.includes("stack-mapping"));
+  assert.match(String(first), /^(?:EventEmitter\.)?here \(.*stack-mapping\.test\.ts:\d+:5\)$/);
+  assert.match(String(second), /stack-mapping\.test\.ts/);
+  assert.ok(!places.some(({ file }) => file === "node:events"), "frames that no user wants to see are not even kept");
 });

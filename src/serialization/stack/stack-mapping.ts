@@ -10,7 +10,7 @@ import { displayName, mappedLocation } from "../closure/source-positions.ts";
 export function installStackMapping(): void {
   Error.prepareStackTrace = (error, callSites) => {
     const lines = callSites.flatMap((callSite) => {
-      const line = frameLine(callSite);
+      const line = frameLine(placeOf(callSite));
       return line === undefined ? [] : [`\n    at ${line}`];
     });
     return headOf(error) + lines.join("");
@@ -34,13 +34,50 @@ function headOf(error: unknown): string {
   }
 }
 
+/** One frame of a stack as it is loaded, not mapped to its source yet. Keeps nothing alive, which a stack does. */
+export interface StackPlace {
+  readonly text: string;
+  readonly file: string | null;
+  readonly line: number | null;
+  readonly column: number | null;
+}
+
+function placeOf(callSite: NodeJS.CallSite): StackPlace {
+  return { text: String(callSite), file: callSite.getFileName() ?? null, line: callSite.getLineNumber(), column: callSite.getColumnNumber() };
+}
+
+/**
+ * The frames of a stack that was captured and not looked at yet, without this package's own: to be kept for long, and mapped only
+ * when somebody asks.
+ */
+export function placesOf(captured: { readonly stack?: string }): readonly StackPlace[] {
+  const { prepareStackTrace } = Error;
+  let places: readonly StackPlace[] = [];
+  Error.prepareStackTrace = (_error, callSites) => {
+    // Describing a frame is most of the work.
+    places = callSites.filter((callSite) => !isOwnFrame(`    at ${callSite.getFileName() ?? ""}:`)).map((callSite) => placeOf(callSite));
+    return "";
+  };
+  try {
+    void captured.stack;
+  } finally {
+    if (prepareStackTrace === undefined) Reflect.deleteProperty(Error, "prepareStackTrace");
+    else Error.prepareStackTrace = prepareStackTrace;
+  }
+  return places;
+}
+
+/** The places of the user's program among them, as a stack shows them. */
+export function programPlaces(places: readonly StackPlace[]): string[] {
+  return places.flatMap((place) => {
+    const line = frameLine(place);
+    return line === undefined || isOwnFrame(`    at ${line}`) ? [] : [line];
+  });
+}
+
 /** Undefined for the code that stands around functions in hydrated scripts. */
-function frameLine(callSite: NodeJS.CallSite): string | undefined {
-  const text = String(callSite);
-  const file = callSite.getFileName();
-  const line = callSite.getLineNumber();
-  const column = callSite.getColumnNumber();
-  if (!file || line === null || column === null || file.startsWith("node:")) return text;
+function frameLine({ text, file, line, column }: StackPlace): string | undefined {
+  if (file === null || file === "" || line === null || column === null || file.startsWith("node:")) return text;
   const position = { line: line - 1, column: column - 1 };
   const script = hydratedScript(file);
   const location = script === undefined ? mappedLocation(file, position) : script.writtenLocation(position);

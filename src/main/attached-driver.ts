@@ -1,0 +1,182 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import type { InitOptions, Runtime, RuntimeInfo } from "../api/mod.ts";
+import { InvalidArgumentError, newJobId, newWorkerId, RuntimeStateError, type WorkerId } from "../base/mod.ts";
+import { openMessageLink } from "../clients/mod.ts";
+import type { CoreWorker } from "../core-worker/mod.ts";
+import type { SharedStore } from "../object-store/mod.ts";
+import type { FromNode, WorkerIsolation } from "../protocol/mod.ts";
+import { connectSocket, listenSocket, TransportError, type Channel, type ChannelCloseReason, type SocketListener } from "../transport/mod.ts";
+import { createDriverCore, ProgramEnd, STOP_MS_MAX } from "./driver-core.ts";
+import { DriverOutput } from "./driver-output.ts";
+import { entryModuleUrl, resolvedLoaders } from "./entry-module.ts";
+import { JoiningLink } from "./joining-link.ts";
+import { realClock } from "./real-clock.ts";
+import { realRandom } from "./real-random.ts";
+import { findRuntime, isHostAlive, socketPathOf, type Ticket } from "./runtime-address.ts";
+import { connectToProcess } from "./thread-links.ts";
+
+/** A runtime that has just been started opens its socket a moment later. */
+const SOCKET_WAIT_MS_MAX = 10_000;
+const SOCKET_LOOK_EVERY_MS = 10;
+
+/** What the program that started the runtime has decided for all. */
+const OPTIONS_OF_THE_HOST = ["numCpus", "numGpus", "memory", "resources", "labels", "objectStoreMemory", "objectSpillingDirectory"] as const;
+
+/** Joins the runtime of another program on this machine, as a driver with a job of its own. */
+export function startAttached(options: InitOptions, address: string): Runtime {
+  for (const name of OPTIONS_OF_THE_HOST) {
+    if (options[name] === undefined) continue;
+    throw new InvalidArgumentError(`option '${name}' of init() cannot be given together with the address '${address}'${options.address === undefined ? " (from MANTARAY_ADDRESS)" : ""}: it is decided by the program that started that runtime; leave it out, or pass address: "local" for a new runtime`);
+  }
+  return new AttachedRuntime(options, findRuntime(address));
+}
+
+class AttachedRuntime implements Runtime {
+  readonly core: CoreWorker;
+  readonly namespace: string;
+  readonly isolation: WorkerIsolation;
+  readonly address: string;
+  readonly ready: Promise<RuntimeInfo>;
+  readonly #ticket: Ticket;
+  readonly #driverId: WorkerId = newWorkerId(realRandom);
+  readonly #store: SharedStore;
+  readonly #link = new JoiningLink();
+  readonly #programEnd: ProgramEnd;
+  #listener: SocketListener | null = null;
+  #isNeeded = false;
+  #isJoining = true;
+  #isLeaving = false;
+  /** The runtime was not ended in good order. */
+  #isHostLost = false;
+  #settleReady!: { resolve(): void; reject(error: Error): void };
+  readonly #nodeEnded: Promise<void>;
+  #nodeHasEnded!: () => void;
+  #stopping: Promise<void> | null = null;
+
+  constructor(options: InitOptions, ticket: Ticket) {
+    const { session } = ticket;
+    const jobId = newJobId(realRandom);
+    this.#ticket = ticket;
+    this.namespace = options.namespace ?? `job-${jobId}`;
+    this.isolation = options.isolation === "process" || options.isolation === "thread" ? options.isolation : session.isolation;
+    this.address = session.address;
+    const { core, store } = createDriverCore({
+      ...session, driverId: this.#driverId, jobId, namespace: this.namespace, entryUrl: entryModuleUrl(), storeDoor: null, link: this.#link,
+      keepAlive: (isNeeded) => {
+        this.#isNeeded = isNeeded;
+        this.#keepAlive();
+      },
+    });
+    this.core = core;
+    this.#store = store;
+    const output = new DriverOutput(realClock);
+    if (options.logToDriver !== false) core.onLog((record) => output.print(record));
+    this.#nodeEnded = new Promise((resolve) => { this.#nodeHasEnded = resolve; });
+    this.#programEnd = new ProgramEnd(core, output, this.#nodeEnded, () => this.#removeFiles());
+    const info: RuntimeInfo = { nodeId: session.nodeId, jobId, sessionDir: session.sessionDir };
+    this.ready = new Promise((resolve, reject) => { this.#settleReady = { resolve: () => resolve(info), reject }; });
+    this.#link.onMessage((message) => this.#onMessage(message));
+    this.#link.onClose((reason) => this.#hostLost(reason));
+    this.#keepAlive();
+    const listenAddress = join(session.sessionDir, `${this.#driverId}.sock`);
+    this.#link.send({ type: "registerDriver", listenAddress, pid: process.pid, job: { jobId, namespace: this.namespace, loaders: resolvedLoaders() } });
+    this.#join(listenAddress).catch((error: Error) => this.#fail(error));
+  }
+
+  async #join(listenAddress: string): Promise<void> {
+    const identity = { workerId: this.#driverId, token: this.#ticket.session.token };
+    const listener = await listenSocket({ path: listenAddress }, { ...identity, onChannel: (channel) => this.core.peerConnected(channel.peerId, channel, null) });
+    this.#listener = listener;
+    if (this.#stopping !== null) return listener.close();
+    this.#link.open(openMessageLink(await this.#connectToNode(identity)));
+  }
+
+  async #connectToNode(identity: { readonly workerId: WorkerId; readonly token: string }): Promise<Channel> {
+    const path = socketPathOf(this.address);
+    const deadlineMs = realClock.nowMs() + SOCKET_WAIT_MS_MAX;
+    for (;;) {
+      try {
+        return await connectSocket({ path }, identity);
+      } catch (error) {
+        const isMissing = ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT";
+        if (!isMissing || this.#stopping !== null || !isHostAlive(this.#ticket) || realClock.nowMs() > deadlineMs) throw error;
+        await new Promise((resolve) => setTimeout(resolve, SOCKET_LOOK_EVERY_MS));
+      }
+    }
+  }
+
+  #keepAlive(): void {
+    if (this.#isNeeded || this.#isJoining || this.#isLeaving) this.#link.ref();
+    else this.#link.unref();
+  }
+
+  #onMessage(message: FromNode): void {
+    if (message.type === "registered") this.#joined();
+    else if (message.type === "connectSocket") connectToProcess(this.core, message, { workerId: this.#driverId, token: this.#ticket.session.token });
+    else if (message.type === "storeCollect") this.#store.collectGarbage();
+    else if (message.type === "startupFailed") this.core.failEverything(`workers cannot be started: ${message.reason}`);
+    this.core.onNodeMessage(message);
+  }
+
+  #joined(): void {
+    this.#isJoining = false;
+    this.#keepAlive();
+    this.#settleReady.resolve();
+  }
+
+  /** It could not be joined. */
+  #fail(cause: Error): void {
+    const { pid } = this.#ticket;
+    const what = cause instanceof TransportError ? cause.message : String(cause);
+    const why = isHostAlive(this.#ticket) ? "" : ` Its process (pid ${pid}) has ended.`;
+    this.#end(new RuntimeStateError(`the runtime at '${this.address}' could not be joined: ${what}${why}`, { cause }));
+  }
+
+  #hostLost(reason: ChannelCloseReason): void {
+    if (reason === "local" || this.#stopping !== null) return this.#nodeHasEnded();
+    const { pid } = this.#ticket;
+    this.#isHostLost = reason === "lost";
+    const what = reason === "peer" ? `was shut down by the program that started it (pid ${pid})` : `is gone: the program that started it (pid ${pid}) has ended`;
+    this.#end(new RuntimeStateError(`the runtime at '${this.address}' ${what}; call shutdown(), and then init() for another one`));
+  }
+
+  #end(error: RuntimeStateError): void {
+    this.#isJoining = false;
+    this.#nodeHasEnded();
+    this.#settleReady.reject(error);
+    this.#link.end(error.message);
+    this.core.failEverything(error.message);
+    this.core.shutDown();
+  }
+
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop());
+  }
+
+  async #stop(): Promise<void> {
+    this.#programEnd.stopping();
+    this.core.shutDown();
+    this.#settleReady.reject(new RuntimeStateError("the runtime was shut down before it was joined"));
+    if (this.#isJoining) this.#nodeHasEnded();
+    this.#isLeaving = true;
+    this.#keepAlive();
+    await this.#programEnd.drainOutput();
+    this.#store.detach();
+    // The node ends what this program still has there, then it closes the link.
+    this.#link.send({ type: "shutdown" });
+    const forced = realClock.after(STOP_MS_MAX, () => this.#nodeHasEnded());
+    await this.#nodeEnded;
+    forced.cancel();
+    this.#link.close();
+    this.#isLeaving = false;
+    this.#keepAlive();
+    this.#programEnd.finish();
+  }
+
+  /** Whoever is left removes what a program that was killed could not. */
+  #removeFiles(): void {
+    this.#listener?.close();
+    if (this.#isHostLost) rmSync(this.#ticket.session.sessionDir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,232 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { afterEach, it } from "node:test";
+import * as ray from "mantaray";
+import { eventually, underBothIsolations } from "./both-isolations.ts";
+import { endPrograms, startProgram, type RunningProgram } from "./running-program.ts";
+
+const FLOATS = 20 * 1024 ** 2 / Float64Array.BYTES_PER_ELEMENT;
+const hasSharedMemory = process.platform === "linux" && process.env["MANTARAY_NO_SHARED_MEMORY"] === undefined;
+
+class Board {
+  readonly #items = new Map<string, unknown>();
+  readonly #waiting = new Map<string, (value: unknown) => void>();
+  set(key: string, value: unknown): void {
+    this.#items.set(key, value);
+    this.#waiting.get(key)?.(value);
+  }
+  get(key: string): unknown {
+    return this.#items.get(key);
+  }
+  async when(key: string): Promise<unknown> {
+    return this.#items.get(key) ?? new Promise((resolve) => this.#waiting.set(key, resolve));
+  }
+}
+
+/** The address of the runtime of this process. */
+let address = "";
+async function postBoard(name: string): Promise<ray.ActorHandle<Board>> {
+  const board = ray.remote(Board).options({ name, maxConcurrency: 10 }).remote();
+  await ray.get(board.set.remote("up", true));
+  return board;
+}
+function join(source: string, options = `{ namespace: "shared" }`): RunningProgram {
+  return startProgram(`const info = await ray.init({ ...${options}, address: ${JSON.stringify(address)} });\n${source}`);
+}
+
+underBothIsolations("programs that join the runtime of another", { numCpus: 2, namespace: "shared" }, (isolation) => {
+  it("knows its address", async () => {
+    const [node] = await ray.nodes();
+    address = node?.address as string;
+    assert.match(address, /^unix:.*\.sock$/);
+    assert.equal(ray.getRuntimeContext().address, address);
+    assert.ok(!JSON.stringify(node).includes("token"));
+  });
+  afterEach(() => endPrograms());
+
+  it("run tasks and closures on its workers, as jobs of their own", async () => {
+    const program = join(`
+      const factor = 3;
+      const multiply = ray.remote((value) => value * factor);
+      say(await ray.get([multiply.remote(14), multiply.remote(ray.put(2))]));
+      const context = ray.remote(async () => {
+        const { jobId, namespace, nodeId, address } = ray.getRuntimeContext();
+        const nested = await ray.get(ray.remote(() => ray.getRuntimeContext().jobId).remote());
+        return { jobId, namespace, nodeId, address, nested, pid: process.pid };
+      });
+      say([info, await ray.get(context.remote()), await ray.clusterResources()]);
+      class Holder { #kept; constructor(kept) { this.#kept = kept; } kept() { return [this.#kept, ray.getRuntimeContext().jobId]; } }
+      say(await ray.get(ray.remote(Holder).remote({ a: [1] }).kept.remote()));
+      say((await ray.get(ray.remote(function fails() { throw new RangeError("there"); }).remote()).catch((error) => [error.name, error.cause.name, error.message])));
+    `, "{}");
+    assert.deepEqual(await program.said(), [42, 6]);
+    const [info, inTask, resources] = await program.said();
+    const { jobId, namespace } = ray.getRuntimeContext();
+    assert.notEqual(info.jobId, jobId);
+    assert.equal(info.namespace, `job-${info.jobId}`);
+    assert.notEqual(info.namespace, namespace);
+    assert.equal(info.nodeId, ray.getRuntimeContext().nodeId);
+    const { pid, ...told } = inTask;
+    assert.deepEqual(told, { jobId: info.jobId, namespace: info.namespace, nodeId: info.nodeId, address, nested: info.jobId });
+    assert.equal(pid === process.pid, isolation === "thread");
+    assert.notEqual(pid, program.pid);
+    assert.deepEqual(resources, { CPU: 2 });
+    assert.deepEqual(await program.said(), [{ a: [1] }, info.jobId]);
+    assert.deepEqual(await program.said(), ["TaskError", "RangeError", "fails() failed: there"]);
+    assert.deepEqual(await program.ended, { exitCode: 0, signal: null, stderr: "" });
+    const ours = await ray.get(ray.remote(() => ray.getRuntimeContext().jobId).remote());
+    assert.equal(ours, jobId, "a worker that has worked for another program is not ours");
+  });
+
+  it("find actors of others by name, and others find theirs", async () => {
+    const board = await postBoard("board");
+    const program = join(`
+      const board = await ray.getActor("board");
+      say(await ray.get(board.get.remote("from here")));
+      await ray.get(board.set.remote("from there", 2));
+      class Counter { #count = 0; add(by) { return this.#count += by; } }
+      const lasting = ray.remote(Counter).options({ name: "lasting", lifetime: "detached" }).remote();
+      const passing = ray.remote(Counter).options({ name: "passing" }).remote();
+      say(await ray.get([lasting.add.remote(1), passing.add.remote(1)]));
+      say(await ray.getActor("unknown").catch((error) => error.name));
+      await hear();
+      await ray.shutdown();
+      say("left");
+      await hear();
+    `);
+    await ray.get(board.set.remote("from here", 1));
+    assert.ok([1, null].includes(await program.said()));
+    assert.deepEqual(await program.said(), [1, 1]);
+    assert.equal(await program.said(), "ActorNotFoundError");
+    assert.equal(await ray.get(board.get.remote("from there")), 2);
+    const lasting = await ray.getActor<{ add(by: number): number }>("lasting");
+    const passing = await ray.getActor<{ add(by: number): number }>("passing");
+    assert.deepEqual(await ray.get([lasting.add.remote(1), passing.add.remote(1)]), [2, 2]);
+    program.tell("leave");
+    assert.equal(await program.said(), "left");
+    await assert.rejects(ray.get(passing.add.remote(1)), ray.ActorDiedError);
+    await assert.rejects(ray.getActor("passing"), ray.ActorNotFoundError);
+    assert.equal(await ray.get(lasting.add.remote(1)), 3);
+    await ray.kill(lasting);
+    await ray.kill(board);
+  });
+
+  it("share large objects without a copy, both ways", { skip: !hasSharedMemory }, async () => {
+    const board = await postBoard("objects");
+    const ours = ray.put(new Float64Array(FLOATS).fill(7));
+    await ray.get(board.set.remote("ours", [ours]));
+    const program = join(`
+      const board = await ray.getActor("objects");
+      const [ref] = await ray.get(board.get.remote("ours"));
+      const seen = await ray.get(ref);
+      say([seen.length, seen[0], seen.at(-1), seen.buffer.byteLength]);
+      seen[1] = 70;
+      const theirs = ray.put(new Float64Array(${FLOATS}).fill(8));
+      await ray.get(board.set.remote("theirs", [theirs]));
+      say(await ray.get(ray.remote((array) => array[2] + array.length).remote(theirs)));
+      await hear();
+      (await ray.get(theirs))[1] = 80;
+      say("written");
+      await hear();
+    `);
+    assert.deepEqual(await program.said(), [FLOATS, 7, 7, FLOATS * 8]);
+    assert.equal(await program.said(), 8 + FLOATS);
+    // Nobody should write to an object. It shows here that all see the same memory.
+    assert.equal((await ray.get(ours))[1], 70);
+    const [theirs] = (await ray.get(board.get.remote("theirs"))) as [ray.ObjectRef<Float64Array>];
+    const seen = await ray.get(theirs);
+    assert.deepEqual([seen.length, seen[0], seen[1], seen.buffer.byteLength], [FLOATS, 8, 8, FLOATS * 8]);
+    program.tell("write");
+    assert.equal(await program.said(), "written");
+    assert.equal(seen[1], 80);
+    program.kill("SIGKILL");
+    await program.ended;
+    assert.equal(seen[1], 80, "a view outlives the owner");
+    await ray.kill(board);
+  });
+
+  const ends: Readonly<Record<string, string>> = {
+    "shutdown()": `await ray.shutdown(); say("left"); await hear();`,
+    "process.exit()": `process.exit(3);`,
+    "an uncaught exception": `setImmediate(() => { throw new Error("on purpose"); });`,
+    "SIGKILL": `process.kill(process.pid, "SIGKILL");`,
+  };
+  for (const [end, source] of Object.entries(ends)) {
+    it(`release everything at their end by ${end}`, async () => {
+      const board = await postBoard("ends");
+      const program = join(`
+        const board = await ray.getActor("ends");
+        class Holder { ping() { return 1; } }
+        const holder = ray.remote(Holder).options({ name: "holder", resources: {} }).remote();
+        await ray.get(holder.ping.remote());
+        const small = ray.put("small");
+        const large = ray.put(new Uint8Array(1024 ** 2));
+        await ray.get(board.set.remote("refs", [small, large]));
+        const inner = ray.remote(async (board) => { await ray.get(board.set.remote("spinning", true)); for (;;); });
+        const outer = ray.remote(async (board) => ray.get(inner.remote(board)));
+        const waiting = ray.get(outer.remote(board)).catch((error) => error.name);
+        const queued = [1, 2, 3].map(() => outer.remote(board));
+        await ray.get(board.when.remote("spinning"));
+        say("ready");
+        await hear();
+        ${source}
+      `);
+      assert.equal(await program.said(), "ready");
+      const [small, large] = (await ray.get(board.get.remote("refs"))) as ray.ObjectRef[];
+      await ray.getActor("holder");
+      program.tell("end");
+      if (end === "shutdown()") assert.equal(await program.said(), "left");
+      else await program.ended;
+      for (const ref of [small, large]) await assert.rejects(ray.get(ref as ray.ObjectRef), ray.OwnerDiedError);
+      await eventually("its actor to be gone", () => ray.getActor("holder").then(() => false, (error) => error instanceof ray.ActorNotFoundError));
+      await eventually("all processors to be free", async () => (await ray.availableResources())["CPU"] === 2);
+      assert.equal(await ray.get(ray.remote(() => "goes on").remote()), "goes on");
+      await ray.kill(board);
+    });
+  }
+
+  it("end by themselves when all is done, and nothing is left of them", async () => {
+    const { sessionDir } = await ray.init({ ignoreReinitError: true });
+    const program = join(`
+      say([info.sessionDir, ray.getRuntimeContext().workerId]);
+      const late = ray.remote(async function late() { await new Promise((resolve) => setTimeout(resolve, 100)); console.log("done late"); });
+      late.remote();
+    `);
+    const [folder, workerId] = await program.said();
+    assert.equal(folder, sessionDir);
+    assert.match(await program.said(), /^\(late pid=\d+\) done late$/);
+    assert.deepEqual(await program.ended, { exitCode: 0, signal: null, stderr: "" });
+    assert.equal(existsSync(`${sessionDir}/${workerId}.sock`), false);
+  });
+
+  it("may be several, each with the output of its own tasks", async () => {
+    const board = await postBoard("several");
+    const program = (name: string): RunningProgram => join(`
+      const board = await ray.getActor("several");
+      const hello = ray.remote(function hello(name) { console.log("hello " + name); return name; });
+      await ray.get(board.set.remote(${JSON.stringify(name)}, [hello.remote(${JSON.stringify(name)})]));
+      say("up");
+      const other = await hear();
+      const [ref] = await ray.get(board.get.remote(other));
+      say(await ray.get(ref));
+      await hear();
+      say(await ray.get(ref).catch((error) => error.name));
+      await hear();
+    `);
+    const programs = { first: program("first"), second: program("second") };
+    for (const [name, one] of Object.entries(programs)) {
+      assert.deepEqual([await one.said(), await one.said()].map((text) => text.replace(/pid=\d+/, "")).sort(), [`(hello ) hello ${name}`, "up"].sort());
+    }
+    programs.first.tell("second");
+    programs.second.tell("first");
+    assert.equal(await programs.first.said(), "second");
+    assert.equal(await programs.second.said(), "first");
+    programs.second.tell("leave");
+    await programs.second.said();
+    programs.second.kill("SIGKILL");
+    await programs.second.ended;
+    programs.first.tell("still there?");
+    assert.equal(await programs.first.said(), "second", "what it has got stays");
+    await ray.kill(board);
+  });
+});

@@ -99,8 +99,10 @@ class AttachedRuntime implements Runtime {
       try {
         return await connectSocket({ path }, identity);
       } catch (error) {
-        const isMissing = ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === "ENOENT";
-        if (!isMissing || this.#stopping !== null || !isHostAlive(this.#ticket) || realClock.nowMs() > deadlineMs) throw error;
+        const code = ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code;
+        // The second: its file is there a moment before anybody listens.
+        const isNotYetThere = code === "ENOENT" || code === "ECONNREFUSED";
+        if (!isNotYetThere || this.#stopping !== null || !isHostAlive(this.#ticket) || realClock.nowMs() > deadlineMs) throw error;
         await new Promise((resolve) => setTimeout(resolve, SOCKET_LOOK_EVERY_MS));
       }
     }

@@ -1,4 +1,5 @@
 import type { Session } from "node:inspector";
+import { SerializationError } from "../../base/mod.ts";
 
 /** What V8 knows of a function and does not tell the program. */
 export interface FunctionInspection {
@@ -45,8 +46,13 @@ export class InspectorProbe {
   constructor() {
     // Loaded when it is needed: it takes longer than most of this package.
     const inspector = process.getBuiltinModule("node:inspector");
-    this.#session = new inspector.Session();
-    this.#session.connect();
+    try {
+      this.#session = new inspector.Session();
+      this.#session.connect();
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== "ERR_ACCESS_DENIED") throw cause;
+      throw new SerializationError("A function cannot travel under Node's permission model, which keeps programs from its inspector: start node with --allow-inspector where it has that option, or without --permission.", { cause });
+    }
     Object.defineProperty(globalThis, HANDOVER_KEY, { value: this.#handover, configurable: true, enumerable: false });
     const answer = this.post<{ result: RemoteObject }>("Runtime.evaluate", {
       expression: `globalThis[Symbol.for(${JSON.stringify(HANDOVER_KEY.description)})]`,

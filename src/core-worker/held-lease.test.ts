@@ -103,6 +103,28 @@ describe("a lease at its worker", () => {
     assert.deepEqual(events, ["slotReturned", "wantSlot", "slotReturned", "wantSlot"]);
   });
 
+  test("a slot that comes when its task has run already, on the slot of one that went on, goes back while others wait", () => {
+    const { lease, events } = openLeaseWith();
+    for (let task = 0; task < 2; task++) {
+      lease.taskStarted();
+      lease.taskBlocked();
+    }
+    lease.returnUnusedSlots();
+    lease.queue.push(execution);
+    lease.wantSlotIfNeeded();
+    lease.taskUnblocked();
+    lease.taskEnded();
+    lease.queue.shift();
+    lease.taskStarted();
+    lease.taskEnded();
+    lease.returnUnusedSlots();
+    events.length = 0;
+    lease.slotGranted();
+    lease.returnUnusedSlots();
+    assert.deepEqual(events, ["slotReturned"]);
+    assert.equal(lease.slots, 0);
+  });
+
   test("a lease that was never used may have its first task on the way: it has its time slice", () => {
     const { lease } = openLeaseWith();
     lease.revoke(100);

@@ -73,10 +73,11 @@ export class HeldLease<T = unknown> {
     this.#emit(this.leaseId, "slotTaken");
   }
 
-  /** Tasks wait and nothing else is here to run: the resources go to whoever makes what they wait for. */
+  /** Nothing else is here to run: if tasks wait, the resources go to whoever makes what they wait for; else one slot stays for the next. */
   returnUnusedSlots(): void {
-    if (this.blocked === 0 || this.queue.length > 0) return;
-    while (this.slots > this.running) this.#returnSlot();
+    if (this.queue.length > 0) return;
+    const kept = Math.max(this.running, this.blocked === 0 ? 1 : 0);
+    while (this.slots > kept) this.#returnSlot();
   }
 
   #returnSlot(): void {

@@ -81,6 +81,8 @@ export class TaskExecutor {
     if (lease === undefined) return;
     lease.slotGranted();
     this.#runQueued(lease);
+    // What it was wanted for may have run meanwhile, on the slot of a task that went on.
+    lease.returnUnusedSlots();
   }
 
   revokeLease(leaseId: number): void {

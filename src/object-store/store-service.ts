@@ -30,7 +30,7 @@ const COLLECT_AGAIN_MS = 250;
 /** An object is brought back from disk within this time, or whoever waits is told that the store is full. */
 const RESTORE_MS_MAX = 10_000;
 /** Results of a worker that has ended wait so long for the message that tells their owners. */
-const ADOPTION_MS_MAX = 30_000;
+const ADOPTION_MS_MAX = 10_000;
 
 export interface StoreServiceEnvironment {
   readonly clock: Clock;

@@ -1,4 +1,4 @@
-import { type Clock, type JobId, newActorId, type NodeId, type RandomSource, type ResourceAmounts, RuntimeStateError, sequencedId, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { type Clock, forgetOldest, type JobId, newActorId, type NodeId, type RandomSource, type ResourceAmounts, RuntimeStateError, sequencedId, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type ToNode, type WorkerDeath, TASK_SLOTS_MAX } from "../protocol/mod.ts";
 import { Serializer } from "../serialization/mod.ts";
 import { type Channel, FrameReader } from "../transport/mod.ts";
@@ -390,14 +390,14 @@ export class CoreWorker {
         return this.requests.replied(message.requestId, message.result, message.error === null ? null : systemErrorOf(message.error));
       case "log":
         return this.#onLog?.(message.record);
+      case "storeCollect": return this.env.store.collectGarbage();
+      case "startupFailed": return this.failEverything(`workers cannot be started: ${message.reason}`);
       case "warning": return this.env.warn(message.text);
       case "registered":
       case "jobAssigned":
-      case "storeCollect":
       case "connectSocket":
       case "terminateWorker":
       case "noteWorkerEnd":
-      case "startupFailed":
         // For whoever composes the process.
         return undefined;
     }
@@ -417,7 +417,7 @@ export class CoreWorker {
 
   #workerLost(workerId: WorkerId, peer: Peer | undefined, death: WorkerDeath): void {
     this.#deaths.set(workerId, death);
-    if (this.#deaths.size > DEATHS_REMEMBERED_MAX) this.#deaths.delete(this.#deaths.keys().next().value as WorkerId);
+    forgetOldest(this.#deaths, DEATHS_REMEMBERED_MAX);
     if (peer !== undefined) {
       peer.isLost = true;
       this.#peers.delete(workerId);

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, isZero, ObjectFreedError, recordOf, RuntimeStateError, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
-import type { StoreClient } from "../clients/mod.ts";
+import { type StoreClient, withOwnBuffers } from "../clients/mod.ts";
 import type { EncodedValueRecord, LeaseShape } from "../protocol/mod.ts";
 import type { ActorHandleObject } from "./actor-handle.ts";
 import type { ActorManager } from "./actor-manager.ts";
@@ -253,7 +253,7 @@ export class Submission {
       prepared = args.map((arg, index) => {
         const entry = ObjectRef.entryOf(arg);
         if (entry !== undefined) return entry;
-        const encoded = copyOf(this.#env.encode(arg, `argument ${index + 1} of ${label}`));
+        const encoded = withOwnBuffers(this.#env.encode(arg, `argument ${index + 1} of ${label}`));
         if (encoded.descriptors.length > 0) pinned.push(...this.#env.references.pinAll(encoded.descriptors));
         return encoded;
       });
@@ -269,7 +269,7 @@ export class Submission {
       const values = prepared.map((arg) => (arg instanceof ObjectEntry ? this.#encodedContent(arg) : arg));
       if (!values.some((value) => value.stored !== undefined)) return then(values, null, release);
       // The GCS keeps what an actor is made from, for its restarts: it has them by itself, not in this machine's memory.
-      void Promise.all(values.map(async (value) => (value.stored === undefined ? value : copyOf(await this.#env.store.open(value))))).then(
+      void Promise.all(values.map(async (value) => (value.stored === undefined ? value : copyOfStored(await this.#env.store.open(value))))).then(
         (copies) => then(copies, null, release),
         (error: unknown) => then([], { kind: "systemError", error: recordOf(error) ?? { kind: "ObjectLostError", message: String(error), subjectId: null } }, release),
       );
@@ -294,10 +294,9 @@ export class Submission {
   }
 }
 
-/** Shares no memory with what it was made from. */
-function copyOf(value: EncodedValueRecord): EncodedValueRecord {
-  const { stored: _, ...parts } = value;
-  return { ...parts, header: new Uint8Array(value.header), buffers: value.buffers.map((buffer) => new Uint8Array(buffer)) };
+/** What was opened is a view of shared memory, the header too. */
+function copyOfStored(opened: EncodedValueRecord): EncodedValueRecord {
+  return { ...withOwnBuffers(opened), header: new Uint8Array(opened.header) };
 }
 
 export function returnsOf(numReturns: number | "streaming" | undefined, isGenerator: boolean): Returns {

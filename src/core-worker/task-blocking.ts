@@ -5,6 +5,7 @@ export interface TaskBlockingEnvironment {
   /** Between its start and its outcome. */
   isRunning(execution: Execution): boolean;
   nowMs(): number;
+  /** And gives back the slots that are left. */
   runQueued(lease: HeldLease<Execution>): void;
 }
 
@@ -46,10 +47,7 @@ export class TaskBlocking {
       this.#isReturnScheduled = false;
       const leases = [...this.#withBlocked];
       this.#withBlocked.clear();
-      for (const waiting of leases) {
-        this.#env.runQueued(waiting);
-        waiting.returnUnusedSlots();
-      }
+      for (const waiting of leases) this.#env.runQueued(waiting);
     }));
   }
 }

@@ -81,8 +81,6 @@ export class TaskExecutor {
     if (lease === undefined) return;
     lease.slotGranted();
     this.#runQueued(lease);
-    // What it was wanted for may have run meanwhile, on the slot of a task that went on.
-    lease.returnUnusedSlots();
   }
 
   revokeLease(leaseId: number): void {
@@ -201,6 +199,7 @@ export class TaskExecutor {
 
   // ------------------------------------------------------------------ tasks
 
+  /** Also gives back what is not used then: a slot may come when what it was wanted for has run, on that of a task that went on. */
   #runQueued(lease: HeldLease<Execution>): void {
     while (lease.queue.length > 0 && lease.canRun()) {
       if (lease.mustReject(this.#env.nowMs())) break;
@@ -208,6 +207,7 @@ export class TaskExecutor {
     }
     this.#afterTask(lease);
     this.flushResults();
+    lease.returnUnusedSlots();
   }
 
   #afterTask(lease: HeldLease<Execution>): void {
@@ -231,7 +231,7 @@ export class TaskExecutor {
     lease.taskStarted();
     const finished = this.start(execution);
     if (finished === undefined) lease.taskEnded();
-    else void finished.then(() => { lease.taskEnded(); this.#runQueued(lease); lease.returnUnusedSlots(); });
+    else void finished.then(() => { lease.taskEnded(); this.#runQueued(lease); });
   }
 
   /** Runs it to its end; undefined when that is already reached, else a promise that never rejects. */

@@ -1,3 +1,4 @@
+import { withOwnBuffers } from "../clients/mod.ts";
 import type { EncodedValueRecord, TaskErrorRecord } from "../protocol/mod.ts";
 import { cleanStack } from "../serialization/mod.ts";
 
@@ -15,7 +16,10 @@ export function recordOfThrown(thrown: unknown, call: ThrowingCall, encode: (val
   const isError = thrown instanceof Error;
   let cause: EncodedValueRecord | null = null;
   try {
-    if (!isError || typeof thrown.stack === "string") cause = copied(encode(thrown, call.label));
+    if (!isError || typeof thrown.stack === "string") {
+      // A cause outlives the turn, but its buffers are views of the thrown value.
+      cause = withOwnBuffers(encode(thrown, call.label));
+    }
   } catch {
     // An error with a field that cannot travel still arrives, by its message and stack.
   }
@@ -27,9 +31,4 @@ export function recordOfThrown(thrown: unknown, call: ThrowingCall, encode: (val
     stack: isError ? cleanStack(String(thrown.stack)) : `${String(thrown)}\n    (not an Error, so there is no stack)`,
     cause,
   };
-}
-
-/** A cause outlives the turn, but its buffers are views of the thrown value. */
-function copied(value: EncodedValueRecord): EncodedValueRecord {
-  return value.buffers.length === 0 ? value : { ...value, buffers: value.buffers.map((buffer) => new Uint8Array(buffer)) };
 }

@@ -1,4 +1,4 @@
-import { invariant, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { forgetOldest, invariant, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import type { ActorDeath, ActorPhase, ActorSpec, ActorStateRecord, FoundActor, TaskErrorRecord, WorkerDeath } from "../protocol/mod.ts";
 
 /**
@@ -175,7 +175,7 @@ export class ActorState {
 
   #endEarly(actorId: ActorId, reason: string): void {
     this.#endedEarly.set(actorId, reason);
-    if (this.#endedEarly.size > DEAD_ACTORS_MAX) this.#endedEarly.delete(this.#endedEarly.keys().next().value as ActorId);
+    forgetOldest(this.#endedEarly, DEAD_ACTORS_MAX);
   }
 
   outOfScope(actorId: ActorId): ActorInstruction[] {

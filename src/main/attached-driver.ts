@@ -116,8 +116,6 @@ class AttachedRuntime implements Runtime {
   #onMessage(message: FromNode): void {
     if (message.type === "registered") this.#joined();
     else if (message.type === "connectSocket") connectToProcess(this.core, message, { workerId: this.#driverId, token: this.#ticket.session.token });
-    else if (message.type === "storeCollect") this.#store.collectGarbage();
-    else if (message.type === "startupFailed") this.core.failEverything(`workers cannot be started: ${message.reason}`);
     this.core.onNodeMessage(message);
   }
 

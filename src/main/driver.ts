@@ -109,8 +109,6 @@ class EmbeddedRuntime implements Runtime {
     if (message.type === "terminateWorker") this.#firstWorker?.terminate();
     else if (message.type === "noteWorkerEnd") this.#firstWorker?.noteReason(message.reason);
     else if (message.type === "connectSocket") connectToProcess(this.core, message, { workerId: this.core.env.workerId, token: this.#config.token });
-    else if (message.type === "storeCollect") this.#store.collectGarbage();
-    else if (message.type === "startupFailed") this.core.failEverything(`workers cannot be started: ${message.reason}`);
   }
 
   stop(): Promise<void> {

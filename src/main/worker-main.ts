@@ -67,8 +67,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
   }
   reportUnusualEnds(core, link);
   link.onMessage((message) => {
-    if (message.type === "storeCollect") store.collectGarbage();
-    else if (message.type === "jobAssigned") {
+    if (message.type === "jobAssigned") {
       job = message.job;
       prepareImports = loadOnce(job.loaders);
     }

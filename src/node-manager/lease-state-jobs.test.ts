@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { toAmounts } from "../base/mod.ts";
-import type { LeaseShape } from "../protocol/mod.ts";
-import { type LeaseInstruction, LeaseState } from "./lease-state.ts";
-
-const shapeOf = (quantities: Record<string, number>): LeaseShape => ({ resources: toAmounts(quantities), isolation: "thread" });
-const oneCpu = shapeOf({ CPU: 1 });
+import { oneCpu, only, opened, shapeOf, types } from "./fixtures/lease-instructions.ts";
+import { LeaseState } from "./lease-state.ts";
 
 /** One that "driver" has started, of the job "job", and that "guest" has joined. */
 function twoJobs(workers: readonly string[]): LeaseState {
@@ -13,16 +10,6 @@ function twoJobs(workers: readonly string[]): LeaseState {
   for (const worker of workers) assert.deepEqual(state.workerAdded(worker, "thread"), []);
   state.driverAdded("guest", "guest's job");
   return state;
-}
-type Of<T extends LeaseInstruction["type"]> = LeaseInstruction & { readonly type: T };
-function only<T extends LeaseInstruction["type"]>(instructions: readonly LeaseInstruction[], type: T): Of<T>[] {
-  return instructions.filter((instruction): instruction is Of<T> => instruction.type === type);
-}
-const types = (instructions: readonly LeaseInstruction[]): string[] => instructions.map(({ type }) => type);
-function opened(instructions: readonly LeaseInstruction[]): Of<"openLease"> {
-  const [lease] = only(instructions, "openLease");
-  assert.ok(lease !== undefined, `a lease was opened: ${JSON.stringify(instructions)}`);
-  return lease;
 }
 
 describe("leases: several jobs on one machine", () => {

@@ -3,10 +3,9 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { toAmounts } from "../base/mod.ts";
 import type { LeaseShape, WorkerIsolation } from "../protocol/mod.ts";
+import { oneCpu, shapeOf } from "./fixtures/lease-instructions.ts";
 import { type LeaseInstruction, LeaseState } from "./lease-state.ts";
 
-const shapeOf = (quantities: Record<string, number>, isolation: WorkerIsolation = "thread"): LeaseShape => ({ resources: toAmounts(quantities), isolation });
-const oneCpu = shapeOf({ CPU: 1 });
 const SHAPES: readonly LeaseShape[] = [oneCpu, shapeOf({ CPU: 0.5 }), shapeOf({ CPU: 2 }), shapeOf({ CPU: 1, slot: 1 }), shapeOf({}), shapeOf({ CPU: 1 }, "process")];
 const ACTOR_HOLDS = [{}, toAmounts({ CPU: 1 }), toAmounts({ slot: 1 })];
 const TOTALS = toAmounts({ CPU: 3, slot: 1 });

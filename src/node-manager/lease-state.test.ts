@@ -1,26 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { toAmounts } from "../base/mod.ts";
-import type { LeaseShape, WorkerIsolation } from "../protocol/mod.ts";
-import { type LeaseInstruction, LeaseState } from "./lease-state.ts";
-
-const shapeOf = (quantities: Record<string, number>, isolation: WorkerIsolation = "thread"): LeaseShape => ({ resources: toAmounts(quantities), isolation });
-const oneCpu = shapeOf({ CPU: 1 });
+import { oneCpu, only, opened, shapeOf, types } from "./fixtures/lease-instructions.ts";
+import { LeaseState } from "./lease-state.ts";
 
 function stateWith(quantities: Record<string, number>, workers: readonly string[] = [], limits = { warmWorkersMin: 1, taskWorkersMax: 4 }): LeaseState {
   const state = new LeaseState(toAmounts(quantities), limits, "job");
   for (const worker of workers) assert.deepEqual(state.workerAdded(worker, "thread"), []);
   return state;
-}
-type Of<T extends LeaseInstruction["type"]> = LeaseInstruction & { readonly type: T };
-function only<T extends LeaseInstruction["type"]>(instructions: readonly LeaseInstruction[], type: T): Of<T>[] {
-  return instructions.filter((instruction): instruction is Of<T> => instruction.type === type);
-}
-const types = (instructions: readonly LeaseInstruction[]): string[] => instructions.map(({ type }) => type);
-function opened(instructions: readonly LeaseInstruction[]): Of<"openLease"> {
-  const [lease] = only(instructions, "openLease");
-  assert.ok(lease !== undefined, `a lease was opened: ${JSON.stringify(instructions)}`);
-  return lease;
 }
 
 describe("leases: the numbered transitions", () => {

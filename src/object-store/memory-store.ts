@@ -1,12 +1,11 @@
-import type { StoreClient } from "../clients/mod.ts";
+import { type StoreClient, withOwnBuffers } from "../clients/mod.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import { runGarbageCollector } from "./garbage-collector.ts";
 
 /** Keeps objects in the memory of the thread that owns them; JavaScript's garbage collection frees them. */
 export class MemoryStore implements StoreClient {
   create(value: EncodedValueRecord): EncodedValueRecord {
-    if (value.buffers.length === 0) return value;
-    return { ...value, buffers: value.buffers.map((buffer) => new Uint8Array(buffer)) };
+    return withOwnBuffers(value);
   }
 
   adopt(): void {}

@@ -1,7 +1,7 @@
 import { closeSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { markAsUntransferable } from "node:worker_threads";
-import { ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
+import { forgetOldest, ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
 import type { ObjectOrigin, OwnedObject, StoreClient } from "../clients/mod.ts";
 import type { EncodedValueRecord, StoredRecord, ToStore } from "../protocol/mod.ts";
 import { classPages, PAGE_BYTES } from "./arena-state.ts";
@@ -239,7 +239,7 @@ export class SharedStore implements StoreClient {
 
   #rememberFreed({ id, byteLength, origin }: Owned): void {
     this.#freed.set(id, { id, byteLength, origin, isFreed: true });
-    if (this.#freed.size > FREED_REMEMBERED_MAX) this.#freed.delete(this.#freed.keys().next().value as number);
+    forgetOldest(this.#freed, FREED_REMEMBERED_MAX);
   }
 
   describe(stored: StoredRecord, origin: ObjectOrigin): void {

@@ -2,10 +2,7 @@ import * as nodeFileSystem from "node:fs/promises";
 import { join } from "node:path";
 import { Deque, invariant, OutOfDiskError, RuntimeStateError } from "../base/mod.ts";
 import { checksumInHeader, checksumOf, continueChecksum, encodeHeader, headerBytesOf, SLICE_BYTES, slicesOf } from "./spill-record.ts";
-import { type SpillInstruction, type SpillLocation, type SpillRecord, SpillState } from "./spill-state.ts";
-
-/** Objects are fused into files of at most so many bytes: many small files are slow to make and to remove. */
-export const SPILL_FILE_BYTES_MAX = 100 * 1024 * 1024;
+import { SPILL_FILE_BYTES_MAX, type SpillInstruction, type SpillLocation, type SpillRecord, SpillState } from "./spill-state.ts";
 
 /** Buffers that one call writes. */
 const PIECES_AT_ONCE_MAX = 512;

@@ -1,5 +1,8 @@
 import { invariant } from "../base/mod.ts";
 
+/** Objects are fused into files of at most so many bytes: many small files are slow to make and to remove. */
+export const SPILL_FILE_BYTES_MAX = 100 * 1024 * 1024;
+
 /**
  * Which spilled object lies where in which file, and which files nobody needs any more. Pure: events in, instructions out.
  *

@@ -1,16 +1,18 @@
-import { Deque, type WorkerId } from "../base/mod.ts";
+import { Deque, forgetOldest, type WorkerId } from "../base/mod.ts";
 import type { StoredObjectListing } from "../protocol/mod.ts";
-import type { ArenaState } from "./arena-state.ts";
+import { type ArenaState, PAGE_BYTES } from "./arena-state.ts";
 import { type Backing, ExtentRows, SERVICE_SLOT } from "./extent-rows.ts";
 import { CACHED, EVICTING, type ExtentTable, SEALED, SLOTS_MAX, WRITING } from "./extent-table.ts";
-import { remember } from "./remembered.ts";
+import { SPILL_FILE_BYTES_MAX } from "./spill-state.ts";
 import { ANSWER_DISK_FULL, ANSWER_FULL, ANSWER_GRANTED, GRANT_ROWS_MAX } from "./store-control.ts";
 import type { LossReason, StoreInstruction } from "./store-instructions.ts";
 
-/** Objects are written to disk in fused files: when room is made, then for so much at once, if there is so much. */
-const SPILL_PAGES_WANTED = (100 * 1024 * 1024) / 4096;
+/** Objects are written to disk in fused files: when room is made, then for one file at once, if there is so much. */
+const SPILL_PAGES_WANTED = SPILL_FILE_BYTES_MAX / PAGE_BYTES;
 /** At most this part of the capacity is written in one go, so that what is used soon stays. */
 const SPILL_CAPACITY_DIVISOR = 4;
+/** Of workers that have ended, of objects that are lost, and of what was said too early. */
+const REMEMBERED_MAX = 10_000;
 
 interface StoredObject {
   readonly id: number;
@@ -102,7 +104,7 @@ export class StoreState {
 
   /** All that it had goes back; what others still look at stays until they let go. */
   workerLost(workerId: WorkerId): void {
-    remember(this.#ended, workerId);
+    forgetOldest(this.#ended.add(workerId), REMEMBERED_MAX);
     this.#collecting.delete(workerId);
     this.#queue.removeWhere((request) => request.kind === "grant" && request.workerId === workerId);
     const slot = this.#slotOf.get(workerId);
@@ -200,7 +202,7 @@ export class StoreState {
       object.isAdopted = true;
       object.ownerId = ownerId;
     } else if (!this.#lost.has(id)) {
-      remember(this.#early, id, { ownerId, said: "adopted" });
+      forgetOldest(this.#early.set(id, { ownerId, said: "adopted" }), REMEMBERED_MAX);
     }
   }
 
@@ -208,7 +210,7 @@ export class StoreState {
   freed(ownerId: WorkerId, id: number, isReused: boolean): void {
     const object = this.#objects.get(id);
     if (object === undefined) {
-      if (!this.#lost.has(id)) remember(this.#early, id, { ownerId, said: isReused ? "reused" : "freed" });
+      if (!this.#lost.has(id)) forgetOldest(this.#early.set(id, { ownerId, said: isReused ? "reused" : "freed" }), REMEMBERED_MAX);
       return;
     }
     if (isReused) {
@@ -254,9 +256,8 @@ export class StoreState {
   }
 
   #lose(object: StoredObject, reason: LossReason): void {
-    remember(this.#lost, object.id, reason);
-    for (const { workerId, requestId } of object.waiting) this.#emit({ type: "fetchFailed", workerId, requestId, id: object.id, reason });
-    object.waiting = [];
+    forgetOldest(this.#lost.set(object.id, reason), REMEMBERED_MAX);
+    this.#refuseWaiting(object, reason);
     object.isFreed = true;
     if (object.activity === "none") this.#forget(object);
     else if (object.activity === "restoring" && object.row < 0) {
@@ -278,23 +279,12 @@ export class StoreState {
   // ------------------------------------------------------------------ disk
 
   spilled(ids: readonly number[]): void {
-    for (const id of ids) {
-      const object = this.#endSpilling(id);
-      if (object === undefined) continue;
-      object.isSpilled = true;
-      if (object.isFreed) this.#forget(object);
-      else if (!this.#dropFromMemory(object)) this.#table.changeState(object.row, EVICTING, SEALED);
-    }
+    for (const object of this.#endSpilling(ids, true)) if (!this.#dropFromMemory(object)) this.#table.changeState(object.row, EVICTING, SEALED);
     this.#makeRoom();
   }
 
   spillFailed(ids: readonly number[], isDiskFull: boolean): void {
-    for (const id of ids) {
-      const object = this.#endSpilling(id);
-      if (object === undefined) continue;
-      if (object.isFreed) this.#forget(object);
-      else this.#table.changeState(object.row, EVICTING, SEALED);
-    }
+    for (const object of this.#endSpilling(ids, false)) this.#table.changeState(object.row, EVICTING, SEALED);
     this.#serveQueue();
     // Whoever waits could only wait for the same failure.
     for (const request of this.#queue.removeWhere(() => true)) {
@@ -304,12 +294,19 @@ export class StoreState {
     this.#hasCollected = false;
   }
 
-  #endSpilling(id: number): StoredObject | undefined {
-    const object = this.#objects.get(id);
-    if (object === undefined || object.activity !== "spilling") return undefined;
-    object.activity = "none";
-    this.#pagesSpilling -= object.pages;
-    return object;
+  /** Answers those that are still needed. */
+  #endSpilling(ids: readonly number[], isSpilled: boolean): StoredObject[] {
+    const needed: StoredObject[] = [];
+    for (const id of ids) {
+      const object = this.#objects.get(id);
+      if (object === undefined || object.activity !== "spilling") continue;
+      object.activity = "none";
+      object.isSpilled = isSpilled;
+      this.#pagesSpilling -= object.pages;
+      if (object.isFreed) this.#forget(object);
+      else needed.push(object);
+    }
+    return needed;
   }
 
   /** False if somebody looks at it. There is a copy on disk. */
@@ -356,6 +353,10 @@ export class StoreState {
 
   #restoreRefused(object: StoredObject, reason: LossReason): void {
     object.activity = "none";
+    this.#refuseWaiting(object, reason);
+  }
+
+  #refuseWaiting(object: StoredObject, reason: LossReason): void {
     for (const { workerId, requestId } of object.waiting) this.#emit({ type: "fetchFailed", workerId, requestId, id: object.id, reason });
     object.waiting = [];
   }
@@ -419,9 +420,9 @@ export class StoreState {
     const wanted = Math.max(head.pages, Math.min(SPILL_PAGES_WANTED, Math.floor(this.#arena.capacityPages / SPILL_CAPACITY_DIVISOR))) - this.#pagesSpilling;
     const victims: { id: number; row: number }[] = [];
     let pages = 0;
-    for (const object of this.#leastRecentlyUsed()) {
+    for (const object of this.#leastRecentlyUsed({ isSpilled: false })) {
       if (pages >= wanted) break;
-      if (object.isSpilled || !this.#startEviction(object)) continue;
+      if (!this.#startEviction(object)) continue;
       pages += object.pages;
       victims.push({ id: object.id, row: object.row });
     }
@@ -442,9 +443,9 @@ export class StoreState {
     return true;
   }
 
-  #leastRecentlyUsed(): StoredObject[] {
+  #leastRecentlyUsed({ isSpilled }: { readonly isSpilled: boolean }): StoredObject[] {
     const idle: StoredObject[] = [];
-    for (const object of this.#objects.values()) if (object.row >= 0 && object.activity === "none") idle.push(object);
+    for (const object of this.#objects.values()) if (object.row >= 0 && object.activity === "none" && object.isSpilled === isSpilled) idle.push(object);
     return idle.sort((a, b) => this.#table.lastUse(a.row) - this.#table.lastUse(b.row));
   }
 
@@ -454,8 +455,8 @@ export class StoreState {
   }
 
   #allocateFromCopies(pages: number): number | undefined {
-    for (const object of this.#leastRecentlyUsed()) {
-      if (!object.isSpilled || !this.#dropFromMemory(object)) continue;
+    for (const object of this.#leastRecentlyUsed({ isSpilled: true })) {
+      if (!this.#dropFromMemory(object)) continue;
       const row = this.#rows.allocateFree(pages);
       if (row !== undefined) return row;
     }

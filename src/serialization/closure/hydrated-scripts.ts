@@ -1,3 +1,4 @@
+import { forgetOldest } from "../../base/mod.ts";
 import type { FunctionRecord, ModuleGroup } from "../graph/graph-format.ts";
 import { writtenPosition } from "./source-positions.ts";
 import type { SourcePosition } from "./source-positions.ts";
@@ -100,7 +101,7 @@ export function registerHydratedScript(sourceUrl: string): { url: string; script
   const script = new HydratedScript();
   const url = `${sourceUrl === "" ? "anonymous" : sourceUrl}${URL_MARK}${nextScript++}`;
   scriptsByUrl.set(url, script);
-  if (scriptsByUrl.size > HYDRATED_SCRIPTS_MAX) scriptsByUrl.delete(scriptsByUrl.keys().next().value as string);
+  forgetOldest(scriptsByUrl, HYDRATED_SCRIPTS_MAX);
   return { url, script };
 }
 

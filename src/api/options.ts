@@ -36,7 +36,7 @@ export const INIT: Readonly<Record<string, Check>> = {
  * ignored would be a silent lie. Beside each, the default, which may be given.
  */
 const NOT_YET: ReadonlyMap<string, unknown> = new Map<string, unknown>([
-  ["labelSelector", undefined], ["schedulingStrategy", "DEFAULT"], ["runtimeEnv", undefined], ["retryExceptions", false], ["maxCalls", 0],
+  ["labelSelector", undefined], ["schedulingStrategy", "DEFAULT"], ["runtimeEnv", undefined], ["maxCalls", 0],
   ["priority", 0], ["signal", undefined], ["timeoutMs", undefined], ["maxTaskRetries", 0],
   ["concurrencyGroup", undefined], ["concurrencyGroups", undefined], ["maxPendingCalls", -1], ["allowOutOfOrderExecution", false], ["persistence", undefined],
 ]);
@@ -58,6 +58,7 @@ export function checkTaskOptions(options: unknown, label: string): TaskOptions {
 
 export function checkMethodOptions(options: unknown, label: string): MethodOptions {
   check(options, METHOD, label);
+  if (((options as MethodOptions).retryExceptions ?? false) !== false) throw new InvalidArgumentError(`option 'retryExceptions' of ${label} is not supported by this version of mantaray yet; leave it out`);
   return options as MethodOptions;
 }
 

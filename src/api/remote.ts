@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "../base/mod.ts";
-import { DESCRIBE, describe, isGeneratorFunction, returnsOf, unconsumedMaxOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
+import { DESCRIBE, describe, isGeneratorFunction, retriedErrorsOf, returnsOf, travellingOptions, unconsumedMaxOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
 import type { ActorMethods, RuntimeDescriptor } from "../protocol/mod.ts";
 import { amountsOf, checkActorOptions, checkTaskOptions, workerIsolationOf } from "./options.ts";
 import { currentRuntime, type Runtime } from "./runtime.ts";
@@ -39,6 +39,7 @@ class RemoteFunctionObject implements RuntimeObject {
       displayName: options.name ?? null,
       returns,
       maxRetries: options.maxRetries ?? TASK_RETRIES_DEFAULT,
+      retryExceptions: retriedErrorsOf(options.retryExceptions),
       unconsumedMax: unconsumedMaxOf(options.generatorBackpressure, returns, `task ${this.#source.name}()`),
     };
     this.#template = { runtime, made };
@@ -47,7 +48,8 @@ class RemoteFunctionObject implements RuntimeObject {
 
   [DESCRIBE](): RuntimeDescriptor {
     const { name, isGenerator } = this.#source;
-    return { kind: "remoteFunction", unitId: currentRuntime().core.unitIdOf(this.#source), name, isGenerator, options: this.#options };
+    const { core } = currentRuntime();
+    return { kind: "remoteFunction", unitId: core.unitIdOf(this.#source), name, isGenerator, options: travellingOptions(this.#options, core.serializer) };
   }
 }
 

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, toQuantities } from "../base/mod.ts";
+import { InvalidArgumentError, sequencedId, toQuantities } from "../base/mod.ts";
 import type { Execution } from "../core-worker/mod.ts";
 import type { RuntimeContext } from "./lifecycle-types.ts";
 import { currentRuntime, type Runtime } from "./runtime.ts";
@@ -29,7 +29,7 @@ class Context implements RuntimeContext {
     return this.#runtime.core.env.workerId;
   }
   get taskId(): string | undefined {
-    return this.#execution === undefined ? undefined : this.#runtime.core.newTaskId(this.#execution);
+    return this.#execution === undefined ? undefined : sequencedId(this.#execution.peer.workerId, this.#execution.sequence);
   }
   get taskName(): string | undefined {
     return this.#execution?.name;

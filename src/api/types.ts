@@ -8,8 +8,8 @@ import type { ObjectRef } from "./object-ref.ts";
  * is dropped, and `completed()` says when it is done. A stream that is garbage-collected ends in the same way, unless its
  * `completed()` was asked for: then the generator runs to its end, and its values are dropped.
  *
- * If the worker of a task dies, the generator runs again from its beginning (`maxRetries`), and only values that its caller has
- * not got are sent: it must yield the same ones again. Without a retry left, the last ref fails with WorkerCrashedError; that
+ * If the worker of a task dies, or it throws what `retryExceptions` names, the generator runs again from its beginning (`maxRetries`),
+ * and only values that its caller has not got are sent: it must yield the same ones again. Without a retry left, the last ref fails with WorkerCrashedError; that
  * of a method, which is not run again, with ActorDiedError.
  */
 export interface ObjectRefGenerator<Y = unknown> extends AsyncIterableIterator<ObjectRef<Y>> {
@@ -84,8 +84,15 @@ export interface TaskOptions extends PlacementOptions {
   name?: string;
   /** 1 by default; 0: the call returns undefined; n: an array of n refs, one per element returned. */
   numReturns?: number | "streaming";
-  /** Runs after a crash of the worker. Default 3; -1 without limit. */
+  /** Further runs after a crash of the worker, and with `retryExceptions` after an error. Default 3; -1 without limit. */
   maxRetries?: number;
+  /**
+   * Errors of the function itself that are worth another run: all, or those of some classes. Default false. They use up `maxRetries`;
+   * the caller gets the TaskError of the last run. The first retry comes at once, further ones after 10 ms, 20 ms… up to a second.
+   * Classes are compared with `instanceof` where the call was made; the error of a nested task counts as what was thrown there, too. An
+   * error that cannot travel is compared by the names of its class and of those above. Of a generator that runs again, only values
+   * that its caller has not got are sent: it must yield the same ones again.
+   */
   retryExceptions?: boolean | (abstract new (...args: any[]) => Error)[];
   maxCalls?: number;
   /**

@@ -1,4 +1,4 @@
-import { type Clock, forgetOldest, type JobId, newActorId, type NodeId, type RandomSource, type ResourceAmounts, RuntimeStateError, sequencedId, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { type Clock, forgetOldest, type JobId, newActorId, type NodeId, type RandomSource, type ResourceAmounts, RuntimeStateError, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type ToNode, type WorkerDeath, TASK_SLOTS_MAX } from "../protocol/mod.ts";
 import { Serializer } from "../serialization/mod.ts";
 import { type Channel, FrameReader } from "../transport/mod.ts";
@@ -9,8 +9,8 @@ import { ActorManager, descriptionOf } from "./actor-manager.ts";
 import { CodeExports } from "./code-exports.ts";
 import { CodeLoader, unitsIn } from "./code-loader.ts";
 import { bindCallable, TaskExecutor } from "./task-executor.ts";
-import type { Execution } from "./execution.ts";
 import { IncomingFunction, IncomingMethod } from "./incoming-callable.ts";
+import { ExceptionRetries } from "./exception-retries.ts";
 import { ExecutionContext } from "./execution-context.ts";
 import { unpackMessage, type StoreClient } from "../clients/mod.ts";
 import { type Failure, type ObjectEntry, systemFailure } from "./object-entry.ts";
@@ -77,6 +77,7 @@ export class CoreWorker {
   readonly requests: NodeRequests;
   readonly #executor: TaskExecutor;
   readonly #receiver: ResultReceiver;
+  readonly #retries: ExceptionRetries;
   readonly #actorHost: ActorHost;
   readonly #objects: ObjectServer;
   readonly #largeObjects: LargeObjects;
@@ -122,6 +123,7 @@ export class CoreWorker {
       clock: env.clock, sender, peer: (id) => this.peer(id), fail,
       requestLeases: (key, shape, target) => env.sendToNode({ type: "leaseDemand", key, shape, target, priority: 0 }),
     });
+    this.#retries = new ExceptionRetries({ clock: env.clock, serializer: this.serializer, code: this.code, runAgain: (task) => this.submitter.rejected(task), fail });
     this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost: this.#handleHost(), peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), fail });
     this.submission = new Submission({
       workerId: env.workerId, totals: env.totals, store: env.store, lifetimes, largeObjects, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
@@ -132,7 +134,7 @@ export class CoreWorker {
       block: () => this.#block(), hold: () => this.#life.hold(), isShutDown: () => this.#isShutDown,
     });
     this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, peer: (id) => this.peer(id), deathOf: (id) => this.#deaths.get(id) });
-    this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, largeObjects, finished: (task) => this.#finished(task, true) });
+    this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, retries: this.#retries, largeObjects, finished: (task) => this.#finished(task, true) });
     this.#executor = new TaskExecutor({
       serializer: this.serializer, encode, code: this.code, store: env.store, references: this.references, context: this.context, pid: env.pid,
       nowMs: () => env.clock.nowMs(), after: (delayMs, callback) => void env.clock.after(delayMs, callback), emitLeaseEvent: (leaseId, event) => this.#leaseEvent(leaseId, event),
@@ -459,7 +461,7 @@ export class CoreWorker {
   failEverything(message: string): void {
     const error: SystemErrorRecord = { kind: "RuntimeStateError", message, subjectId: null };
     const failure = systemFailure(error);
-    for (const task of [...this.submission.takeWaiting(), ...this.submitter.takeAll(), ...this.actors.takeWaiting()]) settleFailed(task, failure);
+    for (const task of [...this.submission.takeWaiting(), ...this.submitter.takeAll(), ...this.#retries.takeAll(), ...this.actors.takeWaiting()]) settleFailed(task, failure);
     for (const peer of this.#peers.values()) for (const task of peer.tasksInFlight()) if (task !== RECALLED) settleFailed(task, failure);
     this.#objects.failAll(failure);
     this.requests.failAll(new RuntimeStateError(message));
@@ -474,10 +476,6 @@ export class CoreWorker {
   exit(reason: string): void {
     this.flush();
     this.env.exit(reason);
-  }
-
-  newTaskId(execution: Execution): string {
-    return sequencedId(execution.peer.workerId, execution.sequence);
   }
 }
 

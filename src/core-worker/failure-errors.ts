@@ -32,16 +32,21 @@ async function taskErrorOf(record: TaskErrorRecord, site: CallSite | null, conte
   return error;
 }
 
-/** What was thrown; a plain Error with its message where its class or fields cannot be rebuilt here. */
-async function causeOf(record: TaskErrorRecord, context: FailureContext): Promise<unknown> {
-  if (record.cause !== null) {
-    try {
-      await context.code.ensureLoaded(record.cause.code);
-      return context.serializer.decode(record.cause);
-    } catch {
-      // Falls through: a class that only exists there.
-    }
+/** What was thrown; null where its class or fields cannot be rebuilt here. */
+export async function rebuiltCause(record: TaskErrorRecord, context: FailureContext): Promise<{ readonly cause: unknown } | null> {
+  if (record.cause === null) return null;
+  try {
+    await context.code.ensureLoaded(record.cause.code);
+    return { cause: context.serializer.decode(record.cause) };
+  } catch {
+    return null; // A class that only exists there.
   }
+}
+
+/** A plain Error with the message stands for what cannot be rebuilt. */
+async function causeOf(record: TaskErrorRecord, context: FailureContext): Promise<unknown> {
+  const rebuilt = await rebuiltCause(record, context);
+  if (rebuilt !== null) return rebuilt.cause;
   const substitute = new Error(record.message);
   setStack(substitute, record.stack);
   return substitute;

@@ -3,6 +3,7 @@ export { CoreWorker, type CoreWorkerEnvironment, type Reviver } from "./core-wor
 export type { Execution } from "./execution.ts";
 export type { WaitOptions } from "./object-access.ts";
 export { DESCRIBE, ObjectRef, type GetOptions, type RuntimeObject } from "./object-ref.ts";
+export { codeOfOptions, retriedErrorsOf, travellingOptions } from "./retried-errors.ts";
 export { returnsOf, unconsumedMaxOf } from "./submission.ts";
 export { isGeneratorFunction, type CodeSource, type TaskTemplate } from "./task.ts";
 export { RefGenerator } from "./value-stream.ts";

@@ -2,6 +2,7 @@ import { invariant } from "../base/mod.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import type { FrameReader } from "../transport/mod.ts";
 import { type StoreClient, unpackMessage } from "../clients/mod.ts";
+import type { ExceptionRetries } from "./exception-retries.ts";
 import type { LargeObjects } from "./large-objects.ts";
 import type { Failure, ObjectEntry } from "./object-entry.ts";
 import type { Peer } from "./peer.ts";
@@ -15,6 +16,7 @@ export interface ReceiverEnvironment {
   readonly references: References;
   readonly store: StoreClient;
   readonly submitter: TaskSubmitter;
+  readonly retries: ExceptionRetries;
   readonly largeObjects: LargeObjects;
   /** The call or task is over: drop its pins, send what waited behind it. */
   finished(task: PendingTask): void;
@@ -54,25 +56,28 @@ export class ResultReceiver {
           this.#env.submitter.learn(callable, averageUs);
         }
       }
-      this.#settle(peer, reader, task, status);
-      this.#env.finished(task);
+      if (this.#settle(peer, reader, task, status)) this.#env.finished(task);
     }
   }
 
-  #settle(peer: Peer, reader: FrameReader, task: PendingTask, status: number): void {
+  /** False when that was not its last run. */
+  #settle(peer: Peer, reader: FrameReader, task: PendingTask, status: number): boolean {
     switch (status) {
       case RESULT_VALUE:
         this.#value(peer, reader, Array.isArray(task.entries) ? null : task.entries, task);
-        return;
+        return true;
       case RESULT_VALUES:
         for (const entry of task.entries as ObjectEntry[]) this.#value(peer, reader, entry, task);
-        return;
-      case RESULT_FAILED:
-        settleFailed(task, unpackMessage(reader.bytes()) as Failure);
-        return;
+        return true;
+      case RESULT_FAILED: {
+        const failure = unpackMessage(reader.bytes()) as Failure;
+        if (this.#env.retries.takes(task, failure)) return false;
+        settleFailed(task, failure);
+        return true;
+      }
       case RESULT_STREAM_END:
         task.stream?.ended(null);
-        return;
+        return true;
       default:
         invariant(false, `unknown result status ${status}`);
     }

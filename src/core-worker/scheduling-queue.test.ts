@@ -24,7 +24,7 @@ class Owner {
   }
 
   submit(count: number, callable: FunctionCallable): PendingTask[] {
-    const tasks = Array.from({ length: count }, () => new PendingTask({ callable, queue: this.queue, displayName: null, returns: 1, maxRetries: 0, unconsumedMax: null }, this.#nextTask++, [], null));
+    const tasks = Array.from({ length: count }, () => new PendingTask({ callable, queue: this.queue, displayName: null, returns: 1, maxRetries: 0, retryExceptions: null, unconsumedMax: null }, this.#nextTask++, [], null));
     for (const task of tasks) this.queue.tasks.push(task);
     this.tasks.push(...tasks);
     return tasks;

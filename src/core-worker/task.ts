@@ -1,6 +1,7 @@
 import type { LeaseShape, ActorMethods, EncodedValueRecord } from "../protocol/mod.ts";
 import type { ActorClient } from "./actor-client.ts";
 import type { ObjectEntry } from "./object-entry.ts";
+import type { RetriedErrors } from "./retried-errors.ts";
 import type { ValueStream } from "./value-stream.ts";
 
 /** Something that can be called remotely; each channel gives it a small number. */
@@ -41,7 +42,7 @@ export class MethodCallable {
     this.client = client;
     this.method = method;
     this.name = `${className}.${method}`;
-    this.plain = { callable: this, queue: null, displayName: null, returns: 1, maxRetries: 0, unconsumedMax: null };
+    this.plain = { callable: this, queue: null, displayName: null, returns: 1, maxRetries: 0, retryExceptions: null, unconsumedMax: null };
   }
 }
 
@@ -61,7 +62,10 @@ export interface CallTemplate {
   /** Shown instead of the function's name, or null. */
   readonly displayName: string | null;
   readonly returns: Returns;
+  /** Runs after the first one; -1 without limit. */
   readonly maxRetries: number;
+  /** What it throws that is worth another run; null for nothing. */
+  readonly retryExceptions: RetriedErrors | null;
   /** Of a streaming call: values that may be yielded and not consumed before its generator pauses; null without limit. */
   readonly unconsumedMax: number | null;
 }

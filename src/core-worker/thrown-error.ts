@@ -1,6 +1,7 @@
 import { withOwnBuffers } from "../clients/mod.ts";
 import type { EncodedValueRecord, TaskErrorRecord } from "../protocol/mod.ts";
 import { cleanStack } from "../serialization/mod.ts";
+import { classNamesOf } from "./retried-errors.ts";
 
 export interface ThrowingCall {
   /** As the caller reads it: "f", "Counter.inc", "new Counter". */
@@ -29,6 +30,7 @@ export function recordOfThrown(thrown: unknown, call: ThrowingCall, encode: (val
     pid: call.pid,
     message: isError ? thrown.message : String(thrown),
     stack: isError ? cleanStack(String(thrown.stack)) : `${String(thrown)}\n    (not an Error, so there is no stack)`,
+    classNames: classNamesOf(thrown),
     cause,
   };
 }

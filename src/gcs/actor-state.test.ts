@@ -12,7 +12,7 @@ function specOf(actorId: string, details: Partial<ActorSpec> = {}): ActorSpec {
   };
 }
 const crash: WorkerDeath = { reason: "exited with code 7", pid: 1, isRetryable: true };
-const thrown: TaskErrorRecord = { functionName: "new Counter", taskId: "a", pid: 1, message: "no\nmore", stack: "Error: no", cause: null };
+const thrown: TaskErrorRecord = { functionName: "new Counter", taskId: "a", pid: 1, message: "no\nmore", stack: "Error: no", classNames: ["Error"], cause: null };
 const types = (instructions: readonly ActorInstruction[]): string[] => instructions.map(({ type }) => type);
 type Publish = ActorInstruction & { readonly type: "publish" };
 function published(instructions: readonly ActorInstruction[]): Publish {

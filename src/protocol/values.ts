@@ -44,6 +44,8 @@ export interface TaskErrorRecord {
   readonly pid: number;
   readonly message: string;
   readonly stack: string;
+  /** Of the thrown error's class and of those that it extends, nearest first; empty for what is no Error. */
+  readonly classNames: readonly string[];
   /** The thrown value; null when it could not be encoded. */
   readonly cause: EncodedValueRecord | null;
 }

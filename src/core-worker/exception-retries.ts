@@ -1,0 +1,80 @@
+import type { Clock } from "../base/mod.ts";
+import type { TaskErrorRecord } from "../protocol/mod.ts";
+import { type FailureContext, rebuiltCause } from "./failure-errors.ts";
+import type { Failure } from "./object-entry.ts";
+import { type ErrorClass, isNamedAsOneOf, isOneOf, type RetriedErrors, retryDelayMs } from "./retried-errors.ts";
+import type { PendingTask } from "./task.ts";
+
+export interface ExceptionRetriesEnvironment extends FailureContext {
+  readonly clock: Clock;
+  /** Lets it run again. */
+  runAgain(task: PendingTask): void;
+  /** Makes this its outcome. */
+  fail(task: PendingTask, failure: Failure): void;
+}
+
+/** Tasks whose function threw and that may run again (`retryExceptions`), until it is known whether they do, and when. */
+export class ExceptionRetries {
+  readonly #env: ExceptionRetriesEnvironment;
+  readonly #waiting = new Set<PendingTask>();
+  /** Of the tasks that ran again, how often. */
+  readonly #retries = new WeakMap<PendingTask, number>();
+
+  constructor(environment: ExceptionRetriesEnvironment) {
+    this.#env = environment;
+  }
+
+  /** True if it takes the task: it runs again, or gets the failure from here. */
+  takes(task: PendingTask, failure: Failure): boolean {
+    const { retryExceptions } = task.template;
+    if (retryExceptions === null || failure.kind !== "taskError" || task.retriesLeft === 0 || task.stream?.isClosed === true) return false;
+    this.#waiting.add(task);
+    if (retryExceptions === true) this.#retry(task);
+    else void this.#decide(task, failure, retryExceptions);
+    return true;
+  }
+
+  async #decide(task: PendingTask, failure: Failure & { kind: "taskError" }, retried: Exclude<RetriedErrors, true>): Promise<void> {
+    let isRetried = false;
+    try {
+      isRetried = await this.#isRetried(failure.error, retried);
+    } catch {
+      // The classes cannot be loaded here: what cannot be compared is not retried.
+    }
+    if (!this.#waiting.has(task)) return;
+    if (isRetried) return this.#retry(task);
+    this.#waiting.delete(task);
+    if (!task.isDone) this.#env.fail(task, failure);
+  }
+
+  async #isRetried(error: TaskErrorRecord, retried: Exclude<RetriedErrors, true>): Promise<boolean> {
+    const classes = "encoded" in retried ? await this.#load(retried.encoded) : retried;
+    const rebuilt = await rebuiltCause(error, this.#env);
+    return rebuilt === null ? isNamedAsOneOf(error.classNames, classes) : isOneOf(rebuilt.cause, classes);
+  }
+
+  async #load(encoded: Parameters<FailureContext["serializer"]["decode"]>[0]): Promise<readonly ErrorClass[]> {
+    await this.#env.code.ensureLoaded(encoded.code);
+    return this.#env.serializer.decode(encoded) as readonly ErrorClass[];
+  }
+
+  #retry(task: PendingTask): void {
+    const retriesBefore = this.#retries.get(task) ?? 0;
+    this.#retries.set(task, retriesBefore + 1);
+    if (task.retriesLeft > 0) task.retriesLeft--;
+    const delayMs = retryDelayMs(retriesBefore);
+    if (delayMs === 0) this.#runAgain(task);
+    else this.#env.clock.after(delayMs, () => this.#runAgain(task));
+  }
+
+  #runAgain(task: PendingTask): void {
+    if (this.#waiting.delete(task) && !task.isDone) this.#env.runAgain(task);
+  }
+
+  /** The tasks that are between two runs, taken out; nothing runs here any more. */
+  takeAll(): PendingTask[] {
+    const tasks = [...this.#waiting];
+    this.#waiting.clear();
+    return tasks;
+  }
+}

@@ -7,7 +7,12 @@ const MS_PER_TICK = 10;
 
 /** What the processes take of the machine's memory; pages they share count once (PSS). */
 export function memoryOfTreeMib(rootPid: number): number {
-  return sumOverTree(rootPid, (pid) => kibField(`/proc/${pid}/smaps_rollup`, "Pss") / KIB_PER_MIB);
+  return sumOverTree(rootPid, memoryOfProcessMib);
+}
+
+/** Its part of what `memoryOfTreeMib` sums up. */
+export function memoryOfProcessMib(pid: number): number {
+  return kibField(`/proc/${pid}/smaps_rollup`, "Pss") / KIB_PER_MIB;
 }
 
 /** The most that the process itself ever had resident. */
@@ -39,7 +44,8 @@ function sumOverTree(rootPid: number, figureOf: (pid: number) => number): number
   return sum;
 }
 
-function treeOf(rootPid: number): number[] {
+/** With itself; empty where it cannot be known. */
+export function treeOf(rootPid: number): number[] {
   let pids: number[];
   try {
     pids = readdirSync("/proc").map(Number).filter(Number.isInteger);

@@ -18,7 +18,7 @@ const processesEndMsMax = 5_000;
 const shownOutputBytesMax = 20_000;
 
 /** What depends on the Node version; the rest is run on the current one alone. */
-const dependsOnNodeVersion = ['src/serialization/', 'src/transport/', 'src/object-store/', 'test/'];
+const dependsOnNodeVersion = ['src/base/finalizer', 'src/serialization/', 'src/transport/', 'src/object-store/', 'test/'];
 const runOnce = ['test/house/', 'test/package/'];
 
 const running = new Set();

@@ -4,11 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Soak } from "./soak.ts";
+import type { SoakMemory } from "./soak.ts";
 
 const MIB = 2 ** 20;
 const VALUE_BYTES_MAX = 20 * MIB;
 const MS_PER_MINUTE = 60_000;
-const PROGRESS_EVERY_MS = 30_000;
+/** After each part all is dropped, and what memory is left is told: it is to stay the same. */
+const PARTS = 10;
 
 const USAGE = `Usage: npm run soak -- [options]
 
@@ -40,21 +42,16 @@ function isolationOf(text: string): "thread" | "process" {
 
 async function main(): Promise<void> {
   if (values.help) return console.log(USAGE);
-  const halfMs = (positive("minutes") * MS_PER_MINUTE) / 2;
+  const partMs = (positive("minutes") * MS_PER_MINUTE) / PARTS;
   const spillFolder = await mkdtemp(join(tmpdir(), "soak-spill-"));
   const soak = await Soak.start({ isolation: isolationOf(values.isolation), seed: positive("seed"), storeBytes: positive("store-mib") * MIB, valueBytesMax: VALUE_BYTES_MAX, spillFolder });
-  const progress = setInterval(() => process.stderr.write(`${JSON.stringify(soak.counts)}, ${Math.round(soak.memoryMib())} MiB\n`), PROGRESS_EVERY_MS);
   try {
-    const memoryMib: number[] = [];
-    for (let half = 0; half < 2; half++) {
-      const endsAt = performance.now() + halfMs;
+    for (let part = 1; part <= PARTS; part++) {
+      const endsAt = performance.now() + partMs;
       await soak.run(() => performance.now() > endsAt);
-      memoryMib.push(soak.memoryMib());
+      console.log(`${part}/${PARTS}, all dropped, store empty: ${memoryLine(soak.memory())}; ${JSON.stringify(soak.counts)}`);
     }
-    console.log(JSON.stringify(soak.counts, null, 2));
-    console.log(`all dropped, store empty; memory at half time ${memoryMib[0]!.toFixed(1)} MiB, at the end ${memoryMib[1]!.toFixed(1)} MiB`);
   } finally {
-    clearInterval(progress);
     await soak.end();
     const left = await readdir(spillFolder);
     await rm(spillFolder, { recursive: true, force: true });
@@ -63,6 +60,11 @@ async function main(): Promise<void> {
       process.exitCode = 1;
     }
   }
+}
+
+function memoryLine({ totalMib, processes, driverMib, driverHeapMib }: SoakMemory): string {
+  const rounded = [totalMib, driverMib, driverHeapMib].map((mib) => `${Math.round(mib)} MiB`);
+  return `${rounded[0]} in ${processes} processes, of which the driver's ${rounded[1]}, its heap ${rounded[2]}`;
 }
 
 await main();

@@ -1,6 +1,6 @@
 /** Random work on large objects, from a seed. */
 import * as ray from "mantaray";
-import { memoryOfTreeMib } from "../process-tree.ts";
+import { memoryOfProcessMib, memoryOfTreeMib, treeOf } from "../process-tree.ts";
 import { bytesInFolder, comesTrue } from "../sampling.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { checkValue, makeValue } from "./soak-values.ts";
@@ -8,6 +8,7 @@ import type { SoakValue } from "./soak-values.ts";
 import { checkArgument, checkBoxed, crash, Keeper, passOn, produce } from "./soak-workers.ts";
 import type { ValueRef } from "./soak-workers.ts";
 
+const BYTES_PER_MIB = 2 ** 20;
 const VALUE_BYTES_MIN = 1024;
 const OPERATIONS_AT_ONCE_MAX = 4;
 const KEEPERS = 2;
@@ -38,6 +39,15 @@ export interface SoakCounts {
   /** Operations that ended as they may when a worker that they needed has died. */
   lostToDeaths: number;
   spilledBytesMax: number;
+}
+
+/** NaN where it cannot be known. */
+export interface SoakMemory {
+  /** Of all processes; pages that they share count once. */
+  readonly totalMib: number;
+  readonly processes: number;
+  readonly driverMib: number;
+  readonly driverHeapMib: number;
 }
 
 interface KeeperSlot {
@@ -347,9 +357,11 @@ export class Soak {
     while (this.#views.length > 0) this.#dropView(this.#random);
   }
 
-  /** Of all processes. NaN where it cannot be known. */
-  memoryMib(): number {
-    return memoryOfTreeMib(process.pid);
+  memory(): SoakMemory {
+    return {
+      totalMib: memoryOfTreeMib(process.pid), processes: treeOf(process.pid).length, driverMib: memoryOfProcessMib(process.pid),
+      driverHeapMib: process.memoryUsage().heapUsed / BYTES_PER_MIB,
+    };
   }
 }
 

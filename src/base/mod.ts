@@ -2,6 +2,7 @@ export { invariant, InvariantError, unreachable } from "./assert.ts";
 export type { Clock, Timer } from "./clock.ts";
 export { Deque } from "./deque.ts";
 export * from "./errors.ts";
+export { Finalizer } from "./finalizer.ts";
 export { forgetOldest } from "./forget-oldest.ts";
 export { newActorId, newJobId, newNodeId, newWorkerId, sequencedId } from "./ids.ts";
 export type { ActorId, JobId, NodeId, ObjectId, TaskId, WorkerId } from "./ids.ts";

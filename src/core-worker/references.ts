@@ -1,4 +1,4 @@
-import type { WorkerId } from "../base/mod.ts";
+import { Finalizer, type WorkerId } from "../base/mod.ts";
 import type { EncodedValueRecord, ReferenceType, RuntimeDescriptor } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
 import { ObjectEntry, systemFailure } from "./object-entry.ts";
@@ -38,14 +38,14 @@ export class References {
   /** While a value is decoded: confirmations that it waits for. */
   #collecting: { senderId: WorkerId; awaited: Promise<void>[] } | null = null;
   readonly #held = new WeakMap<object, string>();
-  readonly #handles = new FinalizationRegistry<string>((id) => {
+  readonly #handles = new Finalizer<string>((id) => {
     const shared = this.#shared.get(id);
     if (shared !== undefined && shared.hold?.deref() === undefined) shared.hold = null;
     this.unpin([id]);
   });
   /** By stored value: what is named in it. */
   readonly #contents = new Set<readonly string[]>();
-  readonly #containers = new FinalizationRegistry<readonly string[]>((ids) => {
+  readonly #containers = new Finalizer<readonly string[]>((ids) => {
     this.#contents.delete(ids);
     this.unpin(ids);
   });

@@ -1,4 +1,4 @@
-import { Deque, SerializationError } from "../base/mod.ts";
+import { Deque, Finalizer, SerializationError } from "../base/mod.ts";
 import type { PeerMessage } from "../protocol/mod.ts";
 import type { Failure, ObjectEntry } from "./object-entry.ts";
 import { FAILED, PENDING } from "./object-entry.ts";
@@ -182,7 +182,7 @@ export class ValueStream {
   }
 }
 
-const collected = new FinalizationRegistry<ValueStream>((stream) => stream.abandoned());
+const collected = new Finalizer<ValueStream>((stream) => stream.abandoned());
 
 /** What a generator task or method returns: one ref per yielded value, available as it is yielded. */
 export class RefGenerator<Y = unknown> implements AsyncIterableIterator<ObjectRef<Y>> {

@@ -1,7 +1,7 @@
 import { closeSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { markAsUntransferable } from "node:worker_threads";
-import { forgetOldest, ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
+import { Finalizer, forgetOldest, ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
 import type { ObjectOrigin, OwnedObject, StoreClient } from "../clients/mod.ts";
 import type { EncodedValueRecord, StoredRecord, ToStore } from "../protocol/mod.ts";
 import { classPages, PAGE_BYTES } from "./arena-state.ts";
@@ -95,13 +95,13 @@ export class SharedStore implements StoreClient {
   /** Undefined until the first large value; null where there is no shared memory. */
   #attached: Attachment | null | undefined = undefined;
   readonly #owned = new Map<number, Owned>();
-  readonly #dropped = new FinalizationRegistry<Owned>((owned) => { if (this.#owned.get(owned.id) === owned) this.#free(owned.id); });
+  readonly #dropped = new Finalizer<Owned>((owned) => { if (this.#owned.get(owned.id) === owned) this.#free(owned.id); });
   /** Those whose memory was not free at once. */
   readonly #freed = new Map<number, OwnedObject>();
   readonly #views = new Map<number, Views>();
   /** Rows that views keep pinned: the pin of any other row says nothing here, for it may come and go with an attempt. */
   readonly #viewedRows = new Set<number>();
-  readonly #collected = new FinalizationRegistry<CollectedView>(({ id, weak }) => this.#viewCollected(id, weak));
+  readonly #collected = new Finalizer<CollectedView>(({ id, weak }) => this.#viewCollected(id, weak));
   /** By size: rows of extents that are this worker's to fill. */
   readonly #cache = new Map<number, number[]>();
   #cachePages = 0;

@@ -8,8 +8,6 @@ import { loadNativeMemory } from "./native-memory.ts";
 
 const skip = loadNativeMemory().reason ?? false;
 const CAPACITY_BYTES = 8 * MEGABYTE;
-/** Each of these passes by itself there, and through the public API all of it is tested in every version. */
-const VIEWS_STAY = process.versions.node.startsWith("22.") ? "Node 22 keeps views of this thread's own stores through every collection, once several tests have run in it" : false;
 
 const machines: StoreMachine[] = [];
 function machine(): StoreMachine {
@@ -88,7 +86,7 @@ describe("the object store of a machine on disk", { skip }, () => {
     assert.ok(await holds(reader, value, 4));
   });
 
-  test("on a full disk readers and writers are told; with space again all goes on", { skip: VIEWS_STAY }, async () => {
+  test("on a full disk readers and writers are told; with space again all goes on", async () => {
     const store = machine();
     const [maker, reader] = [store.client("maker"), store.client("reader")];
     const old = maker.store.create(bytesOf(3 * MEGABYTE, 1), "maker");
@@ -108,7 +106,7 @@ describe("the object store of a machine on disk", { skip }, () => {
     assert.ok(await reading);
   });
 
-  test("if all memory is being looked at, a reader of what is on disk is told in time, and may try again", { skip: VIEWS_STAY }, async () => {
+  test("if all memory is being looked at, a reader of what is on disk is told in time, and may try again", async () => {
     const store = machine();
     const [maker, reader] = [store.client("maker"), store.client("reader")];
     const old = maker.store.create(bytesOf(3 * MEGABYTE, 1), "maker");
@@ -159,7 +157,7 @@ describe("the end of a worker", { skip }, () => {
     assert.ok(view.every((byte) => byte === 8));
   });
 
-  test("after any of its messages, all that it had returns, and what others own stays", { skip: VIEWS_STAY }, async () => {
+  test("after any of its messages, all that it had returns, and what others own stays", async () => {
     /** What it does; it is killed when it has sent so many messages. */
     const live = async (victim: Client, others: readonly EncodedValueRecord[], forOther: (value: EncodedValueRecord) => void): Promise<void> => {
       const own = [1, 2].map((fill) => victim.store.create(bytesOf(900 * 1024, fill), victim.id));
@@ -210,7 +208,7 @@ describe("the end of the object store", { skip }, () => {
   });
 
   for (const first of ["the driver", "the service"]) {
-    test(`what the driver looks at stays readable, and is unmapped with its last view; ${first} leaves first`, { skip: VIEWS_STAY }, async () => {
+    test(`what the driver looks at stays readable, and is unmapped with its last view; ${first} leaves first`, async () => {
       const store = machine();
       const driver = store.client("driver");
       let view: Uint8Array | null = await read(driver, driver.store.create(bytesOf(MEGABYTE, 5), "driver"));

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, type ResourceAmounts, toAmounts } from "../base/mod.ts";
-import type { WorkerIsolation } from "../protocol/mod.ts";
+import { plainWorkerKind, type WorkerIsolation, type WorkerKind } from "../protocol/mod.ts";
 import { aBoolean, aDurationMs, aLimit, aLimitFromOne, anAmount, anyObject, anything, aSignal, aString, bytes, type Check, checkOptions, either, oneOf, recordOf, wholeNumber } from "./option-checks.ts";
-import type { ActorOptions, Isolation, MethodOptions, PlacementOptions, TaskOptions } from "./types.ts";
+import type { ActorOptions, MethodOptions, PlacementOptions, TaskOptions } from "./types.ts";
 
 const errorClasses: Check = (value) => (Array.isArray(value) && value.every((item) => typeof item === "function") ? undefined : "an array of error classes");
 const returns: Check = either(wholeNumber(0), oneOf("streaming"));
@@ -84,6 +84,6 @@ export function amountsOf(options: PlacementOptions, cpusByDefault: number): Res
   return toAmounts({ ...options.resources, CPU: options.numCpus ?? cpusByDefault, GPU: options.numGpus ?? 0, memory: options.memory ?? 0 });
 }
 
-export function workerIsolationOf(isolation: Isolation | undefined, byDefault: WorkerIsolation): WorkerIsolation {
-  return isolation === "process" || isolation === "thread" ? isolation : byDefault;
+export function workerKindOf({ isolation }: PlacementOptions, byDefault: WorkerIsolation): WorkerKind {
+  return plainWorkerKind(isolation === "process" || isolation === "thread" ? isolation : byDefault);
 }

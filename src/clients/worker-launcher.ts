@@ -1,9 +1,9 @@
 import type { WorkerId } from "../base/mod.ts";
-import type { WorkerDeath, WorkerIsolation } from "../protocol/mod.ts";
+import type { WorkerDeath, WorkerKind } from "../protocol/mod.ts";
 
 /** Starts workers and learns of their end. */
 export interface WorkerLauncher {
-  launch(workerId: WorkerId, isolation: WorkerIsolation, onExit: (death: WorkerDeath) => void): LaunchedWorker;
+  launch(workerId: WorkerId, kind: WorkerKind, onExit: (death: WorkerDeath) => void): LaunchedWorker;
 }
 
 export interface LaunchedWorker {

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { plainWorkerKind } from "../protocol/mod.ts";
 import { learnRunTime, OwnedLease, SchedulingQueue } from "./scheduling-queue.ts";
 import { FunctionCallable, PendingTask } from "./task.ts";
 
-const SHAPE = { resources: { CPU: 10_000 }, isolation: "thread" } as const;
+const SHAPE = { resources: { CPU: 10_000 }, workerKind: plainWorkerKind("thread") };
 
 function callableOf(averageUs: number): FunctionCallable {
   const callable = new FunctionCallable("u", "f");

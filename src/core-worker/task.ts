@@ -1,4 +1,4 @@
-import type { LeaseShape, ActorMethods, EncodedValueRecord } from "../protocol/mod.ts";
+import { type ActorMethods, type EncodedValueRecord, type LeaseShape, workerKindKeyOf } from "../protocol/mod.ts";
 import type { ActorClient } from "./actor-client.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { RetriedErrors } from "./retried-errors.ts";
@@ -153,8 +153,8 @@ export function isAsyncFunction(fn: Function): boolean {
   return fn instanceof AsyncFunction || fn instanceof AsyncGeneratorFunction;
 }
 
-/** Tasks of one key share leases: same resources, same isolation. */
+/** Tasks of one key share leases: same resources, same kind of worker. */
 export function leaseKeyOf(shape: LeaseShape): string {
   const resources = Object.entries(shape.resources).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify([shape.isolation, resources]);
+  return JSON.stringify([workerKindKeyOf(shape.workerKind), resources]);
 }

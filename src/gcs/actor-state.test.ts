@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import type { ActorSpec, TaskErrorRecord, WorkerDeath } from "../protocol/mod.ts";
+import { type ActorSpec, plainWorkerKind, type TaskErrorRecord, type WorkerDeath } from "../protocol/mod.ts";
 import { type ActorInstruction, ActorState } from "./actor-state.ts";
 
 function specOf(actorId: string, details: Partial<ActorSpec> = {}): ActorSpec {
   return {
     actorId, ownerId: "owner", jobId: "j", className: "Counter", unitId: "u", units: [{ id: "u", name: "Counter", blob: new Uint8Array(), needs: [], descriptors: [], kind: "class", isAsync: false, isGenerator: false, where: "" }],
-    args: [], methods: {}, name: null, namespace: "n", isDetached: false, getIfExists: false, maxRestarts: 0, maxConcurrency: null, resources: {}, isolation: "thread",
+    args: [], methods: {}, name: null, namespace: "n", isDetached: false, getIfExists: false, maxRestarts: 0, maxConcurrency: null, resources: {}, workerKind: plainWorkerKind("thread"),
     ...details,
   };
 }

@@ -4,7 +4,7 @@ import type { WorkerId } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type WorkerLink } from "../clients/mod.ts";
 import { NodeManager } from "../node-manager/mod.ts";
 import { makeOwnedFolder, StoreService } from "../object-store/mod.ts";
-import type { WorkerDeath } from "../protocol/mod.ts";
+import { plainWorkerKind, type WorkerDeath } from "../protocol/mod.ts";
 import { listenSocket, openThreadChannel, type Channel, type SocketListener } from "../transport/mod.ts";
 import type { BrokerMessage, NodeThreadData, PeerEnd, ThreadLink } from "./bootstrap.ts";
 import { NodeService } from "./node-service.ts";
@@ -32,11 +32,11 @@ let processes: Promise<ProcessLauncher> | null = null;
 let door: Promise<SocketListener> | null = null;
 
 const nodeManager: NodeManager = new NodeManager({
-  clock: realClock, random: realRandom, totals: config.totals, defaultIsolation: config.isolation, warmWorkersMin: warmWorkers(), firstJobId: config.jobId,
+  clock: realClock, random: realRandom, totals: config.totals, defaultKind: plainWorkerKind(config.isolation), warmWorkersMin: warmWorkers(), firstJobId: config.jobId,
   launcher: {
-    launch: (workerId, isolation, onExit) => {
+    launch: (workerId, kind, onExit) => {
       const ended = tracked(workerId, onExit);
-      return isolation === "thread" ? launchWorkerThread(workerId, ended) : launchWorkerProcess(workerId, ended);
+      return kind.isolation === "thread" ? launchWorkerThread(workerId, ended) : launchWorkerProcess(workerId, ended);
     },
   },
   connect,
@@ -78,7 +78,7 @@ function adoptFirstWorker({ workerId, channel, broker }: ThreadLink & { readonly
     terminate: () => driverLink.send({ type: "terminateWorker", workerId }),
     noteReason: (reason) => driverLink.send({ type: "noteWorkerEnd", workerId, reason }),
   };
-  nodeManager.expectWorker(workerId, "thread", launched);
+  nodeManager.expectWorker(workerId, plainWorkerKind("thread"), launched);
   addThread(workerId, { channel, broker });
 }
 

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { toAmounts } from "../base/mod.ts";
-import { oneCpu, only, opened, shapeOf, types } from "./fixtures/lease-instructions.ts";
+import { oneCpu, only, opened, shapeOf, THREAD, types } from "./fixtures/lease-instructions.ts";
 import { LeaseState } from "./lease-state.ts";
 
 /** One that "driver" has started, of the job "job", and that "guest" has joined. */
 function twoJobs(workers: readonly string[]): LeaseState {
   const state = new LeaseState(toAmounts({ CPU: 4 }), { warmWorkersMin: 1, taskWorkersMax: 4 }, "job");
-  for (const worker of workers) assert.deepEqual(state.workerAdded(worker, "thread"), []);
+  for (const worker of workers) assert.deepEqual(state.workerAdded(worker, THREAD), []);
   state.driverAdded("guest", "guest's job");
   return state;
 }
@@ -27,9 +27,9 @@ describe("leases: several jobs on one machine", () => {
     const lease = opened(state.demand("driver", "k", oneCpu, 1, 0));
     state.leaseEvents("w1", [[lease.leaseId, "closed"]]);
     assert.deepEqual(types(state.demand("guest", "k", oneCpu, 1, 0)), ["startWorker"]);
-    assert.deepEqual(types(state.workerAdded("w2", "thread")), ["assignJob", "openLease"]);
-    assert.deepEqual(types(state.placeActor("a", "thread", {}, "guest's job")), ["startWorker"]);
-    assert.deepEqual(types(state.workerAdded("w3", "thread")), ["assignJob", "placeActor"]);
+    assert.deepEqual(types(state.workerAdded("w2", THREAD)), ["assignJob", "openLease"]);
+    assert.deepEqual(types(state.placeActor("a", THREAD, {}, "guest's job")), ["startWorker"]);
+    assert.deepEqual(types(state.workerAdded("w3", THREAD)), ["assignJob", "placeActor"]);
     assert.equal(opened(state.demand("driver", "k", oneCpu, 2, 0)).workerId, "w1");
   });
 
@@ -44,7 +44,7 @@ describe("leases: several jobs on one machine", () => {
     const state = twoJobs(["w1", "w2", "w3", "w4"]);
     assert.equal(only(state.demand("driver", "k", nothing, 10, 0), "openLease").length, 10);
     assert.deepEqual(types(state.demand("guest", "k", nothing, 10, 0)), ["startWorker", "startWorker", "startWorker", "startWorker"]);
-    assert.deepEqual(types(state.workerAdded("w5", "thread")), ["assignJob", "openLease"]);
+    assert.deepEqual(types(state.workerAdded("w5", THREAD)), ["assignJob", "openLease"]);
   });
 
   test("when a driver is lost, workers that run its tasks end, and those that run tasks of these; idle ones are let go", () => {
@@ -65,7 +65,7 @@ describe("leases: several jobs on one machine", () => {
 
   test("a detached actor of a job whose driver is gone goes on, and may have tasks run; their workers do not stay warm", () => {
     const state = twoJobs(["w1", "w2"]);
-    assert.deepEqual(types(state.placeActor("a", "thread", {}, "guest's job")), ["assignJob", "placeActor"]);
+    assert.deepEqual(types(state.placeActor("a", THREAD, {}, "guest's job")), ["assignJob", "placeActor"]);
     assert.deepEqual(state.driverLost("guest"), []);
     const lease = opened(state.demand("w1", "k", oneCpu, 1, 0));
     assert.equal(lease.workerId, "w2");

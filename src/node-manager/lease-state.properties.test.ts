@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { toAmounts } from "../base/mod.ts";
-import type { LeaseShape, WorkerIsolation } from "../protocol/mod.ts";
-import { oneCpu, shapeOf } from "./fixtures/lease-instructions.ts";
+import type { LeaseShape, WorkerKind } from "../protocol/mod.ts";
+import { inEnv, oneCpu, PROCESS, shapeOf, THREAD } from "./fixtures/lease-instructions.ts";
 import { type LeaseInstruction, LeaseState } from "./lease-state.ts";
 
-const SHAPES: readonly LeaseShape[] = [oneCpu, shapeOf({ CPU: 0.5 }), shapeOf({ CPU: 2 }), shapeOf({ CPU: 1, slot: 1 }), shapeOf({}), shapeOf({ CPU: 1 }, "process")];
+const SHAPES: readonly LeaseShape[] = [oneCpu, shapeOf({ CPU: 0.5 }), shapeOf({ CPU: 2 }), shapeOf({ CPU: 1, slot: 1 }), shapeOf({}), shapeOf({ CPU: 1 }, PROCESS), shapeOf({ CPU: 1 }, inEnv("e")), shapeOf({}, inEnv("f"))];
 const ACTOR_HOLDS = [{}, toAmounts({ CPU: 1 }), toAmounts({ slot: 1 })];
+const ACTOR_KINDS = [THREAD, PROCESS, inEnv("e")];
 const TOTALS = toAmounts({ CPU: 3, slot: 1 });
 
 interface ModelLease {
@@ -22,13 +23,14 @@ interface ModelLease {
 /** Workers and owners that keep to the protocol, and what must be true of every instruction. */
 class World {
   readonly state = new LeaseState(TOTALS, { warmWorkersMin: 1, taskWorkersMax: 3 }, "job");
-  readonly workers = new Map<string, { readonly isolation: WorkerIsolation; actorId: string | null; isStopping: boolean; jobId: string | null }>();
+  readonly workers = new Map<string, { readonly kind: WorkerKind; actorId: string | null; isStopping: boolean; jobId: string | null }>();
   readonly leases = new Map<number, ModelLease>();
   readonly targets = new Map<string, { readonly owner: string; readonly shape: number; target: number; granted: number }>();
   readonly actorHolds = new Map<string, Readonly<Record<string, number>>>();
+  readonly actorKinds = new Map<string, WorkerKind>();
   readonly actorJobs = new Map<string, string>();
   readonly waitingActors = new Set<string>();
-  starting: WorkerIsolation[] = [];
+  starting: WorkerKind[] = [];
   /** Drivers that have joined, each with a job of the same name. */
   guest = "";
   #names = 0;
@@ -73,7 +75,7 @@ class World {
   #one(instruction: LeaseInstruction): void {
     switch (instruction.type) {
       case "startWorker":
-        this.starting.push(instruction.isolation);
+        this.starting.push(instruction.kind);
         return;
       case "stopWorker": {
         const worker = this.workers.get(instruction.workerId);
@@ -97,7 +99,7 @@ class World {
         const { leaseId, workerId, ownerId, shape } = instruction;
         const worker = this.workers.get(workerId);
         assert.ok(worker !== undefined, "no lease on a dead worker");
-        assert.equal(worker.isolation, shape.isolation);
+        assert.deepEqual(worker.kind, shape.workerKind);
         assert.ok(worker.actorId === null && !worker.isStopping);
         const demand = this.targets.get(`${ownerId}/${instruction.key}`);
         assert.ok(demand !== undefined && ++demand.granted <= demand.target, "no lease that is not wanted");
@@ -121,6 +123,7 @@ class World {
         const worker = this.workers.get(instruction.workerId);
         assert.ok(worker !== undefined && worker.actorId === null && !worker.isStopping);
         assert.equal(this.leasesOf(instruction.workerId).length, 0);
+        assert.deepEqual(worker.kind, this.actorKinds.get(instruction.actorId));
         assert.ok(this.waitingActors.delete(instruction.actorId));
         worker.actorId = instruction.actorId;
         this.#use(instruction.workerId, this.actorJobs.get(instruction.actorId) as string);
@@ -161,12 +164,12 @@ class World {
   // -------------------------------------------------------------- events
 
   finishStart(fails: boolean): void {
-    const isolation = this.starting.shift();
-    if (isolation === undefined) return;
-    if (fails) return this.act(this.state.workerStartFailed(isolation));
+    const kind = this.starting.shift();
+    if (kind === undefined) return;
+    if (fails) return this.act(this.state.workerStartFailed(kind));
     const workerId = `w${this.#names++}`;
-    this.workers.set(workerId, { isolation, actorId: null, isStopping: false, jobId: null });
-    this.act(this.state.workerAdded(workerId, isolation));
+    this.workers.set(workerId, { kind, actorId: null, isStopping: false, jobId: null });
+    this.act(this.state.workerAdded(workerId, kind));
   }
 
   demand(owner: string, shape: number, more: number): void {
@@ -182,8 +185,9 @@ class World {
     const actorId = `a${this.#names++}`;
     this.actorJobs.set(actorId, jobId);
     this.actorHolds.set(actorId, ACTOR_HOLDS[holds] as Record<string, number>);
+    this.actorKinds.set(actorId, ACTOR_KINDS[holds] as WorkerKind);
     this.waitingActors.add(actorId);
-    this.act(this.state.placeActor(actorId, "thread", ACTOR_HOLDS[holds] as Record<string, number>, jobId));
+    this.act(this.state.placeActor(actorId, ACTOR_KINDS[holds] as WorkerKind, ACTOR_HOLDS[holds] as Record<string, number>, jobId));
   }
 
   cancelActor(): void {
@@ -279,7 +283,7 @@ test("leases: whatever happens, resources add up, nothing is granted twice, and 
           case "actor": world.placeActor(step[1], step[2] ? world.guest : "job"); break;
           case "cancelActor": world.cancelActor(); break;
           case "stopIdle": world.act(world.state.stopIdleWorkers()); break;
-          case "keepWarm": world.act(world.state.keepWarm("thread")); break;
+          case "keepWarm": world.act(world.state.keepWarm(THREAD)); break;
           case "leave": world.leave(); break;
           case "loseDriver": world.loseOwner("driver"); break;
           case "kill": {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { toAmounts } from "../base/mod.ts";
-import { oneCpu, only, opened, shapeOf, types } from "./fixtures/lease-instructions.ts";
+import { oneCpu, only, opened, PROCESS, shapeOf, THREAD, types } from "./fixtures/lease-instructions.ts";
 import { LeaseState } from "./lease-state.ts";
 
 function stateWith(quantities: Record<string, number>, workers: readonly string[] = [], limits = { warmWorkersMin: 1, taskWorkersMax: 4 }): LeaseState {
   const state = new LeaseState(toAmounts(quantities), limits, "job");
-  for (const worker of workers) assert.deepEqual(state.workerAdded(worker, "thread"), []);
+  for (const worker of workers) assert.deepEqual(state.workerAdded(worker, THREAD), []);
   return state;
 }
 
@@ -113,7 +113,7 @@ describe("leases: the numbered transitions", () => {
   test("(5) an actor's demand for resources asks leases back too", () => {
     const state = stateWith({ CPU: 1 }, ["w1", "w2"]);
     const { leaseId, workerId } = opened(state.demand("driver", "k", oneCpu, 1, 0));
-    assert.deepEqual(types(state.placeActor("a", "thread", toAmounts({ CPU: 1 }), "job")), ["revoke"]);
+    assert.deepEqual(types(state.placeActor("a", THREAD, toAmounts({ CPU: 1 }), "job")), ["revoke"]);
     assert.deepEqual(types(state.leaseEvents(workerId, [[leaseId, "closed"]])), ["placeActor"]);
   });
 
@@ -147,7 +147,7 @@ describe("leases: the numbered transitions", () => {
 describe("leases: actors and workers", () => {
   test("an actor takes a worker for itself and holds what it was given", () => {
     const state = stateWith({ CPU: 2 }, ["w1"]);
-    assert.deepEqual(state.placeActor("a", "thread", toAmounts({ CPU: 1 }), "job"), [{ type: "placeActor", actorId: "a", workerId: "w1" }]);
+    assert.deepEqual(state.placeActor("a", THREAD, toAmounts({ CPU: 1 }), "job"), [{ type: "placeActor", actorId: "a", workerId: "w1" }]);
     assert.deepEqual(state.ledger.available, { CPU: 10_000 });
     assert.deepEqual(types(state.demand("driver", "k", oneCpu, 1, 0)), ["startWorker"], "its worker is not for tasks");
     state.workerLost("w1");
@@ -156,12 +156,12 @@ describe("leases: actors and workers", () => {
 
   test("an actor that can never be held is refused; one that is not wanted any more is forgotten", () => {
     const state = stateWith({ CPU: 1 });
-    const [refused] = only(state.placeActor("a", "thread", toAmounts({ GPU: 1 }), "job"), "refuseActor");
+    const [refused] = only(state.placeActor("a", THREAD, toAmounts({ GPU: 1 }), "job"), "refuseActor");
     assert.equal(refused?.error.kind, "ActorUnschedulableError");
-    state.placeActor("b", "thread", {}, "job");
+    state.placeActor("b", THREAD, {}, "job");
     assert.deepEqual(state.cancelPlacement("b"), []);
     assert.equal(state.snapshot().actorsWaiting, 0);
-    assert.deepEqual(state.workerAdded("w1", "thread"), []);
+    assert.deepEqual(state.workerAdded("w1", THREAD), []);
   });
 
   test("no more workers are started than there are resources for", () => {
@@ -180,7 +180,7 @@ describe("leases: actors and workers", () => {
     const state = stateWith({ CPU: 1 });
     const nothing = shapeOf({});
     assert.equal(only(state.demand("driver", "k", nothing, 100, 0), "startWorker").length, 4);
-    const leases = ["w1", "w2", "w3", "w4"].flatMap((worker) => only(state.workerAdded(worker, "thread"), "openLease"));
+    const leases = ["w1", "w2", "w3", "w4"].flatMap((worker) => only(state.workerAdded(worker, THREAD), "openLease"));
     assert.equal(leases.length, 100);
     const perWorker = new Map<string, number>();
     for (const { workerId } of leases) perWorker.set(workerId, (perWorker.get(workerId) ?? 0) + 1);
@@ -190,30 +190,30 @@ describe("leases: actors and workers", () => {
 
   test("a worker of the other isolation is no worker for it", () => {
     const state = stateWith({ CPU: 1 }, ["w1"]);
-    assert.deepEqual(state.demand("driver", "k", shapeOf({ CPU: 1 }, "process"), 1, 0), [{ type: "startWorker", isolation: "process" }]);
-    assert.deepEqual(types(state.workerAdded("p1", "process")), ["openLease"]);
+    assert.deepEqual(state.demand("driver", "k", shapeOf({ CPU: 1 }, PROCESS), 1, 0), [{ type: "startWorker", kind: PROCESS }]);
+    assert.deepEqual(types(state.workerAdded("p1", PROCESS)), ["openLease"]);
   });
 
   test("a worker that could not start is tried again for what still waits", () => {
     const state = stateWith({ CPU: 1 });
     state.demand("driver", "k", oneCpu, 1, 0);
-    assert.deepEqual(types(state.workerStartFailed("thread")), ["startWorker"]);
+    assert.deepEqual(types(state.workerStartFailed(THREAD)), ["startWorker"]);
     state.ownerLost("driver");
-    assert.deepEqual(state.workerStartFailed("thread"), []);
+    assert.deepEqual(state.workerStartFailed(THREAD), []);
   });
 
   test("a worker that somebody else starts counts as starting", () => {
     const state = stateWith({ CPU: 1 });
-    state.workerExpected("thread");
+    state.workerExpected(THREAD);
     assert.deepEqual(state.demand("driver", "k", oneCpu, 1, 0), []);
-    assert.deepEqual(types(state.workerAdded("w1", "thread")), ["openLease"]);
+    assert.deepEqual(types(state.workerAdded("w1", THREAD)), ["openLease"]);
   });
 
   test("the pool is kept warm, and idle workers beyond that are stopped", () => {
     const state = stateWith({ CPU: 4 }, [], { warmWorkersMin: 2, taskWorkersMax: 4 });
-    assert.equal(state.keepWarm("thread").length, 2);
-    assert.equal(state.keepWarm("thread").length, 0);
-    for (const worker of ["w1", "w2", "w3", "w4"]) state.workerAdded(worker, "thread");
+    assert.equal(state.keepWarm(THREAD).length, 2);
+    assert.equal(state.keepWarm(THREAD).length, 0);
+    for (const worker of ["w1", "w2", "w3", "w4"]) state.workerAdded(worker, THREAD);
     const busy = opened(state.demand("driver", "k", oneCpu, 1, 0));
     const stopped = only(state.stopIdleWorkers(), "stopWorker");
     assert.equal(stopped.length, 1);

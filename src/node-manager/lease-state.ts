@@ -1,6 +1,7 @@
 import { invariant, isZero, type ActorId, type JobId, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import type { LeaseEvent, LeaseShape, WorkerIsolation } from "../protocol/mod.ts";
+import { type LeaseEvent, type LeaseShape, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
 import { describeLack, ResourceLedger } from "../scheduling/mod.ts";
+import { activeSlots, isFreeForTasks, isIdle, type Lease, type PoolWorker, WorkerPool, worksFor } from "./worker-pool.ts";
 
 /**
  * Who may run what on this machine. Pure: events in, instructions out.
@@ -30,12 +31,15 @@ import { describeLack, ResourceLedger } from "../scheduling/mod.ts";
  *
  * Actors take a worker for themselves and hold only what they were given explicitly.
  *
+ * A worker is of one kind for good: it serves only what wants exactly that. When one of a missing kind starts, idle workers of
+ * others make room for it.
+ *
  * Several programs may share the machine: each is a *job*. A worker belongs to the job that used it first, for good, since
  * what a job's code leaves behind in it is no other's concern. When a job's driver is lost, the workers that run its tasks
  * end, and those that run tasks of theirs; what its detached actors need stays.
  */
 export type LeaseInstruction =
-  | { readonly type: "startWorker"; readonly isolation: WorkerIsolation }
+  | { readonly type: "startWorker"; readonly kind: WorkerKind }
   | { readonly type: "stopWorker"; readonly workerId: WorkerId }
   /** At once: whoever it works for is gone. */
   | { readonly type: "endWorker"; readonly workerId: WorkerId }
@@ -48,34 +52,12 @@ export type LeaseInstruction =
   | { readonly type: "placeActor"; readonly actorId: ActorId; readonly workerId: WorkerId }
   | { readonly type: "refuseActor"; readonly actorId: ActorId; readonly error: SystemErrorRecord };
 
-interface Lease {
-  readonly leaseId: number;
-  readonly ownerId: WorkerId;
-  readonly workerId: WorkerId;
-  readonly key: string;
-  readonly shape: LeaseShape;
-  slots: number;
-  wantsSlot: boolean;
-  isRevokeSent: boolean;
-}
-
-interface PoolWorker {
-  readonly workerId: WorkerId;
-  readonly isolation: WorkerIsolation;
-  readonly leases: Map<number, Lease>;
-  actorId: ActorId | null;
-  actorHolds: ResourceAmounts | null;
-  lastOwnerId: WorkerId | null;
-  isStopping: boolean;
-  /** Null until it is used. */
-  jobId: JobId | null;
-}
-
 interface Demand {
   readonly ownerId: WorkerId;
   readonly jobId: JobId;
   readonly key: string;
   readonly shape: LeaseShape;
+  readonly kindKey: string;
   readonly priority: number;
   target: number;
   granted: number;
@@ -84,25 +66,25 @@ interface Demand {
 interface ActorPlacement {
   readonly actorId: ActorId;
   readonly jobId: JobId;
-  readonly isolation: WorkerIsolation;
+  readonly kind: WorkerKind;
+  readonly kindKey: string;
   readonly holds: ResourceAmounts;
 }
 
 export interface LeaseLimits {
-  /** Workers kept warm per default isolation, also when idle. */
+  /** Workers kept warm, also when idle. */
   readonly warmWorkersMin: number;
-  /** Task workers of one isolation; actors are not counted. Above it, tasks that take no resources share workers. */
+  /** Task workers of one kind; actors are not counted. Above it, tasks that take no resources share workers. */
   readonly taskWorkersMax: number;
 }
 
 export class LeaseState {
   readonly ledger: ResourceLedger;
   readonly #limits: LeaseLimits;
-  readonly #workers = new Map<WorkerId, PoolWorker>();
+  readonly #workers = new WorkerPool();
   readonly #leases = new Map<number, Lease>();
   readonly #demands = new Map<string, Demand>();
   readonly #placements: ActorPlacement[] = [];
-  readonly #starting = { thread: 0, process: 0 };
   /** Of the drivers, but for the first one. */
   readonly #driverJobs = new Map<WorkerId, JobId>();
   readonly #endedJobs = new Set<JobId>();
@@ -127,8 +109,7 @@ export class LeaseState {
     const instructions = this.#endOrphans(driverId, jobId);
     for (const worker of this.#workers.values()) {
       if (worker.jobId !== jobId || !isIdle(worker)) continue;
-      worker.isStopping = true;
-      instructions.push({ type: "stopWorker", workerId: worker.workerId });
+      instructions.push(stop(worker));
     }
     return [...instructions, ...this.ownerLost(driverId)];
   }
@@ -156,18 +137,18 @@ export class LeaseState {
   }
 
   /** A worker that somebody else is starting will register. */
-  workerExpected(isolation: WorkerIsolation): void {
-    this.#starting[isolation]++;
+  workerExpected(kind: WorkerKind): void {
+    this.#workers.starts(kind);
   }
 
-  workerAdded(workerId: WorkerId, isolation: WorkerIsolation): LeaseInstruction[] {
-    this.#starting[isolation] = Math.max(0, this.#starting[isolation] - 1);
-    this.#workers.set(workerId, { workerId, isolation, leases: new Map(), actorId: null, actorHolds: null, lastOwnerId: null, isStopping: false, jobId: null });
+  workerAdded(workerId: WorkerId, kind: WorkerKind): LeaseInstruction[] {
+    this.#workers.startEnded(kind);
+    this.#workers.add(workerId, kind);
     return this.#schedule();
   }
 
-  workerStartFailed(isolation: WorkerIsolation): LeaseInstruction[] {
-    this.#starting[isolation] = Math.max(0, this.#starting[isolation] - 1);
+  workerStartFailed(kind: WorkerKind): LeaseInstruction[] {
+    this.#workers.startEnded(kind);
     return this.#schedule();
   }
 
@@ -193,17 +174,17 @@ export class LeaseState {
     }
     const id = `${ownerId}/${key}`;
     const known = this.#demands.get(id);
-    if (known === undefined) this.#demands.set(id, { ownerId, jobId: this.jobOf(ownerId), key, shape, priority, target, granted: 0 });
+    if (known === undefined) this.#demands.set(id, { ownerId, jobId: this.jobOf(ownerId), key, shape, kindKey: workerKindKeyOf(shape.workerKind), priority, target, granted: 0 });
     else known.target = target;
     return this.#schedule();
   }
 
-  placeActor(actorId: ActorId, isolation: WorkerIsolation, holds: ResourceAmounts, jobId: JobId): LeaseInstruction[] {
+  placeActor(actorId: ActorId, kind: WorkerKind, holds: ResourceAmounts, jobId: JobId): LeaseInstruction[] {
     if (!this.ledger.canEverHold(holds)) {
       const message = `needs ${describeLack(holds, this.ledger.totals)}, so it can never start here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
       return [{ type: "refuseActor", actorId, error: { kind: "ActorUnschedulableError", message, subjectId: actorId } }];
     }
-    this.#placements.push({ actorId, jobId, isolation, holds });
+    this.#placements.push({ actorId, jobId, kind, kindKey: workerKindKeyOf(kind), holds });
     return this.#schedule();
   }
 
@@ -254,13 +235,8 @@ export class LeaseState {
   /** Workers that nobody uses, beyond what is kept warm. The caller decides when to ask (after some idle time). */
   stopIdleWorkers(): LeaseInstruction[] {
     const isOver = (worker: PoolWorker): boolean => worker.jobId !== null && this.#endedJobs.has(worker.jobId);
-    const idle = [...this.#workers.values()].filter((worker) => isIdle(worker));
-    const instructions: LeaseInstruction[] = [];
-    for (const worker of [...idle.filter(isOver), ...idle.filter((other) => !isOver(other)).slice(this.#limits.warmWorkersMin)]) {
-      worker.isStopping = true;
-      instructions.push({ type: "stopWorker", workerId: worker.workerId });
-    }
-    return instructions;
+    const idle = this.#workers.idle();
+    return [...idle.filter(isOver), ...idle.filter((other) => !isOver(other)).slice(this.#limits.warmWorkersMin)].map(stop);
   }
 
   /** An idle worker cannot end, because it owns what others still use. */
@@ -270,24 +246,15 @@ export class LeaseState {
     return this.#schedule();
   }
 
-  /** Brings the number of workers for tasks up to what is kept warm. */
-  keepWarm(isolation: WorkerIsolation): LeaseInstruction[] {
-    const have = this.#taskWorkerCount(isolation) + this.#starting[isolation];
-    const instructions: LeaseInstruction[] = [];
-    for (let missing = this.#limits.warmWorkersMin - have; missing > 0; missing--) instructions.push(this.#startWorker(isolation));
-    return instructions;
+  /** Brings the number of workers for tasks, of whatever kind, up to what is kept warm. */
+  keepWarm(kind: WorkerKind): LeaseInstruction[] {
+    const missing = this.#limits.warmWorkersMin - this.#workers.taskWorkerCount();
+    return Array.from({ length: Math.max(0, missing) }, () => this.#startWorker(kind));
   }
 
-  /** Of one job, or of all. */
-  #taskWorkerCount(isolation: WorkerIsolation, jobId?: JobId): number {
-    let count = 0;
-    for (const worker of this.#workers.values()) if (worker.isolation === isolation && worker.actorId === null && !worker.isStopping && (jobId === undefined || worksFor(worker, jobId))) count++;
-    return count;
-  }
-
-  #startWorker(isolation: WorkerIsolation): LeaseInstruction {
-    this.#starting[isolation]++;
-    return { type: "startWorker", isolation };
+  #startWorker(kind: WorkerKind): LeaseInstruction {
+    this.#workers.starts(kind);
+    return { type: "startWorker", kind };
   }
 
   #schedule(): LeaseInstruction[] {
@@ -298,29 +265,36 @@ export class LeaseState {
     if (starved.size > 0) this.#revokeLeases(out, starved);
     if (!areWorkersMissing) return out;
     const wanted = this.#workersWanted();
-    for (const isolation of ["thread", "process"] as const) {
-      while (this.#starting[isolation] < wanted[isolation]) out.push(this.#startWorker(isolation));
+    for (const [kindKey, { kind, count }] of wanted) {
+      while (this.#workers.starting(kindKey) < count) out.push(this.#startWorker(kind));
     }
+    // What is idle, of kinds that nobody waits for, goes beyond the warm ones: the first to go is the one not used for longest.
+    out.push(...this.#workers.idle().filter((worker) => !wanted.has(worker.kindKey)).slice(this.#limits.warmWorkersMin).map(stop));
     return out;
   }
 
-  /** How many more workers could be put to use at once: no more than there are resources for. */
-  #workersWanted(): Record<WorkerIsolation, number> {
-    const wanted = { thread: 0, process: 0 };
+  /** How many more workers could be put to use at once, by the key of their kind: no more than there are resources for. */
+  #workersWanted(): Map<string, { readonly kind: WorkerKind; count: number }> {
+    const wanted = new Map<string, { readonly kind: WorkerKind; count: number }>();
+    const want = (kindKey: string, kind: WorkerKind, count: number): void => {
+      const known = wanted.get(kindKey);
+      if (known !== undefined) known.count += count;
+      else if (count > 0) wanted.set(kindKey, { kind, count });
+    };
     const room = new ResourceLedger(this.ledger.available);
-    for (const { holds, isolation } of this.#placements) {
+    for (const { holds, kind, kindKey } of this.#placements) {
       if (!room.hasRoomFor(holds)) continue;
       room.take(holds);
-      wanted[isolation]++;
+      want(kindKey, kind, 1);
     }
-    for (const { target, granted, jobId, shape: { resources, isolation } } of this.#demands.values()) {
+    for (const { target, granted, jobId, kindKey, shape: { resources, workerKind } } of this.#demands.values()) {
       if (isZero(resources)) {
-        wanted[isolation] += Math.max(0, Math.min(target - granted, this.#limits.taskWorkersMax - this.#taskWorkerCount(isolation, jobId)));
+        want(kindKey, workerKind, Math.max(0, Math.min(target - granted, this.#limits.taskWorkersMax - this.#workers.taskWorkerCountOf(kindKey, jobId))));
         continue;
       }
       for (let missing = target - granted; missing > 0 && room.hasRoomFor(resources); missing--) {
         room.take(resources);
-        wanted[isolation]++;
+        want(kindKey, workerKind, 1);
       }
     }
     return wanted;
@@ -332,7 +306,7 @@ export class LeaseState {
     for (let index = 0; index < this.#placements.length; ) {
       const placement = this.#placements[index] as ActorPlacement;
       if (!this.ledger.hasRoomFor(placement.holds)) { index++; continue; }
-      const worker = this.#findIdleWorker(placement.isolation, placement.jobId, null);
+      const worker = this.#workers.findIdle(placement.kindKey, placement.jobId, null);
       if (worker === undefined) { isWorkerMissing = true; index++; continue; }
       this.#use(worker, placement.jobId, out);
       worker.actorId = placement.actorId;
@@ -361,6 +335,7 @@ export class LeaseState {
   }
 
   #use(worker: PoolWorker, jobId: JobId, out: LeaseInstruction[]): void {
+    this.#workers.used(worker);
     if (worker.jobId !== null) return;
     worker.jobId = jobId;
     if (jobId !== this.#firstJobId) out.push({ type: "assignJob", workerId: worker.workerId, jobId });
@@ -378,30 +353,20 @@ export class LeaseState {
   }
 
   #findTaskWorker(demand: Demand): PoolWorker | undefined {
-    const { jobId, shape: { isolation, resources } } = demand;
+    const { jobId, kindKey, shape: { resources } } = demand;
     // A worker whose tasks all wait can run what they wait for: no thread switch, and no worker per level of nesting.
     const self = this.#workers.get(demand.ownerId);
-    if (self !== undefined && self.isolation === isolation && isFreeForTasks(self)) return self;
-    const idle = this.#findIdleWorker(isolation, jobId, demand.ownerId);
+    if (self !== undefined && self.kindKey === kindKey && isFreeForTasks(self)) return self;
+    const idle = this.#workers.findIdle(kindKey, jobId, demand.ownerId);
     if (idle !== undefined) return idle;
     let least: PoolWorker | undefined;
     for (const worker of this.#workers.values()) {
-      if (worker.isolation !== isolation || worker.actorId !== null || worker.isStopping || !worksFor(worker, jobId)) continue;
+      if (worker.kindKey !== kindKey || worker.actorId !== null || worker.isStopping || !worksFor(worker, jobId)) continue;
       if (isFreeForTasks(worker)) return worker;
       if (least === undefined || worker.leases.size < least.leases.size) least = worker;
     }
-    if (isZero(resources) && this.#taskWorkerCount(isolation, jobId) >= this.#limits.taskWorkersMax) return least;
+    if (isZero(resources) && this.#workers.taskWorkerCountOf(kindKey, jobId) >= this.#limits.taskWorkersMax) return least;
     return undefined;
-  }
-
-  /** The idle worker that served this owner last, else the one that joined last. */
-  #findIdleWorker(isolation: WorkerIsolation, jobId: JobId, ownerId: WorkerId | null): PoolWorker | undefined {
-    let found: PoolWorker | undefined;
-    for (const worker of this.#workers.values()) {
-      if (worker.isolation !== isolation || !isIdle(worker) || !worksFor(worker, jobId)) continue;
-      if (found === undefined || (ownerId !== null && worker.lastOwnerId === ownerId && found.lastOwnerId !== ownerId)) found = worker;
-    }
-    return found;
   }
 
   #grantSlots(out: LeaseInstruction[]): void {
@@ -448,20 +413,7 @@ function sharerOf(holder: { readonly ownerId: WorkerId; readonly key: string }):
   return `${holder.ownerId}/${holder.key}`;
 }
 
-function activeSlots(worker: PoolWorker): number {
-  let slots = 0;
-  for (const lease of worker.leases.values()) slots += lease.slots;
-  return slots;
-}
-
-function worksFor(worker: PoolWorker, jobId: JobId): boolean {
-  return worker.jobId === null || worker.jobId === jobId;
-}
-
-function isIdle(worker: PoolWorker): boolean {
-  return worker.actorId === null && !worker.isStopping && worker.leases.size === 0;
-}
-
-function isFreeForTasks(worker: PoolWorker): boolean {
-  return worker.actorId === null && !worker.isStopping && activeSlots(worker) === 0;
+function stop(worker: PoolWorker): LeaseInstruction {
+  worker.isStopping = true;
+  return { type: "stopWorker", workerId: worker.workerId };
 }

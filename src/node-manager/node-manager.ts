@@ -1,13 +1,13 @@
 import { newWorkerId, type ActorId, type Clock, type JobId, type RandomSource, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker, PlacementListener, WorkerLauncher, WorkerLink } from "../clients/mod.ts";
-import type { ActorSpec, ActorStateRecord, FromNode, JobRecord, LeaseEvent, LeaseShape, WorkerDeath, WorkerIsolation } from "../protocol/mod.ts";
+import type { ActorSpec, ActorStateRecord, FromNode, JobRecord, LeaseEvent, LeaseShape, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
 import { LeaseState, type LeaseInstruction } from "./lease-state.ts";
 
 /** How long a worker beyond the warm ones may be idle. */
 const IDLE_WORKER_MS = 1_000;
 /** After an actor has taken a warm worker, or a worker has died: how long until another is started. */
 const WARM_UP_DELAY_MS = 50;
-/** Task workers of one isolation at most. */
+/** Task workers of one kind at most. */
 const TASK_WORKERS_MAX = 64;
 /** A worker that cannot start is tried again so often in a row. */
 const START_FAILURES_MAX = 3;
@@ -18,7 +18,8 @@ export interface NodeManagerEnvironment {
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly totals: ResourceAmounts;
-  readonly defaultIsolation: WorkerIsolation;
+  /** Of workers that are kept warm. */
+  readonly defaultKind: WorkerKind;
   readonly warmWorkersMin: number;
   /** Of the program that this node was started by. */
   readonly firstJobId: JobId;
@@ -34,7 +35,7 @@ export interface NodeManagerEnvironment {
 
 interface ConnectedWorker {
   readonly workerId: WorkerId;
-  readonly isolation: WorkerIsolation | "driver";
+  readonly kind: WorkerKind | "driver";
   link: WorkerLink | null;
   readonly launched: LaunchedWorker | null;
   readonly connectedTo: Set<WorkerId>;
@@ -68,7 +69,7 @@ export class NodeManager {
   // ------------------------------------------------------------------ workers
 
   addDriver(workerId: WorkerId, link: WorkerLink): void {
-    this.#workers.set(workerId, { workerId, isolation: "driver", link, launched: null, connectedTo: new Set(), jobId: this.#env.firstJobId, endReason: null });
+    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId: this.#env.firstJobId, endReason: null });
   }
 
   /** A program of its own, which may leave again: `workerExited`. */
@@ -78,13 +79,13 @@ export class NodeManager {
     this.#jobs.set(jobId, job);
     if (this.#jobs.size > JOBS_REMEMBERED_MAX) this.#forgetUnusedJob();
     this.#state.driverAdded(workerId, jobId);
-    this.#workers.set(workerId, { workerId, isolation: "driver", link, launched: null, connectedTo: new Set(), jobId, endReason: null });
+    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId, endReason: null });
   }
 
   /** A worker that somebody else started for this node; it will register. */
-  expectWorker(workerId: WorkerId, isolation: WorkerIsolation, launched: LaunchedWorker): void {
-    this.#state.workerExpected(isolation);
-    this.#workers.set(workerId, { workerId, isolation, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null });
+  expectWorker(workerId: WorkerId, kind: WorkerKind, launched: LaunchedWorker): void {
+    this.#state.workerExpected(kind);
+    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null });
   }
 
   isExpected(workerId: WorkerId): boolean {
@@ -98,19 +99,19 @@ export class NodeManager {
   /** The worker is up and has a channel to us. */
   workerRegistered(workerId: WorkerId, link: WorkerLink): void {
     const worker = this.#workers.get(workerId);
-    if (worker === undefined || worker.isolation === "driver") return link.close();
+    if (worker === undefined || worker.kind === "driver") return link.close();
     worker.link = link;
     this.#startFailures = 0;
     // The first task or call should not have to wait for its channel; one that has joined would cost every thread a socket.
     for (const driverId of this.drivers(this.#env.firstJobId)) this.connectPeers(driverId, workerId);
-    this.#act(this.#state.workerAdded(workerId, worker.isolation));
+    this.#act(this.#state.workerAdded(workerId, worker.kind));
   }
 
-  #start(isolation: WorkerIsolation): void {
+  #start(kind: WorkerKind): void {
     if (this.#isStopping) return;
     const workerId = newWorkerId(this.#env.random);
-    const launched = this.#env.launcher.launch(workerId, isolation, (death) => this.workerExited(workerId, death));
-    this.#workers.set(workerId, { workerId, isolation, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null });
+    const launched = this.#env.launcher.launch(workerId, kind, (death) => this.workerExited(workerId, death));
+    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null });
   }
 
   workerExited(workerId: WorkerId, seen: WorkerDeath): void {
@@ -124,12 +125,12 @@ export class NodeManager {
       other.connectedTo.delete(workerId);
       other.link?.send({ type: "workerDied", workerId, cause: death });
     }
-    if (worker.isolation === "driver") {
+    if (worker.kind === "driver") {
       this.#act(this.#state.driverLost(workerId));
     } else if (worker.link === null) {
       // It never came up.
       if (++this.#startFailures >= START_FAILURES_MAX) this.#env.startFailed(`a worker ${death.reason}`);
-      else this.#act(this.#state.workerStartFailed(worker.isolation));
+      else this.#act(this.#state.workerStartFailed(worker.kind));
     } else {
       worker.link.close();
       this.#act(this.#state.workerLost(workerId));
@@ -154,7 +155,7 @@ export class NodeManager {
 
   /** Keeps the pool at its size after actors have taken workers from it. */
   warmUp(): void {
-    if (!this.#isStopping) this.#act(this.#state.keepWarm(this.#env.defaultIsolation));
+    if (!this.#isStopping) this.#act(this.#state.keepWarm(this.#env.defaultKind));
   }
 
   #warmUpSoon(): void {
@@ -181,7 +182,7 @@ export class NodeManager {
   }
 
   placeActor(spec: ActorSpec): void {
-    this.#act(this.#state.placeActor(spec.actorId, spec.isolation, spec.resources, spec.jobId));
+    this.#act(this.#state.placeActor(spec.actorId, spec.workerKind, spec.resources, spec.jobId));
   }
 
   cancelPlacement(actorId: ActorId): void {
@@ -227,12 +228,12 @@ export class NodeManager {
 
   /** Of one job, or all. */
   *liveWorkers(jobId?: JobId): Iterable<WorkerId> {
-    for (const { isolation, link, workerId } of this.#workers.values()) if (isolation !== "driver" && link !== null && (jobId === undefined || this.jobOf(workerId) === jobId)) yield workerId;
+    for (const { kind, link, workerId } of this.#workers.values()) if (kind !== "driver" && link !== null && (jobId === undefined || this.jobOf(workerId) === jobId)) yield workerId;
   }
 
   /** Of one job, or all. */
   *drivers(jobId?: JobId): Iterable<WorkerId> {
-    for (const worker of this.#workers.values()) if (worker.isolation === "driver" && (jobId === undefined || worker.jobId === jobId)) yield worker.workerId;
+    for (const worker of this.#workers.values()) if (worker.kind === "driver" && (jobId === undefined || worker.jobId === jobId)) yield worker.workerId;
   }
 
   #forgetUnusedJob(): void {
@@ -246,7 +247,7 @@ export class NodeManager {
     for (const instruction of instructions) {
       switch (instruction.type) {
         case "startWorker":
-          this.#start(instruction.isolation);
+          this.#start(instruction.kind);
           break;
         case "stopWorker":
           this.send(instruction.workerId, { type: "retire" });
@@ -306,7 +307,7 @@ export class NodeManager {
     this.#warmTimer?.cancel();
     for (const worker of this.#workers.values()) {
       worker.launched?.terminate();
-      if (worker.jobId !== this.#env.firstJobId && worker.isolation === "driver") worker.link?.close();
+      if (worker.jobId !== this.#env.firstJobId && worker.kind === "driver") worker.link?.close();
     }
   }
 }

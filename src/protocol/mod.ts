@@ -2,8 +2,10 @@ export type * from "./node-messages.ts";
 export type * from "./object-messages.ts";
 export { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, TASK_SLOTS_MAX } from "./peer-messages.ts";
 export type { CallableTarget, ObjectOutcome, PeerMessage } from "./peer-messages.ts";
+export type * from "./runtime-env.ts";
 export type * from "./store-messages.ts";
 export type * from "./values.ts";
+export { plainWorkerKind, type WorkerIsolation, type WorkerKind, workerKindKeyOf } from "./worker-kind.ts";
 
 /** Raised with every change of a message; parts that differ in it refuse each other. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;

@@ -2,13 +2,12 @@ import type { ActorId, JobId, NodeId, ResourceAmounts, SystemErrorRecord, Worker
 import type { WorkerObjectsReport } from "./object-messages.ts";
 import type { StoreCollect, ToStore } from "./store-messages.ts";
 import type { ActorMethods, CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
-
-export type WorkerIsolation = "thread" | "process";
+import type { WorkerKind } from "./worker-kind.ts";
 
 /** What all tasks that may share a lease have in common. */
 export interface LeaseShape {
   readonly resources: ResourceAmounts;
-  readonly isolation: WorkerIsolation;
+  readonly workerKind: WorkerKind;
 }
 
 export type LeaseEvent = "slotReturned" | "slotTaken" | "wantSlot" | "closed";
@@ -118,8 +117,7 @@ export interface ActorSpec {
   readonly maxRestarts: number;
   readonly maxConcurrency: number | null;
   readonly resources: ResourceAmounts;
-  /** What must be free when the actor is placed, though it is not held afterwards. */
-  readonly isolation: WorkerIsolation;
+  readonly workerKind: WorkerKind;
 }
 
 export type ActorPhase = "PENDING_CREATION" | "ALIVE" | "RESTARTING" | "DEAD";

@@ -6,11 +6,12 @@ import fc from "fast-check";
 import type { Execution } from "../../src/core-worker/execution.ts";
 import { HeldLease, TIME_SLICE_MS } from "../../src/core-worker/held-lease.ts";
 import { type LeaseInstruction, LeaseState } from "../../src/node-manager/lease-state.ts";
-import type { LeaseEvent } from "../../src/protocol/mod.ts";
+import { type LeaseEvent, plainWorkerKind } from "../../src/protocol/mod.ts";
 
 const CPUS = 2;
 const TOTALS = { CPU: CPUS * 10_000 };
-const SHAPE = { resources: { CPU: 10_000 }, isolation: "thread" } as const;
+const THREAD = plainWorkerKind("thread");
+const SHAPE = { resources: { CPU: 10_000 }, workerKind: THREAD };
 
 type ToWorker = { readonly type: "opened" | "granted" | "revoke"; readonly leaseId: number };
 
@@ -60,7 +61,7 @@ class Simulation {
     const workerId = `w${this.toWorker.size}`;
     this.toWorker.set(workerId, []);
     this.toNode.set(workerId, []);
-    this.act(this.state.workerAdded(workerId, "thread"));
+    this.act(this.state.workerAdded(workerId, THREAD));
   }
 
   submit(owner: string, count: number): void {

@@ -1,0 +1,124 @@
+import type { ActorId, JobId, ResourceAmounts, WorkerId } from "../base/mod.ts";
+import { type LeaseShape, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
+
+export interface Lease {
+  readonly leaseId: number;
+  readonly ownerId: WorkerId;
+  readonly workerId: WorkerId;
+  readonly key: string;
+  readonly shape: LeaseShape;
+  slots: number;
+  wantsSlot: boolean;
+  isRevokeSent: boolean;
+}
+
+export interface PoolWorker {
+  readonly workerId: WorkerId;
+  readonly kindKey: string;
+  readonly leases: Map<number, Lease>;
+  actorId: ActorId | null;
+  actorHolds: ResourceAmounts | null;
+  lastOwnerId: WorkerId | null;
+  isStopping: boolean;
+  /** Null until it is used. */
+  jobId: JobId | null;
+  /** Larger for one that was used later. */
+  lastUse: number;
+}
+
+/** The workers of a machine by their kind, and how many are on their way. Pure; what they are for says LeaseState. */
+export class WorkerPool {
+  readonly #workers = new Map<WorkerId, PoolWorker>();
+  /** By the key of their kind. */
+  readonly #starting = new Map<string, number>();
+  #uses = 0;
+
+  get size(): number {
+    return this.#workers.size;
+  }
+
+  values(): Iterable<PoolWorker> {
+    return this.#workers.values();
+  }
+
+  get(workerId: WorkerId): PoolWorker | undefined {
+    return this.#workers.get(workerId);
+  }
+
+  starting(kindKey: string): number {
+    return this.#starting.get(kindKey) ?? 0;
+  }
+
+  starts(kind: WorkerKind): void {
+    const key = workerKindKeyOf(kind);
+    this.#starting.set(key, this.starting(key) + 1);
+  }
+
+  /** One that was starting is there, or will never be. */
+  startEnded(kind: WorkerKind): void {
+    const key = workerKindKeyOf(kind);
+    const left = this.starting(key) - 1;
+    if (left > 0) this.#starting.set(key, left);
+    else this.#starting.delete(key);
+  }
+
+  add(workerId: WorkerId, kind: WorkerKind): void {
+    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), leases: new Map(), actorId: null, actorHolds: null, lastOwnerId: null, isStopping: false, jobId: null, lastUse: 0 });
+  }
+
+  delete(workerId: WorkerId): void {
+    this.#workers.delete(workerId);
+  }
+
+  used(worker: PoolWorker): void {
+    worker.lastUse = ++this.#uses;
+  }
+
+  /** Of all kinds, those that are on their way included. */
+  taskWorkerCount(): number {
+    let count = 0;
+    for (const worker of this.#workers.values()) if (worker.actorId === null && !worker.isStopping) count++;
+    for (const starting of this.#starting.values()) count += starting;
+    return count;
+  }
+
+  /** Those there that a job may use. */
+  taskWorkerCountOf(kindKey: string, jobId: JobId): number {
+    let count = 0;
+    for (const worker of this.#workers.values()) if (worker.kindKey === kindKey && worker.actorId === null && !worker.isStopping && worksFor(worker, jobId)) count++;
+    return count;
+  }
+
+  /** The one that served this owner last, else the one that joined last. */
+  findIdle(kindKey: string, jobId: JobId, ownerId: WorkerId | null): PoolWorker | undefined {
+    let found: PoolWorker | undefined;
+    for (const worker of this.#workers.values()) {
+      if (worker.kindKey !== kindKey || !isIdle(worker) || !worksFor(worker, jobId)) continue;
+      if (found === undefined || (ownerId !== null && worker.lastOwnerId === ownerId && found.lastOwnerId !== ownerId)) found = worker;
+    }
+    return found;
+  }
+
+  /** Of all kinds, the ones used last first. */
+  idle(): PoolWorker[] {
+    return [...this.#workers.values()].filter((worker) => isIdle(worker)).sort((a, b) => b.lastUse - a.lastUse);
+  }
+}
+
+export function activeSlots(worker: PoolWorker): number {
+  let slots = 0;
+  for (const lease of worker.leases.values()) slots += lease.slots;
+  return slots;
+}
+
+export function worksFor(worker: PoolWorker, jobId: JobId): boolean {
+  return worker.jobId === null || worker.jobId === jobId;
+}
+
+export function isIdle(worker: PoolWorker): boolean {
+  return worker.actorId === null && !worker.isStopping && worker.leases.size === 0;
+}
+
+export function isFreeForTasks(worker: PoolWorker): boolean {
+  return worker.actorId === null && !worker.isStopping && activeSlots(worker) === 0;
+}

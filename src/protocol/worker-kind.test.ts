@@ -1,0 +1,14 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { plainWorkerKind, workerKindKeyOf, type WorkerKind } from "./worker-kind.ts";
+
+test("kinds of workers: equal ones have the same key, and each difference makes another", () => {
+  const env = (hash: string): WorkerKind["runtimeEnv"] => ({ hash, envVars: {} });
+  const kinds: WorkerKind[] = [plainWorkerKind("thread"), plainWorkerKind("process")];
+  for (const isolation of ["thread", "process"] as const) {
+    kinds.push({ isolation, runtimeEnv: env("a"), memoryLimitBytes: null }, { isolation, runtimeEnv: env("b"), memoryLimitBytes: null });
+    kinds.push({ isolation, runtimeEnv: null, memoryLimitBytes: 1000 }, { isolation, runtimeEnv: env("a"), memoryLimitBytes: 1000 });
+  }
+  assert.equal(new Set(kinds.map(workerKindKeyOf)).size, kinds.length);
+  for (const kind of kinds) assert.equal(workerKindKeyOf(structuredClone(kind)), workerKindKeyOf(kind));
+});

@@ -24,3 +24,6 @@ export {
 export { checkMethodOptions } from "./options.ts";
 export { installRevivers } from "./remote.ts";
 export { setRuntime, setStarter, type Runtime, type RuntimeInfo } from "./runtime.ts";
+
+// For the libraries.
+export { aBoolean, aDurationMs, anyObject, aSignal, checkOptions, wholeNumber } from "./option-checks.ts";

@@ -125,3 +125,17 @@ export async function actors() {
   depositIn.remote(account);
   await ray.kill(account, { noRestart: false });
 }
+
+export async function queues() {
+  const queue = new ray.Queue<string>({ maxSize: 10, actorOptions: { numCpus: 0 } });
+  await queue.put('a', { timeoutMs: 10, signal: new AbortController().signal });
+  // @ts-expect-error items are strings
+  await queue.put(1);
+  const item = await queue.get();
+  assertType<Equal<typeof item, string>>();
+  const items = await queue.getBatch(2);
+  assertType<Equal<typeof items, string[]>>();
+  for await (const each of queue) assertType<Equal<typeof each, string>>();
+  ray.remote(async (given: ray.Queue<string>) => given.get()).remote(queue);
+  await queue.shutdown({ force: true });
+}

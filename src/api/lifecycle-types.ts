@@ -13,8 +13,9 @@ export interface InitOptions {
   address?: string;
   /** Default: the processors that this process may use. */
   numCpus?: number;
+  /** A whole number. Default: those that CUDA_VISIBLE_DEVICES names; where it is not set, the devices of NVIDIA's driver. */
   numGpus?: number;
-  /** Schedulable memory of this node, in bytes. */
+  /** Schedulable memory of this node, in bytes. Default: that of the machine (or container), without the object store's. */
   memory?: number;
   /**
    * Capacity of the object store, in bytes: values above 100 KiB share this much memory, what does not fit goes to disk. Default: 30 %
@@ -66,7 +67,9 @@ export interface RuntimeContext {
   readonly actorName: string | undefined;
   readonly namespace: string;
   readonly placementGroupId: string | undefined;
+  /** What the running task or this actor holds; nothing in a driver. Memory in bytes. */
   readonly assignedResources: Record<string, number>;
+  /** Ids of the accelerators among it, by resource: `{ GPU: ["1"] }`. `GPU` is always there, empty if it has none. */
   readonly acceleratorIds: Record<string, string[]>;
   readonly nodeLabels: Record<string, string>;
   readonly runtimeEnv: RuntimeEnv;

@@ -1,8 +1,7 @@
 import { RuntimeStateError, toQuantities } from "../base/mod.ts";
 import type { ClusterStateRecord } from "../protocol/mod.ts";
 import type { InitInfo, InitOptions, NodeInfo } from "./lifecycle-types.ts";
-import { checkOptions } from "./option-checks.ts";
-import { INIT } from "./options.ts";
+import { checkInitOptions } from "./options.ts";
 import { currentRuntime, runningRuntime, setRuntime, startRuntime, type Runtime } from "./runtime.ts";
 
 /**
@@ -13,7 +12,7 @@ import { currentRuntime, runningRuntime, setRuntime, startRuntime, type Runtime 
  * joined; InvalidArgumentError for wrong options.
  */
 export async function init(options: InitOptions = {}): Promise<InitInfo> {
-  checkOptions(options, INIT, "init()");
+  checkInitOptions(options);
   const running = runningRuntime();
   if (running !== null) {
     if (options.ignoreReinitError === true) return infoOf(running);

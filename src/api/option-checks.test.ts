@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { InvalidArgumentError } from "../base/mod.ts";
 import * as checks from "./option-checks.ts";
 import { type Check, checkOptions } from "./option-checks.ts";
-import { amountsOf, checkActorOptions, checkMethodOptions, checkTaskOptions, INIT } from "./options.ts";
+import { amountsOf, checkActorOptions, checkInitOptions, checkMethodOptions, checkTaskOptions } from "./options.ts";
 
 function rejects(check: Check, values: readonly unknown[]): void {
   for (const value of values) assert.equal(typeof check(value), "string", `${String(value)} is refused`);
@@ -46,6 +46,8 @@ describe("checks of single options", () => {
 
   test("amounts are multiples of 0.0001", () => {
     accepts(checks.anAmount, [0, 1, 0.5, 0.1, 0.0001, 0.3333, 128, 1e6]);
+    accepts(checks.aGpuAmount, [0, 0.25, 1, 2, 8]);
+    rejects(checks.aGpuAmount, [1.5, 2.0001, -1, 0.00005, "1"]);
     rejects(checks.anAmount, [-0.1, 0.00005, 1 / 3, Number.NaN, Number.POSITIVE_INFINITY, "1", null]);
   });
 
@@ -120,8 +122,10 @@ describe("the options of the API", () => {
   });
 
   test("init", () => {
-    checkOptions({ numCpus: 2, isolation: "process", resources: { slot: 2 }, logToDriver: false }, INIT, "init()");
-    assert.match(message(() => checkOptions({ isolation: "shared" }, INIT, "init()")), /one of "thread", "process"/);
+    checkInitOptions({ numCpus: 2, numGpus: 3, isolation: "process", resources: { slot: 2 }, logToDriver: false });
+    assert.match(message(() => checkInitOptions({ isolation: "shared" })), /one of "thread", "process"/);
+    assert.match(message(() => checkInitOptions({ numGpus: 0.5 })), /'numGpus' of init\(\) must be a whole number/);
+    assert.match(message(() => checkInitOptions({ resources: { GPU: 1 } })), /'GPU' cannot be given in 'resources' of init\(\); use the option 'numGpus'/);
   });
 
   test("a task takes one processor unless it says otherwise, an actor nothing", () => {

@@ -17,6 +17,9 @@ export const anAmount: Check = (value) => {
   return Math.abs(value * 10_000 - Math.round(value * 10_000)) < 1e-6 ? undefined : "a multiple of 0.0001";
 };
 
+/** A part of one accelerator, or whole ones. */
+export const aGpuAmount: Check = (value) => anAmount(value) ?? ((value as number) <= 1 || Number.isInteger(value) ? undefined : "a part of 1, or a whole number");
+
 export function wholeNumber(least: number): Check {
   return (value) => (Number.isInteger(value) && (value as number) >= least ? undefined : `a whole number, ${least} or more`);
 }

@@ -1,13 +1,14 @@
 import { InvalidArgumentError, type ResourceAmounts, toAmounts } from "../base/mod.ts";
 import { plainWorkerKind, type WorkerIsolation, type WorkerKind } from "../protocol/mod.ts";
-import { aBoolean, aDurationMs, aLimit, aLimitFromOne, anAmount, anyObject, anything, aSignal, aString, bytes, type Check, checkOptions, either, oneOf, recordOf, wholeNumber } from "./option-checks.ts";
+import { aBoolean, aDurationMs, aLimit, aLimitFromOne, aGpuAmount, anAmount, anyObject, anything, aSignal, aString, bytes, type Check, checkOptions, either, oneOf, recordOf, wholeNumber } from "./option-checks.ts";
+import type { InitOptions } from "./lifecycle-types.ts";
 import type { ActorOptions, MethodOptions, PlacementOptions, TaskOptions } from "./types.ts";
 
 const errorClasses: Check = (value) => (Array.isArray(value) && value.every((item) => typeof item === "function") ? undefined : "an array of error classes");
 const returns: Check = either(wholeNumber(0), oneOf("streaming"));
 
 const PLACEMENT: Readonly<Record<string, Check>> = {
-  numCpus: anAmount, numGpus: anAmount, memory: bytes, resources: recordOf(anAmount), labelSelector: recordOf(aString),
+  numCpus: anAmount, numGpus: aGpuAmount, memory: bytes, resources: recordOf(anAmount), labelSelector: recordOf(aString),
   schedulingStrategy: anything, runtimeEnv: anyObject,
 };
 const TASK: Readonly<Record<string, Check>> = {
@@ -24,8 +25,8 @@ const ACTOR: Readonly<Record<string, Check>> = {
   maxRestarts: aLimit, maxTaskRetries: aLimit, maxConcurrency: wholeNumber(1), concurrencyGroups: recordOf(wholeNumber(1)),
   maxPendingCalls: aLimit, allowOutOfOrderExecution: aBoolean, methods: recordOf(anyObject), persistence: anything,
 };
-export const INIT: Readonly<Record<string, Check>> = {
-  address: aString, numCpus: anAmount, numGpus: anAmount, memory: bytes, objectStoreMemory: bytes, objectSpillingDirectory: aString,
+const INIT: Readonly<Record<string, Check>> = {
+  address: aString, numCpus: anAmount, numGpus: wholeNumber(0), memory: bytes, objectStoreMemory: bytes, objectSpillingDirectory: aString,
   resources: recordOf(anAmount), labels: recordOf(aString), namespace: aString, runtimeEnv: anyObject, isolation: oneOf("thread", "process"),
   includeDashboard: aBoolean, dashboardHost: aString, dashboardPort: wholeNumber(0), ignoreReinitError: aBoolean, logToDriver: aBoolean,
   logLevel: oneOf("debug", "info", "warn", "error", "silent"),
@@ -71,7 +72,12 @@ export function checkActorOptions(options: unknown, label: string): ActorOptions
   return given;
 }
 
-function checkResourceNames(options: PlacementOptions, label: string): void {
+export function checkInitOptions(options: InitOptions): void {
+  checkOptions(options, INIT, "init()");
+  checkResourceNames(options, "init()");
+}
+
+function checkResourceNames(options: Pick<PlacementOptions, "resources">, label: string): void {
   for (const [reserved, option] of [["CPU", "numCpus"], ["GPU", "numGpus"], ["memory", "memory"]] as const) {
     if (options.resources !== undefined && Object.hasOwn(options.resources, reserved)) {
       throw new InvalidArgumentError(`'${reserved}' cannot be given in 'resources' of ${label}; use the option '${option}'`);

@@ -51,7 +51,9 @@ class Context implements RuntimeContext {
     return toQuantities(actor?.spec.resources ?? this.#execution?.lease?.resources ?? {});
   }
   get acceleratorIds(): Record<string, string[]> {
-    return {};
+    const actor = this.#runtime.core.currentActor();
+    const ids = (actor === undefined ? this.#execution?.lease?.acceleratorIds : actor.acceleratorIds) ?? {};
+    return { GPU: [], ...Object.fromEntries(Object.entries(ids).map(([name, given]) => [name, [...given]])) };
   }
   get nodeLabels(): Record<string, string> {
     return { ...this.#runtime.core.env.labels };

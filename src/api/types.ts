@@ -68,6 +68,7 @@ export interface PlacementGroup {
 export interface PlacementOptions {
   /** Processors that the task or actor holds: a multiple of 0.0001, 0 allowed. Default: 1 for tasks, none for actors. */
   numCpus?: number;
+  /** GPUs: a part of one, which it shares with other parts, or whole ones. Which: `getRuntimeContext().acceleratorIds`. Default 0. */
   numGpus?: number;
   /** Bytes. */
   memory?: number;

@@ -7,4 +7,4 @@ export { forgetOldest } from "./forget-oldest.ts";
 export { newActorId, newJobId, newNodeId, newWorkerId, sequencedId } from "./ids.ts";
 export type { ActorId, JobId, NodeId, ObjectId, TaskId, WorkerId } from "./ids.ts";
 export type { RandomSource } from "./random.ts";
-export { isZero, toAmounts, toQuantities, type ResourceAmounts, UNITS_PER_RESOURCE } from "./resource-amounts.ts";
+export { FREED_WHILE_WAITING, isZero, toAmounts, toQuantities, type AcceleratorIds, type ResourceAmounts, UNITS_PER_RESOURCE } from "./resource-amounts.ts";

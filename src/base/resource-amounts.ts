@@ -1,6 +1,12 @@
 /** Amounts in units of 0.0001, so that fractions add up exactly. A resource that is absent counts as zero. */
 export type ResourceAmounts = Readonly<Record<string, number>>;
 
+/** By resource: which of the accelerators were given, as their driver names them ("0", "GPU-8f2…"). */
+export type AcceleratorIds = Readonly<Record<string, readonly string[]>>;
+
+/** What goes back to the machine while a task waits for an object. All else stays with it: its memory, its place on an accelerator, its licence. */
+export const FREED_WHILE_WAITING = "CPU";
+
 /** The precision of amounts is 0.0001. */
 export const UNITS_PER_RESOURCE = 10_000;
 

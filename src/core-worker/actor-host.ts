@@ -1,4 +1,4 @@
-import type { ActorId, SystemErrorRecord } from "../base/mod.ts";
+import type { AcceleratorIds, ActorId, SystemErrorRecord } from "../base/mod.ts";
 import { InvalidArgumentError } from "../base/mod.ts";
 import type { ActorSpec, TaskErrorRecord, ToNode } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
@@ -16,6 +16,7 @@ export interface ActorHostEnvironment {
   readonly references: References;
   readonly context: ExecutionContext;
   readonly pid: number;
+  useAccelerators(ids: AcceleratorIds | null): void;
   sendToNode(message: ToNode): void;
   exit(reason: string): void;
 }
@@ -34,13 +35,14 @@ export class ActorHost {
     return this.#instances.get(actorId);
   }
 
-  current(): { spec: ActorSpec; wasRestarted: boolean } | undefined {
+  current(): { spec: ActorSpec; wasRestarted: boolean; acceleratorIds: AcceleratorIds | null } | undefined {
     for (const instance of this.#instances.values()) return instance;
     return undefined;
   }
 
-  start(spec: ActorSpec, wasRestarted: boolean): void {
-    const instance = new ActorInstance(spec, wasRestarted, (execution) => this.#env.executor.start(execution));
+  start(spec: ActorSpec, wasRestarted: boolean, acceleratorIds: AcceleratorIds | null): void {
+    this.#env.useAccelerators(acceleratorIds);
+    const instance = new ActorInstance(spec, wasRestarted, acceleratorIds, (execution) => this.#env.executor.start(execution));
     this.#instances.set(spec.actorId, instance);
     void this.#construct(instance).then(
       () => this.#env.sendToNode({ type: "actorStarted", actorId: spec.actorId, error: null }),

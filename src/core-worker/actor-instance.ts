@@ -1,4 +1,4 @@
-import { Deque, type ActorId, type SystemErrorRecord } from "../base/mod.ts";
+import { Deque, type AcceleratorIds, type ActorId, type SystemErrorRecord } from "../base/mod.ts";
 import type { ActorSpec } from "../protocol/mod.ts";
 import type { Execution } from "./execution.ts";
 import { isAsyncFunction } from "./task.ts";
@@ -13,6 +13,7 @@ const ASYNC_CONCURRENCY_DEFAULT = 1000;
 export class ActorInstance {
   readonly spec: ActorSpec;
   readonly wasRestarted: boolean;
+  readonly acceleratorIds: AcceleratorIds | null;
   readonly #waiting = new Deque<Execution>();
   #instance: object | null = null;
   #running = 0;
@@ -23,9 +24,10 @@ export class ActorInstance {
   /** What calls get that arrive after its end, while its worker is still there. */
   end: SystemErrorRecord | null = null;
 
-  constructor(spec: ActorSpec, wasRestarted: boolean, start: (execution: Execution) => Promise<void> | undefined) {
+  constructor(spec: ActorSpec, wasRestarted: boolean, acceleratorIds: AcceleratorIds | null, start: (execution: Execution) => Promise<void> | undefined) {
     this.spec = spec;
     this.wasRestarted = wasRestarted;
+    this.acceleratorIds = acceleratorIds;
     this.#start = start;
   }
 

@@ -1,5 +1,5 @@
-import { type Clock, forgetOldest, type JobId, newActorId, type NodeId, type RandomSource, type ResourceAmounts, RuntimeStateError, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type ToNode, type WorkerDeath, TASK_SLOTS_MAX } from "../protocol/mod.ts";
+import { type AcceleratorIds, forgetOldest, newActorId, RuntimeStateError, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type WorkerDeath, TASK_SLOTS_MAX } from "../protocol/mod.ts";
 import { Serializer } from "../serialization/mod.ts";
 import { type Channel, FrameReader } from "../transport/mod.ts";
 import type { ActorClient } from "./actor-client.ts";
@@ -9,10 +9,11 @@ import { ActorManager, descriptionOf } from "./actor-manager.ts";
 import { CodeExports } from "./code-exports.ts";
 import { CodeLoader, unitsIn } from "./code-loader.ts";
 import { bindCallable, TaskExecutor } from "./task-executor.ts";
+import type { CoreWorkerEnvironment } from "./core-worker-environment.ts";
 import { IncomingFunction, IncomingMethod } from "./incoming-callable.ts";
 import { ExceptionRetries } from "./exception-retries.ts";
 import { ExecutionContext } from "./execution-context.ts";
-import { unpackMessage, type StoreClient } from "../clients/mod.ts";
+import { unpackMessage } from "../clients/mod.ts";
 import { type Failure, type ObjectEntry, systemFailure } from "./object-entry.ts";
 import { ObjectAccess, type WaitOptions } from "./object-access.ts";
 import { DESCRIBE, ObjectRef, type GetOptions, type RuntimeObject } from "./object-ref.ts";
@@ -30,32 +31,6 @@ import { type CodeSource, type FunctionCallable, type PendingTask, type TaskTemp
 import type { RefGenerator } from "./value-stream.ts";
 import { NodeRequests } from "./node-requests.ts";
 import { ProcessLife } from "./process-life.ts";
-
-/** What a core worker is given by whoever composes the process. */
-export interface CoreWorkerEnvironment {
-  readonly workerId: WorkerId;
-  readonly jobId: JobId;
-  readonly namespace: string;
-  readonly nodeId: NodeId;
-  readonly isDriver: boolean;
-  readonly pid: number;
-  readonly clock: Clock;
-  readonly random: RandomSource;
-  /** Of the machine or cluster; how many leases are worth asking for. */
-  readonly totals: ResourceAmounts;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly store: StoreClient;
-  sendToNode(message: ToNode): void;
-  /** Whether something is awaited that must keep the process alive. */
-  keepAlive(isNeeded: boolean): void;
-  /** Ends this worker after its last words have left. */
-  exit(reason: string): void;
-  warn(message: string): void;
-  /** The program's entry module, which must never be imported a second time. */
-  readonly entryUrl?: string;
-  /** Loads what the program's modules need to be loaded (tsx), once, before the first of them. */
-  readonly prepareImports?: () => Promise<void>;
-}
 
 /** Makes runtime objects that other parts define (remote functions, actor classes) from their descriptors. */
 export type Reviver = (descriptor: RuntimeDescriptor) => object;
@@ -138,9 +113,9 @@ export class CoreWorker {
     this.#executor = new TaskExecutor({
       serializer: this.serializer, encode, code: this.code, store: env.store, references: this.references, context: this.context, pid: env.pid,
       nowMs: () => env.clock.nowMs(), after: (delayMs, callback) => void env.clock.after(delayMs, callback), emitLeaseEvent: (leaseId, event) => this.#leaseEvent(leaseId, event),
-      notifyLeaseClosed: (peer, leaseId) => void peer.sendMessage({ type: "leaseClosed", leaseId }), actor: (actorId) => this.#actorHost.instance(actorId), terminateActor: (actor) => this.#actorHost.terminate(actor),
+      notifyLeaseClosed: (peer, leaseId) => void peer.sendMessage({ type: "leaseClosed", leaseId }), actor: (actorId) => this.#actorHost.instance(actorId), useAccelerators: (ids) => env.useAccelerators(ids), terminateActor: (actor) => this.#actorHost.terminate(actor),
     });
-    this.#actorHost = new ActorHost({ executor: this.#executor, code: this.code, serializer: this.serializer, references: this.references, context: this.context, pid: env.pid, sendToNode: (message) => env.sendToNode(message), exit: (reason) => this.exit(reason) });
+    this.#actorHost = new ActorHost({ executor: this.#executor, code: this.code, serializer: this.serializer, references: this.references, context: this.context, pid: env.pid, useAccelerators: (ids) => env.useAccelerators(ids), sendToNode: (message) => env.sendToNode(message), exit: (reason) => this.exit(reason) });
     this.onRevive("objectRef", (descriptor) => this.references.reviveRef(descriptor as RuntimeDescriptor & { kind: "objectRef" }));
     this.onRevive("actorHandle", (descriptor) => this.actors.reviveHandle(descriptor as RuntimeDescriptor & { kind: "actorHandle" }));
   }
@@ -242,7 +217,7 @@ export class CoreWorker {
     return this.#actorHost.exitCurrent();
   }
 
-  currentActor(): { spec: ActorSpec; wasRestarted: boolean } | undefined {
+  currentActor(): { spec: ActorSpec; wasRestarted: boolean; acceleratorIds: AcceleratorIds | null } | undefined {
     return this.#actorHost.current();
   }
 
@@ -367,7 +342,7 @@ export class CoreWorker {
       case "leaseRefused":
         return this.submitter.leaseRefused(message.key, message.error);
       case "leaseOpened":
-        return this.#executor.leaseOpened(message.leaseId, message.ownerId, message.resources);
+        return this.#executor.leaseOpened(message.leaseId, message.ownerId, message.resources, message.acceleratorIds);
       case "slotGranted":
         return this.#executor.slotGranted(message.leaseId);
       case "revokeLease":
@@ -381,7 +356,7 @@ export class CoreWorker {
       case "workerDied":
         return this.#workerDied(message.workerId, message.cause);
       case "startActor":
-        return this.#actorHost.start(message.spec, message.wasRestarted);
+        return this.#actorHost.start(message.spec, message.wasRestarted, message.acceleratorIds);
       case "actorState":
         return this.actors.stateChanged(message.state);
       case "whereIsActor":

@@ -18,7 +18,7 @@ function leaseWith(queued = 0): { lease: HeldLease; events: LeaseEvent[] } {
 }
 function openLeaseWith(queued = 0): ReturnType<typeof leaseWith> {
   const made = leaseWith(queued);
-  made.lease.opened({ CPU: 10_000 });
+  made.lease.opened({ CPU: 10_000 }, null);
   return made;
 }
 
@@ -28,7 +28,7 @@ describe("a lease at its worker", () => {
     assert.equal(lease.canRun(), false);
     lease.wantSlotIfNeeded();
     assert.deepEqual(events, []);
-    lease.opened({ CPU: 10_000 });
+    lease.opened({ CPU: 10_000 }, null);
     assert.equal(lease.canRun(), true);
     assert.deepEqual(lease.resources, { CPU: 10_000 });
   });
@@ -220,7 +220,7 @@ describe("a lease at its worker", () => {
 test("a lease never runs more tasks than it has slots, and the node manager's count of them is the same", () => {
   const step = fc.constantFrom("arrive", "arrive", "run", "run", "wait", "goOn", "end", "end", "turnEnds", "grant", "revoke", "time", "after");
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 80, size: "max" }), (steps) => {
+    fc.property(fc.boolean(), fc.array(step, { maxLength: 80, size: "max" }), (isForOne, steps) => {
       let counted = 0;
       let isWanted = false;
       let isClosed = false;
@@ -235,7 +235,7 @@ test("a lease never runs more tasks than it has slots, and the node manager's co
         }
         if (event === "closed") [counted, isClosed] = [0, true];
       });
-      lease.opened({});
+      lease.opened(isForOne ? { GPU: 10_000 } : {}, null);
       counted++;
       for (const what of steps) {
         if (what === "arrive") lease.queue.push(execution);
@@ -256,11 +256,13 @@ test("a lease never runs more tasks than it has slots, and the node manager's co
         if (what === "time") nowMs += TIME_SLICE_MS / 2;
         if (what === "after") {
           if (lease.mustReject(nowMs)) lease.queue.removeWhere(() => true);
+          else if (isForOne && lease.blocked > 0) assert.equal(lease.queue.length, 0, "nothing waits for ever behind a task that waits");
           if (lease.mustYield(nowMs)) lease.yieldSlots();
           lease.wantSlotIfNeeded();
         }
         if (lease.isClosed) break;
         assert.equal(lease.slots, counted);
+        if (isForOne) assert.ok(lease.running + lease.blocked <= 1, "what a task keeps while it waits is no other's");
         assert.ok(lease.running <= lease.slots);
       }
       assert.equal(lease.isClosed, isClosed);

@@ -1,4 +1,4 @@
-import { Deque, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
+import { Deque, FREED_WHILE_WAITING, type AcceleratorIds, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
 import type { LeaseEvent } from "../protocol/mod.ts";
 
 /** A lease that others wait for ends after its running task once it was asked back so long ago. */
@@ -12,6 +12,9 @@ export class HeldLease<T = unknown> {
   readonly leaseId: number;
   ownerId: WorkerId;
   resources: ResourceAmounts = {};
+  acceleratorIds: AcceleratorIds | null = null;
+  /** It holds what a task keeps while it waits: no other may run then. */
+  #isForOne = false;
   readonly queue = new Deque<T>();
   /** Rights to run one task that is not waiting; 0 before the node manager's word has arrived. */
   slots = 0;
@@ -33,9 +36,11 @@ export class HeldLease<T = unknown> {
     this.#emit = emit;
   }
 
-  opened(resources: ResourceAmounts): void {
+  opened(resources: ResourceAmounts, acceleratorIds: AcceleratorIds | null): void {
     this.isOpen = true;
     this.resources = resources;
+    this.acceleratorIds = acceleratorIds;
+    for (const name in resources) if (name !== FREED_WHILE_WAITING) this.#isForOne = true;
     this.slots++;
   }
 
@@ -45,7 +50,7 @@ export class HeldLease<T = unknown> {
   }
 
   canRun(): boolean {
-    return this.running < this.slots;
+    return this.running < this.slots && (this.blocked === 0 || !this.#isForOne);
   }
 
   taskStarted(): void {
@@ -105,8 +110,9 @@ export class HeldLease<T = unknown> {
     return (this.queue.length === 0 && this.#isUsed) || nowMs - this.#revokedAtMs >= TIME_SLICE_MS;
   }
 
-  /** Whether the queue must be handed back even though a task still runs: its time is over. */
+  /** Whether the queue must be handed back even though a task still runs or waits: its time is over, or what it needs is in use. */
   mustReject(nowMs: number): boolean {
+    if (this.#isForOne && this.blocked > 0 && this.queue.length > 0) return true;
     return this.#revokedAtMs !== null && this.queue.length > 0 && nowMs - this.#revokedAtMs >= TIME_SLICE_MS;
   }
 

@@ -1,5 +1,6 @@
 export { ActorHandleObject } from "./actor-handle.ts";
-export { CoreWorker, type CoreWorkerEnvironment, type Reviver } from "./core-worker.ts";
+export { CoreWorker, type Reviver } from "./core-worker.ts";
+export type { CoreWorkerEnvironment } from "./core-worker-environment.ts";
 export type { Execution } from "./execution.ts";
 export type { WaitOptions } from "./object-access.ts";
 export { DESCRIBE, ObjectRef, type GetOptions, type RuntimeObject } from "./object-ref.ts";

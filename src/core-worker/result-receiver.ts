@@ -45,11 +45,11 @@ export class ResultReceiver {
       invariant(task !== null, () => `worker ${peer.workerId} answered a task that it was not sent`);
       if (task === RECALLED) continue;
       if (task.queue !== null) {
-        this.#env.submitter.left(task);
         if (status === RESULT_REJECTED) {
-          this.#env.submitter.rejected(task);
+          this.#env.submitter.handedBack(task);
           continue;
         }
+        this.#env.submitter.left(task);
         const callable = task.callable as FunctionCallable;
         if (callable !== learned) {
           learned = callable;

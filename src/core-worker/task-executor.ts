@@ -1,4 +1,4 @@
-import { invariant, recordOf, sequencedId, SerializationError, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { invariant, recordOf, sequencedId, SerializationError, type AcceleratorIds, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { FRAME_RESULTS, type EncodedValueRecord, type LeaseEvent, TASK_SLOTS_MAX } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
 import { type FrameReader, FrameWriter } from "../transport/mod.ts";
@@ -42,6 +42,7 @@ export interface ExecutorEnvironment {
   /** The owner may forget a lease that ended here. */
   notifyLeaseClosed(peer: Peer, leaseId: number): void;
   actor(actorId: string): ActorInstance | undefined;
+  useAccelerators(ids: AcceleratorIds | null): void;
   /** The actor ends after this call. */
   terminateActor(actor: ActorInstance): void;
 }
@@ -57,6 +58,8 @@ export class TaskExecutor {
   readonly streams: StreamRunner;
   readonly #unflushed = new Set<Peer>();
   #firstUnflushedMs = 0;
+  /** In use by the task that started last. */
+  #acceleratorIds: AcceleratorIds | null = null;
 
   constructor(environment: ExecutorEnvironment) {
     this.#env = environment;
@@ -69,10 +72,10 @@ export class TaskExecutor {
 
   // ------------------------------------------------------------------ leases
 
-  leaseOpened(leaseId: number, ownerId: WorkerId, resources: ResourceAmounts): void {
+  leaseOpened(leaseId: number, ownerId: WorkerId, resources: ResourceAmounts, acceleratorIds: AcceleratorIds | null): void {
     this.#newestLeaseId = Math.max(this.#newestLeaseId, leaseId);
     const lease = this.#leaseOf(leaseId, ownerId);
-    lease.opened(resources);
+    lease.opened(resources, acceleratorIds);
     this.#runQueued(lease);
   }
 
@@ -229,6 +232,7 @@ export class TaskExecutor {
   #runTask(lease: HeldLease<Execution>, execution: Execution): void {
     if (!this.#claim(execution)) return this.#reject(execution);
     lease.taskStarted();
+    if (lease.acceleratorIds !== this.#acceleratorIds) this.#env.useAccelerators((this.#acceleratorIds = lease.acceleratorIds));
     const finished = this.start(execution);
     if (finished === undefined) lease.taskEnded();
     else void finished.then(() => { lease.taskEnded(); this.#runQueued(lease); });

@@ -133,7 +133,15 @@ export class TaskSubmitter {
     learnRunTime(callable, averageUs);
   }
 
-  /** The worker gave it back without running it. */
+  /** The worker gave it back without running it. What still runs there may need all that the lease holds, also while it waits. */
+  handedBack(task: PendingTask): void {
+    const lease = task.lease as OwnedLease | null;
+    this.left(task);
+    if (lease !== null) lease.isStuck = lease.inFlight > 0;
+    this.rejected(task);
+  }
+
+  /** It has not been run, and goes to the next worker that has room. */
   rejected(task: PendingTask): void {
     const queue = task.queue as SchedulingQueue;
     queue.tasks.unshift(task);

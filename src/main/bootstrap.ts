@@ -1,5 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
-import type { JobId, NodeId, ResourceAmounts, WorkerId } from "../base/mod.ts";
+import type { AcceleratorIds, JobId, NodeId, ResourceAmounts, WorkerId } from "../base/mod.ts";
 import type { StoreConfig } from "../object-store/mod.ts";
 import type { WorkerIsolation } from "../protocol/mod.ts";
 import type { ThreadChannelEnd } from "../transport/mod.ts";
@@ -11,6 +11,7 @@ export interface SessionConfig {
   readonly namespace: string;
   readonly isolation: WorkerIsolation;
   readonly totals: ResourceAmounts;
+  readonly acceleratorIds: AcceleratorIds;
   readonly labels: Readonly<Record<string, string>>;
   readonly sessionDir: string;
   /** Where other programs find this runtime: the node thread's socket. */

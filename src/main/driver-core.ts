@@ -34,6 +34,7 @@ export function createDriverCore(setting: DriverSetting): { readonly core: CoreW
     totals, labels, store,
     sendToNode: (message) => link.send(message),
     keepAlive: (isNeeded) => setting.keepAlive(isNeeded),
+    useAccelerators: () => undefined,
     exit: () => undefined,
     warn: (message) => process.emitWarning(message, "MantarayWarning"),
     ...(entryUrl === null ? {} : { entryUrl }),

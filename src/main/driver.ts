@@ -9,6 +9,7 @@ import type { CoreWorker } from "../core-worker/mod.ts";
 import { createStoreDoor, type SharedStore } from "../object-store/mod.ts";
 import type { FromNode } from "../protocol/mod.ts";
 import { createSpinPermitMemory, openThreadChannel } from "../transport/mod.ts";
+import { gpuIds } from "./accelerators.ts";
 import type { BrokerMessage, NodeThreadData, SessionConfig } from "./bootstrap.ts";
 import { createDriverCore, ProgramEnd, STOP_MS_MAX } from "./driver-core.ts";
 import { DriverOutput } from "./driver-output.ts";
@@ -145,19 +146,22 @@ function sessionConfig(options: InitOptions): SessionConfig {
   const jobId = newJobId(realRandom);
   const sessionName = `mantaray-${process.pid}-${jobId}`;
   const sessionDir = join(tmpdir(), sessionName);
-  const { numCpus = availableParallelism(), numGpus = 0, memory = 0 } = options;
+  const memoryBytes = machineMemoryBytes();
+  const capacityBytes = options.objectStoreMemory ?? Math.floor(memoryBytes * STORE_MEMORY_FRACTION);
+  const { numCpus = availableParallelism(), memory = Math.max(0, memoryBytes - capacityBytes) } = options;
+  const gpus = gpuIds(options.numGpus);
   return {
     jobId,
     nodeId: newNodeId(realRandom),
     namespace: options.namespace ?? `job-${jobId}`,
     isolation: options.isolation === "process" ? "process" : "thread",
-    totals: toAmounts({ ...options.resources, CPU: numCpus, GPU: numGpus, memory }),
+    totals: toAmounts({ ...options.resources, CPU: numCpus, GPU: gpus.length, memory }),
+    acceleratorIds: { GPU: gpus },
     labels: options.labels ?? {},
     sessionDir,
     address: addressOf(join(sessionDir, `node-${realRandom.hex(4)}.sock`)),
     store: {
-      sessionName, sessionDir,
-      capacityBytes: options.objectStoreMemory ?? Math.floor(machineMemoryBytes() * STORE_MEMORY_FRACTION),
+      sessionName, sessionDir, capacityBytes,
       spillFolder: options.objectSpillingDirectory === undefined ? join(sessionDir, "spill") : join(options.objectSpillingDirectory, sessionName),
     },
     token: realRandom.hex(16),

@@ -32,7 +32,7 @@ let processes: Promise<ProcessLauncher> | null = null;
 let door: Promise<SocketListener> | null = null;
 
 const nodeManager: NodeManager = new NodeManager({
-  clock: realClock, random: realRandom, totals: config.totals, defaultKind: plainWorkerKind(config.isolation), warmWorkersMin: warmWorkers(), firstJobId: config.jobId,
+  clock: realClock, random: realRandom, totals: config.totals, acceleratorIds: config.acceleratorIds, defaultKind: plainWorkerKind(config.isolation), warmWorkersMin: warmWorkers(), firstJobId: config.jobId,
   launcher: {
     launch: (workerId, kind, onExit) => {
       const ended = tracked(workerId, onExit);

@@ -9,6 +9,7 @@ import type { FromNode, JobRecord } from "../protocol/mod.ts";
 import { cleanStack, installStackMapping } from "../serialization/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { loadOnce } from "./entry-module.ts";
+import { useAccelerators } from "./accelerators.ts";
 
 export interface WorkerHost {
   readonly workerId: WorkerId;
@@ -46,6 +47,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
     sendToNode: (message) => link.send(message),
     // The channel to the node manager keeps a worker alive, whatever it waits for.
     keepAlive: () => undefined,
+    useAccelerators,
     exit: (reason) => {
       link.send({ type: "exiting", reason });
       setImmediate(() => host.end(0));

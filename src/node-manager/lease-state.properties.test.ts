@@ -6,15 +6,17 @@ import type { LeaseShape, WorkerKind } from "../protocol/mod.ts";
 import { inEnv, oneCpu, PROCESS, shapeOf, THREAD } from "./fixtures/lease-instructions.ts";
 import { type LeaseInstruction, LeaseState } from "./lease-state.ts";
 
-const SHAPES: readonly LeaseShape[] = [oneCpu, shapeOf({ CPU: 0.5 }), shapeOf({ CPU: 2 }), shapeOf({ CPU: 1, slot: 1 }), shapeOf({}), shapeOf({ CPU: 1 }, PROCESS), shapeOf({ CPU: 1 }, inEnv("e")), shapeOf({}, inEnv("f"))];
-const ACTOR_HOLDS = [{}, toAmounts({ CPU: 1 }), toAmounts({ slot: 1 })];
+const SHAPES: readonly LeaseShape[] = [oneCpu, shapeOf({ CPU: 0.5 }), shapeOf({ CPU: 2 }), shapeOf({ CPU: 1, slot: 1 }), shapeOf({}), shapeOf({ CPU: 1 }, PROCESS), shapeOf({ CPU: 1 }, inEnv("e")), shapeOf({}, inEnv("f")), shapeOf({ CPU: 1, GPU: 0.5 }), shapeOf({ GPU: 1 })];
+const ACTOR_HOLDS = [{}, toAmounts({ CPU: 1 }), toAmounts({ slot: 1 }), toAmounts({ GPU: 0.5 }), toAmounts({ GPU: 2 })];
 const ACTOR_KINDS = [THREAD, PROCESS, inEnv("e")];
-const TOTALS = toAmounts({ CPU: 3, slot: 1 });
+const TOTALS = toAmounts({ CPU: 3, slot: 1, GPU: 2 });
+const GPU_IDS = ["g0", "g1"];
 
 interface ModelLease {
   readonly workerId: string;
   readonly ownerId: string;
   readonly shape: LeaseShape;
+  readonly gpuIds: readonly string[];
   slots: number;
   waiting: number;
   wantsSlot: boolean;
@@ -22,8 +24,8 @@ interface ModelLease {
 
 /** Workers and owners that keep to the protocol, and what must be true of every instruction. */
 class World {
-  readonly state = new LeaseState(TOTALS, { warmWorkersMin: 1, taskWorkersMax: 3 }, "job");
-  readonly workers = new Map<string, { readonly kind: WorkerKind; actorId: string | null; isStopping: boolean; jobId: string | null }>();
+  readonly state = new LeaseState(TOTALS, { warmWorkersMin: 1, taskWorkersMax: 3 }, "job", { GPU: GPU_IDS });
+  readonly workers = new Map<string, { readonly kind: WorkerKind; actorId: string | null; gpuIds: readonly string[]; isStopping: boolean; jobId: string | null }>();
   readonly leases = new Map<number, ModelLease>();
   readonly targets = new Map<string, { readonly owner: string; readonly shape: number; target: number; granted: number }>();
   readonly actorHolds = new Map<string, Readonly<Record<string, number>>>();
@@ -96,7 +98,7 @@ class World {
         return;
       }
       case "openLease": {
-        const { leaseId, workerId, ownerId, shape } = instruction;
+        const { leaseId, workerId, ownerId, shape, acceleratorIds } = instruction;
         const worker = this.workers.get(workerId);
         assert.ok(worker !== undefined, "no lease on a dead worker");
         assert.deepEqual(worker.kind, shape.workerKind);
@@ -105,7 +107,8 @@ class World {
         assert.ok(demand !== undefined && ++demand.granted <= demand.target, "no lease that is not wanted");
         assert.ok(!this.leases.has(leaseId));
         this.#use(workerId, this.jobOf(ownerId));
-        this.leases.set(leaseId, { workerId, ownerId, shape, slots: 1, waiting: 0, wantsSlot: false });
+        this.leases.set(leaseId, { workerId, ownerId, shape, gpuIds: acceleratorIds?.["GPU"] ?? [], slots: 1, waiting: 0, wantsSlot: false });
+        this.#checkGpus();
         return this.#checkRoom(shape.resources);
       }
       case "grantSlot": {
@@ -126,6 +129,8 @@ class World {
         assert.deepEqual(worker.kind, this.actorKinds.get(instruction.actorId));
         assert.ok(this.waitingActors.delete(instruction.actorId));
         worker.actorId = instruction.actorId;
+        worker.gpuIds = this.state.acceleratorsOf(instruction.workerId)?.["GPU"] ?? [];
+        this.#checkGpus();
         this.#use(instruction.workerId, this.actorJobs.get(instruction.actorId) as string);
         return this.#checkRoom(this.actorHolds.get(instruction.actorId) ?? {});
       }
@@ -146,9 +151,21 @@ class World {
     const add = (amounts: Readonly<Record<string, number>>, times: number): void => {
       for (const name in amounts) held[name] = (held[name] ?? 0) + (amounts[name] as number) * times;
     };
-    for (const { shape, slots } of this.leases.values()) add(shape.resources, slots);
+    for (const { shape: { resources }, slots } of this.leases.values()) for (const name in resources) add({ [name]: resources[name] as number }, name === "CPU" ? slots : 1);
     for (const { actorId } of this.workers.values()) if (actorId !== null) add(this.actorHolds.get(actorId) ?? {}, 1);
     return held;
+  }
+
+  /** A whole one is nobody else's, and the parts of one are no more than it. */
+  #checkGpus(): void {
+    const used = new Map<string, number>();
+    const use = (units: number, ids: readonly string[]): void => {
+      assert.equal(ids.length, Math.ceil(units / 10_000));
+      for (const id of ids) used.set(id, (used.get(id) ?? 0) + Math.min(units, 10_000));
+    };
+    for (const { shape: { resources }, gpuIds } of this.leases.values()) use(resources["GPU"] ?? 0, gpuIds);
+    for (const { actorId, gpuIds } of this.workers.values()) if (actorId !== null) use(this.actorHolds.get(actorId)?.["GPU"] ?? 0, gpuIds);
+    for (const [id, units] of used) assert.ok(GPU_IDS.includes(id) && units <= 10_000, `${id} is given out once`);
   }
 
   check(): void {
@@ -168,7 +185,7 @@ class World {
     if (kind === undefined) return;
     if (fails) return this.act(this.state.workerStartFailed(kind));
     const workerId = `w${this.#names++}`;
-    this.workers.set(workerId, { kind, actorId: null, isStopping: false, jobId: null });
+    this.workers.set(workerId, { kind, actorId: null, gpuIds: [], isStopping: false, jobId: null });
     this.act(this.state.workerAdded(workerId, kind));
   }
 
@@ -212,7 +229,8 @@ class World {
         lease.slots++;
         return this.act(this.state.leaseEvents(workerId, [[leaseId, "slotTaken"]]));
       case "want":
-        if (lease.slots > 0 || lease.wantsSlot) return;
+        // What its waiting task keeps is no other's: the next one goes elsewhere.
+        if (lease.slots > 0 || lease.wantsSlot || Object.keys(lease.shape.resources).some((name) => name !== "CPU")) return;
         lease.wantsSlot = true;
         return this.act(this.state.leaseEvents(workerId, [[leaseId, "wantSlot"]]));
       case "close":

@@ -13,7 +13,7 @@ function stateWith(quantities: Record<string, number>, workers: readonly string[
 describe("leases: the numbered transitions", () => {
   test("(1) a demand opens a lease on a free worker and takes its resources", () => {
     const state = stateWith({ CPU: 1 }, ["w1"]);
-    assert.deepEqual(state.demand("driver", "k", oneCpu, 1, 0), [{ type: "openLease", leaseId: 1, workerId: "w1", ownerId: "driver", key: "k", shape: oneCpu }]);
+    assert.deepEqual(state.demand("driver", "k", oneCpu, 1, 0), [{ type: "openLease", leaseId: 1, workerId: "w1", ownerId: "driver", key: "k", shape: oneCpu, acceleratorIds: null }]);
     assert.deepEqual(state.ledger.available, { CPU: 0 });
   });
 
@@ -56,6 +56,20 @@ describe("leases: the numbered transitions", () => {
     assert.equal(child.ownerId, parent.workerId);
     assert.equal(child.workerId, parent.workerId, "what a waiting worker waits for runs on itself: no worker per level");
     assert.deepEqual(state.ledger.available, { CPU: 0 });
+  });
+
+  test("(2) only processors go back: what else a task holds it keeps while it waits", () => {
+    const state = new LeaseState(toAmounts({ CPU: 1, GPU: 2, slot: 1 }), { warmWorkersMin: 1, taskWorkersMax: 4 }, "job", { GPU: ["a", "b"] });
+    state.workerAdded("w1", "thread");
+    const lease = opened(state.demand("driver", "k", shapeOf({ CPU: 1, GPU: 1, slot: 1 }), 1, 0));
+    assert.deepEqual(lease.acceleratorIds, { GPU: ["a"] });
+    state.leaseEvents("w1", [[lease.leaseId, "slotReturned"]]);
+    assert.deepEqual(state.ledger.available, { CPU: 10_000, GPU: 10_000, slot: 0 });
+    state.leaseEvents("w1", [[lease.leaseId, "slotTaken"]]);
+    assert.deepEqual(state.ledger.available, { CPU: 0, GPU: 10_000, slot: 0 });
+    state.leaseEvents("w1", [[lease.leaseId, "slotReturned"]]);
+    state.leaseEvents("w1", [[lease.leaseId, "closed"]]);
+    assert.deepEqual(state.ledger.available, { CPU: 10_000, GPU: 20_000, slot: 10_000 });
   });
 
   test("(3) a slot is taken back at once, below zero if need be, and nothing starts until it is not", () => {
@@ -152,6 +166,17 @@ describe("leases: actors and workers", () => {
     assert.deepEqual(types(state.demand("driver", "k", oneCpu, 1, 0)), ["startWorker"], "its worker is not for tasks");
     state.workerLost("w1");
     assert.deepEqual(state.ledger.available, { CPU: 20_000 });
+  });
+
+  test("an actor has accelerators of its own until its worker is gone", () => {
+    const state = new LeaseState(toAmounts({ GPU: 1 }), { warmWorkersMin: 1, taskWorkersMax: 4 }, "job", { GPU: ["7"] });
+    for (const worker of ["w1", "w2", "w3"]) state.workerAdded(worker, "thread");
+    const half = toAmounts({ GPU: 0.5 });
+    const placed = [...state.placeActor("a", "thread", half, "job"), ...state.placeActor("b", "thread", half, "job"), ...state.placeActor("c", "thread", half, "job")];
+    const workerIds = only(placed, "placeActor").map(({ workerId }) => workerId);
+    assert.deepEqual(workerIds.map((workerId) => state.acceleratorsOf(workerId)), [{ GPU: ["7"] }, { GPU: ["7"] }], "the third waits");
+    const next = only(state.workerLost(workerIds[0] as string), "placeActor");
+    assert.deepEqual(next.map(({ workerId }) => state.acceleratorsOf(workerId)), [{ GPU: ["7"] }]);
   });
 
   test("an actor that can never be held is refused; one that is not wanted any more is forgotten", () => {

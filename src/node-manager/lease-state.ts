@@ -1,6 +1,6 @@
-import { invariant, isZero, type ActorId, type JobId, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { invariant, isZero, type AcceleratorIds, type ActorId, type JobId, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { type LeaseEvent, type LeaseShape, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
-import { describeLack, ResourceLedger } from "../scheduling/mod.ts";
+import { describeLack, keptWhileWaiting, ResourceLedger, without } from "../scheduling/mod.ts";
 import { activeSlots, isFreeForTasks, isIdle, type Lease, type PoolWorker, WorkerPool, worksFor } from "./worker-pool.ts";
 
 /**
@@ -21,7 +21,8 @@ import { activeSlots, isFreeForTasks, isIdle, type Lease, type PoolWorker, Worke
  *                           gone
  *
  * (1) An owner declares how many leases of a key it ever wanted; missing ones are granted in order of arrival.
- * (2) Its tasks wait for objects and none is left to run: the resources go back to the node.
+ * (2) Its tasks wait for objects and none is left to run: the processors go back to the node. What a task keeps while it waits
+ *     (an accelerator, memory, resources of the user's own) the lease keeps until it is gone, and runs no other task meanwhile.
  * (3) A task goes on after waiting: it takes a slot back at once, even if the ledger goes below zero; nothing new starts
  *     until it is not.
  * (4) A lease whose slots are all given back asks for one when it has queued tasks.
@@ -45,7 +46,7 @@ export type LeaseInstruction =
   | { readonly type: "endWorker"; readonly workerId: WorkerId }
   /** It works for another job than the one it was started by; comes before its first lease or actor. */
   | { readonly type: "assignJob"; readonly workerId: WorkerId; readonly jobId: JobId }
-  | { readonly type: "openLease"; readonly leaseId: number; readonly workerId: WorkerId; readonly ownerId: WorkerId; readonly key: string; readonly shape: LeaseShape }
+  | { readonly type: "openLease"; readonly leaseId: number; readonly workerId: WorkerId; readonly ownerId: WorkerId; readonly key: string; readonly shape: LeaseShape; readonly acceleratorIds: AcceleratorIds | null }
   | { readonly type: "refuse"; readonly ownerId: WorkerId; readonly key: string; readonly error: SystemErrorRecord }
   | { readonly type: "grantSlot"; readonly leaseId: number; readonly workerId: WorkerId }
   | { readonly type: "revoke"; readonly leaseId: number; readonly workerId: WorkerId }
@@ -92,8 +93,8 @@ export class LeaseState {
   #nextLeaseId = 1;
 
   /** `firstJobId`: of the program that started all this. */
-  constructor(totals: ResourceAmounts, limits: LeaseLimits, firstJobId: JobId) {
-    this.ledger = new ResourceLedger(totals);
+  constructor(totals: ResourceAmounts, limits: LeaseLimits, firstJobId: JobId, acceleratorIds: AcceleratorIds = {}) {
+    this.ledger = new ResourceLedger(totals, acceleratorIds);
     this.#limits = limits;
     this.#firstJobId = firstJobId;
   }
@@ -157,7 +158,7 @@ export class LeaseState {
     if (worker === undefined) return this.ownerLost(workerId);
     this.#workers.delete(workerId);
     for (const lease of worker.leases.values()) this.#closeLease(lease);
-    if (worker.actorHolds !== null) this.ledger.give(worker.actorHolds);
+    if (worker.actorHolds !== null) this.ledger.give(worker.actorHolds, worker.acceleratorIds);
     return [...this.#endedJobLost(workerId, worker.jobId), ...this.ownerLost(workerId)];
   }
 
@@ -211,11 +212,11 @@ export class LeaseState {
         invariant(lease.slots > 0, () => `lease ${lease.leaseId} gave back a slot that it did not hold`);
         lease.slots--;
         if (lease.slots === 0) lease.isRevokeSent = false;
-        this.ledger.give(lease.shape.resources);
+        this.ledger.give(lease.slotHolds);
         return;
       case "slotTaken":
         lease.slots++;
-        this.ledger.take(lease.shape.resources);
+        this.ledger.take(lease.slotHolds);
         return;
       case "wantSlot":
         lease.wantsSlot = true;
@@ -229,7 +230,8 @@ export class LeaseState {
   #closeLease(lease: Lease): void {
     this.#leases.delete(lease.leaseId);
     this.#workers.get(lease.workerId)?.leases.delete(lease.leaseId);
-    for (; lease.slots > 0; lease.slots--) this.ledger.give(lease.shape.resources);
+    for (; lease.slots > 0; lease.slots--) this.ledger.give(lease.slotHolds);
+    if (lease.keeps !== null) this.ledger.give(lease.keeps, lease.acceleratorIds);
   }
 
   /** Workers that nobody uses, beyond what is kept warm. The caller decides when to ask (after some idle time). */
@@ -281,7 +283,7 @@ export class LeaseState {
       if (known !== undefined) known.count += count;
       else if (count > 0) wanted.set(kindKey, { kind, count });
     };
-    const room = new ResourceLedger(this.ledger.available);
+    const room = this.ledger.free();
     for (const { holds, kind, kindKey } of this.#placements) {
       if (!room.hasRoomFor(holds)) continue;
       room.take(holds);
@@ -311,7 +313,7 @@ export class LeaseState {
       this.#use(worker, placement.jobId, out);
       worker.actorId = placement.actorId;
       worker.actorHolds = placement.holds;
-      this.ledger.take(placement.holds);
+      worker.acceleratorIds = this.ledger.take(placement.holds);
       this.#placements.splice(index, 1);
       out.push({ type: "placeActor", actorId: placement.actorId, workerId: worker.workerId });
     }
@@ -343,13 +345,16 @@ export class LeaseState {
 
   #openLease(demand: Demand, worker: PoolWorker, out: LeaseInstruction[]): void {
     this.#use(worker, demand.jobId, out);
-    const lease: Lease = { leaseId: this.#nextLeaseId++, ownerId: demand.ownerId, workerId: worker.workerId, key: demand.key, shape: demand.shape, slots: 1, wantsSlot: false, isRevokeSent: false };
+    const { resources } = demand.shape;
+    const keeps = keptWhileWaiting(resources);
+    const slotHolds = keeps === null ? resources : without(resources, keeps);
+    const acceleratorIds = this.ledger.take(resources);
+    const lease: Lease = { leaseId: this.#nextLeaseId++, ownerId: demand.ownerId, workerId: worker.workerId, key: demand.key, shape: demand.shape, slots: 1, wantsSlot: false, isRevokeSent: false, keeps, slotHolds, acceleratorIds };
     this.#leases.set(lease.leaseId, lease);
     worker.leases.set(lease.leaseId, lease);
     worker.lastOwnerId = demand.ownerId;
-    this.ledger.take(demand.shape.resources);
     demand.granted++;
-    out.push({ type: "openLease", leaseId: lease.leaseId, workerId: worker.workerId, ownerId: demand.ownerId, key: demand.key, shape: demand.shape });
+    out.push({ type: "openLease", leaseId: lease.leaseId, workerId: worker.workerId, ownerId: demand.ownerId, key: demand.key, shape: demand.shape, acceleratorIds });
   }
 
   #findTaskWorker(demand: Demand): PoolWorker | undefined {
@@ -374,10 +379,10 @@ export class LeaseState {
       // With a slot of its own again (a waiting task went on) it needs no other for now.
       if (!lease.wantsSlot || lease.slots > 0) continue;
       const worker = this.#workers.get(lease.workerId) as PoolWorker;
-      if (!this.ledger.hasRoomFor(lease.shape.resources) || activeSlots(worker) > 0) continue;
+      if (!this.ledger.hasRoomFor(lease.slotHolds) || activeSlots(worker) > 0) continue;
       lease.wantsSlot = false;
       lease.slots++;
-      this.ledger.take(lease.shape.resources);
+      this.ledger.take(lease.slotHolds);
       out.push({ type: "grantSlot", leaseId: lease.leaseId, workerId: lease.workerId });
     }
   }
@@ -398,6 +403,11 @@ export class LeaseState {
       lease.isRevokeSent = true;
       out.push({ type: "revoke", leaseId: lease.leaseId, workerId: lease.workerId });
     }
+  }
+
+  /** Of the actor that lives there, or null when it has none. */
+  acceleratorsOf(workerId: WorkerId): AcceleratorIds | null {
+    return this.#workers.get(workerId)?.acceleratorIds ?? null;
   }
 
   /** For state queries and tests. */

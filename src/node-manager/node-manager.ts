@@ -1,4 +1,4 @@
-import { newWorkerId, type ActorId, type Clock, type JobId, type RandomSource, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
+import { newWorkerId, type AcceleratorIds, type ActorId, type Clock, type JobId, type RandomSource, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker, PlacementListener, WorkerLauncher, WorkerLink } from "../clients/mod.ts";
 import type { ActorSpec, ActorStateRecord, FromNode, JobRecord, LeaseEvent, LeaseShape, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
 import { LeaseState, type LeaseInstruction } from "./lease-state.ts";
@@ -18,6 +18,7 @@ export interface NodeManagerEnvironment {
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly totals: ResourceAmounts;
+  readonly acceleratorIds: AcceleratorIds;
   /** Of workers that are kept warm. */
   readonly defaultKind: WorkerKind;
   readonly warmWorkersMin: number;
@@ -59,7 +60,7 @@ export class NodeManager {
 
   constructor(environment: NodeManagerEnvironment) {
     this.#env = environment;
-    this.#state = new LeaseState(environment.totals, { warmWorkersMin: environment.warmWorkersMin, taskWorkersMax: TASK_WORKERS_MAX }, environment.firstJobId);
+    this.#state = new LeaseState(environment.totals, { warmWorkersMin: environment.warmWorkersMin, taskWorkersMax: TASK_WORKERS_MAX }, environment.firstJobId, environment.acceleratorIds);
   }
 
   get available(): ResourceAmounts {
@@ -190,7 +191,7 @@ export class NodeManager {
   }
 
   startActor(workerId: WorkerId, spec: ActorSpec, wasRestarted: boolean): void {
-    this.send(workerId, { type: "startActor", spec, wasRestarted });
+    this.send(workerId, { type: "startActor", spec, wasRestarted, acceleratorIds: this.#state.acceleratorsOf(workerId) });
     this.#warmUpSoon();
   }
 
@@ -259,8 +260,8 @@ export class NodeManager {
           this.#assignJob(instruction.workerId, instruction.jobId);
           break;
         case "openLease": {
-          const { leaseId, workerId, ownerId, key, shape } = instruction;
-          this.send(workerId, { type: "leaseOpened", leaseId, ownerId, resources: shape.resources });
+          const { leaseId, workerId, ownerId, key, shape, acceleratorIds } = instruction;
+          this.send(workerId, { type: "leaseOpened", leaseId, ownerId, resources: shape.resources, acceleratorIds });
           this.send(ownerId, { type: "leaseGranted", key, leaseId, workerId });
           break;
         }

@@ -1,4 +1,4 @@
-import type { ActorId, JobId, ResourceAmounts, WorkerId } from "../base/mod.ts";
+import type { AcceleratorIds, ActorId, JobId, ResourceAmounts, WorkerId } from "../base/mod.ts";
 import { type LeaseShape, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
 
 export interface Lease {
@@ -7,6 +7,10 @@ export interface Lease {
   readonly workerId: WorkerId;
   readonly key: string;
   readonly shape: LeaseShape;
+  /** What each slot holds, and what the lease itself does. */
+  readonly slotHolds: ResourceAmounts;
+  readonly keeps: ResourceAmounts | null;
+  readonly acceleratorIds: AcceleratorIds | null;
   slots: number;
   wantsSlot: boolean;
   isRevokeSent: boolean;
@@ -18,6 +22,7 @@ export interface PoolWorker {
   readonly leases: Map<number, Lease>;
   actorId: ActorId | null;
   actorHolds: ResourceAmounts | null;
+  acceleratorIds: AcceleratorIds | null;
   lastOwnerId: WorkerId | null;
   isStopping: boolean;
   /** Null until it is used. */
@@ -63,7 +68,7 @@ export class WorkerPool {
   }
 
   add(workerId: WorkerId, kind: WorkerKind): void {
-    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), leases: new Map(), actorId: null, actorHolds: null, lastOwnerId: null, isStopping: false, jobId: null, lastUse: 0 });
+    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), leases: new Map(), actorId: null, actorHolds: null, acceleratorIds: null, lastOwnerId: null, isStopping: false, jobId: null, lastUse: 0 });
   }
 
   delete(workerId: WorkerId): void {

@@ -1,4 +1,4 @@
-import type { ActorId, JobId, NodeId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { AcceleratorIds, ActorId, JobId, NodeId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { WorkerObjectsReport } from "./object-messages.ts";
 import type { StoreCollect, ToStore } from "./store-messages.ts";
 import type { ActorMethods, CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
@@ -67,7 +67,7 @@ export type FromNode =
   | { readonly type: "jobAssigned"; readonly job: JobRecord }
   | { readonly type: "leaseGranted"; readonly key: string; readonly leaseId: number; readonly workerId: WorkerId }
   | { readonly type: "leaseRefused"; readonly key: string; readonly error: SystemErrorRecord }
-  | { readonly type: "leaseOpened"; readonly leaseId: number; readonly ownerId: WorkerId; readonly resources: ResourceAmounts }
+  | { readonly type: "leaseOpened"; readonly leaseId: number; readonly ownerId: WorkerId; readonly resources: ResourceAmounts; readonly acceleratorIds: AcceleratorIds | null }
   | { readonly type: "slotGranted"; readonly leaseId: number }
   | { readonly type: "revokeLease"; readonly leaseId: number }
   /** To a worker without work: end, unless something depends on it. */
@@ -78,7 +78,7 @@ export type FromNode =
   | { readonly type: "startupFailed"; readonly reason: string }
   | { readonly type: "connectSocket"; readonly workerId: WorkerId; readonly address: string }
   | { readonly type: "workerDied"; readonly workerId: WorkerId; readonly cause: WorkerDeath }
-  | { readonly type: "startActor"; readonly spec: ActorSpec; readonly wasRestarted: boolean }
+  | { readonly type: "startActor"; readonly spec: ActorSpec; readonly wasRestarted: boolean; readonly acceleratorIds: AcceleratorIds | null }
   | { readonly type: "actorState"; readonly state: ActorStateRecord }
   /** To the owner of an actor that somebody watches and that nobody has created. */
   | { readonly type: "whereIsActor"; readonly actorId: ActorId }

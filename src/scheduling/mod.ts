@@ -1,1 +1,1 @@
-export { describeLack, lacking, ResourceLedger } from "./resources.ts";
+export { describeLack, keptWhileWaiting, lacking, ResourceLedger, without } from "./resources.ts";

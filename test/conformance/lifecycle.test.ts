@@ -84,13 +84,14 @@ for (const isolation of ISOLATIONS) {
     });
 
     it("says what it is", async () => {
-      await using info = await ray.init({ numCpus: 1.5, resources: { printer: 2 }, labels: { zone: "here" }, namespace: "mine", isolation });
+      await using info = await ray.init({ numCpus: 1.5, memory: 1e9, resources: { printer: 2 }, labels: { zone: "here" }, namespace: "mine", isolation });
       assert.equal(info.namespace, "mine");
-      assert.deepEqual(await ray.clusterResources(), { CPU: 1.5, printer: 2 });
-      assert.deepEqual(await ray.availableResources(), { CPU: 1.5, printer: 2 });
+      const has = { CPU: 1.5, printer: 2, memory: 1e9 };
+      assert.deepEqual(await ray.clusterResources(), has);
+      assert.deepEqual(await ray.availableResources(), has);
       const [node, ...others] = await ray.nodes();
       assert.equal(others.length, 0);
-      assert.deepEqual([node?.nodeId, node?.alive, node?.labels, node?.resources], [info.nodeId, true, { zone: "here" }, { CPU: 1.5, printer: 2 }]);
+      assert.deepEqual([node?.nodeId, node?.alive, node?.labels, node?.resources], [info.nodeId, true, { zone: "here" }, has]);
       const context = ray.remote(() => { const { jobId, nodeId, namespace } = ray.getRuntimeContext(); return { jobId, nodeId, namespace }; });
       assert.deepEqual(await ray.get(context.remote()), { jobId: info.jobId, nodeId: info.nodeId, namespace: "mine" });
     });

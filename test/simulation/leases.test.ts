@@ -137,7 +137,7 @@ class Simulation {
     const message = this.toWorker.get(workerId)!.shift() as ToWorker;
     const { lease } = this.held.get(message.leaseId) as { lease: HeldLease };
     if (lease.isClosed) return true;
-    if (message.type === "opened") lease.opened(SHAPE.resources);
+    if (message.type === "opened") lease.opened(SHAPE.resources, null);
     if (message.type === "granted") lease.slotGranted();
     if (message.type === "revoke") {
       lease.revoke(this.nowMs);

@@ -1,0 +1,31 @@
+import type { AcceleratorIds, Clock, JobId, NodeId, RandomSource, ResourceAmounts, WorkerId } from "../base/mod.ts";
+import type { StoreClient } from "../clients/mod.ts";
+import type { ToNode } from "../protocol/mod.ts";
+
+/** What a core worker is given by whoever composes the process. */
+export interface CoreWorkerEnvironment {
+  readonly workerId: WorkerId;
+  readonly jobId: JobId;
+  readonly namespace: string;
+  readonly nodeId: NodeId;
+  readonly isDriver: boolean;
+  readonly pid: number;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  /** Of the machine or cluster; how many leases are worth asking for. */
+  readonly totals: ResourceAmounts;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly store: StoreClient;
+  sendToNode(message: ToNode): void;
+  /** Whether something is awaited that must keep the process alive. */
+  keepAlive(isNeeded: boolean): void;
+  /** What user code runs on from now on, as far as libraries ask the environment for it; null: whatever the program itself may use. */
+  useAccelerators(ids: AcceleratorIds | null): void;
+  /** Ends this worker after its last words have left. */
+  exit(reason: string): void;
+  warn(message: string): void;
+  /** The program's entry module, which must never be imported a second time. */
+  readonly entryUrl?: string;
+  /** Loads what the program's modules need to be loaded (tsx), once, before the first of them. */
+  readonly prepareImports?: () => Promise<void>;
+}

@@ -95,7 +95,7 @@ export class CoreWorker {
     const sender = new TaskSender(this.code);
     const fail = (task: PendingTask, failure: Failure): void => { settleFailed(task, failure); this.#finished(task, false); };
     this.submitter = new TaskSubmitter({
-      clock: env.clock, sender, peer: (id) => this.peer(id), fail,
+      clock: env.clock, sender, peer: (id) => this.peer(id), fail, warn: (text) => env.warn(text),
       requestLeases: (key, shape, target) => env.sendToNode({ type: "leaseDemand", key, shape, target, priority: 0 }),
     });
     this.#retries = new ExceptionRetries({ clock: env.clock, serializer: this.serializer, code: this.code, runAgain: (task) => this.submitter.rejected(task), fail });
@@ -341,6 +341,8 @@ export class CoreWorker {
         return this.submitter.leaseGranted(message.key, message.leaseId, message.workerId);
       case "leaseRefused":
         return this.submitter.leaseRefused(message.key, message.error);
+      case "leasesHeldUp":
+        return this.submitter.leasesHeldUp(message.key, message.reason);
       case "leaseOpened":
         return this.#executor.leaseOpened(message.leaseId, message.ownerId, message.resources, message.acceleratorIds);
       case "slotGranted":

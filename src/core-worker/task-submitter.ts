@@ -20,6 +20,8 @@ export interface SubmitterEnvironment {
   requestLeases(key: string, shape: LeaseShape, target: number): void;
   /** Ends the task with this outcome and drops what it pinned. */
   fail(task: PendingTask, failure: Failure): void;
+  /** Tells the user. */
+  warn(text: string): void;
 }
 
 /** Gets tasks to workers: asks for leases, batches, retries after crashes, takes back what is stuck behind a long task. */
@@ -98,9 +100,22 @@ export class TaskSubmitter {
   leaseRefused(key: string, error: SystemErrorRecord): void {
     const queue = this.#queues.get(key);
     if (queue === undefined) return;
+    // Those that nobody gets would never be missed.
+    let told: string | null = null;
+    let count = 0;
     for (let task = queue.tasks.shift(); task !== undefined; task = queue.tasks.shift()) {
-      this.#env.fail(task, { kind: "systemError", error: { ...error, message: `task ${task.name}() ${error.message}` } });
+      const message = `task ${task.name}() ${error.message}`;
+      told ??= message;
+      count++;
+      this.#env.fail(task, { kind: "systemError", error: { ...error, message } });
     }
+    if (told !== null) this.#env.warn(count === 1 ? told : `${told} (${count} tasks)`);
+  }
+
+  leasesHeldUp(key: string, reason: string): void {
+    const next = this.#queues.get(key)?.tasks.peek();
+    if (next === undefined) return;
+    this.#env.warn(`task ${next.name}() waits for ${reason}; it runs when enough of it is given back: end what is not needed, ask for less, or give the cluster more`);
   }
 
   leaseClosed(leaseId: number): void {

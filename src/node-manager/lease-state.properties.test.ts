@@ -202,9 +202,9 @@ class World {
     const actorId = `a${this.#names++}`;
     this.actorJobs.set(actorId, jobId);
     this.actorHolds.set(actorId, ACTOR_HOLDS[holds] as Record<string, number>);
-    this.actorKinds.set(actorId, ACTOR_KINDS[holds] as WorkerKind);
+    this.actorKinds.set(actorId, ACTOR_KINDS[holds % ACTOR_KINDS.length] as WorkerKind);
     this.waitingActors.add(actorId);
-    this.act(this.state.placeActor(actorId, ACTOR_KINDS[holds] as WorkerKind, ACTOR_HOLDS[holds] as Record<string, number>, jobId));
+    this.act(this.state.placeActor(actorId, ACTOR_KINDS[holds % ACTOR_KINDS.length] as WorkerKind, ACTOR_HOLDS[holds] as Record<string, number>, jobId));
   }
 
   cancelActor(): void {

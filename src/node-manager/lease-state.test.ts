@@ -60,7 +60,7 @@ describe("leases: the numbered transitions", () => {
 
   test("(2) only processors go back: what else a task holds it keeps while it waits", () => {
     const state = new LeaseState(toAmounts({ CPU: 1, GPU: 2, slot: 1 }), { warmWorkersMin: 1, taskWorkersMax: 4 }, "job", { GPU: ["a", "b"] });
-    state.workerAdded("w1", "thread");
+    state.workerAdded("w1", THREAD);
     const lease = opened(state.demand("driver", "k", shapeOf({ CPU: 1, GPU: 1, slot: 1 }), 1, 0));
     assert.deepEqual(lease.acceleratorIds, { GPU: ["a"] });
     state.leaseEvents("w1", [[lease.leaseId, "slotReturned"]]);
@@ -170,9 +170,9 @@ describe("leases: actors and workers", () => {
 
   test("an actor has accelerators of its own until its worker is gone", () => {
     const state = new LeaseState(toAmounts({ GPU: 1 }), { warmWorkersMin: 1, taskWorkersMax: 4 }, "job", { GPU: ["7"] });
-    for (const worker of ["w1", "w2", "w3"]) state.workerAdded(worker, "thread");
+    for (const worker of ["w1", "w2", "w3"]) state.workerAdded(worker, THREAD);
     const half = toAmounts({ GPU: 0.5 });
-    const placed = [...state.placeActor("a", "thread", half, "job"), ...state.placeActor("b", "thread", half, "job"), ...state.placeActor("c", "thread", half, "job")];
+    const placed = [...state.placeActor("a", THREAD, half, "job"), ...state.placeActor("b", THREAD, half, "job"), ...state.placeActor("c", THREAD, half, "job")];
     const workerIds = only(placed, "placeActor").map(({ workerId }) => workerId);
     assert.deepEqual(workerIds.map((workerId) => state.acceleratorsOf(workerId)), [{ GPU: ["7"] }, { GPU: ["7"] }], "the third waits");
     const next = only(state.workerLost(workerIds[0] as string), "placeActor");

@@ -1,6 +1,7 @@
 import { invariant, isZero, type AcceleratorIds, type ActorId, type JobId, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { type LeaseEvent, type LeaseShape, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
 import { describeLack, keptWhileWaiting, ResourceLedger, without } from "../scheduling/mod.ts";
+import { findHeldUp, type HeldUp } from "./held-up.ts";
 import { activeSlots, isFreeForTasks, isIdle, type Lease, type PoolWorker, WorkerPool, worksFor } from "./worker-pool.ts";
 
 /**
@@ -91,6 +92,7 @@ export class LeaseState {
   readonly #endedJobs = new Set<JobId>();
   readonly #firstJobId: JobId;
   #nextLeaseId = 1;
+  #isAnybodyStarved = false;
 
   /** `firstJobId`: of the program that started all this. */
   constructor(totals: ResourceAmounts, limits: LeaseLimits, firstJobId: JobId, acceleratorIds: AcceleratorIds = {}) {
@@ -264,6 +266,7 @@ export class LeaseState {
     const areWorkersMissing = [this.#scheduleActors(out), this.#scheduleDemands(out)].includes(true);
     this.#grantSlots(out);
     const starved = this.#findStarved();
+    this.#isAnybodyStarved = starved.size > 0;
     if (starved.size > 0) this.#revokeLeases(out, starved);
     if (!areWorkersMissing) return out;
     const wanted = this.#workersWanted();
@@ -408,6 +411,19 @@ export class LeaseState {
   /** Of the actor that lives there, or null when it has none. */
   acceleratorsOf(workerId: WorkerId): AcceleratorIds | null {
     return this.#workers.get(workerId)?.acceleratorIds ?? null;
+  }
+
+  /** After the last event: whether somebody wants resources that are in use. */
+  get isAnybodyStarved(): boolean {
+    return this.#isAnybodyStarved;
+  }
+
+  /** Who waits for what only actors, or waiting tasks, could give back. */
+  heldUp(): HeldUp[] {
+    const demands = [...this.#demands.values()].filter(({ granted, target }) => granted < target).map(({ ownerId, key, shape }) => ({ wanted: shape.resources, task: { ownerId, key }, actorId: null }));
+    const placements = this.#placements.map(({ actorId, holds }) => ({ wanted: holds, task: null, actorId }));
+    const actorHolds = [...this.#workers.values()].map((worker) => worker.actorHolds).filter((holds) => holds !== null);
+    return findHeldUp([...demands, ...placements], this.ledger, this.#leases.values(), actorHolds);
   }
 
   /** For state queries and tests. */

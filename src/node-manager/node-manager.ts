@@ -1,7 +1,9 @@
 import { newWorkerId, type AcceleratorIds, type ActorId, type Clock, type JobId, type RandomSource, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker, PlacementListener, WorkerLauncher, WorkerLink } from "../clients/mod.ts";
 import type { ActorSpec, ActorStateRecord, FromNode, JobRecord, LeaseEvent, LeaseShape, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
+import type { HeldUp } from "./held-up.ts";
 import { LeaseState, type LeaseInstruction } from "./lease-state.ts";
+import { WaitingWatch } from "./waiting-watch.ts";
 
 /** How long a worker beyond the warm ones may be idle. */
 const IDLE_WORKER_MS = 1_000;
@@ -53,6 +55,9 @@ export class NodeManager {
   readonly #workers = new Map<WorkerId, ConnectedWorker>();
   /** Of programs that have joined, also of those that have left: their detached actors go on. */
   readonly #jobs = new Map<JobId, JobRecord>();
+  readonly #watch: WaitingWatch;
+  /** Class names of actors that wait for a worker. */
+  readonly #waitingActors = new Map<ActorId, { readonly className: string; readonly jobId: JobId }>();
   #idleTimer: Timer | null = null;
   #warmTimer: Timer | null = null;
   #startFailures = 0;
@@ -61,6 +66,19 @@ export class NodeManager {
   constructor(environment: NodeManagerEnvironment) {
     this.#env = environment;
     this.#state = new LeaseState(environment.totals, { warmWorkersMin: environment.warmWorkersMin, taskWorkersMax: TASK_WORKERS_MAX }, environment.firstJobId, environment.acceleratorIds);
+    this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(), tell: (heldUp) => this.#tellHeldUp(heldUp) });
+  }
+
+  /** To the program that it concerns. */
+  #tellHeldUp({ task, actorId, reason }: HeldUp): void {
+    if (task !== null) return this.send(task.ownerId, { type: "leasesHeldUp", key: task.key, reason });
+    this.#warnOfActor(actorId as ActorId, `waits for ${reason}; it starts when enough of it is given back: end what is not needed, ask for less, or give the cluster more`);
+  }
+
+  #warnOfActor(actorId: ActorId, text: string): void {
+    const actor = this.#waitingActors.get(actorId);
+    if (actor === undefined) return;
+    for (const driverId of this.drivers(actor.jobId)) this.send(driverId, { type: "warning", text: `actor ${actor.className} ${text}` });
   }
 
   get available(): ResourceAmounts {
@@ -183,10 +201,12 @@ export class NodeManager {
   }
 
   placeActor(spec: ActorSpec): void {
+    this.#waitingActors.set(spec.actorId, { className: spec.className, jobId: spec.jobId });
     this.#act(this.#state.placeActor(spec.actorId, spec.workerKind, spec.resources, spec.jobId));
   }
 
   cancelPlacement(actorId: ActorId): void {
+    this.#waitingActors.delete(actorId);
     this.#act(this.#state.cancelPlacement(actorId));
   }
 
@@ -275,13 +295,17 @@ export class NodeManager {
           this.send(instruction.workerId, { type: "revokeLease", leaseId: instruction.leaseId });
           break;
         case "placeActor":
+          this.#waitingActors.delete(instruction.actorId);
           this.#env.placements().placed(instruction.actorId, instruction.workerId);
           break;
         case "refuseActor":
+          this.#warnOfActor(instruction.actorId, instruction.error.message);
+          this.#waitingActors.delete(instruction.actorId);
           this.#env.placements().placementRefused(instruction.actorId, instruction.error);
           break;
       }
     }
+    if (this.#state.isAnybodyStarved) this.#watch.somebodyWaits();
   }
 
   #assignJob(workerId: WorkerId, jobId: JobId): void {
@@ -305,6 +329,7 @@ export class NodeManager {
   stop(): void {
     this.#isStopping = true;
     this.#idleTimer?.cancel();
+    this.#watch.stop();
     this.#warmTimer?.cancel();
     for (const worker of this.#workers.values()) {
       worker.launched?.terminate();

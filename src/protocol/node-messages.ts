@@ -67,6 +67,8 @@ export type FromNode =
   | { readonly type: "jobAssigned"; readonly job: JobRecord }
   | { readonly type: "leaseGranted"; readonly key: string; readonly leaseId: number; readonly workerId: WorkerId }
   | { readonly type: "leaseRefused"; readonly key: string; readonly error: SystemErrorRecord }
+  /** To the owner: what its tasks wait for may never be given back. `reason`: how much of what, and who has it. */
+  | { readonly type: "leasesHeldUp"; readonly key: string; readonly reason: string }
   | { readonly type: "leaseOpened"; readonly leaseId: number; readonly ownerId: WorkerId; readonly resources: ResourceAmounts; readonly acceleratorIds: AcceleratorIds | null }
   | { readonly type: "slotGranted"; readonly leaseId: number }
   | { readonly type: "revokeLease"; readonly leaseId: number }

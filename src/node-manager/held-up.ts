@@ -1,0 +1,58 @@
+import { UNITS_PER_RESOURCE, type AcceleratorIds, type ActorId, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
+import type { ResourceLedger } from "../scheduling/mod.ts";
+
+/** Who waits for what does not come back by itself: actors hold it, or tasks that wait themselves. */
+export interface HeldUp {
+  readonly wanted: ResourceAmounts;
+  /** Of a task: its owner and queue. */
+  readonly task: { readonly ownerId: WorkerId; readonly key: string } | null;
+  readonly actorId: ActorId | null;
+  /** Says what is missing and who has it. */
+  readonly reason: string;
+}
+
+interface Waiting {
+  readonly wanted: ResourceAmounts;
+  readonly task: HeldUp["task"];
+  readonly actorId: ActorId | null;
+}
+
+interface Holding {
+  readonly slots: number;
+  readonly slotHolds: ResourceAmounts;
+  readonly keeps: ResourceAmounts | null;
+  readonly acceleratorIds: AcceleratorIds | null;
+}
+
+/** Pure. Running tasks end, and give back what they have; actors may live for ever, and so may waiting tasks that wait for each other. */
+export function findHeldUp(waiting: readonly Waiting[], ledger: ResourceLedger, leases: Iterable<Holding>, actorHolds: readonly ResourceAmounts[]): HeldUp[] {
+  const room = ledger.free();
+  const kept: ResourceAmounts[] = [];
+  for (const { slots, slotHolds, keeps, acceleratorIds } of leases) {
+    for (let slot = 0; slot < slots; slot++) room.give(slotHolds);
+    if (keeps === null) continue;
+    if (slots > 0) room.give(keeps, acceleratorIds);
+    else kept.push(keeps);
+  }
+  return waiting.filter(({ wanted }) => !room.hasRoomFor(wanted)).map((one) => ({ ...one, reason: describe(one.wanted, ledger.totals, room.available, kept, actorHolds) }));
+}
+
+function describe(wanted: ResourceAmounts, totals: ResourceAmounts, available: ResourceAmounts, kept: readonly ResourceAmounts[], actorHolds: readonly ResourceAmounts[]): string {
+  const names = Object.keys(wanted);
+  const short = names.filter((name) => (available[name] ?? 0) < (wanted[name] as number));
+  // Parts of accelerators may be free that add up and yet are no whole one.
+  const missing = (short.length > 0 ? short : names).map((name) => {
+    const holders = [...holder(name, actorHolds, "actors hold"), ...holder(name, kept, "tasks that wait for objects keep")];
+    return `${quantity(wanted[name])} ${name}, of which the cluster has ${quantity(totals[name])} and ${holders.join(" and ")}`;
+  });
+  return missing.join("; ");
+}
+
+function holder(name: string, all: readonly ResourceAmounts[], verb: string): string[] {
+  const units = all.reduce((sum, amounts) => sum + (amounts[name] ?? 0), 0);
+  return units === 0 ? [] : [`${verb} ${quantity(units)}`];
+}
+
+function quantity(units: number | undefined): number {
+  return (units ?? 0) / UNITS_PER_RESOURCE;
+}

@@ -38,7 +38,7 @@ const INIT: Readonly<Record<string, Check>> = {
  */
 const NOT_YET: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ["labelSelector", undefined], ["schedulingStrategy", "DEFAULT"], ["runtimeEnv", undefined], ["maxCalls", 0],
-  ["priority", 0], ["signal", undefined], ["timeoutMs", undefined], ["maxTaskRetries", 0],
+  ["priority", 0], ["signal", undefined], ["timeoutMs", undefined],
   ["concurrencyGroup", undefined], ["concurrencyGroups", undefined], ["maxPendingCalls", -1], ["allowOutOfOrderExecution", false], ["persistence", undefined],
 ]);
 
@@ -59,7 +59,6 @@ export function checkTaskOptions(options: unknown, label: string): TaskOptions {
 
 export function checkMethodOptions(options: unknown, label: string): MethodOptions {
   check(options, METHOD, label);
-  if (((options as MethodOptions).retryExceptions ?? false) !== false) throw new InvalidArgumentError(`option 'retryExceptions' of ${label} is not supported by this version of mantaray yet; leave it out`);
   return options as MethodOptions;
 }
 

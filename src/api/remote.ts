@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "../base/mod.ts";
-import { DESCRIBE, describe, isGeneratorFunction, retriedErrorsOf, returnsOf, travellingOptions, unconsumedMaxOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
+import { DESCRIBE, describe, isGeneratorFunction, retriedErrorsOf, returnsOf, travellingActorOptions, travellingMethods, travellingOptions, unconsumedMaxOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
 import type { ActorMethods, RuntimeDescriptor } from "../protocol/mod.ts";
 import { amountsOf, checkActorOptions, checkTaskOptions, workerKindOf } from "./options.ts";
 import { currentRuntime, type Runtime } from "./runtime.ts";
@@ -71,7 +71,8 @@ class ActorClassObject implements RuntimeObject {
       args,
       spec: {
         className: this.#source.name,
-        methods: withOptions(this.#source, options.methods ?? {}),
+        methods: travellingMethods(withOptions(this.#source, options.methods ?? {}), runtime.core.serializer),
+        rules: { maxTaskRetries: options.maxTaskRetries ?? 0 },
         name: options.name ?? null,
         namespace: options.namespace ?? runtime.namespace,
         isDetached: options.lifetime === "detached",
@@ -90,7 +91,8 @@ class ActorClassObject implements RuntimeObject {
 
   [DESCRIBE](): RuntimeDescriptor {
     const { name, methods } = this.#source;
-    return { kind: "actorClass", unitId: currentRuntime().core.unitIdOf(this.#source), name, methods, options: this.#options };
+    const { core } = currentRuntime();
+    return { kind: "actorClass", unitId: core.unitIdOf(this.#source), name, methods, options: travellingActorOptions(this.#options, core.serializer) };
   }
 }
 

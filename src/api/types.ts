@@ -9,8 +9,8 @@ import type { ObjectRef } from "./object-ref.ts";
  * `completed()` was asked for: then the generator runs to its end, and its values are dropped.
  *
  * If the worker of a task dies, or it throws what `retryExceptions` names, the generator runs again from its beginning (`maxRetries`),
- * and only values that its caller has not got are sent: it must yield the same ones again. Without a retry left, the last ref fails with WorkerCrashedError; that
- * of a method, which is not run again, with ActorDiedError.
+ * and only values that its caller has not got are sent: it must yield the same ones again. Without a retry left, the last ref fails
+ * with that error, or with WorkerCrashedError; that of a method with ActorUnavailableError or ActorDiedError.
  */
 export interface ObjectRefGenerator<Y = unknown> extends AsyncIterableIterator<ObjectRef<Y>> {
   /**
@@ -107,9 +107,16 @@ export interface TaskOptions extends PlacementOptions {
 }
 
 export interface MethodOptions {
+  /** Shown in errors and output instead of the method's name. */
   name?: string;
   numReturns?: number | "streaming";
+  /**
+   * Further runs of a call that was at the actor's worker when that was lost, in the restarted actor (`maxRestarts`), and with
+   * `retryExceptions` after an error. -1 without limit. Default: the option of the class. 0: such a call fails with
+   * ActorUnavailableError; it may have run or not.
+   */
   maxTaskRetries?: number;
+  /** As for tasks, within `maxTaskRetries`. Later calls of the same caller start after the last run. */
   retryExceptions?: boolean | (abstract new (...args: any[]) => Error)[];
   concurrencyGroup?: string;
   /**
@@ -129,14 +136,16 @@ export interface ActorOptions extends PlacementOptions {
   lifetime?: "detached";
   /** With `name`: a handle of the actor that has the name already, if there is one. */
   getIfExists?: boolean;
-  /** Default 0; -1 without limit. */
+  /** How often the actor starts again after a crash of its worker. Default 0; -1 without limit. */
   maxRestarts?: number;
+  /** Of all its methods that do not say otherwise. Default 0; -1 without limit. See `MethodOptions`. */
   maxTaskRetries?: number;
   /** Calls running at once. 1 for a class with no async method, 1000 otherwise; above 1 they interleave at awaits. */
   maxConcurrency?: number;
   concurrencyGroups?: Record<string, number>;
   maxPendingCalls?: number;
   allowOutOfOrderExecution?: boolean;
+  /** Options of methods by their names, for all calls that do not say otherwise. */
   methods?: Record<string, MethodOptions>;
   persistence?: unknown;
 }

@@ -1,20 +1,39 @@
 import { Deque, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import type { ActorDeath, ActorStateRecord } from "../protocol/mod.ts";
-import type { Failure } from "./object-entry.ts";
+import type { ActorDeath, ActorStateRecord, CallRules } from "../protocol/mod.ts";
+import { type Failure, systemFailure } from "./object-entry.ts";
 
 /** Calls at the actor's worker at once; more wait here, so that a slow actor does not fill its worker's memory. */
 const CALLS_AT_ACTOR_MAX = 8192;
 
-/** What the order of calls depends on. */
+/** What the order of calls depends on, and what becomes of them when their worker is lost. */
 export interface WaitingCall {
+  /** Grows from call to call. */
+  readonly sequence: number;
+  readonly name: string;
   readonly isDone: boolean;
   readonly unresolvedCount: number;
+  /** -1 without limit. */
+  retriesLeft: number;
+}
+
+export interface FailedCall<Call> {
+  readonly call: Call;
+  readonly failure: Failure;
 }
 
 /**
- * One actor as a caller sees it. Keeps the caller's order: a call is sent only after those before it.
+ * One actor as a caller sees it. Keeps the caller's order: a call is sent only after those before it, across restarts too. Pure.
  *
- *   waiting for the GCS ── ALIVE ──▶ sending ── worker lost ──▶ waiting for the GCS's word ── DEAD ──▶ dead
+ *                    ALIVE (1)                worker lost (2)
+ *   waiting for ───────────────▶ sending ─────────────────────▶ waiting for the GCS's word: restarted, or dead
+ *   the GCS's word ◀──────────── RESTARTING (3) ◀──────────────────┤
+ *                                dead ◀──────────── DEAD (4) ◀─────┘
+ *
+ * (1) Calls go to the new worker once those at the former one have had their outcome, so that none overtakes another.
+ * (2) Calls that were there may have run, or not. What becomes of them the GCS's word decides, which may have come already.
+ * (3) Those with a retry left go to the new worker, before all others; the rest fail with ActorUnavailableError. Calls
+ *     that were not sent have not run, and wait.
+ * (4) All fail with ActorDiedError.
  */
 export class ActorClient<Call extends WaitingCall = WaitingCall> {
   /** With `getIfExists`, provisional until the GCS has said which actor has the name; so are the next two. */
@@ -22,27 +41,37 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
   ownerId: WorkerId;
   isDetached: boolean;
   readonly className: string;
+  readonly rules: CallRules;
   workerId: WorkerId | null = null;
   /** What calls fail with. */
   death: Failure | null = null;
   /** Whether the GCS was asked to tell what becomes of it. */
   isWatched = false;
   readonly waiting = new Deque<Call>();
+  /** Sent and without an outcome; those that are between two runs, too. */
   inFlight = 0;
+  /** Where those were sent. */
+  #sentTo: WorkerId | null = null;
+  /** Where the actor was by the last word of the GCS. */
+  #toldAt: WorkerId | null = null;
+  /** (2) Calls that were at a worker which is lost, until the GCS's word. */
+  #lost: Call[] = [];
+  #lossReason = "";
   /** Runs once the constructor's outcome is known. */
   readonly #onReady: ((failure: Failure | null) => void)[] = [];
 
-  constructor(actorId: ActorId, ownerId: WorkerId, isDetached: boolean, className: string) {
+  constructor(actorId: ActorId, ownerId: WorkerId, isDetached: boolean, className: string, rules: CallRules) {
     this.actorId = actorId;
     this.ownerId = ownerId;
     this.isDetached = isDetached;
     this.className = className;
+    this.rules = rules;
   }
 
   /** The calls that may be sent now, in order: up to the first whose arguments are not there yet. */
   takeSendable(): Call[] {
     const calls: Call[] = [];
-    if (this.workerId === null) return calls;
+    if (this.workerId === null || (this.inFlight > 0 && this.#sentTo !== this.workerId)) return calls;
     for (let next = this.waiting.peek(); next !== undefined; next = this.waiting.peek()) {
       if (!next.isDone && (next.unresolvedCount > 0 || this.inFlight >= CALLS_AT_ACTOR_MAX)) break;
       this.waiting.shift();
@@ -50,6 +79,7 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
       this.inFlight++;
       calls.push(next);
     }
+    if (calls.length > 0) this.#sentTo = this.workerId;
     return calls;
   }
 
@@ -59,37 +89,101 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
     else this.#onReady.push(callback);
   }
 
-  /** The GCS's word. Returns the calls that can never run now. */
-  stateChanged(state: ActorStateRecord): Call[] {
+  // ------------------------------------------------------------------ calls that threw and run again
+
+  /** Where such a call keeps its turn; null if that worker is lost, and its turn with it. */
+  get turnKeptAt(): WorkerId | null {
+    return this.workerId === this.#sentTo ? this.workerId : null;
+  }
+
+  /** It lost its turn with its worker: it runs again as soon as the actor does, at no further cost. */
+  runsElsewhere(call: Call): FailedCall<Call>[] {
+    this.inFlight--;
+    if (this.death !== null) return [{ call, failure: this.death }];
+    this.#putBack([call]);
+    return [];
+  }
+
+  // ------------------------------------------------------------------ what becomes of the actor
+
+  /** (2) Returns the calls that can never run now, as the following do. */
+  workerLost(workerId: WorkerId, calls: readonly Call[], reason: string): FailedCall<Call>[] {
+    if (this.workerId === workerId) this.workerId = null;
+    if (calls.length === 0) return [];
+    this.inFlight -= calls.length;
+    this.#lost.push(...calls);
+    this.#lossReason = reason;
+    return this.#toldAt === workerId ? [] : this.#settleLost();
+  }
+
+  /** The GCS's word. */
+  stateChanged(state: ActorStateRecord): FailedCall<Call>[] {
     if (state.aliasOf !== null) {
       this.actorId = state.aliasOf.actorId;
       this.ownerId = state.aliasOf.ownerId;
       this.isDetached = state.aliasOf.isDetached;
     }
     if (this.death !== null) return [];
-    if (state.phase === "ALIVE") {
-      this.workerId = state.workerId;
-      this.#settleReady(null);
-      return [];
-    }
-    this.workerId = null;
-    if (state.phase !== "DEAD") return [];
-    return this.died(state.death ?? { message: "the reason is not known", creation: null, isUnschedulable: false });
+    this.workerId = this.#toldAt = state.phase === "ALIVE" ? state.workerId : null;
+    if (state.phase === "DEAD") return this.died(state.death ?? { message: "the reason is not known", creation: null, isUnschedulable: false });
+    const failed = this.#settleLost(); // (3)
+    if (state.phase === "ALIVE") this.#settleReady(null);
+    return failed;
   }
 
-  died({ message, creation, isUnschedulable }: ActorDeath): Call[] {
-    const label = `actor ${this.className} (${this.actorId})`;
+  died({ message, creation, isUnschedulable }: ActorDeath): FailedCall<Call>[] {
     const error: SystemErrorRecord = isUnschedulable
-      ? { kind: "ActorUnschedulableError", message: `${label} ${message}`, subjectId: this.actorId }
-      : { kind: "ActorDiedError", message: `${label} is dead: ${message}`, subjectId: this.actorId };
-    return this.failed(creation === null ? { kind: "systemError", error } : { kind: "creationError", error, creation });
+      ? { kind: "ActorUnschedulableError", message: `${this.#label} ${message}`, subjectId: this.actorId }
+      : { kind: "ActorDiedError", message: `${this.#label} is dead: ${message}`, subjectId: this.actorId };
+    return this.failed(creation === null ? systemFailure(error) : { kind: "creationError", error, creation });
   }
 
-  /** Calls fail with this from now on. */
-  failed(death: Failure): Call[] {
+  /** (4) Calls fail with this from now on. */
+  failed(death: Failure): FailedCall<Call>[] {
     this.death = death;
     this.#settleReady(readyFailure(death));
-    return this.waiting.removeWhere(() => true);
+    return [...this.#settleLost(), ...this.waiting.removeWhere(() => true).map((call) => ({ call, failure: death }))];
+  }
+
+  /** All that were not sent, taken out: nothing runs here any more. */
+  takeUnsent(): Call[] {
+    return [...this.#lost.splice(0), ...this.waiting.removeWhere(() => true)];
+  }
+
+  get #label(): string {
+    return `actor ${this.className} (${this.actorId})`;
+  }
+
+  #settleLost(): FailedCall<Call>[] {
+    if (this.#lost.length === 0) return [];
+    const failed: FailedCall<Call>[] = [];
+    const again: Call[] = [];
+    for (const call of this.#lost.splice(0)) {
+      if (call.isDone) continue;
+      if (this.death !== null) failed.push({ call, failure: this.#diedUnder(call) });
+      else if (call.retriesLeft === 0) failed.push({ call, failure: this.#unavailableTo(call) });
+      else {
+        if (call.retriesLeft > 0) call.retriesLeft--;
+        again.push(call);
+      }
+    }
+    if (again.length > 0) this.#putBack(again);
+    return failed;
+  }
+
+  #putBack(calls: readonly Call[]): void {
+    const ordered = [...calls, ...this.waiting.removeWhere(() => true)].sort((a, b) => a.sequence - b.sequence);
+    for (const call of ordered) this.waiting.push(call);
+  }
+
+  #diedUnder({ name }: Call): Failure {
+    const message = `${this.#label} died while ${name}() was running or waiting there: its worker ${this.#lossReason}`;
+    return systemFailure({ kind: "ActorDiedError", message, subjectId: this.actorId });
+  }
+
+  #unavailableTo({ name }: Call): Failure {
+    const message = `${this.#label} was lost while ${name}() was running or waiting there, so it may have run or not, and starts again: its worker ${this.#lossReason}. Later calls wait for it; give maxTaskRetries to calls that may run twice`;
+    return systemFailure({ kind: "ActorUnavailableError", message, subjectId: this.actorId });
   }
 
   #settleReady(failure: Failure | null): void {

@@ -90,8 +90,8 @@ export class ActorHandleObject implements RuntimeObject {
 
   [DESCRIBE](): RuntimeDescriptor {
     const { actorId, ownerId, isDetached } = this.#client;
-    const { className, methods } = this.#description;
-    return { kind: "actorHandle", actorId, ownerId, isDetached, className, methods };
+    const { className, methods, rules } = this.#description;
+    return { kind: "actorHandle", actorId, ownerId, isDetached, className, methods, rules };
   }
 
   toJSON(): string {

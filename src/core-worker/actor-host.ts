@@ -1,4 +1,4 @@
-import type { AcceleratorIds, ActorId, SystemErrorRecord } from "../base/mod.ts";
+import type { AcceleratorIds, ActorId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import { InvalidArgumentError } from "../base/mod.ts";
 import type { ActorSpec, TaskErrorRecord, ToNode } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
@@ -72,6 +72,14 @@ export class ActorHost {
   #creationError(spec: ActorSpec, thrown: unknown): TaskErrorRecord {
     const call = { functionName: `new ${spec.className}`, taskId: spec.actorId, pid: this.#env.pid, label: `the error thrown by the constructor of ${spec.className}` };
     return recordOfThrown(thrown, call, (value, label) => this.#env.serializer.encode(value, label));
+  }
+
+  turnGivenUp(ownerId: WorkerId, actorId: ActorId, taskSequence: number): void {
+    this.#instances.get(actorId)?.turnGivenUp(ownerId, taskSequence);
+  }
+
+  ownerLost(ownerId: WorkerId): void {
+    for (const instance of this.#instances.values()) instance.ownerLost(ownerId);
   }
 
   // ------------------------------------------------------------------ the end

@@ -1,4 +1,4 @@
-import { Deque, type AcceleratorIds, type ActorId, type SystemErrorRecord } from "../base/mod.ts";
+import { Deque, type AcceleratorIds, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import type { ActorSpec } from "../protocol/mod.ts";
 import type { Execution } from "./execution.ts";
 import { isAsyncFunction } from "./task.ts";
@@ -21,6 +21,8 @@ export class ActorInstance {
   readonly #start: (execution: Execution) => Promise<void> | undefined;
   #whenDrained: (() => void) | null = null;
   #takesCalls = true;
+  /** Calls that threw and whose owners have not said yet whether they run again. Each counts as running. */
+  readonly #keepingTurn = new Map<string, WorkerId>();
   /** What calls get that arrive after its end, while its worker is still there. */
   end: SystemErrorRecord | null = null;
 
@@ -57,6 +59,29 @@ export class ActorInstance {
     return target.apply(instance, args);
   }
 
+  /** A call that kept its turn is here once more. */
+  runAgain(execution: Execution): void {
+    if (!this.#keepingTurn.delete(turnOf(execution.peer.workerId, execution.sequence))) return this.enqueue(execution);
+    this.#run(execution);
+    this.#pump();
+  }
+
+  /** It does not run again. */
+  turnGivenUp(ownerId: WorkerId, taskSequence: number): void {
+    if (!this.#keepingTurn.delete(turnOf(ownerId, taskSequence))) return;
+    this.#running--;
+    this.#pump();
+  }
+
+  /** Nobody will say any more whether its calls run again. */
+  ownerLost(ownerId: WorkerId): void {
+    for (const [turn, keeperId] of this.#keepingTurn) {
+      if (keeperId !== ownerId || !this.#keepingTurn.delete(turn)) continue;
+      this.#running--;
+    }
+    this.#pump();
+  }
+
   /** Calls that have not started never will; see `takeWaiting`. */
   stopTakingCalls(): void {
     this.#takesCalls = false;
@@ -73,15 +98,25 @@ export class ActorInstance {
     return this.#waiting.removeWhere(() => true);
   }
 
+  #run(execution: Execution): void {
+    const finished = this.#start(execution);
+    if (finished === undefined) this.#ended(execution);
+    else void finished.then(() => { this.#ended(execution); this.#pump(); });
+  }
+
+  #ended(execution: Execution): void {
+    const ownerId = execution.peer.workerId;
+    if (execution.keepsTurn) this.#keepingTurn.set(turnOf(ownerId, execution.sequence), ownerId);
+    else this.#running--;
+  }
+
   #pump(): void {
     if (this.#instance === null) return;
     while (this.#takesCalls && this.#running < this.#concurrencyMax) {
       const next = this.#waiting.shift();
       if (next === undefined) break;
       this.#running++;
-      const finished = this.#start(next);
-      if (finished === undefined) this.#running--;
-      else void finished.then(() => { this.#running--; this.#pump(); });
+      this.#run(next);
     }
     if (this.#whenDrained !== null && this.#running === 0 && (!this.#takesCalls || this.#waiting.length === 0)) {
       const then = this.#whenDrained;
@@ -89,6 +124,10 @@ export class ActorInstance {
       then();
     }
   }
+}
+
+function turnOf(ownerId: WorkerId, taskSequence: number): string {
+  return `${ownerId}/${taskSequence}`;
 }
 
 function hasAsyncMethod(instance: object): boolean {

@@ -1,12 +1,12 @@
 import type { ActorId, WorkerId } from "../base/mod.ts";
-import type { ActorMethods, ActorSpec, ActorStateRecord, RuntimeDescriptor, ToNode, WorkerDeath } from "../protocol/mod.ts";
-import { ActorClient } from "./actor-client.ts";
+import type { ActorSpec, ActorStateRecord, RuntimeDescriptor, ToNode, WorkerDeath } from "../protocol/mod.ts";
+import { ActorClient, type FailedCall } from "./actor-client.ts";
 import { ActorHandleObject, type HandleHost } from "./actor-handle.ts";
 import type { Failure } from "./object-entry.ts";
 import type { Peer } from "./peer.ts";
 import type { References } from "./references.ts";
 import type { TaskSender } from "./task-sender.ts";
-import { type ActorDescription, MethodCallable, type PendingTask } from "./task.ts";
+import { type ActorDescription, MethodCallable, type PendingTask, TURN_KEPT } from "./task.ts";
 
 export interface ActorManagerEnvironment {
   readonly workerId: WorkerId;
@@ -65,10 +65,10 @@ export class ActorManager {
     this.#env.references.dropHandle(handle);
   }
 
-  #clientOf(description: { readonly actorId: ActorId; readonly ownerId: WorkerId; readonly isDetached: boolean; readonly className: string }): ActorClient<PendingTask> {
+  #clientOf(description: Omit<ActorDescription, "methods">): ActorClient<PendingTask> {
     let client = this.#clients.get(description.actorId);
     if (client === undefined) {
-      client = new ActorClient<PendingTask>(description.actorId, description.ownerId, description.isDetached, description.className);
+      client = new ActorClient<PendingTask>(description.actorId, description.ownerId, description.isDetached, description.className, description.rules);
       this.#clients.set(description.actorId, client);
     }
     return client;
@@ -158,9 +158,27 @@ export class ActorManager {
     this.#env.sendToNode({ type: "watchActor", actorId: client.actorId, ownerId: client.ownerId });
   }
 
+  /** A call that threw runs again: in its turn if its worker is there, so that those after it still come after it. */
+  runAgain(call: PendingTask): void {
+    const { client } = call.callable as MethodCallable;
+    const workerId = client.turnKeptAt;
+    if (workerId === null) {
+      this.#failAll(client.runsElsewhere(call));
+      return this.wake(client);
+    }
+    call.slot = TURN_KEPT;
+    this.#env.sender.send(this.#env.peer(workerId), 0, [call]);
+  }
+
+  /** A call that threw does not run again after all. */
+  giveUpTurn(call: PendingTask): void {
+    const { client } = call.callable as MethodCallable;
+    if (client.turnKeptAt !== null) this.#env.peer(client.turnKeptAt).sendMessage({ type: "turnGivenUp", actorId: client.actorId, taskSequence: call.sequence });
+  }
+
   /** The calls that have not been sent, taken out. */
   takeWaiting(): PendingTask[] {
-    return [...this.#clients.values()].flatMap((client) => client.waiting.removeWhere(() => true));
+    return [...this.#clients.values()].flatMap((client) => client.takeUnsent());
   }
 
   whenReady(client: ActorClient<PendingTask>, callback: (failure: Failure | null) => void): void {
@@ -178,7 +196,7 @@ export class ActorManager {
 
   #clientStateChanged(client: ActorClient<PendingTask>, state: ActorStateRecord): void {
     const provisionalId = client.actorId;
-    for (const call of client.stateChanged(state)) this.#env.fail(call, client.death as Failure);
+    this.#failAll(client.stateChanged(state));
     if (client.actorId !== provisionalId) this.#aliased(client);
     if (client.workerId !== null) this.wake(client);
   }
@@ -198,31 +216,36 @@ export class ActorManager {
     this.#env.sendToNode({ type: "actorNotCreated", actorId, death: { message: failure.error.message, creation: failure.kind === "taskError" ? failure.error : null, isUnschedulable: false } });
     const client = this.#clients.get(actorId);
     if (client === undefined) return;
-    for (const call of client.failed(failure)) this.#env.fail(call, failure);
+    this.#failAll(client.failed(failure));
   }
 
-  /** Its worker ended. Calls that were there fail; later ones wait for what the GCS says: dead, or restarted elsewhere. */
+  /** Its worker ended. What becomes of the calls that were there, and of later ones, depends on what the GCS says: dead, or restarted elsewhere. */
   workerLost(peer: Peer, death: WorkerDeath): void {
-    const lost = [...peer.tasksInFlight()].filter((task) => task.queue === null);
-    for (const call of lost) {
-      const { client } = call.callable as MethodCallable;
+    const lost = new Map<ActorClient<PendingTask>, PendingTask[]>();
+    for (const call of [...peer.tasksInFlight()]) {
+      if (call.queue !== null) continue;
       peer.releaseSlot(call.slot);
-      client.inFlight--;
-      if (client.workerId === peer.workerId) client.workerId = null;
-      const message = `actor ${client.className} (${client.actorId}) died while ${call.name}() was running or waiting there: its worker ${death.reason} (worker ${peer.workerId}, pid ${death.pid})`;
-      this.#env.fail(call, { kind: "systemError", error: { kind: "ActorDiedError", message, subjectId: client.actorId } });
+      const { client } = call.callable as MethodCallable;
+      const calls = lost.get(client);
+      if (calls === undefined) lost.set(client, [call]);
+      else calls.push(call);
     }
-    for (const client of this.#clients.values()) {
-      if (client.workerId !== peer.workerId) continue;
-      client.workerId = null;
+    for (const client of this.#clients.values()) if (client.workerId === peer.workerId && !lost.has(client)) lost.set(client, []);
+    for (const [client, calls] of lost) {
+      this.#failAll(client.workerLost(peer.workerId, calls, `${death.reason} (worker ${peer.workerId}, pid ${death.pid})`));
+      this.wake(client);
     }
+  }
+
+  #failAll(failed: readonly FailedCall<PendingTask>[]): void {
+    for (const { call, failure } of failed) this.#env.fail(call, failure);
   }
 }
 
 /** Calls queued in one turn before the first ones are sent without waiting for the end of the turn. */
 const SEND_EARLY_AT_CALLS = 256;
 
-export function descriptionOf(source: { actorId: ActorId; ownerId: WorkerId; isDetached: boolean; className: string; methods: ActorMethods }): ActorDescription {
-  const { actorId, ownerId, isDetached, className, methods } = source;
-  return { actorId, ownerId, isDetached, className, methods };
+export function descriptionOf(source: ActorDescription): ActorDescription {
+  const { actorId, ownerId, isDetached, className, methods, rules } = source;
+  return { actorId, ownerId, isDetached, className, methods, rules };
 }

@@ -1,7 +1,7 @@
 import type { CodeUnitRecord, RuntimeDescriptor } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
 import type { Peer } from "./peer.ts";
-import { codeOfOptions } from "./retried-errors.ts";
+import { codeOfDescriptor } from "./retried-errors.ts";
 
 /** Asks the GCS's function table; the answer holds the units and all that they need. */
 export type FetchCode = (unitIds: readonly string[]) => Promise<readonly CodeUnitRecord[]>;
@@ -93,10 +93,8 @@ export class CodeLoader {
 export function unitsIn(descriptors: readonly unknown[]): string[] {
   const ids: string[] = [];
   for (const descriptor of descriptors as readonly RuntimeDescriptor[]) {
-    if (descriptor.kind === "objectRef") continue;
-    if (descriptor.kind !== "actorHandle") ids.push(descriptor.unitId);
-    if (descriptor.kind === "remoteFunction") ids.push(...codeOfOptions(descriptor.options));
-    else for (const name in descriptor.methods) ids.push(...codeOfOptions(descriptor.methods[name]?.options ?? null));
+    if (descriptor.kind === "remoteFunction" || descriptor.kind === "actorClass") ids.push(descriptor.unitId);
+    if (descriptor.kind !== "objectRef") ids.push(...codeOfDescriptor(descriptor));
   }
   return ids;
 }

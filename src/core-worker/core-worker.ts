@@ -6,6 +6,7 @@ import type { ActorClient } from "./actor-client.ts";
 import { ActorHandleObject, type HandleHost } from "./actor-handle.ts";
 import { ActorHost } from "./actor-host.ts";
 import { ActorManager, descriptionOf } from "./actor-manager.ts";
+import type { CallOptions } from "./call-templates.ts";
 import { CodeExports } from "./code-exports.ts";
 import { CodeLoader, unitsIn } from "./code-loader.ts";
 import { bindCallable, TaskExecutor } from "./task-executor.ts";
@@ -13,17 +14,19 @@ import type { CoreWorkerEnvironment } from "./core-worker-environment.ts";
 import { IncomingFunction, IncomingMethod } from "./incoming-callable.ts";
 import { ExceptionRetries } from "./exception-retries.ts";
 import { ExecutionContext } from "./execution-context.ts";
+import { creationRefused } from "./failure-errors.ts";
 import { unpackMessage } from "../clients/mod.ts";
 import { type Failure, type ObjectEntry, systemFailure } from "./object-entry.ts";
 import { ObjectAccess, type WaitOptions } from "./object-access.ts";
-import { DESCRIBE, ObjectRef, type GetOptions, type RuntimeObject } from "./object-ref.ts";
+import { describeRuntimeObject, ObjectRef, type GetOptions } from "./object-ref.ts";
 import { ObjectServer } from "./object-server.ts";
 import { LargeObjects } from "./large-objects.ts";
 import { LoopbackChannel } from "./loopback-channel.ts";
 import { Peer } from "./peer.ts";
 import { References } from "./references.ts";
+import { codeOfMethods } from "./retried-errors.ts";
 import { ResultReceiver, settleFailed } from "./result-receiver.ts";
-import { callSite, Submission, type CallOptions } from "./submission.ts";
+import { callSite, Submission } from "./submission.ts";
 import { StoredLifetimes } from "./stored-lifetimes.ts";
 import { TaskSender } from "./task-sender.ts";
 import { RECALLED, TaskSubmitter } from "./task-submitter.ts";
@@ -73,7 +76,7 @@ export class CoreWorker {
     this.#life = new ProcessLife((isNeeded) => env.keepAlive(isNeeded));
     this.serializer = new Serializer({
       workerId: env.workerId,
-      runtimeObjects: { describe: (object) => describeRuntimeObject(object), revive: (descriptor) => this.#revive(descriptor as RuntimeDescriptor) },
+      runtimeObjects: { describe: describeRuntimeObject, revive: (descriptor) => this.#revive(descriptor as RuntimeDescriptor) },
       ...(env.entryUrl === undefined ? {} : { entryUrl: env.entryUrl }),
       ...(env.prepareImports === undefined ? {} : { prepareImports: env.prepareImports }),
     });
@@ -98,7 +101,10 @@ export class CoreWorker {
       clock: env.clock, sender, peer: (id) => this.peer(id), fail, warn: (text) => env.warn(text),
       requestLeases: (key, shape, target) => env.sendToNode({ type: "leaseDemand", key, shape, target, priority: 0 }),
     });
-    this.#retries = new ExceptionRetries({ clock: env.clock, serializer: this.serializer, code: this.code, runAgain: (task) => this.submitter.rejected(task), fail });
+    this.#retries = new ExceptionRetries({ clock: env.clock, serializer: this.serializer, code: this.code,
+      runAgain: (task) => (task.queue === null ? this.actors.runAgain(task) : this.submitter.rejected(task)), giveUp: (task) => { if (task.queue === null) this.actors.giveUpTurn(task); },
+      fail: (task, failure) => { settleFailed(task, failure); this.#finished(task, true); },
+    });
     this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost: this.#handleHost(), peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), fail });
     this.submission = new Submission({
       workerId: env.workerId, totals: env.totals, store: env.store, lifetimes, largeObjects, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
@@ -164,19 +170,19 @@ export class CoreWorker {
     this.#exports.exportMentioned();
     const actorId = newActorId(this.env.random);
     const { spec } = creation;
-    const handle = this.actors.createHandle(descriptionOf({ actorId, ownerId: this.env.workerId, isDetached: spec.isDetached, className: spec.className, methods: spec.methods }));
+    const handle = this.actors.createHandle(descriptionOf({ actorId, ownerId: this.env.workerId, isDetached: spec.isDetached, className: spec.className, methods: spec.methods, rules: spec.rules }));
     this.submission.whenArgsReady(creation.args, `${spec.className}()`, (args, failure, release) => {
       if (failure !== null) {
         this.actors.creationFailed(actorId, failure);
         release();
         return;
       }
-      const needed = [unitId, ...args.flatMap((arg) => [...arg.code, ...unitsIn(arg.descriptors)])];
+      const needed = [unitId, ...args.flatMap((arg) => [...arg.code, ...unitsIn(arg.descriptors)]), ...codeOfMethods(spec.methods)];
       const full: ActorSpec = { ...spec, actorId, ownerId: this.env.workerId, jobId: this.env.jobId, unitId, units: this.code.closure(needed), args };
       // What the arguments name stays alive until the constructor has taken it over.
       this.actors.whenReady(ActorHandleObject.clientOf(handle), release);
       this.requests.ask((requestId) => ({ type: "createActor", requestId, spec: full })).catch((error: unknown) => {
-        this.actors.creationFailed(actorId, systemFailure(recordOfUnknown(error)));
+        this.actors.creationFailed(actorId, creationRefused(error));
       });
       this.actors.created(actorId);
     });
@@ -187,10 +193,10 @@ export class CoreWorker {
     return {
       callActor: (handle, client, method, args, options) => {
         if (ActorHandleObject.isReleased(handle)) throw new RuntimeStateError(`this handle of ${client.className} was released and cannot be used any more`);
-        return this.submission.call(this.actors.methodOf(client, method), args, (options ?? {}) as CallOptions, handle);
+        return this.submission.call(this.actors.methodOf(client, method), args, options as CallOptions | null, handle);
       },
       actorReady: (handle, client) => this.#readyRef(handle, client),
-      terminateActor: (handle, client) => this.submission.call(this.actors.methodOf(client, TERMINATE), [], {}, handle) as ObjectRef<void>,
+      terminateActor: (handle, client) => this.submission.call(this.actors.methodOf(client, TERMINATE), [], null, handle) as ObjectRef<void>,
       releaseHandle: (handle) => this.actors.releaseHandle(handle),
       checkMethodOptions: (options, label) => this.checkMethodOptions(options, label),
     };
@@ -326,6 +332,7 @@ export class CoreWorker {
         return this.#executor.streams.consumed(peer.workerId, message.taskSequence, message.count);
       case "streamClosed":
         return this.#executor.streams.closed(peer.workerId, message.taskSequence);
+      case "turnGivenUp": return this.#actorHost.turnGivenUp(peer.workerId, message.actorId, message.taskSequence);
       case "closeLease":
         return this.#executor.closeLease(message.leaseId);
       case "leaseClosed":
@@ -405,6 +412,7 @@ export class CoreWorker {
       peer.channel?.close();
     }
     this.#executor.ownerLost(workerId);
+    this.#actorHost.ownerLost(workerId);
     this.references.workerLost(workerId, death.reason);
     this.#objects.workerLost(workerId, death);
   }
@@ -462,14 +470,3 @@ const LAST_WORDS_MS_MAX = 200;
 const DEATHS_REMEMBERED_MAX = 10_000;
 
 const nothing = (): void => undefined;
-
-function describeRuntimeObject(object: object): RuntimeDescriptor | undefined {
-  const describe = (object as Partial<RuntimeObject>)[DESCRIBE];
-  return typeof describe === "function" ? describe.call(object) : undefined;
-}
-
-function recordOfUnknown(error: unknown): SystemErrorRecord {
-  const kind = error instanceof Error && error.name === "ActorAlreadyExistsError" ? "ActorAlreadyExistsError" : error instanceof Error && error.name === "ActorUnschedulableError" ? "ActorUnschedulableError" : "RuntimeStateError";
-  return { kind, message: error instanceof Error ? error.message : String(error), subjectId: null };
-}
-

@@ -9,6 +9,8 @@ export interface ExceptionRetriesEnvironment extends FailureContext {
   readonly clock: Clock;
   /** Lets it run again. */
   runAgain(task: PendingTask): void;
+  /** It does not run again after all: nothing is to wait for it. */
+  giveUp(task: PendingTask): void;
   /** Makes this its outcome. */
   fail(task: PendingTask, failure: Failure): void;
 }
@@ -27,7 +29,11 @@ export class ExceptionRetries {
   /** True if it takes the task: it runs again, or gets the failure from here. */
   takes(task: PendingTask, failure: Failure): boolean {
     const { retryExceptions } = task.template;
-    if (retryExceptions === null || failure.kind !== "taskError" || task.retriesLeft === 0 || task.stream?.isClosed === true) return false;
+    if (retryExceptions === null || failure.kind !== "taskError" || task.retriesLeft === 0) return false;
+    if (task.stream?.isClosed === true) {
+      this.#env.giveUp(task);
+      return false;
+    }
     this.#waiting.add(task);
     if (retryExceptions === true) this.#retry(task);
     else void this.#decide(task, failure, retryExceptions);
@@ -44,6 +50,7 @@ export class ExceptionRetries {
     if (!this.#waiting.has(task)) return;
     if (isRetried) return this.#retry(task);
     this.#waiting.delete(task);
+    this.#env.giveUp(task);
     if (!task.isDone) this.#env.fail(task, failure);
   }
 
@@ -68,7 +75,9 @@ export class ExceptionRetries {
   }
 
   #runAgain(task: PendingTask): void {
-    if (this.#waiting.delete(task) && !task.isDone) this.#env.runAgain(task);
+    if (!this.#waiting.delete(task)) return;
+    if (task.isDone) this.#env.giveUp(task);
+    else this.#env.runAgain(task);
   }
 
   /** The tasks that are between two runs, taken out; nothing runs here any more. */

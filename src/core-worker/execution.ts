@@ -21,6 +21,7 @@ export interface ExecutingActor {
   readonly end: SystemErrorRecord | null;
   call(method: string, args: unknown[]): unknown;
   enqueue(execution: Execution): void;
+  runAgain(execution: Execution): void;
 }
 
 /** One task or call while this worker has it; also the context that user code runs in. */
@@ -45,6 +46,12 @@ export class Execution {
   borrowing: Promise<void> | null = null;
   /** Of a streaming call: how far its generator may go. */
   stream: StreamProducer | null = null;
+  /** Of a call: if it throws, it keeps its turn until its owner has said whether it runs again. */
+  mayRunAgain = false;
+  /** It runs again, in the turn that it kept. */
+  isRetry = false;
+  /** It threw, and keeps it. */
+  keepsTurn = false;
   #abort: AbortController | null = null;
 
   constructor(peer: Peer, slot: number, sequence: number, callable: IncomingCallable, displayName: string | null, returns: number, args: unknown[], lease: HeldLease<Execution> | null, actor: ExecutingActor | null) {

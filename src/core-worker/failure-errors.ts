@@ -2,7 +2,7 @@ import { ActorDiedError, systemErrorOf, TaskError } from "../base/mod.ts";
 import type { TaskErrorRecord } from "../protocol/mod.ts";
 import { cleanStack, programPlaces, type Serializer } from "../serialization/mod.ts";
 import type { CodeLoader } from "./code-loader.ts";
-import type { CallSite, Failure } from "./object-entry.ts";
+import { type CallSite, type Failure, systemFailure } from "./object-entry.ts";
 
 export interface FailureContext {
   readonly serializer: Serializer;
@@ -50,6 +50,12 @@ async function causeOf(record: TaskErrorRecord, context: FailureContext): Promis
   const substitute = new Error(record.message);
   setStack(substitute, record.stack);
   return substitute;
+}
+
+/** What the GCS said to the creation of an actor. */
+export function creationRefused(error: unknown): Failure {
+  const kind = error instanceof Error && error.name === "ActorAlreadyExistsError" ? "ActorAlreadyExistsError" : error instanceof Error && error.name === "ActorUnschedulableError" ? "ActorUnschedulableError" : "RuntimeStateError";
+  return systemFailure({ kind, message: error instanceof Error ? error.message : String(error), subjectId: null });
 }
 
 function withSite<E extends Error>(error: E, site: CallSite | null): E {

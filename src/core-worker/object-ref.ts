@@ -125,3 +125,8 @@ export class ObjectRef<T = unknown> implements RuntimeObject {
     return ref.#isReleased;
   }
 }
+
+export function describeRuntimeObject(object: object): RuntimeDescriptor | undefined {
+  const describe = (object as Partial<RuntimeObject>)[DESCRIBE];
+  return typeof describe === "function" ? describe.call(object) : undefined;
+}

@@ -1,6 +1,6 @@
 import { TaskError } from "../base/mod.ts";
 import { withOwnBuffers } from "../clients/mod.ts";
-import type { EncodedValueRecord } from "../protocol/mod.ts";
+import type { ActorMethods, EncodedValueRecord, RuntimeDescriptor } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
 
 export type ErrorClass = abstract new (...args: any[]) => Error;
@@ -68,8 +68,37 @@ export function travellingOptions<O extends object>(options: O, serializer: Seri
   return { ...options, retryExceptions: classes };
 }
 
+/** The same of each method's options. */
+export function travellingMethods<M extends Readonly<Record<string, { readonly options: object | null }>>>(methods: M, serializer: Serializer): M {
+  return Object.fromEntries(Object.entries(methods).map(([name, method]) => [name, method.options === null ? method : { ...method, options: travellingOptions(method.options, serializer) }])) as M;
+}
+
+/** The options of an actor class, with those of its methods. */
+export function travellingActorOptions<O extends { readonly methods?: Readonly<Record<string, object>> }>(options: O, serializer: Serializer): O {
+  if (options.methods === undefined) return options;
+  return { ...options, methods: Object.fromEntries(Object.entries(options.methods).map(([name, ofMethod]) => [name, travellingOptions(ofMethod, serializer)])) };
+}
+
 /** The code that options need which travel so. */
-export function codeOfOptions(options: object | null): readonly string[] {
+/** Of a remote function, an actor class or a handle. */
+export function codeOfDescriptor(descriptor: RuntimeDescriptor): readonly string[] {
+  switch (descriptor.kind) {
+    case "objectRef":
+      return [];
+    case "remoteFunction":
+      return codeOfOptions(descriptor.options);
+    case "actorClass":
+      return Object.values((descriptor.options as { readonly methods?: Readonly<Record<string, object>> }).methods ?? {}).flatMap(codeOfOptions);
+    case "actorHandle":
+      return codeOfMethods(descriptor.methods);
+  }
+}
+
+export function codeOfMethods(methods: ActorMethods): string[] {
+  return Object.values(methods).flatMap(({ options }) => codeOfOptions(options));
+}
+
+function codeOfOptions(options: object | null): readonly string[] {
   const retried = (options as { readonly retryExceptions?: boolean | RetriedErrors } | null)?.retryExceptions;
   return typeof retried === "object" && "encoded" in retried ? retried.encoded.code : [];
 }

@@ -3,6 +3,7 @@ import { type StoreClient, withOwnBuffers } from "../clients/mod.ts";
 import type { EncodedValueRecord, LeaseShape } from "../protocol/mod.ts";
 import type { ActorHandleObject } from "./actor-handle.ts";
 import type { ActorManager } from "./actor-manager.ts";
+import { type CallOptions, templateOf } from "./call-templates.ts";
 import type { LargeObjects } from "./large-objects.ts";
 import { ENCODED, FAILED, type CallSite, type Failure, ObjectEntry, PENDING, PRIMITIVE } from "./object-entry.ts";
 import { ObjectRef, type RefHost } from "./object-ref.ts";
@@ -12,7 +13,7 @@ import { settleFailed } from "./result-receiver.ts";
 import type { StoredLifetimes } from "./stored-lifetimes.ts";
 import type { SchedulingQueue } from "./scheduling-queue.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
-import { type CallTemplate, EncodedArg, leaseKeyOf, type MethodCallable, PendingTask, type Returns, STREAMING, type TaskTemplate } from "./task.ts";
+import { EncodedArg, leaseKeyOf, type MethodCallable, PendingTask, type Returns, STREAMING, type TaskTemplate } from "./task.ts";
 import { RefGenerator, type StreamHost, ValueStream } from "./value-stream.ts";
 
 export interface SubmissionEnvironment {
@@ -33,12 +34,6 @@ export interface SubmissionEnvironment {
   /** Of the running task, 0 in a driver. */
   currentSequence(): number;
   isShutDown(): boolean;
-}
-
-export interface CallOptions {
-  readonly name?: string;
-  readonly numReturns?: number | "streaming";
-  readonly generatorBackpressure?: number;
 }
 
 /** Calls made in one turn whose place in the program is remembered for error messages; more are too many to tell apart. */
@@ -118,10 +113,9 @@ export class Submission {
     return this.#returnOf(task);
   }
 
-  call(callable: MethodCallable, args: unknown[], options: CallOptions, handle: ActorHandleObject): unknown {
+  call(callable: MethodCallable, args: unknown[], options: CallOptions | null, handle: ActorHandleObject): unknown {
     if (this.#env.isShutDown()) this.#checkRunning(`${callable.name}()`);
-    const isPlain = options.name === undefined && (options.numReturns ?? 1) === 1 && options.generatorBackpressure === undefined;
-    const template = isPlain ? callable.plain : templateWith(callable, options);
+    const template = templateOf(callable, options);
     const task = this.#create(new PendingTask(template, this.#nextSequence, args, this.#entriesFor(template.returns)), this.call);
     // The actor outlives its last handle for as long as a call is on its way.
     const { client } = callable;
@@ -298,24 +292,6 @@ export class Submission {
 function copyOfStored(opened: EncodedValueRecord): EncodedValueRecord {
   return { ...withOwnBuffers(opened), header: new Uint8Array(opened.header) };
 }
-
-export function returnsOf(numReturns: number | "streaming" | undefined, isGenerator: boolean): Returns {
-  if (numReturns === "streaming") return STREAMING;
-  return numReturns ?? (isGenerator ? STREAMING : 1);
-}
-
-/** Of the option `generatorBackpressure`: -1, as not given, stands for no limit. Throws InvalidArgumentError for a call that streams nothing. */
-export function unconsumedMaxOf(generatorBackpressure: number | undefined, returns: Returns, label: string): number | null {
-  if (generatorBackpressure === undefined || generatorBackpressure === -1) return null;
-  if (returns !== STREAMING) throw new InvalidArgumentError(`option 'generatorBackpressure' of ${label} is for generators, but the call streams nothing; make it a generator function or give numReturns: "streaming"`);
-  return generatorBackpressure;
-}
-
-function templateWith(callable: MethodCallable, options: CallOptions): CallTemplate {
-  const returns = returnsOf(options.numReturns, false);
-  return { ...callable.plain, displayName: options.name ?? null, returns, unconsumedMax: unconsumedMaxOf(options.generatorBackpressure, returns, `${callable.name}()`) };
-}
-
 
 /** How many tasks of such resources fit into the machine at once. */
 function leasesAtOnce(resources: ResourceAmounts, totals: ResourceAmounts): number {

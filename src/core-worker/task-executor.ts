@@ -18,7 +18,7 @@ import { StreamRunner } from "./stream-runner.ts";
 import { readStreamState } from "./stream-wire.ts";
 import { TaskBlocking } from "./task-blocking.ts";
 import { packMessage, type StoreClient } from "../clients/mod.ts";
-import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, RESULT_FAILED, RESULT_ITEM, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_IS_STREAMING } from "./task-wire.ts";
+import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, RESULT_FAILED, RESULT_ITEM, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_IS_RETRY, TASK_IS_STREAMING, TASK_KEEPS_TURN } from "./task-wire.ts";
 import { STREAMING, TERMINATE } from "./task.ts";
 import { recordOfThrown } from "./thrown-error.ts";
 import { readEncodedValue, TAG_ENCODED, writeEncodedValue } from "./value-wire.ts";
@@ -182,6 +182,8 @@ export class TaskExecutor {
       execution.stream = stream;
       this.streams.arrived(execution);
     }
+    execution.mayRunAgain = (flags & TASK_KEEPS_TURN) !== 0;
+    execution.isRetry = (flags & TASK_IS_RETRY) !== 0;
     return execution;
   }
 
@@ -197,6 +199,7 @@ export class TaskExecutor {
       return;
     }
     if (execution.actor.end !== null) this.fail(execution, { kind: "systemError", error: execution.actor.end });
+    else if (execution.isRetry) execution.actor.runAgain(execution);
     else execution.actor.enqueue(execution);
   }
 
@@ -413,6 +416,7 @@ export class TaskExecutor {
   /** Answers without running, or after the user's code threw. */
   fail(execution: Execution, failure: Failure): void {
     const cause = failure.kind === "taskError" ? failure.error.cause : null;
+    execution.keepsTurn = execution.mayRunAgain && failure.kind === "taskError";
     if (cause !== null) this.#env.code.share(execution.peer, cause.code, cause.descriptors);
     this.#begin(execution, RESULT_FAILED).writer.bytes(packMessage(failure));
     this.#written(execution.peer);

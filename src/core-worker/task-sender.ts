@@ -4,8 +4,8 @@ import type { CodeLoader } from "./code-loader.ts";
 import { ENCODED, type ObjectEntry, PRIMITIVE } from "./object-entry.ts";
 import type { Peer } from "./peer.ts";
 import { hasStreamState, writeStreamState } from "./stream-wire.ts";
-import { type Callable, EncodedArg, type PendingTask, STREAMING } from "./task.ts";
-import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_HAS_STREAM_STATE, TASK_IS_STREAMING } from "./task-wire.ts";
+import { type Callable, EncodedArg, type PendingTask, STREAMING, TURN_KEPT } from "./task.ts";
+import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_HAS_STREAM_STATE, TASK_IS_RETRY, TASK_IS_STREAMING, TASK_KEEPS_TURN } from "./task-wire.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import { writeEncodedValue } from "./value-wire.ts";
 
@@ -62,6 +62,7 @@ export class TaskSender {
   }
 
   #write(peer: Peer, writer: FrameWriter, task: PendingTask): void {
+    const isRetry = task.slot === TURN_KEPT;
     writer.u32(peer.takeSlot(task));
     writer.f64(task.sequence);
     writer.varuint(peer.callableNumbers.get(task.callable) as number);
@@ -69,7 +70,7 @@ export class TaskSender {
     const isStreaming = returns === STREAMING;
     const hasReturns = !isStreaming && returns !== 1;
     const { stream } = task;
-    writer.u8((displayName === null ? 0 : TASK_HAS_NAME) | (hasReturns ? TASK_HAS_RETURNS : 0) | (isStreaming ? TASK_IS_STREAMING : 0) | (hasStreamState(stream) ? TASK_HAS_STREAM_STATE : 0));
+    writer.u8((displayName === null ? 0 : TASK_HAS_NAME) | (hasReturns ? TASK_HAS_RETURNS : 0) | (isStreaming ? TASK_IS_STREAMING : 0) | (hasStreamState(stream) ? TASK_HAS_STREAM_STATE : 0) | (keepsTurn(task) ? TASK_KEEPS_TURN : 0) | (isRetry ? TASK_IS_RETRY : 0));
     if (displayName !== null) writer.string(displayName);
     if (hasReturns) writer.varuint(returns);
     if (hasStreamState(stream)) writeStreamState(writer, stream);
@@ -81,6 +82,11 @@ export class TaskSender {
       else writer.writePrimitive(primitiveOf(arg));
     }
   }
+}
+
+/** Whether its actor, if it throws, must wait for our word before anything else takes its place. */
+function keepsTurn(task: PendingTask): boolean {
+  return task.template.retryExceptions !== null && task.retriesLeft !== 0 && task.queue === null;
 }
 
 function valueOf(arg: unknown): EncodedValueRecord | null {

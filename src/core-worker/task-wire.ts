@@ -16,6 +16,10 @@ export const TASK_HAS_NAME = 1;
 export const TASK_HAS_RETURNS = 2;
 export const TASK_IS_STREAMING = 4;
 export const TASK_HAS_STREAM_STATE = 8;
+/** Of a call: if it throws, its owner says whether it runs again before anything takes its place. */
+export const TASK_KEEPS_TURN = 16;
+/** Of a call that threw and kept its turn: it runs again in it. */
+export const TASK_IS_RETRY = 32;
 
 export const RESULT_VALUE = 0;
 export const RESULT_VALUES = 1;

@@ -1,4 +1,4 @@
-import { type ActorMethods, type EncodedValueRecord, type LeaseShape, workerKindKeyOf } from "../protocol/mod.ts";
+import { type ActorMethods, type CallRules, type EncodedValueRecord, type LeaseShape, workerKindKeyOf } from "../protocol/mod.ts";
 import type { ActorClient } from "./actor-client.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { RetriedErrors } from "./retried-errors.ts";
@@ -42,7 +42,7 @@ export class MethodCallable {
     this.client = client;
     this.method = method;
     this.name = `${className}.${method}`;
-    this.plain = { callable: this, queue: null, displayName: null, returns: 1, maxRetries: 0, retryExceptions: null, unconsumedMax: null };
+    this.plain = { callable: this, queue: null, displayName: null, returns: 1, maxRetries: client.rules.maxTaskRetries, retryExceptions: null, unconsumedMax: null };
   }
 }
 
@@ -89,6 +89,10 @@ export class EncodedArg {
   }
 }
 
+export const NO_SLOT = -1;
+/** A call that threw and runs again: its actor starts nothing else in its place meanwhile. */
+export const TURN_KEPT = -2;
+
 /**
  * One submitted task or call, from its submission to its outcome, as its owner keeps it. There may be a million at once:
  * what calls have in common is in the template.
@@ -108,7 +112,8 @@ export class PendingTask {
 
   /** While at a worker. */
   lease: TaskLease | null = null;
-  slot = -1;
+  /** A place in its peer's table, or NO_SLOT, or TURN_KEPT. */
+  slot = NO_SLOT;
   estimateUs = 0;
   /** Set when it failed before it could be sent. */
   isDone = false;
@@ -140,6 +145,7 @@ export interface ActorDescription {
   readonly isDetached: boolean;
   readonly className: string;
   readonly methods: ActorMethods;
+  readonly rules: CallRules;
 }
 
 const GeneratorFunction = function* (): Generator<never> {}.constructor;

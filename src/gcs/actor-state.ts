@@ -227,7 +227,7 @@ export class ActorState {
     const actorId = this.#names.get(keyOf(namespace, name));
     if (actorId === undefined) return undefined;
     const { spec } = this.#actor(actorId);
-    return { actorId, ownerId: spec.ownerId, isDetached: spec.isDetached, className: spec.className, methods: spec.methods };
+    return { actorId, ownerId: spec.ownerId, isDetached: spec.isDetached, className: spec.className, methods: spec.methods, rules: spec.rules };
   }
 
   listNames(namespace: string | null): { name: string; namespace: string }[] {

@@ -1,7 +1,7 @@
 import type { AcceleratorIds, ActorId, JobId, NodeId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { WorkerObjectsReport } from "./object-messages.ts";
 import type { StoreCollect, ToStore } from "./store-messages.ts";
-import type { ActorMethods, CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
+import type { ActorMethods, CallRules, CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
 import type { WorkerKind } from "./worker-kind.ts";
 
 /** What all tasks that may share a lease have in common. */
@@ -112,6 +112,7 @@ export interface ActorSpec {
   readonly units: readonly CodeUnitRecord[];
   readonly args: readonly EncodedValueRecord[];
   readonly methods: ActorMethods;
+  readonly rules: CallRules;
   readonly name: string | null;
   readonly namespace: string;
   readonly isDetached: boolean;
@@ -148,6 +149,7 @@ export interface FoundActor {
   readonly isDetached: boolean;
   readonly className: string;
   readonly methods: ActorMethods;
+  readonly rules: CallRules;
 }
 
 export interface LogRecord {

@@ -26,6 +26,8 @@ export type PeerMessage =
   | { readonly type: "streamConsumed"; readonly taskSequence: number; readonly count: number }
   /** To the same: nobody wants its values any more. */
   | { readonly type: "streamClosed"; readonly taskSequence: number }
+  /** To the worker that keeps the turn of a call of ours which threw: it does not run again. */
+  | { readonly type: "turnGivenUp"; readonly actorId: ActorId; readonly taskSequence: number }
   | { readonly type: "closeLease"; readonly leaseId: number }
   | { readonly type: "leaseClosed"; readonly leaseId: number };
 

@@ -30,12 +30,18 @@ export interface CodeUnitRecord {
 /** How objects of the runtime are written inside values and closures. */
 export type RuntimeDescriptor =
   | { readonly kind: "objectRef"; readonly objectId: string; readonly ownerId: string }
-  | { readonly kind: "actorHandle"; readonly actorId: string; readonly ownerId: string; readonly isDetached: boolean; readonly className: string; readonly methods: ActorMethods }
+  | { readonly kind: "actorHandle"; readonly actorId: string; readonly ownerId: string; readonly isDetached: boolean; readonly className: string; readonly methods: ActorMethods; readonly rules: CallRules }
   | { readonly kind: "remoteFunction"; readonly unitId: string; readonly name: string; readonly isGenerator: boolean; readonly options: object }
   | { readonly kind: "actorClass"; readonly unitId: string; readonly name: string; readonly methods: ActorMethods; readonly options: object };
 
 /** What a handle must know of each public method: whether calls of it stream, and the call options declared with the class. */
 export type ActorMethods = Readonly<Record<string, { readonly isGenerator: boolean; readonly options: object | null }>>;
+
+/** How an actor takes calls, as its callers must know it. */
+export interface CallRules {
+  /** Of calls that do not say otherwise; -1 without limit. */
+  readonly maxTaskRetries: number;
+}
 
 /** What a task or call threw, as it travels back to its owner. */
 export interface TaskErrorRecord {

@@ -46,6 +46,11 @@ const isDead = (pattern?: RegExp) => (error: unknown): boolean => {
   if (pattern !== undefined) assert.match(error.message, pattern);
   return true;
 };
+const isUnavailable = (pattern: RegExp) => (error: unknown): boolean => {
+  assert.ok(error instanceof ray.ActorUnavailableError && !(error instanceof ray.ActorDiedError), `not an ActorUnavailableError: ${String(error)}`);
+  assert.match(error.message, pattern);
+  return true;
+};
 let unique = 0;
 
 underBothIsolations("the end of actors", {}, (isolation) => {
@@ -183,7 +188,7 @@ underBothIsolations("the end of actors", {}, (isolation) => {
       const found = await ray.getActor<Phoenix>(name);
       assert.equal(found.actorId, phoenix.actorId);
       found.release();
-      await assert.rejects(ray.get(phoenix.burn.remote()), isDead(/process\.exit\(1\)/));
+      await assert.rejects(ray.get(phoenix.burn.remote()), life < 2 ? isUnavailable(/process\.exit\(1\)/) : isDead(/process\.exit\(1\)/));
     }
     await assert.rejects(ray.get(phoenix.live.remote()), isDead());
     await assert.rejects(ray.getActor(name), ray.ActorNotFoundError);

@@ -1,0 +1,49 @@
+import { InvalidArgumentError } from "../base/mod.ts";
+import { type RetriedErrors, retriedErrorsOf } from "./retried-errors.ts";
+import { type CallTemplate, type MethodCallable, type Returns, STREAMING } from "./task.ts";
+
+/** Of a method: as the class says, with what the call says over it. */
+export interface CallOptions {
+  readonly name?: string;
+  readonly numReturns?: number | "streaming";
+  readonly generatorBackpressure?: number;
+  readonly maxTaskRetries?: number;
+  readonly retryExceptions?: boolean | RetriedErrors;
+}
+
+const made = new WeakMap<MethodCallable, WeakMap<CallOptions, CallTemplate>>();
+
+/** Made once for each object of options, not for each call. Throws InvalidArgumentError for options that do not go together. */
+export function templateOf(callable: MethodCallable, options: CallOptions | null): CallTemplate {
+  if (options === null) return callable.plain;
+  let ofCallable = made.get(callable);
+  if (ofCallable === undefined) made.set(callable, (ofCallable = new WeakMap()));
+  let template = ofCallable.get(options);
+  if (template === undefined) ofCallable.set(options, (template = templateWith(callable, options)));
+  return template;
+}
+
+function templateWith(callable: MethodCallable, options: CallOptions): CallTemplate {
+  const returns = returnsOf(options.numReturns, false);
+  return {
+    callable,
+    queue: null,
+    displayName: options.name ?? null,
+    returns,
+    maxRetries: options.maxTaskRetries ?? callable.plain.maxRetries,
+    retryExceptions: retriedErrorsOf(options.retryExceptions),
+    unconsumedMax: unconsumedMaxOf(options.generatorBackpressure, returns, `${callable.name}()`),
+  };
+}
+
+export function returnsOf(numReturns: number | "streaming" | undefined, isGenerator: boolean): Returns {
+  if (numReturns === "streaming") return STREAMING;
+  return numReturns ?? (isGenerator ? STREAMING : 1);
+}
+
+/** Of the option `generatorBackpressure`: -1, as not given, stands for no limit. Throws InvalidArgumentError for a call that streams nothing. */
+export function unconsumedMaxOf(generatorBackpressure: number | undefined, returns: Returns, label: string): number | null {
+  if (generatorBackpressure === undefined || generatorBackpressure === -1) return null;
+  if (returns !== STREAMING) throw new InvalidArgumentError(`option 'generatorBackpressure' of ${label} is for generators, but the call streams nothing; make it a generator function or give numReturns: "streaming"`);
+  return generatorBackpressure;
+}

@@ -1,7 +1,7 @@
 import { Finalizer, type WorkerId } from "../base/mod.ts";
-import type { EncodedValueRecord, ReferenceType, RuntimeDescriptor } from "../protocol/mod.ts";
+import type { EncodedValueRecord, ObjectPlace, ReferenceType, RuntimeDescriptor } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
-import { ObjectEntry, systemFailure } from "./object-entry.ts";
+import { ENCODED, ObjectEntry, systemFailure } from "./object-entry.ts";
 import { ObjectRef, RefHold, type RefHost } from "./object-ref.ts";
 import type { Peer } from "./peer.ts";
 import { ReferenceState, type ReferenceInstruction } from "./reference-state.ts";
@@ -11,6 +11,8 @@ import type { StoredLifetimes } from "./stored-lifetimes.ts";
  * What an ended worker had borrowed is kept for so long: it may have sent a ref on just before, and whoever gets that has to tell us.
  */
 const BORROWER_LOST_GRACE_MS = 2_000;
+
+const NOTHING = new Uint8Array();
 
 export interface ReferencesEnvironment {
   readonly workerId: WorkerId;
@@ -62,7 +64,8 @@ export class References {
     let shared = this.#shared.get(entry.id);
     if (shared === undefined) this.#shared.set(entry.id, (shared = { entry, hold: null }));
     if (ObjectRef.holdOf(ref) === null) this.#hold(ref, shared);
-    return { kind: "objectRef", objectId: entry.id, ownerId: entry.ownerId };
+    const place = placeOf(entry);
+    return { kind: "objectRef", objectId: entry.id, ownerId: entry.ownerId, ...(place === null ? null : { place }) };
   }
 
   /**
@@ -104,8 +107,9 @@ export class References {
   }
 
   reviveRef(descriptor: RuntimeDescriptor & { kind: "objectRef" }): ObjectRef {
-    const { objectId, ownerId } = descriptor;
+    const { objectId, ownerId, place } = descriptor;
     const known = this.#shared.get(objectId) ?? this.#unknown(objectId, ownerId);
+    if (place !== undefined) known.entry.settleEncoded({ format: place.format, header: NOTHING, buffers: [], descriptors: [], code: [], stored: place.stored });
     const ref = new ObjectRef(this.#env.refHost, known.entry);
     if (this.#shared.has(objectId)) this.#hold(ref, known);
     return ref;
@@ -325,6 +329,12 @@ interface SharedObject {
   readonly entry: ObjectEntry;
   /** Of the refs that live here. */
   hold: WeakRef<RefHold> | null;
+}
+
+function placeOf({ status, content }: ObjectEntry): ObjectPlace | null {
+  if (status !== ENCODED) return null;
+  const { format, stored, descriptors, code } = content as EncodedValueRecord;
+  return stored === undefined || descriptors.length > 0 || code.length > 0 ? null : { format, stored };
 }
 
 function referenceOf(descriptor: RuntimeDescriptor): { id: string; ownerId: WorkerId } | null {

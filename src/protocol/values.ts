@@ -27,9 +27,15 @@ export interface CodeUnitRecord {
   readonly where: string;
 }
 
+/** Where an object of plain data lies, so that whoever gets a ref need not ask its owner. It may have moved since. */
+export interface ObjectPlace {
+  readonly format: EncodedValueRecord["format"];
+  readonly stored: StoredRecord;
+}
+
 /** How objects of the runtime are written inside values and closures. */
 export type RuntimeDescriptor =
-  | { readonly kind: "objectRef"; readonly objectId: string; readonly ownerId: string }
+  | { readonly kind: "objectRef"; readonly objectId: string; readonly ownerId: string; readonly place?: ObjectPlace }
   | { readonly kind: "actorHandle"; readonly actorId: string; readonly ownerId: string; readonly isDetached: boolean; readonly className: string; readonly methods: ActorMethods; readonly rules: CallRules }
   | { readonly kind: "remoteFunction"; readonly unitId: string; readonly name: string; readonly isGenerator: boolean; readonly options: object }
   | { readonly kind: "actorClass"; readonly unitId: string; readonly name: string; readonly methods: ActorMethods; readonly options: object };

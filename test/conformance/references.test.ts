@@ -131,19 +131,27 @@ underBothIsolations("references", {}, (isolation) => {
 
   if (isolation === "thread") {
     it("keep an idle worker that owns what others use, while other idle ones end", async () => {
-      const own = ray.remote(() => {
-        // Long enough for the other call to need a worker of its own.
+      // Long enough for the other call to need a worker of its own.
+      const busy = (): void => {
         const endMs = performance.now() + 100;
         while (performance.now() < endMs);
-        return { pid: process.pid, ref: ray.put("kept") };
-      }, { isolation: "process" });
-      type Owned = { pid: number; ref: ray.ObjectRef<string> };
-      let [kept, other] = [null as Owned | null, null as Owned | null];
-      await eventually("two workers", async () => {
-        [kept, other] = (await ray.get([own.remote(), own.remote()])) as unknown as [Owned, Owned];
-        return kept.pid !== other.pid;
+      };
+      const own = ray.remote(() => {
+        busy();
+        return { workerId: ray.getRuntimeContext().workerId, pid: process.pid, ref: ray.put("kept") };
       });
-      const [{ ref }, idle] = [kept as unknown as Owned, other as unknown as Owned];
+      type Owned = { workerId: string; pid: number; ref: ray.ObjectRef<string> };
+      const onTwoWorkers = async (options: { isolation: "thread" | "process" }): Promise<[Owned, Owned]> => {
+        let two: [Owned, Owned] | null = null;
+        await eventually("two workers", async () => {
+          two = (await ray.get([own.options(options).remote(), own.options(options).remote()])) as unknown as [Owned, Owned];
+          return two[0].workerId !== two[1].workerId;
+        });
+        return two as unknown as [Owned, Owned];
+      };
+      const [{ ref }, idle] = await onTwoWorkers({ isolation: "process" });
+      // Those used last stay warm.
+      for (const { ref: unused } of await onTwoWorkers({ isolation: "thread" })) unused.release();
       idle.ref.release();
       await eventuallyCollected("the idle worker to end", () => {
         try { process.kill(idle.pid, 0); return false; } catch { return true; }

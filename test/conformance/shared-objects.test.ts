@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import * as ray from "mantaray";
-import { underBothIsolations } from "./both-isolations.ts";
+import { eventually, underBothIsolations } from "./both-isolations.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -256,6 +259,35 @@ underBothIsolations("large values", { objectStoreMemory: 64 * MIB }, () => {
       (await ray.get(result))[8] = 88;
       assert.equal(await ray.get(maker.at.remote(8)), 88);
       await ray.kill(maker);
+    });
+
+    it("what a ref in a value stands for is read without its owner, which may be busy", async () => {
+      const folder = mkdtempSync(join(tmpdir(), "busy-owner-"));
+      const [started, mayEnd] = [join(folder, "started"), join(folder, "may-end")];
+      class Owner {
+        make(): { ref: ray.ObjectRef<Uint8Array> } { return { ref: ray.put(new Uint8Array(200 * 1024).fill(9)) }; }
+        beBusy(): void {
+          writeFileSync(started, "");
+          while (!existsSync(mayEnd)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+        }
+      }
+      const read = ray.remote(async (box: { ref: ray.ObjectRef<Uint8Array> }) => (await ray.get(box.ref)).every((byte) => byte === 9));
+      const owner = ray.remote(Owner).remote();
+      try {
+        const box = await ray.get(owner.make.remote()) as unknown as { ref: ray.ObjectRef<Uint8Array> };
+        const busy = owner.beBusy.remote();
+        await eventually("the owner to be busy", () => existsSync(started));
+        assert.equal((await ray.get(box.ref, { timeoutMs: 20_000 }))[100_000], 9);
+        assert.deepEqual(await ray.wait([box.ref], { timeoutMs: 0 }), [[box.ref], []]);
+        const isRight = read.remote(box);
+        writeFileSync(mayEnd, "");
+        await ray.get(busy);
+        assert.equal(await ray.get(isRight), true);
+      } finally {
+        writeFileSync(mayEnd, "");
+        await ray.kill(owner);
+        rmSync(folder, { recursive: true });
+      }
     });
 
     it("two workers see the same bytes of an argument by ref", async () => {

@@ -12,6 +12,7 @@ export const allowedImports = {
   transport: ['base', 'protocol', 'serialization'],
   clients: upToTransport,
   scheduling: ['base'],
+  'runtime-env': ['base', 'protocol'],
   'object-store': upToClients,
   gcs: [...upToClients, 'scheduling'],
   'node-manager': [...upToClients, 'scheduling', 'object-store'],
@@ -23,11 +24,11 @@ export const allowedImports = {
   cli: ['main', 'clients', 'observability'],
   main: [
     ...upToClients, 'scheduling', 'object-store', 'gcs', 'node-manager', 'core-worker',
-    'api', 'observability', 'libraries', 'dashboard',
+    'api', 'observability', 'libraries', 'dashboard', 'runtime-env',
   ],
   testing: [
     ...upToClients, 'scheduling', 'object-store', 'gcs', 'node-manager', 'core-worker',
-    'api', 'observability', 'libraries', 'dashboard', 'cli', 'main',
+    'api', 'observability', 'libraries', 'dashboard', 'cli', 'main', 'runtime-env',
   ],
 };
 

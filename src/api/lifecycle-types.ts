@@ -29,6 +29,7 @@ export interface InitOptions {
   labels?: Record<string, string>;
   /** Where names of actors are unique. Default: one of this program's own. */
   namespace?: string;
+  /** Of all tasks and actors of this program, but not of the program itself. */
   runtimeEnv?: RuntimeEnv;
   /** Default 'thread': a worker is a worker_thread. 'process': a worker is an OS process. */
   isolation?: Isolation;
@@ -72,6 +73,7 @@ export interface RuntimeContext {
   /** Ids of the accelerators among it, by resource: `{ GPU: ["1"] }`. `GPU` is always there, empty if it has none. */
   readonly acceleratorIds: Record<string, string[]>;
   readonly nodeLabels: Record<string, string>;
+  /** Merged with what was inherited; in a driver what was given to `init`. Without one: no fields. */
   readonly runtimeEnv: RuntimeEnv;
   readonly address: string;
   readonly wasCurrentActorRestarted: boolean;

@@ -1,7 +1,9 @@
 import { InvalidArgumentError, type ResourceAmounts, toAmounts } from "../base/mod.ts";
-import { plainWorkerKind, type WorkerIsolation, type WorkerKind } from "../protocol/mod.ts";
+import { type WorkerKind, workerKindOf } from "../protocol/mod.ts";
 import { aBoolean, aDurationMs, aLimit, aLimitFromOne, aGpuAmount, anAmount, anyObject, anything, aSignal, aString, bytes, type Check, checkOptions, either, oneOf, recordOf, wholeNumber } from "./option-checks.ts";
 import type { InitOptions } from "./lifecycle-types.ts";
+import type { Runtime } from "./runtime.ts";
+import { checkRuntimeEnv } from "./runtime-env-options.ts";
 import type { ActorOptions, MethodOptions, PlacementOptions, TaskOptions } from "./types.ts";
 
 const errorClasses: Check = (value) => (Array.isArray(value) && value.every((item) => typeof item === "function") ? undefined : "an array of error classes");
@@ -37,13 +39,15 @@ const INIT: Readonly<Record<string, Check>> = {
  * ignored would be a silent lie. Beside each, the default, which may be given.
  */
 const NOT_YET: ReadonlyMap<string, unknown> = new Map<string, unknown>([
-  ["labelSelector", undefined], ["schedulingStrategy", "DEFAULT"], ["runtimeEnv", undefined], ["maxCalls", 0],
+  ["labelSelector", undefined], ["schedulingStrategy", "DEFAULT"], ["maxCalls", 0],
   ["priority", 0], ["signal", undefined], ["timeoutMs", undefined],
   ["concurrencyGroup", undefined], ["concurrencyGroups", undefined], ["maxPendingCalls", -1], ["allowOutOfOrderExecution", false], ["persistence", undefined],
 ]);
 
 function check(options: unknown, allowed: Readonly<Record<string, Check>>, label: string): void {
   checkOptions(options, allowed, label);
+  const { runtimeEnv } = options as PlacementOptions;
+  if (runtimeEnv !== undefined) checkRuntimeEnv(runtimeEnv, label);
   for (const [name, value] of Object.entries(options as object)) {
     if (value !== undefined && NOT_YET.has(name) && value !== NOT_YET.get(name)) throw new InvalidArgumentError(`option '${name}' of ${label} is not supported by this version of mantaray yet; leave it out`);
     if (name === "isolation" && value === "shared") throw new InvalidArgumentError(`isolation 'shared' of ${label} is not supported by this version of mantaray yet; use 'thread' or 'process'`);
@@ -73,6 +77,7 @@ export function checkActorOptions(options: unknown, label: string): ActorOptions
 
 export function checkInitOptions(options: InitOptions): void {
   checkOptions(options, INIT, "init()");
+  if (options.runtimeEnv !== undefined) checkRuntimeEnv(options.runtimeEnv, "init()");
   checkResourceNames(options, "init()");
 }
 
@@ -89,6 +94,7 @@ export function amountsOf(options: PlacementOptions, cpusByDefault: number): Res
   return toAmounts({ ...options.resources, CPU: options.numCpus ?? cpusByDefault, GPU: options.numGpus ?? 0, memory: options.memory ?? 0 });
 }
 
-export function workerKindOf({ isolation }: PlacementOptions, byDefault: WorkerIsolation): WorkerKind {
-  return plainWorkerKind(isolation === "process" || isolation === "thread" ? isolation : byDefault);
+/** What a task or actor with these options needs of its worker. */
+export function workerKindFor({ isolation, runtimeEnv }: PlacementOptions, { isolation: byDefault, environments }: Runtime): WorkerKind {
+  return workerKindOf(isolation === "process" || isolation === "thread" ? isolation : byDefault, environments.resolve(runtimeEnv));
 }

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from "../base/mod.ts";
 import { DESCRIBE, describe, isGeneratorFunction, retriedErrorsOf, returnsOf, travellingActorOptions, travellingMethods, travellingOptions, unconsumedMaxOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
 import type { ActorMethods, RuntimeDescriptor } from "../protocol/mod.ts";
-import { amountsOf, checkActorOptions, checkTaskOptions, workerKindOf } from "./options.ts";
+import { amountsOf, checkActorOptions, checkTaskOptions, workerKindFor } from "./options.ts";
 import { currentRuntime, type Runtime } from "./runtime.ts";
 import type { ActorClass, ActorOptions, Class, RemoteFunction, TaskOptions } from "./types.ts";
 
@@ -31,7 +31,7 @@ class RemoteFunctionObject implements RuntimeObject {
   #templateFor(runtime: Runtime): TaskTemplate {
     if (this.#template !== null && this.#template.runtime === runtime) return this.#template.made;
     const options = this.#options;
-    const shape = { resources: amountsOf(options, 1), workerKind: workerKindOf(options, runtime.isolation) };
+    const shape = { resources: amountsOf(options, 1), workerKind: workerKindFor(options, runtime) };
     const returns = returnsOf(options.numReturns, this.#source.isGenerator);
     const made: TaskTemplate = {
       callable: runtime.core.callableOf(this.#source),
@@ -80,7 +80,7 @@ class ActorClassObject implements RuntimeObject {
         maxRestarts: options.maxRestarts ?? 0,
         maxConcurrency: options.maxConcurrency ?? null,
         resources: amountsOf(options, 0),
-        workerKind: workerKindOf(options, runtime.isolation),
+        workerKind: workerKindFor(options, runtime),
       },
     });
   }

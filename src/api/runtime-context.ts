@@ -2,7 +2,7 @@ import { InvalidArgumentError, sequencedId, toQuantities } from "../base/mod.ts"
 import type { Execution } from "../core-worker/mod.ts";
 import type { RuntimeContext } from "./lifecycle-types.ts";
 import { currentRuntime, type Runtime } from "./runtime.ts";
-import type { ActorHandle } from "./types.ts";
+import type { ActorHandle, RuntimeEnv } from "./types.ts";
 
 /** Where this code runs: the job, the worker, the task or actor, and what it was given. */
 export function getRuntimeContext(): RuntimeContext {
@@ -58,8 +58,8 @@ class Context implements RuntimeContext {
   get nodeLabels(): Record<string, string> {
     return { ...this.#runtime.core.env.labels };
   }
-  get runtimeEnv(): Record<string, never> {
-    return {};
+  get runtimeEnv(): RuntimeEnv {
+    return this.#runtime.environments.describe();
   }
   get address(): string {
     return this.#runtime.address;

@@ -1,6 +1,15 @@
 import type { CoreWorker } from "../core-worker/mod.ts";
-import type { WorkerIsolation } from "../protocol/mod.ts";
+import type { RuntimeEnvRecord, WorkerIsolation } from "../protocol/mod.ts";
 import type { InitOptions } from "./lifecycle-types.ts";
+import type { RuntimeEnv } from "./types.ts";
+
+/** The environments that this thread gives to the tasks and actors that it makes. */
+export interface RuntimeEnvironments {
+  /** What a task or actor with this option runs in, what it inherits included. */
+  resolve(given: RuntimeEnv | undefined): RuntimeEnvRecord | null;
+  /** What is inherited here, as users see it. */
+  describe(): RuntimeEnv;
+}
 
 /** The runtime that API calls of this thread go to. */
 export interface Runtime {
@@ -8,6 +17,7 @@ export interface Runtime {
   readonly namespace: string;
   readonly isolation: WorkerIsolation;
   readonly address: string;
+  readonly environments: RuntimeEnvironments;
   /** Resolves when the node has answered; rejects when it could not start. */
   readonly ready: Promise<RuntimeInfo>;
   /** Ends it and everything that it started. Only a driver's can be ended. */

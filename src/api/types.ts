@@ -40,13 +40,20 @@ export type Result<R> =
  */
 export type Isolation = "thread" | "process" | "shared";
 
+/**
+ * What a task or actor finds around it. Merged into what is inherited: of `init`, or of the task or actor that makes the call;
+ * `envVars` key by key, other fields as a whole. Each environment has workers of its own. What cannot be set up is a
+ * RuntimeEnvSetupError of the task or actor.
+ */
 export interface RuntimeEnv {
   /** A folder, shipped by content, or a package URI. */
   workingDir?: string;
   excludes?: string[];
+  /** In `process.env` of the worker, beside the variables of the program. */
   envVars?: Record<string, string>;
   /** npm packages to install on the node before the first task that needs them. */
   npm?: string[] | { packages: string[] };
+  /** `setupTimeoutMs`: how long the set-up on a machine may take. Default 600,000. */
   config?: { setupTimeoutMs?: number };
 }
 

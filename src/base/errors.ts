@@ -140,6 +140,7 @@ const SYSTEM_ERRORS = {
   ObjectStoreFullError: (r: SystemErrorRecord) => new ObjectStoreFullError(r.message),
   OutOfDiskError: (r: SystemErrorRecord) => new OutOfDiskError(r.message),
   PendingCallsLimitExceededError: (r: SystemErrorRecord) => new PendingCallsLimitExceededError(r.message),
+  RuntimeEnvSetupError: (r: SystemErrorRecord) => new RuntimeEnvSetupError(r.message),
   SerializationError: (r: SystemErrorRecord) => new SerializationError(r.message),
   RuntimeStateError: (r: SystemErrorRecord) => new RuntimeStateError(r.message),
 } as const;

@@ -2,5 +2,5 @@ export { packMessage, unpackMessage } from "./message-codec.ts";
 export type { ActorHostClient, PlacementListener } from "./actor-host-client.ts";
 export { openMessageLink, type MessageLink, type NodeLink, type WorkerLink } from "./node-link.ts";
 export { withOwnBuffers } from "./own-buffers.ts";
-export type { LaunchedWorker, WorkerLauncher } from "./worker-launcher.ts";
+export type { LaunchedWorker, LaunchListener, WorkerLauncher } from "./worker-launcher.ts";
 export type { ObjectOrigin, OwnedObject, StoreClient } from "./store-client.ts";

@@ -125,15 +125,15 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
     }
     if (this.death !== null) return [];
     this.workerId = this.#toldAt = state.phase === "ALIVE" ? state.workerId : null;
-    if (state.phase === "DEAD") return this.died(state.death ?? { message: "the reason is not known", creation: null, isUnschedulable: false });
+    if (state.phase === "DEAD") return this.died(state.death ?? { message: "the reason is not known", creation: null, refusal: null });
     const failed = this.#settleLost(); // (3)
     if (state.phase === "ALIVE") this.#settleReady(null);
     return failed;
   }
 
-  died({ message, creation, isUnschedulable }: ActorDeath): FailedCall<Call>[] {
-    const error: SystemErrorRecord = isUnschedulable
-      ? { kind: "ActorUnschedulableError", message: `${this.#label} ${message}`, subjectId: this.actorId }
+  died({ message, creation, refusal }: ActorDeath): FailedCall<Call>[] {
+    const error: SystemErrorRecord = refusal !== null
+      ? { kind: refusal, message: `${this.#label} ${message}`, subjectId: this.actorId }
       : { kind: "ActorDiedError", message: `${this.#label} is dead: ${message}`, subjectId: this.actorId };
     return this.failed(creation === null ? systemFailure(error) : { kind: "creationError", error, creation });
   }

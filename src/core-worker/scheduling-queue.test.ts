@@ -62,6 +62,16 @@ describe("the queue of tasks of one kind", () => {
     assert.equal(owner.queue.nextLeaseTarget(), 2);
   });
 
+  test("what was refused is wished for again by the next task", () => {
+    const owner = new Owner(2);
+    const [task] = owner.submit(1, callableOf(10));
+    assert.equal(owner.queue.nextLeaseTarget(), 1);
+    assert.equal(owner.queue.tasks.shift(), task);
+    owner.queue.refused();
+    owner.submit(1, callableOf(10));
+    assert.equal(owner.queue.nextLeaseTarget(), 1);
+  });
+
   test("takes its wish back when nothing waits any more, and wishes on from what it was granted", () => {
     const owner = new Owner(4);
     owner.submit(3, callableOf(5_000));

@@ -123,6 +123,11 @@ export class SchedulingQueue {
     this.leases.set(lease.leaseId, lease);
   }
 
+  /** Nothing is on its way: what is wanted next is told again. */
+  refused(): void {
+    this.#leaseTarget = this.#leasesGranted;
+  }
+
   closed(leaseId: number): void {
     this.leases.delete(leaseId);
   }

@@ -100,6 +100,7 @@ export class TaskSubmitter {
   leaseRefused(key: string, error: SystemErrorRecord): void {
     const queue = this.#queues.get(key);
     if (queue === undefined) return;
+    queue.refused();
     // Those that nobody gets would never be missed.
     let told: string | null = null;
     let count = 0;

@@ -77,7 +77,7 @@ describe("actors: the numbered transitions", () => {
     const state = new ActorState();
     state.create(specOf("a", { name: "it" }));
     const { death } = published(state.placementRefused("a", { kind: "ActorUnschedulableError", message: "needs 9 CPU", subjectId: "a" })).state;
-    assert.deepEqual(death, { message: "needs 9 CPU", creation: null, isUnschedulable: true });
+    assert.deepEqual(death, { message: "needs 9 CPU", creation: null, refusal: "ActorUnschedulableError" });
     assert.equal(state.findByName("it", "n"), undefined);
   });
 
@@ -94,7 +94,7 @@ describe("actors: the numbered transitions", () => {
     state.placed("a", "w1");
     const instructions = state.started("a", thrown);
     assert.deepEqual(types(instructions), ["publish", "endWorker"]);
-    assert.deepEqual(published(instructions).state.death, { message: "its constructor threw no", creation: thrown, isUnschedulable: false });
+    assert.deepEqual(published(instructions).state.death, { message: "its constructor threw no", creation: thrown, refusal: null });
     assert.deepEqual(state.workerLost("w1", crash), []);
     assert.equal(state.phaseOf("a"), "DEAD");
   });
@@ -214,7 +214,7 @@ describe("actors: names and watchers", () => {
   });
 
   test("or that it never will be: by the owner's word, or by its end", () => {
-    const death = { message: "an argument failed", creation: null, isUnschedulable: false };
+    const death = { message: "an argument failed", creation: null, refusal: null };
     const state = new ActorState();
     state.watch("early", "a", "owner");
     assert.deepEqual(published(state.notCreated("a", death)).state, { actorId: "a", phase: "DEAD", workerId: null, death, aliasOf: null });

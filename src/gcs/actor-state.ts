@@ -127,7 +127,7 @@ export class ActorState {
   }
 
   placementRefused(actorId: ActorId, error: SystemErrorRecord): ActorInstruction[] {
-    return this.#die(this.#actor(actorId), error.message, null, error.kind === "ActorUnschedulableError");
+    return this.#die(this.#actor(actorId), error.message, null, error.kind === "ActorUnschedulableError" || error.kind === "RuntimeEnvSetupError" ? error.kind : null);
   }
 
   started(actorId: ActorId, error: TaskErrorRecord | null): ActorInstruction[] {
@@ -191,7 +191,7 @@ export class ActorState {
     const out: ActorInstruction[] = [];
     for (const [awaitedId, awaited] of this.#awaited) {
       awaited.watchers.delete(workerId);
-      if (awaited.ownerId === workerId) out.push(...this.notCreated(awaitedId, { message: `its owner (worker ${workerId}) ended before it created it: ${death.reason}`, creation: null, isUnschedulable: false }));
+      if (awaited.ownerId === workerId) out.push(...this.notCreated(awaitedId, { message: `its owner (worker ${workerId}) ended before it created it: ${death.reason}`, creation: null, refusal: null }));
     }
     for (const actor of this.#actors.values()) {
       actor.watchers.delete(workerId);
@@ -243,11 +243,11 @@ export class ActorState {
     return this.#find(actorId)?.phase;
   }
 
-  #die(actor: Actor, message: string, creation: TaskErrorRecord | null, isUnschedulable = false): ActorInstruction[] {
+  #die(actor: Actor, message: string, creation: TaskErrorRecord | null, refusal: ActorDeath["refusal"] = null): ActorInstruction[] {
     const { actorId } = actor.spec;
     actor.phase = "DEAD";
     actor.workerId = null;
-    actor.death = { message, creation, isUnschedulable };
+    actor.death = { message, creation, refusal };
     // The class and the arguments are not needed any more; only the reason is.
     actor.spec = { ...actor.spec, units: [], args: [] };
     if (actor.spec.name !== null) {

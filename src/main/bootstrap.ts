@@ -1,7 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { AcceleratorIds, JobId, NodeId, ResourceAmounts, WorkerId } from "../base/mod.ts";
 import type { StoreConfig } from "../object-store/mod.ts";
-import type { WorkerIsolation } from "../protocol/mod.ts";
+import type { PreparedEnvironment, RuntimeEnvRecord, WorkerIsolation } from "../protocol/mod.ts";
 import type { ThreadChannelEnd } from "../transport/mod.ts";
 
 /** What every worker of a session is told at its start. Plain data: it also travels in an environment variable. */
@@ -10,6 +10,8 @@ export interface SessionConfig {
   readonly nodeId: NodeId;
   readonly namespace: string;
   readonly isolation: WorkerIsolation;
+  /** Given to `init`. */
+  readonly runtimeEnv: RuntimeEnvRecord | null;
   readonly totals: ResourceAmounts;
   readonly acceleratorIds: AcceleratorIds;
   readonly labels: Readonly<Record<string, string>>;
@@ -50,6 +52,7 @@ export interface WorkerThreadData {
   readonly node: ThreadLink;
   readonly spinPermits: SharedArrayBuffer;
   readonly storeDoor: SharedArrayBuffer;
+  readonly environment: PreparedEnvironment | null;
   /** A channel to the driver, open from the start. */
   readonly driver: PeerEnd | null;
 }
@@ -58,6 +61,7 @@ export interface WorkerThreadData {
 export interface WorkerProcessData {
   readonly config: SessionConfig;
   readonly workerId: WorkerId;
+  readonly environment: PreparedEnvironment | null;
   readonly nodeAddress: string;
   readonly listenAddress: string;
 }

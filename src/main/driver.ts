@@ -8,6 +8,7 @@ import { openMessageLink, type LaunchedWorker, type NodeLink } from "../clients/
 import type { CoreWorker } from "../core-worker/mod.ts";
 import { createStoreDoor, type SharedStore } from "../object-store/mod.ts";
 import type { FromNode } from "../protocol/mod.ts";
+import { EnvironmentResolver, mergeEnvironment, needsNoSetup } from "../runtime-env/mod.ts";
 import { createSpinPermitMemory, openThreadChannel } from "../transport/mod.ts";
 import { gpuIds } from "./accelerators.ts";
 import type { BrokerMessage, NodeThreadData, SessionConfig } from "./bootstrap.ts";
@@ -35,13 +36,13 @@ export function startEmbedded(options: InitOptions): Runtime {
 
   let firstWorker: (LaunchedWorker & { readonly workerId: string }) | null = null;
   let firstLink: NodeThreadData["firstWorker"] = null;
-  if (config.isolation === "thread" && (config.totals["CPU"] ?? 0) > 0) {
+  if (config.isolation === "thread" && (config.runtimeEnv === null || needsNoSetup(config.runtimeEnv)) && (config.totals["CPU"] ?? 0) > 0) {
     // A thread takes as long to start as the node thread: both at once, instead of one after the other.
     const workerId = newWorkerId(realRandom);
     const [forNode, forWorker] = createThreadLinkPair();
     const [forUs, forPeer] = createPeerEnds(driverId, workerId);
     firstLink = { workerId, ...forNode };
-    firstWorker = { workerId, ...launchThread({ workerId, config, node: forWorker, spinPermits, storeDoor, driver: forPeer }, (death) => link.send({ type: "workerExited", workerId, death })) };
+    firstWorker = { workerId, ...launchThread({ workerId, config, node: forWorker, spinPermits, storeDoor, environment: config.runtimeEnv === null ? null : { record: config.runtimeEnv }, driver: forPeer }, (death) => link.send({ type: "workerExited", workerId, death })) };
     openPeer(core, forUs, poller);
   }
   const nodeData: NodeThreadData = { kind: "mantaray-node", config, driverId, driver: theirs, spinPermits, storeDoor, firstWorker: firstLink };
@@ -65,6 +66,7 @@ class EmbeddedRuntime implements Runtime {
   readonly namespace: string;
   readonly isolation: "thread" | "process";
   readonly address: string;
+  readonly environments: EnvironmentResolver;
   readonly ready: Promise<RuntimeInfo>;
   readonly #config: SessionConfig;
   readonly #link: NodeLink;
@@ -80,6 +82,7 @@ class EmbeddedRuntime implements Runtime {
     this.namespace = config.namespace;
     this.isolation = config.isolation;
     this.address = config.address;
+    this.environments = new EnvironmentResolver(config.runtimeEnv);
     this.#config = config;
     this.#link = link;
     this.#node = node;
@@ -155,6 +158,7 @@ function sessionConfig(options: InitOptions): SessionConfig {
     nodeId: newNodeId(realRandom),
     namespace: options.namespace ?? `job-${jobId}`,
     isolation: options.isolation === "process" ? "process" : "thread",
+    runtimeEnv: mergeEnvironment(null, options.runtimeEnv ?? {}),
     totals: toAmounts({ ...options.resources, CPU: numCpus, GPU: gpus.length, memory }),
     acceleratorIds: { GPU: gpus },
     labels: options.labels ?? {},

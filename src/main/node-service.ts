@@ -34,7 +34,7 @@ export class NodeService {
       endWorker: (workerId, graceful, reason) => nodeManager.endActorWorker(workerId, graceful, reason),
       askOwner: (ownerId, actorId) => {
         if (nodeManager.isConnected(ownerId)) nodeManager.send(ownerId, { type: "whereIsActor", actorId });
-        else this.gcs.actorNotCreated(actorId, { message: `its owner (worker ${ownerId}) has ended`, creation: null, isUnschedulable: false });
+        else this.gcs.actorNotCreated(actorId, { message: `its owner (worker ${ownerId}) has ended`, creation: null, refusal: null });
       },
       publish: (workerId, state) => nodeManager.publish(workerId, state),
     });

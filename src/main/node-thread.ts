@@ -1,12 +1,14 @@
 import { existsSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import type { WorkerId } from "../base/mod.ts";
-import { openMessageLink, type LaunchedWorker, type WorkerLink } from "../clients/mod.ts";
+import { openMessageLink, type LaunchedWorker, type LaunchListener, type WorkerLink } from "../clients/mod.ts";
 import { NodeManager } from "../node-manager/mod.ts";
 import { makeOwnedFolder, StoreService } from "../object-store/mod.ts";
-import { plainWorkerKind, type WorkerDeath } from "../protocol/mod.ts";
+import { type PreparedEnvironment, type WorkerDeath, workerKindOf } from "../protocol/mod.ts";
+import { EnvironmentAgent } from "../runtime-env/mod.ts";
 import { listenSocket, openThreadChannel, type Channel, type SocketListener } from "../transport/mod.ts";
 import type { BrokerMessage, NodeThreadData, PeerEnd, ThreadLink } from "./bootstrap.ts";
+import { launchInEnvironment } from "./environment-launcher.ts";
 import { NodeService } from "./node-service.ts";
 import type { ProcessLauncher } from "./process-launcher.ts";
 import { realClock } from "./real-clock.ts";
@@ -31,12 +33,15 @@ const running = new Map<WorkerId, Promise<void>>();
 let processes: Promise<ProcessLauncher> | null = null;
 let door: Promise<SocketListener> | null = null;
 
+const environments = new EnvironmentAgent();
 const nodeManager: NodeManager = new NodeManager({
-  clock: realClock, random: realRandom, totals: config.totals, acceleratorIds: config.acceleratorIds, defaultKind: plainWorkerKind(config.isolation), warmWorkersMin: warmWorkers(), firstJobId: config.jobId,
+  clock: realClock, random: realRandom, totals: config.totals, acceleratorIds: config.acceleratorIds, defaultKind: workerKindOf(config.isolation, config.runtimeEnv), warmWorkersMin: warmWorkers(), firstJobId: config.jobId,
   launcher: {
-    launch: (workerId, kind, onExit) => {
-      const ended = tracked(workerId, onExit);
-      return kind.isolation === "thread" ? launchWorkerThread(workerId, ended) : launchWorkerProcess(workerId, ended);
+    launch: (workerId, kind, listener) => {
+      const start = kind.isolation === "thread" ? launchWorkerThread : launchWorkerProcess;
+      const tracked = trackedUntilEnd(workerId, listener);
+      if (kind.runtimeEnv === null) return start(workerId, null, tracked.exited);
+      return launchInEnvironment(environments, kind.runtimeEnv, tracked, (environment, exited) => start(workerId, environment, exited));
     },
   },
   connect,
@@ -78,7 +83,7 @@ function adoptFirstWorker({ workerId, channel, broker }: ThreadLink & { readonly
     terminate: () => driverLink.send({ type: "terminateWorker", workerId }),
     noteReason: (reason) => driverLink.send({ type: "noteWorkerEnd", workerId, reason }),
   };
-  nodeManager.expectWorker(workerId, plainWorkerKind("thread"), launched);
+  nodeManager.expectWorker(workerId, workerKindOf("thread", config.runtimeEnv), launched);
   addThread(workerId, { channel, broker });
 }
 
@@ -87,24 +92,24 @@ function addThread(workerId: WorkerId, link: ThreadLink): void {
   service.serve(workerId, openMessageLink(openThreadChannel(link.channel, { peerId: workerId, poller })));
 }
 
-function launchWorkerThread(workerId: WorkerId, onExit: (death: WorkerDeath) => void): LaunchedWorker {
+function launchWorkerThread(workerId: WorkerId, environment: PreparedEnvironment | null, onExit: (death: WorkerDeath) => void): LaunchedWorker {
   const [ours, theirs] = createThreadLinkPair();
   addThread(workerId, ours);
-  return launchThread({ workerId, config, node: theirs, spinPermits, storeDoor, driver: null }, (death) => {
+  return launchThread({ workerId, config, node: theirs, spinPermits, storeDoor, environment, driver: null }, (death) => {
     // Its last words may still lie in the channel.
     poller.wake();
     onExit(death);
   });
 }
 
-function launchWorkerProcess(workerId: WorkerId, onExit: (death: WorkerDeath) => void): LaunchedWorker {
+function launchWorkerProcess(workerId: WorkerId, environment: PreparedEnvironment | null, onExit: (death: WorkerDeath) => void): LaunchedWorker {
   let launched: LaunchedWorker | null = null;
   let isCancelled = false;
   processes ??= prepareProcesses();
   processes.then(
     (launcher) => {
       if (isCancelled) return onExit({ reason: "was not needed any more", pid: 0, isRetryable: true });
-      launched = launcher.launch(workerId, onExit);
+      launched = launcher.launch(workerId, environment, onExit);
     },
     (error: Error) => onExit({ reason: `could not be started: ${error.message}`, pid: 0, isRetryable: false }),
   );
@@ -135,13 +140,16 @@ async function prepareProcesses(): Promise<ProcessLauncher> {
   return launcher;
 }
 
-function tracked(workerId: WorkerId, onExit: (death: WorkerDeath) => void): (death: WorkerDeath) => void {
-  let ended = (): void => undefined;
-  running.set(workerId, new Promise<void>((resolve) => { ended = resolve; }));
-  return (death) => {
+function trackedUntilEnd(workerId: WorkerId, listener: LaunchListener): LaunchListener {
+  let resolve = (): void => undefined;
+  running.set(workerId, new Promise<void>((resolved) => { resolve = resolved; }));
+  const ended = (): void => {
     running.delete(workerId);
-    ended();
-    onExit(death);
+    resolve();
+  };
+  return {
+    exited: (death) => { ended(); listener.exited(death); },
+    refused: (error) => { ended(); listener.refused(error); },
   };
 }
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker } from "../clients/mod.ts";
-import type { WorkerDeath } from "../protocol/mod.ts";
+import type { PreparedEnvironment, WorkerDeath } from "../protocol/mod.ts";
 import { WORKER_ENVIRONMENT_VARIABLE, type SessionConfig, type WorkerProcessData } from "./bootstrap.ts";
 import { ExitStory } from "./worker-exit.ts";
 
@@ -22,10 +22,10 @@ export class ProcessLauncher {
     this.#onOutput = onOutput;
   }
 
-  launch(workerId: WorkerId, onExit: (death: WorkerDeath) => void): LaunchedWorker {
-    const data: WorkerProcessData = { config: this.#config, workerId, nodeAddress: this.#nodeAddress, listenAddress: join(this.#config.sessionDir, `${workerId}.sock`) };
+  launch(workerId: WorkerId, environment: PreparedEnvironment | null, onExit: (death: WorkerDeath) => void): LaunchedWorker {
+    const data: WorkerProcessData = { config: this.#config, workerId, environment, nodeAddress: this.#nodeAddress, listenAddress: join(this.#config.sessionDir, `${workerId}.sock`) };
     const story = new ExitStory();
-    const child = spawn(process.execPath, [...this.#config.nodeOptions, ENTRY], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, [WORKER_ENVIRONMENT_VARIABLE]: JSON.stringify(data) } });
+    const child = spawn(process.execPath, [...this.#config.nodeOptions, ENTRY], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment?.record.envVars, [WORKER_ENVIRONMENT_VARIABLE]: JSON.stringify(data) } });
     const pid = child.pid ?? 0;
     this.#running.add(child);
     // Console output of JavaScript goes by messages; what comes here was written by native code, or by Node as it died.

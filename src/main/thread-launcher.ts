@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import type { WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker } from "../clients/mod.ts";
-import type { WorkerDeath } from "../protocol/mod.ts";
+import type { PreparedEnvironment, WorkerDeath } from "../protocol/mod.ts";
 import type { PeerEnd, SessionConfig, ThreadLink, WorkerThreadData } from "./bootstrap.ts";
 import { linkTransferList, peerTransferList } from "./thread-links.ts";
 import { ExitStory } from "./worker-exit.ts";
@@ -14,18 +14,20 @@ export interface ThreadLaunch {
   readonly node: ThreadLink;
   readonly spinPermits: SharedArrayBuffer;
   readonly storeDoor: SharedArrayBuffer;
+  readonly environment: PreparedEnvironment | null;
   readonly driver: PeerEnd | null;
 }
 
 /** Starts a worker thread in the process of the caller; it never keeps that process alive. */
 export function launchThread(launch: ThreadLaunch, onExit: (death: WorkerDeath) => void): LaunchedWorker {
-  const { workerId, config, node, spinPermits, storeDoor, driver } = launch;
-  const workerData: WorkerThreadData = { kind: "mantaray-worker", config, workerId, node, spinPermits, storeDoor, driver };
+  const { workerId, config, node, spinPermits, storeDoor, environment, driver } = launch;
+  const workerData: WorkerThreadData = { kind: "mantaray-worker", config, workerId, node, spinPermits, storeDoor, environment, driver };
   const story = new ExitStory();
   const worker = new Worker(ENTRY, {
     workerData,
     // Loaders of the driver (tsx) are expensive and seldom needed in a worker: they are loaded with the first TypeScript module.
     execArgv: [],
+    ...(environment === null ? {} : { env: { ...process.env, ...environment.record.envVars } }),
     transferList: [...linkTransferList(node), ...(driver === null ? [] : peerTransferList(driver))],
     name: `mantaray-${workerId.slice(0, 8)}`,
   });

@@ -5,7 +5,8 @@ import type { NodeLink } from "../clients/mod.ts";
 import { CoreWorker } from "../core-worker/mod.ts";
 import { captureOutput } from "../observability/mod.ts";
 import { SharedStore } from "../object-store/mod.ts";
-import type { FromNode, JobRecord } from "../protocol/mod.ts";
+import type { FromNode, JobRecord, PreparedEnvironment } from "../protocol/mod.ts";
+import { EnvironmentResolver } from "../runtime-env/mod.ts";
 import { cleanStack, installStackMapping } from "../serialization/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { loadOnce } from "./entry-module.ts";
@@ -17,6 +18,7 @@ export interface WorkerHost {
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly link: NodeLink;
+  readonly environment: PreparedEnvironment | null;
   readonly listenAddress: string | null;
   /** Null in a process of its own. */
   readonly storeDoor: SharedArrayBuffer | null;
@@ -60,6 +62,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
   core.checkMethodOptions = checkMethodOptions;
   const runtime: Runtime = {
     core, get namespace() { return job.namespace; }, isolation: config.isolation, address: config.address,
+    environments: new EnvironmentResolver(host.environment?.record ?? null),
     ready: Promise.resolve({ nodeId: config.nodeId, jobId: config.jobId, sessionDir: config.sessionDir }),
     stop: () => Promise.resolve(),
   };

@@ -45,7 +45,7 @@ function nodeLost(looksLeft = ORPHAN_LOOKS_MAX): void {
 }
 
 core = startWorker({
-  workerId, config, link, clock: realClock, random: realRandom, listenAddress: data.listenAddress, storeDoor: null,
+  workerId, config, link, clock: realClock, random: realRandom, listenAddress: data.listenAddress, storeDoor: null, environment: data.environment,
   end: (code) => {
     listener.close();
     exit(code);

@@ -17,7 +17,7 @@ const poller = createPoller(data.spinPermits);
 const link: NodeLink = openMessageLink(openThreadChannel(data.node.channel, { peerId: config.nodeId, poller }));
 
 const core = startWorker({
-  workerId, config, link, clock: realClock, random: realRandom, listenAddress: null, storeDoor: data.storeDoor,
+  workerId, config, link, clock: realClock, random: realRandom, listenAddress: null, storeDoor: data.storeDoor, environment: data.environment,
   end: (code) => exit(code),
   nodeLost: () => exit(0),
   onHostMessage: (message) => {

@@ -68,6 +68,32 @@ describe("leases: kinds of workers", () => {
     assert.deepEqual(state.keepWarm(THREAD), [{ type: "startWorker", kind: THREAD }]);
   });
 
+  test("where none of a kind can be had, all that wait for one are told, whoever asks again is tried again, and others go on", () => {
+    const state = stateWith(1);
+    const error = { kind: "RuntimeEnvSetupError", message: "cannot run", subjectId: null } as const;
+    state.demand("driver", "of a", shapeOf({ CPU: 1 }, A), 2, 0);
+    state.demand("driver", "of b", shapeOf({ CPU: 1 }, B), 1, 0);
+    state.placeActor("actor", A, {}, "job");
+    const refused = state.kindRefused(A, error);
+    assert.deepEqual(refused.filter(({ type }) => type.startsWith("refuse")), [
+      { type: "refuse", ownerId: "driver", key: "of a", error },
+      { type: "refuseActor", actorId: "actor", error: { ...error, subjectId: "actor" } },
+    ]);
+    assert.deepEqual(state.snapshot(), { leases: 0, workers: 1, demandsWaiting: 1, actorsWaiting: 0 });
+    for (let others = 0; others < 2; others++) assert.deepEqual(only(state.kindRefused(A, error), "startWorker"), []);
+    assert.deepEqual(state.demand("driver", "of a", shapeOf({ CPU: 1 }, A), 1, 0), [{ type: "startWorker", kind: A }]);
+    assert.equal(opened(state.workerAdded("b1", B)).key, "of b");
+  });
+
+  test("leases that were granted before count as wanted when a kind is refused", () => {
+    const state = stateWith(0);
+    state.demand("driver", "k", shapeOf({ CPU: 1 }, A), 2, 0);
+    opened(state.workerAdded("a1", A));
+    assert.deepEqual(types(state.kindRefused(A, { kind: "RuntimeEnvSetupError", message: "no", subjectId: null })), ["refuse"]);
+    assert.deepEqual(state.demand("driver", "k", shapeOf({ CPU: 1 }, A), 1, 0), []);
+    assert.deepEqual(types(state.demand("driver", "k", shapeOf({ CPU: 1 }, A), 2, 0)), ["startWorker"]);
+  });
+
   test("workers that take nothing are limited for each kind", () => {
     const state = stateWith(0);
     for (const kind of [THREAD, A]) assert.equal(only(state.demand("driver", JSON.stringify(kind), shapeOf({}, kind), 9, 0), "startWorker").length, 4);

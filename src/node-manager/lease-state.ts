@@ -155,6 +155,22 @@ export class LeaseState {
     return this.#schedule();
   }
 
+  /** None of this kind can be had: all that wait for one are told why. Whoever asks again has it tried again. */
+  kindRefused(kind: WorkerKind, error: SystemErrorRecord): LeaseInstruction[] {
+    this.#workers.startEnded(kind);
+    const kindKey = workerKindKeyOf(kind);
+    const refused: LeaseInstruction[] = [];
+    for (const demand of this.#demands.values()) {
+      if (demand.kindKey !== kindKey || demand.granted >= demand.target) continue;
+      demand.target = demand.granted;
+      refused.push({ type: "refuse", ownerId: demand.ownerId, key: demand.key, error });
+    }
+    for (const { actorId } of this.#placements.filter((placement) => placement.kindKey === kindKey)) {
+      refused.push({ type: "refuseActor", actorId, error: { ...error, subjectId: actorId } }, ...this.cancelPlacement(actorId));
+    }
+    return [...refused, ...this.#schedule()];
+  }
+
   workerLost(workerId: WorkerId): LeaseInstruction[] {
     const worker = this.#workers.get(workerId);
     if (worker === undefined) return this.ownerLost(workerId);

@@ -1,6 +1,6 @@
 import { newWorkerId, type AcceleratorIds, type ActorId, type Clock, type JobId, type RandomSource, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker, PlacementListener, WorkerLauncher, WorkerLink } from "../clients/mod.ts";
-import type { ActorSpec, ActorStateRecord, FromNode, JobRecord, LeaseEvent, LeaseShape, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
+import type { ActorSpec, ActorStateRecord, FromNode, JobRecord, LeaseEvent, LeaseShape, RefusalRecord, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
 import type { HeldUp } from "./held-up.ts";
 import { LeaseState, type LeaseInstruction } from "./lease-state.ts";
 import { WaitingWatch } from "./waiting-watch.ts";
@@ -129,8 +129,20 @@ export class NodeManager {
   #start(kind: WorkerKind): void {
     if (this.#isStopping) return;
     const workerId = newWorkerId(this.#env.random);
-    const launched = this.#env.launcher.launch(workerId, kind, (death) => this.workerExited(workerId, death));
+    const launched = this.#env.launcher.launch(workerId, kind, { exited: (death) => this.workerExited(workerId, death), refused: (error) => this.#refused(workerId, kind, error) });
     this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null });
+  }
+
+  #refused(workerId: WorkerId, kind: WorkerKind, error: RefusalRecord): void {
+    if (this.#workers.delete(workerId) && !this.#isStopping) this.#act(this.#state.kindRefused(kind, error));
+  }
+
+  /** It never came up. */
+  #notStarted(kind: WorkerKind, death: WorkerDeath): void {
+    if (++this.#startFailures < START_FAILURES_MAX) return this.#act(this.#state.workerStartFailed(kind));
+    if (kind.runtimeEnv === null) return this.#env.startFailed(`a worker ${death.reason}`);
+    this.#startFailures = 0;
+    this.#act(this.#state.kindRefused(kind, { kind: "RuntimeEnvSetupError", message: `cannot run: workers with its runtime environment cannot be started: a worker ${death.reason}`, subjectId: null }));
   }
 
   workerExited(workerId: WorkerId, seen: WorkerDeath): void {
@@ -147,9 +159,7 @@ export class NodeManager {
     if (worker.kind === "driver") {
       this.#act(this.#state.driverLost(workerId));
     } else if (worker.link === null) {
-      // It never came up.
-      if (++this.#startFailures >= START_FAILURES_MAX) this.#env.startFailed(`a worker ${death.reason}`);
-      else this.#act(this.#state.workerStartFailed(worker.kind));
+      this.#notStarted(worker.kind, death);
     } else {
       worker.link.close();
       this.#act(this.#state.workerLost(workerId));

@@ -5,7 +5,7 @@ export type { CallableTarget, ObjectOutcome, PeerMessage } from "./peer-messages
 export type * from "./runtime-env.ts";
 export type * from "./store-messages.ts";
 export type * from "./values.ts";
-export { plainWorkerKind, type WorkerIsolation, type WorkerKind, workerKindKeyOf } from "./worker-kind.ts";
+export { plainWorkerKind, type WorkerIsolation, type WorkerKind, workerKindKeyOf, workerKindOf } from "./worker-kind.ts";
 
 /** Raised with every change of a message; parts that differ in it refuse each other. */
 export const PROTOCOL_VERSION = 4;

@@ -129,8 +129,8 @@ export interface ActorDeath {
   readonly message: string;
   /** What the constructor threw, if that was the end. */
   readonly creation: TaskErrorRecord | null;
-  /** The machine can never give what it asked for. */
-  readonly isUnschedulable: boolean;
+  /** Set when there was no worker for it, nor will be: the error of its calls. */
+  readonly refusal: "ActorUnschedulableError" | "RuntimeEnvSetupError" | null;
 }
 
 export interface ActorStateRecord {

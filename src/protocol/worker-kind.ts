@@ -16,6 +16,10 @@ const PLAIN_KINDS: Readonly<Record<WorkerIsolation, WorkerKind>> = {
   process: { isolation: "process", runtimeEnv: null, memoryLimitBytes: null },
 };
 
+export function workerKindOf(isolation: WorkerIsolation, runtimeEnv: RuntimeEnvRecord | null): WorkerKind {
+  return runtimeEnv === null ? plainWorkerKind(isolation) : { isolation, runtimeEnv, memoryLimitBytes: null };
+}
+
 export function plainWorkerKind(isolation: WorkerIsolation): WorkerKind {
   return PLAIN_KINDS[isolation];
 }

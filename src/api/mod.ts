@@ -9,6 +9,7 @@ export { ObjectRef, type GetOptions } from "./object-ref.ts";
 export type { WaitOptions } from "./objects.ts";
 export { remote } from "./remote.ts";
 export { getRuntimeContext } from "./runtime-context.ts";
+export { timeline } from "./timeline.ts";
 export type {
   ActorClass, ActorHandle, ActorHandleBase, ActorMethod, ActorOptions, Arg, Args, Awaitable, Class, Isolation, MethodOptions, ObjectRefGenerator,
   PlacementGroup, PlacementOptions, RefsOf, RemoteFunction, RemoteFunctionWith, Result, ResultWith, RuntimeEnv, SchedulingStrategy, TaskOptions, ValueOf,

@@ -1,11 +1,12 @@
 import type { AcceleratorIds, ActorId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import { InvalidArgumentError } from "../base/mod.ts";
-import type { ActorSpec, TaskErrorRecord, ToNode } from "../protocol/mod.ts";
+import { RUN_IS_CREATION, type ActorSpec, type TaskErrorRecord, type ToNode } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
 import { ActorInstance } from "./actor-instance.ts";
 import type { CodeLoader } from "./code-loader.ts";
 import type { ExecutionContext } from "./execution-context.ts";
 import type { References } from "./references.ts";
+import type { RunRecorder } from "./run-recorder.ts";
 import { ActorExit, type TaskExecutor } from "./task-executor.ts";
 import { recordOfThrown } from "./thrown-error.ts";
 
@@ -15,6 +16,7 @@ export interface ActorHostEnvironment {
   readonly serializer: Serializer;
   readonly references: References;
   readonly context: ExecutionContext;
+  readonly runs: RunRecorder;
   readonly pid: number;
   useAccelerators(ids: AcceleratorIds | null): void;
   sendToNode(message: ToNode): void;
@@ -52,6 +54,7 @@ export class ActorHost {
 
   async #construct(instance: ActorInstance): Promise<void> {
     const { spec } = instance;
+    const startedMs = performance.now();
     this.#env.code.receive(spec.units);
     const loading = this.#env.code.ensureLoaded([spec.unitId, ...spec.args.flatMap((arg) => arg.code)]);
     if (loading !== undefined) await loading;
@@ -62,7 +65,12 @@ export class ActorHost {
       if (confirmed !== undefined) confirmations.push(confirmed);
       return value;
     });
-    instance.constructed(new Class(...args));
+    const calledMs = performance.now();
+    try {
+      instance.constructed(new Class(...args));
+    } finally {
+      this.#env.runs.add(`new ${spec.className}`, spec.ownerId, 0, RUN_IS_CREATION, startedMs, calledMs, performance.now(), 0);
+    }
     if (confirmations.length > 0) await Promise.all(confirmations);
     // The creator learns of the end of construction through the GCS, not on the channel to us: make sure that it has
     // counted us as a holder of the arguments before.

@@ -25,6 +25,7 @@ import { LoopbackChannel } from "./loopback-channel.ts";
 import { Peer } from "./peer.ts";
 import { References } from "./references.ts";
 import { codeOfMethods } from "./retried-errors.ts";
+import { RunRecorder } from "./run-recorder.ts";
 import { ResultReceiver, settleFailed } from "./result-receiver.ts";
 import { callSite, Submission } from "./submission.ts";
 import { StoredLifetimes } from "./stored-lifetimes.ts";
@@ -56,6 +57,7 @@ export class CoreWorker {
   readonly #executor: TaskExecutor;
   readonly #receiver: ResultReceiver;
   readonly #retries: ExceptionRetries;
+  readonly #runs: RunRecorder;
   readonly #actorHost: ActorHost;
   readonly #objects: ObjectServer;
   readonly #largeObjects: LargeObjects;
@@ -116,12 +118,13 @@ export class CoreWorker {
     });
     this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, peer: (id) => this.peer(id), deathOf: (id) => this.#deaths.get(id) });
     this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, retries: this.#retries, largeObjects, finished: (task) => this.#finished(task, true) });
+    this.#runs = new RunRecorder({ workerId: env.workerId, pid: env.pid, timeOriginMs: performance.timeOrigin, after: (delayMs, callback) => void env.clock.after(delayMs, callback), report: (report) => env.sendToNode({ type: "runsReported", surveyId: null, report }) });
     this.#executor = new TaskExecutor({
-      serializer: this.serializer, encode, code: this.code, store: env.store, references: this.references, context: this.context, pid: env.pid,
+      serializer: this.serializer, encode, code: this.code, store: env.store, references: this.references, context: this.context, runs: this.#runs, pid: env.pid,
       nowMs: () => env.clock.nowMs(), after: (delayMs, callback) => void env.clock.after(delayMs, callback), emitLeaseEvent: (leaseId, event) => this.#leaseEvent(leaseId, event),
       notifyLeaseClosed: (peer, leaseId) => void peer.sendMessage({ type: "leaseClosed", leaseId }), actor: (actorId) => this.#actorHost.instance(actorId), useAccelerators: (ids) => env.useAccelerators(ids), terminateActor: (actor) => this.#actorHost.terminate(actor),
     });
-    this.#actorHost = new ActorHost({ executor: this.#executor, code: this.code, serializer: this.serializer, references: this.references, context: this.context, pid: env.pid, useAccelerators: (ids) => env.useAccelerators(ids), sendToNode: (message) => env.sendToNode(message), exit: (reason) => this.exit(reason) });
+    this.#actorHost = new ActorHost({ executor: this.#executor, code: this.code, serializer: this.serializer, references: this.references, context: this.context, runs: this.#runs, pid: env.pid, useAccelerators: (ids) => env.useAccelerators(ids), sendToNode: (message) => env.sendToNode(message), exit: (reason) => this.exit(reason) });
     this.onRevive("objectRef", (descriptor) => this.references.reviveRef(descriptor as RuntimeDescriptor & { kind: "objectRef" }));
     this.onRevive("actorHandle", (descriptor) => this.actors.reviveHandle(descriptor as RuntimeDescriptor & { kind: "actorHandle" }));
   }
@@ -358,6 +361,7 @@ export class CoreWorker {
         return this.#executor.revokeLease(message.leaseId);
       case "reportObjects":
         return this.#largeObjects.answer(message.limit, (report) => this.env.sendToNode({ type: "objectsReported", surveyId: message.surveyId, report }));
+      case "reportRuns": return this.env.sendToNode({ type: "runsReported", surveyId: message.surveyId, report: this.#runs.take() });
       case "drainOutput": return this.env.sendToNode({ type: "outputDrained", drainId: message.drainId });
       case "retire":
         if (this.#life.isHeld || this.context.running.size > 0 || this.references.ownsShared()) return this.env.sendToNode({ type: "retireRefused" });
@@ -452,10 +456,12 @@ export class CoreWorker {
     this.requests.failAll(new RuntimeStateError(message));
   }
 
-  /** Results that are ready leave before the worker does. */
+  /** What is ready leaves before the worker does. */
   flush(): void {
     this.#executor.flushResults();
     this.#sendLeaseEvents();
+    const report = this.#runs.take();
+    if (report !== null) this.env.sendToNode({ type: "runsReported", surveyId: null, report });
   }
 
   exit(reason: string): void {

@@ -1,8 +1,9 @@
 import { invariant, recordOf, sequencedId, SerializationError, type AcceleratorIds, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import { FRAME_RESULTS, type EncodedValueRecord, type LeaseEvent, TASK_SLOTS_MAX } from "../protocol/mod.ts";
+import { FRAME_RESULTS, RUN_IS_CALL, RUN_IS_TASK, type EncodedValueRecord, type LeaseEvent, TASK_SLOTS_MAX } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
 import { type FrameReader, FrameWriter } from "../transport/mod.ts";
 import type { ActorInstance } from "./actor-instance.ts";
+import { prepareCall } from "./call-preparation.ts";
 import type { CodeLoader } from "./code-loader.ts";
 import { Execution, EncodedInput } from "./execution.ts";
 import type { IncomingCallable, IncomingMethod } from "./incoming-callable.ts";
@@ -14,6 +15,7 @@ import { CLAIM_OPEN, CLAIM_RECALLED, CLAIM_STARTED, type Peer } from "./peer.ts"
 import { isIterable, isThenable } from "./iterables.ts";
 import { isPrimitive } from "./primitives.ts";
 import type { References } from "./references.ts";
+import type { RunRecorder } from "./run-recorder.ts";
 import { StreamRunner } from "./stream-runner.ts";
 import { readStreamState } from "./stream-wire.ts";
 import { TaskBlocking } from "./task-blocking.ts";
@@ -34,6 +36,7 @@ export interface ExecutorEnvironment {
   readonly store: StoreClient;
   readonly references: References;
   readonly context: ExecutionContext;
+  readonly runs: RunRecorder;
   readonly pid: number;
   nowMs(): number;
   after(delayMs: number, callback: () => void): void;
@@ -245,41 +248,24 @@ export class TaskExecutor {
   start(execution: Execution): Promise<void> | undefined {
     const startMs = performance.now();
     this.#env.context.running.add(execution);
-    const preparing = this.#prepare(execution);
-    const running = preparing === undefined ? this.#invoke(execution) : preparing.then(() => this.#invoke(execution), (error: unknown) => this.#refused(execution, error));
+    let calledMs = startMs;
+    const preparing = prepareCall(execution, this.#env);
+    const running = preparing === undefined ? this.#invoke(execution) : preparing.then(() => { calledMs = performance.now(); return this.#invoke(execution); }, (error: unknown) => this.#refused(execution, error));
     if (running === undefined) {
-      this.#ended(execution, startMs);
+      this.#ended(execution, startMs, startMs);
       return undefined;
     }
-    return running.then(() => { this.#ended(execution, startMs); this.flushResults(); });
+    return running.then(() => { this.#ended(execution, startMs, calledMs); this.flushResults(); });
   }
 
-  #ended(execution: Execution, startMs: number): void {
+  #ended(execution: Execution, startMs: number, calledMs: number): void {
     this.#env.context.running.delete(execution);
     const { results } = execution.peer;
     const nowMs = performance.now();
     // Waiting for objects is no work: other tasks run meanwhile.
     if (results !== null) results.busyUs += (nowMs - startMs - execution.blockedMs) * 1000;
+    this.#env.runs.add(execution.name, execution.peer.workerId, execution.sequence, execution.lease === null ? RUN_IS_CALL : RUN_IS_TASK, startMs, calledMs, nowMs, execution.blockedMs);
     if (this.#unflushed.size > 0 && (nowMs - this.#firstUnflushedMs) * 1000 > RESULTS_WAIT_US_MAX) this.flushResults();
-  }
-
-  /** Loads the code that the call and its arguments need, and opens arguments in shared memory. */
-  #prepare(execution: Execution): Promise<void> | undefined {
-    let needed: string[] | null = null;
-    let opening: Promise<void>[] | null = null;
-    const { args } = execution;
-    if (execution.callable.kind === "function" && execution.callable.fn === null) needed = [execution.callable.unitId];
-    for (let index = 0; index < args.length; index++) {
-      const arg = args[index];
-      if (!(arg instanceof EncodedInput)) continue;
-      if (arg.value.code.length > 0) (needed ??= []).push(...arg.value.code);
-      if (arg.value.stored === undefined) continue;
-      const opened = this.#env.store.open(arg.value);
-      if (opened instanceof Promise) (opening ??= []).push(opened.then((value) => { args[index] = new EncodedInput(value); }));
-      else args[index] = new EncodedInput(opened);
-    }
-    const loading = needed === null ? undefined : this.#env.code.ensureLoaded(needed);
-    return opening === null ? loading : Promise.all([loading, ...opening]).then(() => undefined);
   }
 
   #invoke(execution: Execution): Promise<void> | undefined {

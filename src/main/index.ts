@@ -18,7 +18,7 @@ export { ActorPool, Queue, type QueueOptions, type QueueWaitOptions } from "../l
 export { ObjectRef, type GetOptions } from "../api/mod.ts";
 export type { WaitOptions } from "../api/mod.ts";
 export { remote } from "../api/mod.ts";
-export { getRuntimeContext } from "../api/mod.ts";
+export { getRuntimeContext, timeline } from "../api/mod.ts";
 export type {
   ActorClass, ActorHandle, ActorHandleBase, ActorMethod, ActorOptions, Arg, Args, Awaitable, Class, Isolation, MethodOptions, ObjectRefGenerator,
   PlacementGroup, PlacementOptions, RefsOf, RemoteFunction, RemoteFunctionWith, Result, ResultWith, RuntimeEnv, SchedulingStrategy, TaskOptions, ValueOf,

@@ -8,6 +8,7 @@ import type { StoreService } from "../object-store/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { ObjectSurveys } from "./object-surveys.ts";
 import { OutputDrain } from "./output-drain.ts";
+import { TimelineSurveys } from "./timeline-surveys.ts";
 
 /** One machine's control: its node manager, and in an embedded runtime the GCS beside it. Routes what workers send. */
 export class NodeService {
@@ -19,11 +20,13 @@ export class NodeService {
   readonly addresses = new Map<WorkerId, string>();
   readonly #drain: OutputDrain;
   readonly #surveys: ObjectSurveys;
+  readonly #timeline: TimelineSurveys;
 
   constructor(config: SessionConfig, nodeManager: NodeManager, clock: Clock, store: StoreService, onShutdown: () => void) {
     this.store = store;
     this.#drain = new OutputDrain(clock, (workerId, drainId) => nodeManager.send(workerId, { type: "drainOutput", drainId }));
     this.#surveys = new ObjectSurveys(clock, (workerId, surveyId, limit) => nodeManager.send(workerId, { type: "reportObjects", surveyId, limit }));
+    this.#timeline = new TimelineSurveys(clock, (workerId, surveyId) => nodeManager.send(workerId, { type: "reportRuns", surveyId }));
     this.#config = config;
     this.nodeManager = nodeManager;
     this.#onShutdown = onShutdown;
@@ -106,6 +109,10 @@ export class NodeService {
         return this.#listObjects(link, message);
       case "objectsReported":
         return this.#surveys.reported(senderId, message.surveyId, message.report);
+      case "timeline":
+        return this.#timeline.start(this.nodeManager.liveWorkers(), message.timeoutMs, (record) => reply(link, message.requestId, record, null));
+      case "runsReported":
+        return this.#timeline.reported(senderId, message.surveyId, message.report);
       case "exiting":
         return this.nodeManager.noteReason(senderId, message.reason);
       case "retireRefused":
@@ -146,6 +153,7 @@ export class NodeService {
   workerLost(workerId: WorkerId, death: WorkerDeath): void {
     this.#drain.workerLost(workerId);
     this.#surveys.workerLost(workerId);
+    this.#timeline.workerLost(workerId);
     this.store.workerLost(workerId);
     this.addresses.delete(workerId);
     this.gcs.workerLost(workerId, death);

@@ -1,2 +1,3 @@
 export { LogFolding, type PrintedLine } from "./log-folding.ts";
+export { RunLog } from "./run-log.ts";
 export { captureOutput, type OutputSink } from "./output-capture.ts";

@@ -3,6 +3,7 @@ export type * from "./object-messages.ts";
 export { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, TASK_SLOTS_MAX } from "./peer-messages.ts";
 export type { CallableTarget, ObjectOutcome, PeerMessage } from "./peer-messages.ts";
 export type * from "./runtime-env.ts";
+export * from "./run-messages.ts";
 export type * from "./store-messages.ts";
 export type * from "./values.ts";
 export { plainWorkerKind, type WorkerIsolation, type WorkerKind, workerKindKeyOf, workerKindOf } from "./worker-kind.ts";

@@ -1,5 +1,6 @@
 import type { AcceleratorIds, ActorId, JobId, NodeId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { WorkerObjectsReport } from "./object-messages.ts";
+import type { RunsReport } from "./run-messages.ts";
 import type { StoreCollect, ToStore } from "./store-messages.ts";
 import type { ActorMethods, CallRules, CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
 import type { WorkerKind } from "./worker-kind.ts";
@@ -47,6 +48,10 @@ export type ToNode =
   | { readonly type: "listObjects"; readonly requestId: number; readonly limit: number; readonly timeoutMs: number; readonly collectsGarbage: boolean }
   /** Null: garbage was collected, nothing else was asked for. */
   | { readonly type: "objectsReported"; readonly surveyId: number; readonly report: WorkerObjectsReport | null }
+  /** Replied with a TimelineRecord. Workers that are busy for longer than `timeoutMs` are left out. */
+  | { readonly type: "timeline"; readonly requestId: number; readonly timeoutMs: number }
+  /** What has run since the last such message; `surveyId` null when nobody has asked. */
+  | { readonly type: "runsReported"; readonly surveyId: number | null; readonly report: RunsReport | null }
   | { readonly type: "log"; readonly record: LogRecord }
   /** From a driver that is about to end; the reply comes after all output of workers that is on its way. */
   | { readonly type: "drainOutput"; readonly requestId: number }
@@ -90,6 +95,7 @@ export type FromNode =
   | { readonly type: "drainOutput"; readonly drainId: number }
   /** `limit` 0: collect garbage, and say when that is done. */
   | { readonly type: "reportObjects"; readonly surveyId: number; readonly limit: number }
+  | { readonly type: "reportRuns"; readonly surveyId: number }
   /** To the driver, for its user. */
   | { readonly type: "warning"; readonly text: string }
   | { readonly type: "log"; readonly record: LogRecord };

@@ -28,3 +28,4 @@ export { setRuntime, setStarter, type Runtime, type RuntimeInfo } from "./runtim
 
 // For the libraries.
 export { aBoolean, aDurationMs, anyObject, aSignal, checkOptions, wholeNumber } from "./option-checks.ts";
+export { clock } from "./runtime.ts";

@@ -1,3 +1,4 @@
+import type { Clock } from "../base/mod.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
 import type { RuntimeEnvRecord, WorkerIsolation } from "../protocol/mod.ts";
 import type { InitOptions } from "./lifecycle-types.ts";
@@ -44,6 +45,10 @@ const registry: Registry = ((globalThis as Record<symbol, unknown>)[REGISTRY] ??
 /** The running one, or else a new local one with default options. */
 export function currentRuntime(): Runtime {
   return registry.runtime ?? startRuntime({});
+}
+
+export function clock(): Clock {
+  return currentRuntime().core.env.clock;
 }
 
 export function runningRuntime(): Runtime | null {

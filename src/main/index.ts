@@ -14,7 +14,7 @@ export type { InitInfo, InitOptions, NodeInfo, RuntimeContext } from "../api/mod
 export { asCompleted, get, put, wait } from "../api/mod.ts";
 export { listObjects, memorySummary } from "../api/mod.ts";
 export type { ListObjectsOptions, ObjectListing, ObjectReference, ObjectState, ReferenceType } from "../api/mod.ts";
-export { ActorPool, Queue, type QueueOptions, type QueueWaitOptions } from "../libraries/mod.ts";
+export { ActorPool, AsyncResult, Pool, type PoolMapOptions, type PoolOptions, Queue, type QueueOptions, type QueueWaitOptions } from "../libraries/mod.ts";
 export { ObjectRef, type GetOptions } from "../api/mod.ts";
 export type { WaitOptions } from "../api/mod.ts";
 export { remote } from "../api/mod.ts";

@@ -139,3 +139,16 @@ export async function queues() {
   ray.remote(async (given: ray.Queue<string>) => given.get()).remote(queue);
   await queue.shutdown({ force: true });
 }
+
+export async function pools() {
+  await using pool = new ray.Pool({ processes: 2, initializer: (name: string) => name, initArgs: ['a'] });
+  const applied = await pool.apply((text: string, count: number) => text.length + count, ['a', 1]);
+  assertType<Equal<typeof applied, number>>();
+  // @ts-expect-error the second argument is a number
+  await pool.apply((text: string, count: number) => text.length + count, ['a', 'b']);
+  const mapped = await pool.map(async (value: number) => String(value), [1, 2]);
+  assertType<Equal<typeof mapped, string[]>>();
+  const starred = pool.starmapAsync((text: string, count: number) => text.length + count, [['a', 1]]);
+  assertType<Equal<typeof starred, ray.AsyncResult<number[]>>>();
+  for await (const each of pool.imap((value: number) => value > 1, [1, 2], { chunkSize: 2 })) assertType<Equal<typeof each, boolean>>();
+}

@@ -25,7 +25,7 @@ const METHOD: Readonly<Record<string, Check>> = {
 const ACTOR: Readonly<Record<string, Check>> = {
   ...PLACEMENT, isolation: oneOf("thread", "process", "shared"), name: aString, namespace: aString, lifetime: oneOf("detached"), getIfExists: aBoolean,
   maxRestarts: aLimit, maxTaskRetries: aLimit, maxConcurrency: wholeNumber(1), concurrencyGroups: recordOf(wholeNumber(1)),
-  maxPendingCalls: aLimit, allowOutOfOrderExecution: aBoolean, methods: recordOf(anyObject), persistence: anything,
+  maxPendingCalls: aLimitFromOne, allowOutOfOrderExecution: aBoolean, methods: recordOf(anyObject), persistence: anything,
 };
 const INIT: Readonly<Record<string, Check>> = {
   address: aString, numCpus: anAmount, numGpus: wholeNumber(0), memory: bytes, objectStoreMemory: bytes, objectSpillingDirectory: aString,
@@ -41,7 +41,7 @@ const INIT: Readonly<Record<string, Check>> = {
 const NOT_YET: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ["labelSelector", undefined], ["schedulingStrategy", "DEFAULT"], ["maxCalls", 0],
   ["priority", 0], ["signal", undefined], ["timeoutMs", undefined],
-  ["concurrencyGroup", undefined], ["concurrencyGroups", undefined], ["maxPendingCalls", -1], ["allowOutOfOrderExecution", false], ["persistence", undefined],
+  ["concurrencyGroup", undefined], ["concurrencyGroups", undefined], ["allowOutOfOrderExecution", false], ["persistence", undefined],
 ]);
 
 function check(options: unknown, allowed: Readonly<Record<string, Check>>, label: string): void {

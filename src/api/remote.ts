@@ -72,7 +72,7 @@ class ActorClassObject implements RuntimeObject {
       spec: {
         className: this.#source.name,
         methods: travellingMethods(withOptions(this.#source, options.methods ?? {}), runtime.core.serializer),
-        rules: { maxTaskRetries: options.maxTaskRetries ?? 0 },
+        rules: { maxTaskRetries: options.maxTaskRetries ?? 0, maxPendingCalls: options.maxPendingCalls ?? -1 },
         name: options.name ?? null,
         namespace: options.namespace ?? runtime.namespace,
         isDetached: options.lifetime === "detached",

@@ -150,6 +150,10 @@ export interface ActorOptions extends PlacementOptions {
   /** Calls running at once. 1 for a class with no async method, 1000 otherwise; above 1 they interleave at awaits. */
   maxConcurrency?: number;
   concurrencyGroups?: Record<string, number>;
+  /**
+   * Calls of one caller that may have no result yet, whether sent or waiting. One more throws PendingCallsLimitExceededError at the call.
+   * 1 or more; default, as -1: no limit.
+   */
   maxPendingCalls?: number;
   allowOutOfOrderExecution?: boolean;
   /** Options of methods by their names, for all calls that do not say otherwise. */

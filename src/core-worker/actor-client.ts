@@ -48,6 +48,8 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
   /** Whether the GCS was asked to tell what becomes of it. */
   isWatched = false;
   readonly waiting = new Deque<Call>();
+  /** Without an outcome, whatever they wait for. */
+  pendingCalls = 0;
   /** Sent and without an outcome; those that are between two runs, too. */
   inFlight = 0;
   /** Where those were sent. */

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, isZero, ObjectFreedError, recordOf, RuntimeStateError, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
+import { InvalidArgumentError, isZero, ObjectFreedError, PendingCallsLimitExceededError, recordOf, RuntimeStateError, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
 import { type StoreClient, withOwnBuffers } from "../clients/mod.ts";
 import type { EncodedValueRecord, LeaseShape } from "../protocol/mod.ts";
 import type { ActorHandleObject } from "./actor-handle.ts";
@@ -13,7 +13,7 @@ import { settleFailed } from "./result-receiver.ts";
 import type { StoredLifetimes } from "./stored-lifetimes.ts";
 import type { SchedulingQueue } from "./scheduling-queue.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
-import { EncodedArg, leaseKeyOf, type MethodCallable, PendingTask, type Returns, STREAMING, type TaskTemplate } from "./task.ts";
+import { EncodedArg, leaseKeyOf, type MethodCallable, PendingTask, type Returns, STREAMING, type TaskTemplate, TERMINATE } from "./task.ts";
 import { RefGenerator, type StreamHost, ValueStream } from "./value-stream.ts";
 
 export interface SubmissionEnvironment {
@@ -116,9 +116,12 @@ export class Submission {
   call(callable: MethodCallable, args: unknown[], options: CallOptions | null, handle: ActorHandleObject): unknown {
     if (this.#env.isShutDown()) this.#checkRunning(`${callable.name}()`);
     const template = templateOf(callable, options);
-    const task = this.#create(new PendingTask(template, this.#nextSequence, args, this.#entriesFor(template.returns)), this.call);
-    // The actor outlives its last handle for as long as a call is on its way.
     const { client } = callable;
+    const { maxPendingCalls } = client.rules;
+    if (maxPendingCalls !== -1 && client.pendingCalls >= maxPendingCalls && callable.method !== TERMINATE) throw tooManyPending(callable);
+    const task = this.#create(new PendingTask(template, this.#nextSequence, args, this.#entriesFor(template.returns)), this.call);
+    client.pendingCalls++;
+    // The actor outlives its last handle for as long as a call is on its way.
     if (!client.isDetached && this.#env.references.isHeld(handle)) {
       (task.pinnedIds ??= []).push(...this.#env.references.pinReference(client.actorId, client.ownerId));
     }
@@ -222,6 +225,7 @@ export class Submission {
   /** The task has its outcome. */
   finished(task: PendingTask): void {
     if (task.args.length > 0) this.#env.lifetimes.callEnded(task.args);
+    if (task.queue === null) (task.callable as MethodCallable).client.pendingCalls--;
     this.#pending(-1);
   }
 
@@ -291,6 +295,10 @@ export class Submission {
 /** What was opened is a view of shared memory, the header too. */
 function copyOfStored(opened: EncodedValueRecord): EncodedValueRecord {
   return { ...withOwnBuffers(opened), header: new Uint8Array(opened.header) };
+}
+
+function tooManyPending({ name, client }: MethodCallable): PendingCallsLimitExceededError {
+  return new PendingCallsLimitExceededError(`${name}() was called while ${client.rules.maxPendingCalls} calls of this caller have no result yet, as many as maxPendingCalls of actor ${client.className} (${client.actorId}) allows; get results before calling it again, or raise the limit`);
 }
 
 /** How many tasks of such resources fit into the machine at once. */

@@ -47,6 +47,8 @@ export type ActorMethods = Readonly<Record<string, { readonly isGenerator: boole
 export interface CallRules {
   /** Of calls that do not say otherwise; -1 without limit. */
   readonly maxTaskRetries: number;
+  /** Of one caller that have no outcome yet; -1 without limit. */
+  readonly maxPendingCalls: number;
 }
 
 /** What a task or call threw, as it travels back to its owner. */

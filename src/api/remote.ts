@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "../base/mod.ts";
-import { DESCRIBE, describe, isGeneratorFunction, retriedErrorsOf, returnsOf, travellingActorOptions, travellingMethods, travellingOptions, unconsumedMaxOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
+import { checkGroup, DESCRIBE, describe, isGeneratorFunction, retriedErrorsOf, returnsOf, travellingActorOptions, travellingMethods, travellingOptions, unconsumedMaxOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
 import type { ActorMethods, RuntimeDescriptor } from "../protocol/mod.ts";
 import { amountsOf, checkActorOptions, checkTaskOptions, workerKindFor } from "./options.ts";
 import { currentRuntime, type Runtime } from "./runtime.ts";
@@ -71,8 +71,8 @@ class ActorClassObject implements RuntimeObject {
       args,
       spec: {
         className: this.#source.name,
-        methods: travellingMethods(withOptions(this.#source, options.methods ?? {}), runtime.core.serializer),
-        rules: { maxTaskRetries: options.maxTaskRetries ?? 0, maxPendingCalls: options.maxPendingCalls ?? -1 },
+        methods: travellingMethods(withOptions(this.#source, options), runtime.core.serializer),
+        rules: { maxTaskRetries: options.maxTaskRetries ?? 0, maxPendingCalls: options.maxPendingCalls ?? -1, groups: options.concurrencyGroups ?? {} },
         name: options.name ?? null,
         namespace: options.namespace ?? runtime.namespace,
         isDetached: options.lifetime === "detached",
@@ -123,10 +123,11 @@ function methodsOf(type: Class): ActorMethods {
   return methods;
 }
 
-function withOptions(source: ClassSource, options: Readonly<Record<string, object>>): ActorMethods {
+function withOptions(source: ClassSource, { methods: options = {}, concurrencyGroups = {} }: ActorOptions): ActorMethods {
   const methods = { ...source.methods };
   for (const [name, given] of Object.entries(options)) {
     const method = methods[name];
+    if (given.concurrencyGroup !== undefined) checkGroup(given.concurrencyGroup, concurrencyGroups, `${source.name}.${name}`);
     if (method === undefined) throw new InvalidArgumentError(`option 'methods' names '${name}', but class ${source.name} has no such method (methods: ${Object.keys(methods).join(", ")})`);
     methods[name] = { ...method, options: { ...method.options, ...given } };
   }

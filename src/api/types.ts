@@ -125,6 +125,7 @@ export interface MethodOptions {
   maxTaskRetries?: number;
   /** As for tasks, within `maxTaskRetries`. Later calls of the same caller start after the last run. */
   retryExceptions?: boolean | (abstract new (...args: any[]) => Error)[];
+  /** One of the actor's `concurrencyGroups`: the call counts against its limit instead of `maxConcurrency`. */
   concurrencyGroup?: string;
   /**
    * For generators, as for tasks. A paused call goes on being one of the actor's running ones: with `maxConcurrency` 1 the next call
@@ -149,6 +150,10 @@ export interface ActorOptions extends PlacementOptions {
   maxTaskRetries?: number;
   /** Calls running at once. 1 for a class with no async method, 1000 otherwise; above 1 they interleave at awaits. */
   maxConcurrency?: number;
+  /**
+   * Groups of calls with limits of their own, by name: so many calls of a group run at once, whatever the others do. Methods and calls
+   * name their group with `concurrencyGroup`; those without one count against `maxConcurrency`. Order is kept within each group.
+   */
   concurrencyGroups?: Record<string, number>;
   /**
    * Calls of one caller that may have no result yet, whether sent or waiting. One more throws PendingCallsLimitExceededError at the call.
@@ -196,7 +201,7 @@ export interface ActorHandleBase {
   readonly actorId: string;
   /** Resolves once the constructor has run; rejects with what it threw. */
   ready(): ObjectRef<void>;
-  /** Stops the actor after the calls already submitted. */
+  /** Stops the actor after the calls already submitted. Resolves when it has ended, for whatever reason; its name is free then. */
   terminate(): ObjectRef<void>;
   /** Drops this handle now instead of at garbage collection. */
   release(): void;

@@ -15,7 +15,7 @@ const stateOf = (phase: ActorPhase, workerId: string | null = null, message = "o
 const kinds = (failed: readonly FailedCall<Call>[]): [number, string][] => failed.map(({ call, failure }) => [call.sequence, failure.error && "kind" in failure.error ? failure.error.kind : "?"]);
 
 class Caller {
-  readonly client = new ActorClient<Call>("a", "owner", false, "Counter", { maxTaskRetries: 0, maxPendingCalls: -1 });
+  readonly client = new ActorClient<Call>("a", "owner", false, "Counter", { maxTaskRetries: 0, maxPendingCalls: -1, groups: {} });
   #next = 1;
 
   call(retriesLeft = 0, unresolvedCount = 0): Call {

@@ -61,6 +61,8 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
   #lossReason = "";
   /** Runs once the constructor's outcome is known. */
   readonly #onReady: ((failure: Failure | null) => void)[] = [];
+  /** Runs once it is dead. */
+  readonly #onDead: ((failure: Failure | null) => void)[] = [];
 
   constructor(actorId: ActorId, ownerId: WorkerId, isDetached: boolean, className: string, rules: CallRules) {
     this.actorId = actorId;
@@ -89,6 +91,17 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
     if (this.death !== null) callback(readyFailure(this.death));
     else if (this.workerId !== null) callback(null);
     else this.#onReady.push(callback);
+  }
+
+  whenDead(callback: (failure: Failure | null) => void): void {
+    if (this.death !== null) callback(null);
+    else this.#onDead.push(callback);
+  }
+
+  /** Nothing will be known of it any more. */
+  stopWatching(failure: Failure): void {
+    this.#settleReady(failure);
+    for (const callback of this.#onDead.splice(0)) callback(failure);
   }
 
   // ------------------------------------------------------------------ calls that threw and run again
@@ -144,6 +157,7 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
   failed(death: Failure): FailedCall<Call>[] {
     this.death = death;
     this.#settleReady(readyFailure(death));
+    for (const callback of this.#onDead.splice(0)) callback(null);
     return [...this.#settleLost(), ...this.waiting.removeWhere(() => true).map((call) => ({ call, failure: death }))];
   }
 

@@ -72,7 +72,7 @@ export class ActorHandleObject implements RuntimeObject {
     return this.#host.actorReady(this, this.#client);
   }
 
-  /** Stops the actor after the calls already submitted. */
+  /** Stops the actor after the calls already submitted. Resolves when it has ended, for whatever reason; its name is free then. */
   terminate(): ObjectRef<void> {
     return this.#host.terminateActor(this, this.#client);
   }

@@ -112,12 +112,12 @@ export class ActorHost {
     instance.whenDrained(() => this.#finish(instance, reason));
   }
 
-  /** `handle.terminate()`: as a call, it starts after those before it; those that are still running may finish. */
-  terminate(instance: ActorInstance): void {
+  /** `handle.terminate()`: a call that has started after all those before it; ends when they have. */
+  async terminate(instance: ActorInstance): Promise<void> {
     const reason = "it was ended with terminate()";
     this.#env.sendToNode({ type: "actorExiting", actorId: instance.actorId, reason });
-    instance.stopTakingCalls();
-    setImmediate(() => instance.whenDrained(() => this.#finish(instance, reason)));
+    await instance.othersEnded();
+    instance.whenDrained(() => this.#finish(instance, reason));
   }
 
   #finish(instance: ActorInstance, reason: string): void {

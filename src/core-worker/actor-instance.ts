@@ -1,28 +1,27 @@
-import { Deque, type AcceleratorIds, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import type { AcceleratorIds, ActorId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { ActorSpec } from "../protocol/mod.ts";
+import { ActorCallQueue } from "./actor-call-queue.ts";
 import type { Execution } from "./execution.ts";
-import { isAsyncFunction } from "./task.ts";
+import { isAsyncFunction, TERMINATE } from "./task.ts";
 
 /** Calls of an actor with at least one asynchronous method that may run at once, unless it says otherwise. */
 const ASYNC_CONCURRENCY_DEFAULT = 1000;
 
 /**
  * One actor in its worker: the user's object and the calls that wait for it. Calls start in the order in which they
- * arrived, at most `maxConcurrency` at once; above 1 they interleave at their awaits.
+ * arrived, at most `maxConcurrency` at once, or as many as their group allows; above 1 they interleave at their awaits.
  */
 export class ActorInstance {
   readonly spec: ActorSpec;
   readonly wasRestarted: boolean;
   readonly acceleratorIds: AcceleratorIds | null;
-  readonly #waiting = new Deque<Execution>();
+  readonly #queue: ActorCallQueue<Execution>;
   #instance: object | null = null;
-  #running = 0;
-  #concurrencyMax = 1;
   readonly #start: (execution: Execution) => Promise<void> | undefined;
   #whenDrained: (() => void) | null = null;
-  #takesCalls = true;
+  #whenAlone: (() => void) | null = null;
   /** Calls that threw and whose owners have not said yet whether they run again. Each counts as running. */
-  readonly #keepingTurn = new Map<string, WorkerId>();
+  readonly #keepingTurn = new Map<string, Execution>();
   /** What calls get that arrive after its end, while its worker is still there. */
   end: SystemErrorRecord | null = null;
 
@@ -31,6 +30,7 @@ export class ActorInstance {
     this.wasRestarted = wasRestarted;
     this.acceleratorIds = acceleratorIds;
     this.#start = start;
+    this.#queue = new ActorCallQueue<Execution>(spec.rules.groups);
   }
 
   get actorId(): ActorId {
@@ -43,12 +43,13 @@ export class ActorInstance {
   /** The constructor has run. */
   constructed(instance: object): void {
     this.#instance = instance;
-    this.#concurrencyMax = this.spec.maxConcurrency ?? (hasAsyncMethod(instance) ? ASYNC_CONCURRENCY_DEFAULT : 1);
+    this.#queue.open(this.spec.maxConcurrency ?? (hasAsyncMethod(instance) ? ASYNC_CONCURRENCY_DEFAULT : 1));
     this.#pump();
   }
 
   enqueue(execution: Execution): void {
-    this.#waiting.push(execution);
+    if (methodOf(execution) === TERMINATE) this.#queue.addLast(execution);
+    else this.#queue.add(execution, groupOf(execution));
     this.#pump();
   }
 
@@ -68,23 +69,26 @@ export class ActorInstance {
 
   /** It does not run again. */
   turnGivenUp(ownerId: WorkerId, taskSequence: number): void {
-    if (!this.#keepingTurn.delete(turnOf(ownerId, taskSequence))) return;
-    this.#running--;
+    this.#releaseTurn(turnOf(ownerId, taskSequence));
     this.#pump();
   }
 
   /** Nobody will say any more whether its calls run again. */
   ownerLost(ownerId: WorkerId): void {
-    for (const [turn, keeperId] of this.#keepingTurn) {
-      if (keeperId !== ownerId || !this.#keepingTurn.delete(turn)) continue;
-      this.#running--;
-    }
+    for (const [turn, execution] of this.#keepingTurn) if (execution.peer.workerId === ownerId) this.#releaseTurn(turn);
     this.#pump();
+  }
+
+  #releaseTurn(turn: string): void {
+    const execution = this.#keepingTurn.get(turn);
+    if (execution === undefined) return;
+    this.#keepingTurn.delete(turn);
+    this.#queue.ended(groupOf(execution));
   }
 
   /** Calls that have not started never will; see `takeWaiting`. */
   stopTakingCalls(): void {
-    this.#takesCalls = false;
+    this.#queue.stop();
   }
 
   /** Calls `then` when every call that has arrived is done; asked again, the first reason counts. */
@@ -93,9 +97,17 @@ export class ActorInstance {
     this.#pump();
   }
 
+  /** Resolves when the only call that still runs is the one that asks: the last one. */
+  othersEnded(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#whenAlone = resolve;
+      this.#pump();
+    });
+  }
+
   /** The calls that have not started, taken out: the actor ends without them. */
   takeWaiting(): Execution[] {
-    return this.#waiting.removeWhere(() => true);
+    return this.#queue.takeWaiting();
   }
 
   #run(execution: Execution): void {
@@ -105,25 +117,31 @@ export class ActorInstance {
   }
 
   #ended(execution: Execution): void {
-    const ownerId = execution.peer.workerId;
-    if (execution.keepsTurn) this.#keepingTurn.set(turnOf(ownerId, execution.sequence), ownerId);
-    else this.#running--;
+    if (execution.keepsTurn) this.#keepingTurn.set(turnOf(execution.peer.workerId, execution.sequence), execution);
+    else this.#queue.ended(groupOf(execution));
   }
 
   #pump(): void {
     if (this.#instance === null) return;
-    while (this.#takesCalls && this.#running < this.#concurrencyMax) {
-      const next = this.#waiting.shift();
-      if (next === undefined) break;
-      this.#running++;
-      this.#run(next);
+    for (let next = this.#queue.next(); next !== undefined; next = this.#queue.next()) this.#run(next);
+    if (this.#whenAlone !== null && this.#queue.running === 1) {
+      this.#whenAlone();
+      this.#whenAlone = null;
     }
-    if (this.#whenDrained !== null && this.#running === 0 && (!this.#takesCalls || this.#waiting.length === 0)) {
+    if (this.#whenDrained !== null && this.#queue.isDrained) {
       const then = this.#whenDrained;
       this.#whenDrained = null;
       then();
     }
   }
+}
+
+function methodOf({ callable }: Execution): string | null {
+  return callable.kind === "method" ? callable.method : null;
+}
+
+function groupOf({ callable }: Execution): string | null {
+  return callable.kind === "method" ? callable.group : null;
 }
 
 function turnOf(ownerId: WorkerId, taskSequence: number): string {

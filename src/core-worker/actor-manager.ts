@@ -2,6 +2,7 @@ import type { ActorId, WorkerId } from "../base/mod.ts";
 import type { ActorSpec, ActorStateRecord, RuntimeDescriptor, ToNode, WorkerDeath } from "../protocol/mod.ts";
 import { ActorClient, type FailedCall } from "./actor-client.ts";
 import { ActorHandleObject, type HandleHost } from "./actor-handle.ts";
+import { checkGroup } from "./call-templates.ts";
 import type { Failure } from "./object-entry.ts";
 import type { Peer } from "./peer.ts";
 import type { References } from "./references.ts";
@@ -109,11 +110,15 @@ export class ActorManager {
     }
   }
 
-  methodOf(client: ActorClient<PendingTask>, method: string): MethodCallable {
+  /** Throws InvalidArgumentError for a group that the actor does not have. */
+  methodOf(client: ActorClient<PendingTask>, method: string, group: string | null): MethodCallable {
     let methods = this.#methods.get(client);
     if (methods === undefined) this.#methods.set(client, (methods = new Map()));
-    let callable = methods.get(method);
-    if (callable === undefined) methods.set(method, (callable = new MethodCallable(client, method, client.className)));
+    const key = group === null ? method : `${method}\n${group}`;
+    let callable = methods.get(key);
+    if (callable !== undefined) return callable;
+    if (group !== null) checkGroup(group, client.rules.groups, `${client.className}.${method}`);
+    methods.set(key, (callable = new MethodCallable(client, method, client.className, group)));
     return callable;
   }
 
@@ -176,9 +181,15 @@ export class ActorManager {
     if (client.turnKeptAt !== null) this.#env.peer(client.turnKeptAt).sendMessage({ type: "turnGivenUp", actorId: client.actorId, taskSequence: call.sequence });
   }
 
-  /** The calls that have not been sent, taken out. */
-  takeWaiting(): PendingTask[] {
+  /** The calls that have not been sent, taken out. Who waits for the beginning or end of an actor gets the failure. */
+  takeWaiting(failure: Failure): PendingTask[] {
+    for (const client of this.#clients.values()) client.stopWatching(failure);
     return [...this.#clients.values()].flatMap((client) => client.takeUnsent());
+  }
+
+  whenDead(client: ActorClient<PendingTask>, callback: (failure: Failure | null) => void): void {
+    this.#watch(client);
+    client.whenDead(callback);
   }
 
   whenReady(client: ActorClient<PendingTask>, callback: (failure: Failure | null) => void): void {

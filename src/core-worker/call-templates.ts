@@ -9,6 +9,7 @@ export interface CallOptions {
   readonly generatorBackpressure?: number;
   readonly maxTaskRetries?: number;
   readonly retryExceptions?: boolean | RetriedErrors;
+  readonly concurrencyGroup?: string;
 }
 
 const made = new WeakMap<MethodCallable, WeakMap<CallOptions, CallTemplate>>();
@@ -34,6 +35,13 @@ function templateWith(callable: MethodCallable, options: CallOptions): CallTempl
     retryExceptions: retriedErrorsOf(options.retryExceptions),
     unconsumedMax: unconsumedMaxOf(options.generatorBackpressure, returns, `${callable.name}()`),
   };
+}
+
+/** Throws InvalidArgumentError when the actor has no such group. */
+export function checkGroup(group: string, groups: Readonly<Record<string, number>>, method: string): void {
+  if (Object.hasOwn(groups, group)) return;
+  const names = Object.keys(groups);
+  throw new InvalidArgumentError(`option 'concurrencyGroup' of ${method}() names '${group}', but its actor has ${names.length === 0 ? "no groups" : `only the groups ${names.join(", ")}`}; declare it with the class's option 'concurrencyGroups'`);
 }
 
 export function returnsOf(numReturns: number | "streaming" | undefined, isGenerator: boolean): Returns {

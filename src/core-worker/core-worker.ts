@@ -195,11 +195,16 @@ export class CoreWorker {
   #handleHost(): HandleHost {
     return {
       callActor: (handle, client, method, args, options) => {
-        if (ActorHandleObject.isReleased(handle)) throw new RuntimeStateError(`this handle of ${client.className} was released and cannot be used any more`);
-        return this.submission.call(this.actors.methodOf(client, method), args, options as CallOptions | null, handle);
+        checkNotReleased(handle, client.className);
+        const group = (options as CallOptions | null)?.concurrencyGroup ?? null;
+        return this.submission.call(this.actors.methodOf(client, method, group), args, options as CallOptions | null, handle);
       },
-      actorReady: (handle, client) => this.#readyRef(handle, client),
-      terminateActor: (handle, client) => this.submission.call(this.actors.methodOf(client, TERMINATE), [], null, handle) as ObjectRef<void>,
+      actorReady: (handle, client) => this.#refOfLife(handle, client, (settle) => this.actors.whenReady(client, settle)),
+      terminateActor: (handle, client) => {
+        checkNotReleased(handle, client.className);
+        this.submission.call(this.actors.methodOf(client, TERMINATE, null), [], null, handle);
+        return this.#refOfLife(handle, client, (settle) => this.actors.whenDead(client, settle));
+      },
       releaseHandle: (handle) => this.actors.releaseHandle(handle),
       checkMethodOptions: (options, label) => this.checkMethodOptions(options, label),
     };
@@ -208,12 +213,15 @@ export class CoreWorker {
   /** Set by the API, which knows the options' types. */
   checkMethodOptions: (options: unknown, label: string) => object = (options) => options as object;
 
-  #readyRef(handle: ActorHandleObject, client: ActorClient<PendingTask>): ObjectRef<void> {
+  /** A ref that is there when the actor is: `ready()`; or when it is not any more: `terminate()`. */
+  #refOfLife(handle: ActorHandleObject, client: ActorClient<PendingTask>, when: (settle: (failure: Failure | null) => void) => void): ObjectRef<void> {
+    checkNotReleased(handle, client.className);
+    this.submission.checkRunning("ready()");
     const entry = this.submission.newEntry(0);
     const release = this.#life.hold();
     // Like a call, it keeps the actor until it is answered.
     const pinned = !client.isDetached && this.references.isHeld(handle) ? this.references.pinReference(client.actorId, client.ownerId) : [];
-    this.actors.whenReady(client, (failure) => {
+    when((failure) => {
       release();
       this.references.unpin(pinned);
       if (failure === null) entry.settlePrimitive(undefined);
@@ -316,7 +324,7 @@ export class CoreWorker {
         return this.code.receive(message.units);
       case "bind": {
         const { target } = message;
-        const callable = target.kind === "function" ? new IncomingFunction(target.unitId, target.name) : new IncomingMethod(target.actorId, target.method, this.#actorHost.instance(target.actorId)?.spec.className ?? "actor");
+        const callable = target.kind === "function" ? new IncomingFunction(target.unitId, target.name) : new IncomingMethod(target.actorId, target.method, this.#actorHost.instance(target.actorId)?.spec.className ?? "actor", target.group);
         return bindCallable(peer, message.callable, callable);
       }
       case "fetch":
@@ -450,7 +458,7 @@ export class CoreWorker {
   failEverything(message: string): void {
     const error: SystemErrorRecord = { kind: "RuntimeStateError", message, subjectId: null };
     const failure = systemFailure(error);
-    for (const task of [...this.submission.takeWaiting(), ...this.submitter.takeAll(), ...this.#retries.takeAll(), ...this.actors.takeWaiting()]) settleFailed(task, failure);
+    for (const task of [...this.submission.takeWaiting(), ...this.submitter.takeAll(), ...this.#retries.takeAll(), ...this.actors.takeWaiting(failure)]) settleFailed(task, failure);
     for (const peer of this.#peers.values()) for (const task of peer.tasksInFlight()) if (task !== RECALLED) settleFailed(task, failure);
     this.#objects.failAll(failure);
     this.requests.failAll(new RuntimeStateError(message));
@@ -476,3 +484,7 @@ const LAST_WORDS_MS_MAX = 200;
 const DEATHS_REMEMBERED_MAX = 10_000;
 
 const nothing = (): void => undefined;
+
+function checkNotReleased(handle: ActorHandleObject, className: string): void {
+  if (ActorHandleObject.isReleased(handle)) throw new RuntimeStateError(`this handle of ${className} was released and cannot be used any more`);
+}

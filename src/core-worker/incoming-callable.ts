@@ -22,10 +22,13 @@ export class IncomingMethod {
   readonly kind = "method";
   readonly actorId: ActorId;
   readonly method: string;
+  /** Concurrency group. */
+  readonly group: string | null;
   readonly name: string;
   isAsync = true;
 
-  constructor(actorId: ActorId, method: string, className: string) {
+  constructor(actorId: ActorId, method: string, className: string, group: string | null) {
+    this.group = group;
     this.actorId = actorId;
     this.method = method;
     this.name = `${className}.${method}`;

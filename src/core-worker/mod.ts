@@ -4,7 +4,7 @@ export type { CoreWorkerEnvironment } from "./core-worker-environment.ts";
 export type { Execution } from "./execution.ts";
 export type { WaitOptions } from "./object-access.ts";
 export { DESCRIBE, ObjectRef, type GetOptions, type RuntimeObject } from "./object-ref.ts";
-export { returnsOf, unconsumedMaxOf } from "./call-templates.ts";
+export { checkGroup, returnsOf, unconsumedMaxOf } from "./call-templates.ts";
 export { retriedErrorsOf, travellingActorOptions, travellingMethods, travellingOptions } from "./retried-errors.ts";
 export { isGeneratorFunction, type CodeSource, type TaskTemplate } from "./task.ts";
 export { RefGenerator } from "./value-stream.ts";

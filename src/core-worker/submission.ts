@@ -91,7 +91,7 @@ export class Submission {
 
   put(value: unknown): ObjectRef {
     if (ObjectRef.entryOf(value) !== undefined) throw new InvalidArgumentError("put() was given an ObjectRef; it is a reference already, pass it on as it is, or put an object that contains it");
-    this.#checkRunning("put()");
+    this.checkRunning("put()");
     const entry = new ObjectEntry(this.#env.workerId, this.#nextSequence++, this.#env.currentSequence());
     if (isPrimitive(value)) {
       entry.settlePrimitive(value);
@@ -107,14 +107,14 @@ export class Submission {
   // ------------------------------------------------------------------ tasks and calls
 
   task(template: TaskTemplate, args: unknown[]): unknown {
-    if (this.#env.isShutDown()) this.#checkRunning(`${template.displayName ?? template.callable.name}()`);
+    if (this.#env.isShutDown()) this.checkRunning(`${template.displayName ?? template.callable.name}()`);
     const task = this.#create(new PendingTask(template, this.#nextSequence, args, this.#entriesFor(template.returns)), this.task);
     if (task.unresolvedCount === 0) this.#ready(task);
     return this.#returnOf(task);
   }
 
   call(callable: MethodCallable, args: unknown[], options: CallOptions | null, handle: ActorHandleObject): unknown {
-    if (this.#env.isShutDown()) this.#checkRunning(`${callable.name}()`);
+    if (this.#env.isShutDown()) this.checkRunning(`${callable.name}()`);
     const template = templateOf(callable, options);
     const { client } = callable;
     const { maxPendingCalls } = client.rules;
@@ -129,7 +129,7 @@ export class Submission {
     return this.#returnOf(task);
   }
 
-  #checkRunning(what: string): void {
+  checkRunning(what: string): void {
     if (this.#env.isShutDown()) throw new RuntimeStateError(`${what} was called after shutdown(); call init() first, or make the call before`);
   }
 
@@ -244,7 +244,7 @@ export class Submission {
 
   /** Encodes arguments and awaits refs among them; `release` drops what they keep alive. */
   whenArgsReady(args: unknown[], label: string, then: (args: EncodedValueRecord[], failure: Failure | null, release: () => void) => void): void {
-    this.#checkRunning(label);
+    this.checkRunning(label);
     const pinned: string[] = [];
     let prepared: (ObjectEntry | EncodedValueRecord)[];
     try {

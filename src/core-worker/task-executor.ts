@@ -47,7 +47,7 @@ export interface ExecutorEnvironment {
   actor(actorId: string): ActorInstance | undefined;
   useAccelerators(ids: AcceleratorIds | null): void;
   /** The actor ends after this call. */
-  terminateActor(actor: ActorInstance): void;
+  terminateActor(actor: ActorInstance): Promise<void>;
 }
 
 /** Runs tasks under leases and calls of actors, and sends back what comes of them. */

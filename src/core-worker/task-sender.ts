@@ -57,7 +57,7 @@ export class TaskSender {
       this.#code.share(peer, [unitId], []);
       peer.sendMessage({ type: "bind", callable: number, target: { kind: "function", unitId, name: callable.name } });
     } else {
-      peer.sendMessage({ type: "bind", callable: number, target: { kind: "method", actorId: callable.client.actorId, method: callable.method } });
+      peer.sendMessage({ type: "bind", callable: number, target: { kind: "method", actorId: callable.client.actorId, method: callable.method, group: callable.group } });
     }
   }
 

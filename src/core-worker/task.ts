@@ -27,7 +27,7 @@ export class FunctionCallable {
   }
 }
 
-/** A method name that no class can have, for `handle.terminate()`. */
+/** A method name that no class can have, for `handle.terminate()`. Its call is repeated until there is nothing left to end. */
 export const TERMINATE = "#terminate";
 
 export class MethodCallable {
@@ -36,13 +36,17 @@ export class MethodCallable {
   readonly plain: CallTemplate;
   readonly client: ActorClient<PendingTask>;
   readonly method: string;
+  /** The concurrency group that its calls run in, or null. */
+  readonly group: string | null;
   readonly name: string;
 
-  constructor(client: ActorClient<PendingTask>, method: string, className: string) {
+  constructor(client: ActorClient<PendingTask>, method: string, className: string, group: string | null) {
     this.client = client;
     this.method = method;
+    this.group = group;
     this.name = `${className}.${method}`;
-    this.plain = { callable: this, queue: null, displayName: null, returns: 1, maxRetries: client.rules.maxTaskRetries, retryExceptions: null, unconsumedMax: null };
+    const isEnd = method === TERMINATE;
+    this.plain = { callable: this, queue: null, displayName: null, returns: isEnd ? 0 : 1, maxRetries: isEnd ? -1 : client.rules.maxTaskRetries, retryExceptions: null, unconsumedMax: null };
   }
 }
 

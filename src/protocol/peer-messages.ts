@@ -33,7 +33,7 @@ export type PeerMessage =
 
 export type CallableTarget =
   | { readonly kind: "function"; readonly unitId: string; readonly name: string }
-  | { readonly kind: "method"; readonly actorId: ActorId; readonly method: string };
+  | { readonly kind: "method"; readonly actorId: ActorId; readonly method: string; readonly group: string | null };
 
 /** How an object ended up: a value, what its task threw, or an error of the runtime. */
 export type ObjectOutcome =

@@ -49,6 +49,8 @@ export interface CallRules {
   readonly maxTaskRetries: number;
   /** Of one caller that have no outcome yet; -1 without limit. */
   readonly maxPendingCalls: number;
+  /** Calls at once in each concurrency group. */
+  readonly groups: Readonly<Record<string, number>>;
 }
 
 /** What a task or call threw, as it travels back to its owner. */

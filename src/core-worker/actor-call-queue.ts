@@ -1,0 +1,119 @@
+import { Deque } from "../base/mod.ts";
+
+/** Calls that share a limit: the actor's own, or those of one concurrency group. */
+class CallGroup<Call> {
+  readonly waiting = new Deque<Call>();
+  runningMax: number;
+  running = 0;
+
+  constructor(runningMax: number) {
+    this.runningMax = runningMax;
+  }
+}
+
+/**
+ * Which call of an actor starts when. Pure. Calls of a group start in the order in which they arrived, at most as many at once as
+ * the group allows; groups do not wait for each other.
+ *
+ *   closed (1) ── open ──▶ open ── the last call has started (2) ──▶ ending
+ *                           └───── stop (3) ─────────────────────────▶ ending
+ *
+ * (1) The constructor has not run.
+ * (2) `terminate()`: it starts after all that arrived before it, in whatever group; what arrives after it never starts.
+ * (3) What has not started never will.
+ */
+export class ActorCallQueue<Call> {
+  /** Of calls without a group; has its limit when the constructor has run. */
+  readonly #ungrouped = new CallGroup<Call>(0);
+  readonly #groups = new Map<string, CallGroup<Call>>();
+  #last: Call | null = null;
+  readonly #afterLast: Call[] = [];
+  #running = 0;
+  #isOpen = false;
+  #isStopped = false;
+
+  constructor(groups: Readonly<Record<string, number>>) {
+    for (const [name, runningMax] of Object.entries(groups)) this.#groups.set(name, new CallGroup(runningMax));
+  }
+
+  /** (1) `runningMax`: of calls without a group. */
+  open(runningMax: number): void {
+    this.#ungrouped.runningMax = runningMax;
+    this.#isOpen = true;
+  }
+
+  add(call: Call, group: string | null): void {
+    if (this.#last !== null) this.#afterLast.push(call);
+    else this.#groupOf(group).waiting.push(call);
+  }
+
+  /** (2) Another one after it never starts. */
+  addLast(call: Call): void {
+    if (this.#last === null) this.#last = call;
+    else this.#afterLast.push(call);
+  }
+
+  /** A call that may start now; from then on it counts as running, until `ended`. */
+  next(): Call | undefined {
+    if (!this.#isOpen || this.#isStopped) return undefined;
+    let call = this.#nextOf(this.#ungrouped);
+    if (this.#groups.size > 0) for (const group of this.#groups.values()) call ??= this.#nextOf(group);
+    if (call !== undefined || this.#last === null || this.#isAnyWaiting()) return call;
+    const last = this.#last;
+    this.#last = null;
+    this.#isStopped = true;
+    this.#running++;
+    this.#ungrouped.running++;
+    return last;
+  }
+
+  #nextOf(group: CallGroup<Call>): Call | undefined {
+    if (group.running >= group.runningMax) return undefined;
+    const call = group.waiting.shift();
+    if (call === undefined) return undefined;
+    group.running++;
+    this.#running++;
+    return call;
+  }
+
+  ended(group: string | null): void {
+    this.#groupOf(group).running--;
+    this.#running--;
+  }
+
+  /** (3) */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** The calls that have not started, taken out: the actor ends without them. */
+  takeWaiting(): Call[] {
+    const waiting = [...this.#ungrouped.waiting.removeWhere(() => true)];
+    for (const group of this.#groups.values()) waiting.push(...group.waiting.removeWhere(() => true));
+    if (this.#last !== null) waiting.push(this.#last);
+    this.#last = null;
+    return [...waiting, ...this.#afterLast.splice(0)];
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Whether nothing runs, and nothing will but for what is still to arrive. */
+  get isDrained(): boolean {
+    if (this.#running > 0) return false;
+    if (this.#isStopped) return true;
+    return this.#last === null && !this.#isAnyWaiting();
+  }
+
+  #isAnyWaiting(): boolean {
+    if (this.#ungrouped.waiting.length > 0) return true;
+    for (const group of this.#groups.values()) if (group.waiting.length > 0) return true;
+    return false;
+  }
+
+  /** Callers check the names of groups; one of a class that has changed its groups counts as none. */
+  #groupOf(name: string | null): CallGroup<Call> {
+    return name === null ? this.#ungrouped : this.#groups.get(name) ?? this.#ungrouped;
+  }
+}

@@ -41,7 +41,7 @@ const INIT: Readonly<Record<string, Check>> = {
 const NOT_YET: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ["labelSelector", undefined], ["schedulingStrategy", "DEFAULT"], ["maxCalls", 0],
   ["priority", 0], ["signal", undefined], ["timeoutMs", undefined],
-  ["allowOutOfOrderExecution", false], ["persistence", undefined],
+  ["persistence", undefined],
 ]);
 
 function check(options: unknown, allowed: Readonly<Record<string, Check>>, label: string): void {

@@ -72,7 +72,10 @@ class ActorClassObject implements RuntimeObject {
       spec: {
         className: this.#source.name,
         methods: travellingMethods(withOptions(this.#source, options), runtime.core.serializer),
-        rules: { maxTaskRetries: options.maxTaskRetries ?? 0, maxPendingCalls: options.maxPendingCalls ?? -1, groups: options.concurrencyGroups ?? {} },
+        rules: {
+          maxTaskRetries: options.maxTaskRetries ?? 0, maxPendingCalls: options.maxPendingCalls ?? -1, groups: options.concurrencyGroups ?? {},
+          allowsOvertaking: options.allowOutOfOrderExecution ?? false,
+        },
         name: options.name ?? null,
         namespace: options.namespace ?? runtime.namespace,
         isDetached: options.lifetime === "detached",

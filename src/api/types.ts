@@ -160,6 +160,10 @@ export interface ActorOptions extends PlacementOptions {
    * 1 or more; default, as -1: no limit.
    */
   maxPendingCalls?: number;
+  /**
+   * A call whose arguments are not there yet does not hold up those behind it: it is sent when they are. Default false: calls of one
+   * caller start in order, also in actors with async methods.
+   */
   allowOutOfOrderExecution?: boolean;
   /** Options of methods by their names, for all calls that do not say otherwise. */
   methods?: Record<string, MethodOptions>;

@@ -15,13 +15,17 @@ const stateOf = (phase: ActorPhase, workerId: string | null = null, message = "o
 const kinds = (failed: readonly FailedCall<Call>[]): [number, string][] => failed.map(({ call, failure }) => [call.sequence, failure.error && "kind" in failure.error ? failure.error.kind : "?"]);
 
 class Caller {
-  readonly client = new ActorClient<Call>("a", "owner", false, "Counter", { maxTaskRetries: 0, maxPendingCalls: -1, groups: {} });
+  readonly client: ActorClient<Call>;
   #next = 1;
+
+  constructor({ allowsOvertaking = false } = {}) {
+    this.client = new ActorClient<Call>("a", "owner", false, "Counter", { maxTaskRetries: 0, maxPendingCalls: -1, groups: {}, allowsOvertaking });
+  }
 
   call(retriesLeft = 0, unresolvedCount = 0): Call {
     const sequence = this.#next++;
     const call: Call = { sequence, name: "Counter.add", isDone: false, unresolvedCount, retriesLeft };
-    this.client.waiting.push(call);
+    this.client.add(call);
     return call;
   }
   send(): number[] {
@@ -52,6 +56,39 @@ describe("an actor as its caller sees it", () => {
     caller.call();
     assert.deepEqual(caller.send(), [2]);
     assert.equal(caller.client.inFlight, 1);
+  });
+
+  test("where calls may overtake, one that waits for its arguments holds up none, and is sent when they are there", () => {
+    const caller = new Caller({ allowsOvertaking: true });
+    caller.client.stateChanged(stateOf("ALIVE", "w1"));
+    const [late, failing] = [caller.call(0, 1), caller.call(0, 1)];
+    caller.call();
+    assert.deepEqual(caller.send(), [3]);
+    late.unresolvedCount = 0;
+    caller.client.argsSettled(late);
+    failing.unresolvedCount = 0;
+    failing.isDone = true; // An argument failed, and it with it.
+    caller.client.argsSettled(failing);
+    assert.deepEqual(caller.send(), [1]);
+    const never = caller.call(0, 1);
+    assert.deepEqual(kinds(caller.client.stateChanged(stateOf("DEAD"))), [[never.sequence, "ActorDiedError"]]);
+  });
+
+  test("tells once of its beginning and its end, or that nothing will be known of them", () => {
+    const heard: string[] = [];
+    const note = (what: string) => (failure: { kind: string } | null): void => void heard.push(`${what} ${failure === null ? "yes" : failure.kind}`);
+    const { client } = new Caller();
+    client.whenReady(note("ready"));
+    client.whenDead(note("dead"));
+    client.stateChanged(stateOf("ALIVE", "w1"));
+    client.stateChanged(stateOf("DEAD"));
+    client.whenReady(note("ready later"));
+    client.whenDead(note("dead later"));
+    const { client: other } = new Caller();
+    other.whenReady(note("ready"));
+    other.whenDead(note("dead"));
+    other.stopWatching({ kind: "systemError", error: { kind: "RuntimeStateError", message: "over", subjectId: null } });
+    assert.deepEqual(heard, ["ready yes", "dead yes", "ready later systemError", "dead later yes", "ready systemError", "dead systemError"]);
   });
 
   for (const order of ["the loss first", "the word first"] as const) {

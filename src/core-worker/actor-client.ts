@@ -48,6 +48,8 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
   /** Whether the GCS was asked to tell what becomes of it. */
   isWatched = false;
   readonly waiting = new Deque<Call>();
+  /** Where calls may overtake: those whose arguments are not there yet. */
+  readonly #unready = new Set<Call>();
   /** Without an outcome, whatever they wait for. */
   pendingCalls = 0;
   /** Sent and without an outcome; those that are between two runs, too. */
@@ -70,6 +72,16 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
     this.isDetached = isDetached;
     this.className = className;
     this.rules = rules;
+  }
+
+  add(call: Call): void {
+    if (this.rules.allowsOvertaking && call.unresolvedCount > 0) this.#unready.add(call);
+    else this.waiting.push(call);
+  }
+
+  /** The arguments of a call that was added have come, or failed. */
+  argsSettled(call: Call): void {
+    if (this.#unready.delete(call)) this.waiting.push(call);
   }
 
   /** The calls that may be sent now, in order: up to the first whose arguments are not there yet. */
@@ -158,7 +170,9 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
     this.death = death;
     this.#settleReady(readyFailure(death));
     for (const callback of this.#onDead.splice(0)) callback(null);
-    return [...this.#settleLost(), ...this.waiting.removeWhere(() => true).map((call) => ({ call, failure: death }))];
+    const unsent = [...this.waiting.removeWhere(() => true), ...this.#unready];
+    this.#unready.clear();
+    return [...this.#settleLost(), ...unsent.filter(({ isDone }) => !isDone).map((call) => ({ call, failure: death }))];
   }
 
   /** All that were not sent, taken out: nothing runs here any more. */

@@ -126,8 +126,14 @@ export class ActorManager {
 
   submit(client: ActorClient<PendingTask>, call: PendingTask): void {
     if (client.death !== null) return this.#env.fail(call, client.death);
-    client.waiting.push(call);
+    client.add(call);
     this.#watch(client);
+    this.wake(client);
+  }
+
+  argsSettled(call: PendingTask): void {
+    const { client } = call.callable as MethodCallable;
+    client.argsSettled(call);
     this.wake(client);
   }
 

@@ -195,11 +195,12 @@ export class Submission {
   }
 
   #argSettled(task: PendingTask): void {
-    if (--task.unresolvedCount > 0 || task.isDone) return;
+    if (--task.unresolvedCount > 0) return;
     this.#waitingForArgs.delete(task);
+    if (task.isDone) return;
     this.#failIfArgFailed(task);
     if (task.queue !== null) this.#ready(task);
-    else this.#env.actors.wake((task.callable as MethodCallable).client);
+    else this.#env.actors.argsSettled(task);
   }
 
   /** A call whose argument failed fails with the same error, without running. */

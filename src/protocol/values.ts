@@ -51,6 +51,8 @@ export interface CallRules {
   readonly maxPendingCalls: number;
   /** Calls at once in each concurrency group. */
   readonly groups: Readonly<Record<string, number>>;
+  /** Whether a call whose arguments are there may overtake one whose arguments are not. */
+  readonly allowsOvertaking: boolean;
 }
 
 /** What a task or call threw, as it travels back to its owner. */

@@ -197,6 +197,42 @@ underBothIsolations("calls of actors", { numCpus: 2 }, () => {
     assert.throws(() => ray.remote(Many, { methods: { pear: {} } }).remote(), isInvalid(/'pear'.*pair/));
   });
 
+  describe("allowOutOfOrderExecution", () => {
+    const waits = ray.remote(async (gate: GateHandle, value: string) => { await ray.get(gate.pass.remote()); return value; });
+
+    it("sends calls whose arguments are there before those whose arguments are not", async () => {
+      const gate = ray.remote(Gate).remote();
+      const clerk = Clerks.options({ allowOutOfOrderExecution: true }).remote();
+      const late = [1, 2].map((index) => clerk.note.remote(`late ${index}`, waits.remote(gate, "all")));
+      assert.deepEqual(await ray.get([clerk.note.remote("a"), clerk.note.remote("b")]), ["a", "b"]);
+      await ray.get(gate.unlock.remote());
+      assert.deepEqual(await ray.get(late), ["late 1 after all", "late 2 after all"]);
+      assert.deepEqual((await ray.get(clerk.done.remote())).slice(0, 2), ["a", "b"]);
+    });
+
+    it("is not the default: calls wait for those before them", async () => {
+      const gate = ray.remote(Gate).remote();
+      const clerk = ray.remote(Clerk).remote();
+      const refs = [clerk.note.remote("late", waits.remote(gate, "all")), clerk.note.remote("a")];
+      await ray.get(gate.reached.remote(1));
+      await ray.get(gate.unlock.remote());
+      await ray.get(refs);
+      assert.deepEqual(await ray.get(clerk.done.remote()), ["late", "a"]);
+    });
+
+    it("does not lose calls whose arguments fail, or whose actor dies meanwhile", async () => {
+      const gate = ray.remote(Gate).remote();
+      const clerk = Clerks.options({ allowOutOfOrderExecution: true, maxPendingCalls: 2 }).remote();
+      const fails = ray.remote((): string => { throw new RangeError("no argument"); });
+      await assert.rejects(ray.get(clerk.note.remote("a", fails.remote())), ray.TaskError);
+      const late = [clerk.note.remote("b", waits.remote(gate, "all")), clerk.note.remote("c", waits.remote(gate, "all"))];
+      assert.throws(() => clerk.note.remote("d"), isLimit);
+      await ray.kill(clerk);
+      for (const ref of late) await assert.rejects(ray.get(ref), ray.ActorDiedError);
+      await ray.get(gate.unlock.remote());
+    });
+  });
+
   describe("terminate() and ready()", () => {
     it("end after the calls of all groups that were submitted, running ones included, and no later one runs", async () => {
       const gate = ray.remote(Gate).remote();

@@ -270,9 +270,10 @@ export class CoreWorker {
     let peer = this.#peers.get(workerId);
     if (peer === undefined) {
       peer = new Peer(workerId);
+      peer.isLost = this.#deaths.has(workerId);
+      if (peer.isLost) return peer;
       this.#peers.set(workerId, peer);
-      if (this.#deaths.has(workerId)) peer.isLost = true;
-      else if (workerId === this.env.workerId) this.#connectToSelf();
+      if (workerId === this.env.workerId) this.#connectToSelf();
       else this.env.sendToNode({ type: "connectPeer", workerId });
     }
     return peer;
@@ -283,8 +284,9 @@ export class CoreWorker {
     this.peerConnected(this.env.workerId, new LoopbackChannel(this.env.workerId), { outgoing: claims, incoming: claims });
   }
 
-  /** A channel to another worker is open; both sides may have asked for it. */
+  /** A channel to another worker is open; both sides may have asked for it, and it may have ended before this one opened. */
   peerConnected(workerId: WorkerId, channel: Channel, claims: { outgoing: Int32Array; incoming: Int32Array } | null): void {
+    if (this.#deaths.has(workerId)) return channel.close();
     let peer = this.#peers.get(workerId);
     if (peer === undefined) this.#peers.set(workerId, (peer = new Peer(workerId)));
     if (peer.channel !== null || peer.isLost) return channel.close();
@@ -416,13 +418,13 @@ export class CoreWorker {
   #workerLost(workerId: WorkerId, peer: Peer | undefined, death: WorkerDeath): void {
     this.#deaths.set(workerId, death);
     forgetOldest(this.#deaths, DEATHS_REMEMBERED_MAX);
-    if (peer !== undefined) {
-      peer.isLost = true;
-      this.#peers.delete(workerId);
-      this.submitter.workerLost(peer, death);
-      this.actors.workerLost(peer, death);
-      peer.channel?.close();
-    }
+    // A lease or an actor there may be known already, and nothing sent yet: nothing is to be sent now.
+    const lost = peer ?? new Peer(workerId);
+    lost.isLost = true;
+    this.#peers.delete(workerId);
+    this.submitter.workerLost(lost, death);
+    this.actors.workerLost(lost, death);
+    lost.channel?.close();
     this.#executor.ownerLost(workerId);
     this.#actorHost.ownerLost(workerId);
     this.references.workerLost(workerId, death.reason);

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ActorDiedError, ActorUnavailableError } from "../base/mod.ts";
+import type { StoreClient } from "../clients/mod.ts";
+import type { ToNode, WorkerDeath } from "../protocol/mod.ts";
+import type { Channel } from "../transport/mod.ts";
+import { CoreWorker } from "./core-worker.ts";
+import type { ObjectRef } from "./object-ref.ts";
+
+const TURNS_MAX = 50;
+const WORKER = "dead000000000001";
+const DEATH: WorkerDeath = { reason: "was killed", pid: 7, isRetryable: true };
+const ACTOR = { actorId: "actor00000000001", ownerId: "other00000000001", isDetached: true, className: "Counter" };
+
+/** Keeps everything where it is. */
+const STORE: StoreClient = { create: (value) => value, adopt: () => undefined, open: (value) => value, release: () => undefined, describe: () => undefined, owned: () => [], collectGarbage: () => undefined };
+
+function coreWorker(sent: ToNode[] = []): CoreWorker {
+  let ids = 0;
+  return new CoreWorker({
+    workerId: "self000000000001", jobId: "j", namespace: "n", nodeId: "node", isDriver: true, pid: 1, totals: { CPU: 10_000 }, labels: {}, store: STORE,
+    clock: { nowMs: () => 0, after: () => ({ cancel: () => undefined }) }, random: { hex: (bytes) => (++ids).toString(16).padStart(2 * bytes, "0"), below: () => 0 },
+    sendToNode: (message) => void sent.push(message), keepAlive: () => undefined, useAccelerators: () => undefined, exit: () => undefined, warn: () => undefined,
+  });
+}
+
+type Called = { readonly add: { remote(): ObjectRef } };
+function handleOf(core: CoreWorker): Called {
+  return core.actors.reviveHandle({ kind: "actorHandle", ...ACTOR, methods: { add: { isGenerator: false, options: null } }, rules: { maxTaskRetries: 0, maxPendingCalls: -1, allowOutOfOrderExecution: false } } as never) as never;
+}
+
+async function outcomeOf(ref: ObjectRef, core: CoreWorker): Promise<unknown> {
+  const outcome = core.get(ref).then((value) => value, (error: unknown) => error);
+  const turns = async (): Promise<string> => {
+    for (let turn = 0; turn < TURNS_MAX; turn++) await new Promise((resolve) => setImmediate(resolve));
+    return "nothing yet";
+  };
+  return Promise.race([outcome, turns()]);
+}
+
+test("a call made between the end of an actor's worker and the end of the actor fails, though nothing was ever sent to that worker", async () => {
+  const core = coreWorker();
+  const handle = handleOf(core);
+  core.onNodeMessage({ type: "actorState", state: { actorId: ACTOR.actorId, phase: "ALIVE", workerId: WORKER, death: null, aliasOf: null } });
+  core.onNodeMessage({ type: "workerDied", workerId: WORKER, cause: DEATH });
+  const call = handle.add.remote();
+  await new Promise((resolve) => setImmediate(resolve));
+  core.onNodeMessage({ type: "actorState", state: { actorId: ACTOR.actorId, phase: "DEAD", workerId: null, death: { message: "its worker was killed", creation: null, refusal: null }, aliasOf: null } });
+  const outcome = await outcomeOf(call, core);
+  assert.ok(outcome instanceof ActorDiedError || outcome instanceof ActorUnavailableError, String(outcome));
+});
+
+test("a channel that opens after its worker has ended is closed, and nothing waits for that worker", async () => {
+  const core = coreWorker();
+  core.onNodeMessage({ type: "workerDied", workerId: WORKER, cause: DEATH });
+  let isClosed = false;
+  const channel: Channel = { peerId: WORKER, isClosed: false, send: () => true, sendParts: () => true, flush: () => true, onFrame: () => undefined, onClose: () => undefined, close: () => { isClosed = true; }, ref: () => undefined, unref: () => undefined };
+  core.peerConnected(WORKER, channel, null);
+  assert.ok(isClosed);
+  assert.equal(core.peer(WORKER).send(new Uint8Array(1)), false);
+});

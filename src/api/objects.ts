@@ -57,12 +57,18 @@ export async function wait<R extends ObjectRef<any> | ObjectRefGenerator<any>>(r
   return currentRuntime().core.wait(refs as unknown as (ObjectRefObject | RefGenerator)[], options) as unknown as Promise<[R[], R[]]>;
 }
 
-/** Yields refs as they finish, each once. */
+/**
+ * Yields refs as they finish, each once; a ref whose task failed has finished, too.
+ *
+ * @throws InvalidArgumentError for something else than different refs.
+ */
 export async function* asCompleted<T>(refs: Iterable<ObjectRef<T>>): AsyncIterableIterator<ObjectRef<T>> {
   let pending = [...refs];
   for (const ref of pending) if (!((ref as unknown) instanceof ObjectRef)) throw new InvalidArgumentError("asCompleted() takes ObjectRefs only");
   while (pending.length > 0) {
-    const [ready, notReady] = await wait(pending);
+    await wait(pending);
+    // All that are ready by now: not a wait for each.
+    const [ready, notReady] = await wait(pending, { numReturns: pending.length, timeoutMs: 0 });
     pending = notReady;
     yield* ready;
   }

@@ -10,7 +10,7 @@ export interface PoolIteratorOptions<V, R> {
   /** Starts the work; returns how to take it back, as far as it has not begun. */
   submit(chunk: readonly V[], settled: (outcome: ChunkOutcome<R>) => void): () => void;
   /** The source is used up, or nobody wants its results. */
-  fed(): void;
+  fed?(): void;
 }
 
 /**
@@ -91,7 +91,7 @@ export class PoolIterator<V, R> implements AsyncIterableIterator<R> {
   }
 
   #endFeeding(): void {
-    if (!this.#isFed) this.#options.fed();
+    if (!this.#isFed) this.#options.fed?.();
     this.#isFed = true;
     this.#makeRoom();
     this.#serve();

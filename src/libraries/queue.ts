@@ -1,8 +1,9 @@
 import {
-  aBoolean, ActorDiedError, ActorError, ActorUnschedulableError, aDurationMs, anyObject, aSignal, checkOptions, get, getRuntimeContext, GetTimeoutError, InvalidArgumentError, kill, QueueEmptyError, QueueFullError, remote,
+  aBoolean, ActorDiedError, ActorError, ActorUnschedulableError, aDurationMs, anyObject, aSignal, checkOptions, clock, get, getRuntimeContext, GetTimeoutError, InvalidArgumentError, kill, QueueEmptyError, QueueFullError, remote,
   wholeNumber, type ActorHandle, type ActorOptions, type ObjectRef, type ObjectRefGenerator, type ValueOf,
 } from "../api/mod.ts";
 import { type ClientId, type Got, QueueActor } from "./queue-actor.ts";
+import { Turnstile } from "./turnstile.ts";
 
 export interface QueueOptions {
   /** Items that it holds before `put` waits. Default, as 0: no limit. */
@@ -22,6 +23,14 @@ export interface QueueWaitOptions {
 
 /** Calls that may wait in one queue; each is an entry in a map and a promise. */
 const WAITING_CALLS_MAX = 1_000_000;
+
+/**
+ * Readers, and likewise writers, of one worker that wait in the actor at once. More wait in the worker itself: together they stay
+ * below what may be on its way to one actor, so that others of its calls still get there, among them those that end the waiting.
+ */
+const WAITING_HERE_MAX = 4_000;
+const readers = new Map<string, Turnstile>();
+const writers = new Map<string, Turnstile>();
 
 /** An actor that does not answer for so long is ended as it is. */
 const SHUTDOWN_MS_MAX = 5_000;
@@ -74,9 +83,7 @@ export class Queue<T> {
   async put(item: T, options?: QueueWaitOptions): Promise<void> {
     checkWait(options, "Queue.put()");
     if (options?.timeoutMs === 0) return this.putNoWait(item);
-    const client = this.presentClient();
-    const call = client.calls++;
-    if (await this.answerOrGiveUp(this.actor.put.remote([item], client.id, call), options, client.id, call)) return;
+    if (await this.waitFor(writers, options, (client, call) => this.actor.put.remote([item], client, call))) return;
     options?.signal?.throwIfAborted();
     throw new QueueFullError(`put() gave up after ${options?.timeoutMs} ms, in which the queue was full; wait longer, or take items out faster`);
   }
@@ -89,10 +96,7 @@ export class Queue<T> {
   async get(options?: QueueWaitOptions): Promise<T> {
     checkWait(options, "Queue.get()");
     if (options?.timeoutMs === 0) return this.getNoWait();
-    const client = this.presentClient();
-    const call = client.calls++;
-    const got: Got<T> = await this.answerOrGiveUp(this.actor.get.remote(client.id, call), options, client.id, call);
-    if (got.length > 1) this.actor.confirm.remote(client.id, call);
+    const got: Got<T> = await this.waitFor(readers, options, (client, call) => this.actor.get.remote(client, call)) ?? [];
     if (got.length > 0) return got[0] as T;
     options?.signal?.throwIfAborted();
     throw new QueueEmptyError(`get() gave up after ${options?.timeoutMs} ms, in which the queue was empty; wait longer, or put items in`);
@@ -174,6 +178,29 @@ export class Queue<T> {
         return done;
       },
     };
+  }
+
+  /** Makes a call that may wait, when there are not too many of them at once. Undefined when that was not in time. */
+  private async waitFor<R extends ObjectRef<any>>(turnstiles: Map<string, Turnstile>, options: QueueWaitOptions | undefined, make: (client: ClientId, call: number) => R): Promise<NonNullable<ValueOf<R>> | undefined> {
+    const { actorId } = this.actor;
+    let turnstile = turnstiles.get(actorId);
+    if (turnstile === undefined) turnstiles.set(actorId, (turnstile = new Turnstile(WAITING_HERE_MAX)));
+    let left = options;
+    if (!turnstile.enter()) {
+      const startMs = clock().nowMs();
+      if (!(await turnstile.wait(options))) return undefined;
+      if (options?.timeoutMs !== undefined) left = { ...options, timeoutMs: Math.max(0, options.timeoutMs - (clock().nowMs() - startMs)) };
+    }
+    try {
+      const client = this.presentClient();
+      const call = client.calls++;
+      const answer = await this.answerOrGiveUp(make(client.id, call), left, client.id, call);
+      if (Array.isArray(answer) && answer.length > 1) this.actor.confirm.remote(client.id, call);
+      return answer;
+    } finally {
+      turnstile.leave();
+      if (turnstile.isEmpty) turnstiles.delete(actorId);
+    }
   }
 
   private async answerTo<R extends ObjectRef<any>>(ref: R): Promise<NonNullable<ValueOf<R>>> {

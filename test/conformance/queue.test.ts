@@ -83,6 +83,20 @@ underBothIsolations("Queue", { numCpus: 2 }, (isolation) => {
     assert.deepEqual(got, numbers(1000));
   });
 
+  it("ten thousand readers in one worker do not keep its writers away, nor the other way round", async () => {
+    const queue = new ray.Queue<number>({ maxSize: 1 });
+    const readers = numbers(10_000).map(() => queue.get());
+    const late = codeOf(queue.get({ timeoutMs: 1 }));
+    for (let item = 0; item < 10_000; item += 500) await Promise.all(numbers(500).map((next) => queue.put(item + next)));
+    assert.equal((await Promise.all(readers)).every((item, index) => item === index), true);
+    assert.equal(await late, "ERR_MANTARAY_QUEUE_EMPTY");
+    const writers = numbers(10_000).map((item) => queue.put(item));
+    const got: number[] = [];
+    while (got.length < 10_000) got.push(...await Promise.all(numbers(500).map(() => queue.get())));
+    await Promise.all(writers);
+    assert.equal(got.every((item, index) => item === index), true);
+  });
+
   it("works in tasks and actors, as an argument, inside values and captured", async () => {
     const queue = new ray.Queue<number>({ maxSize: 10 });
     class Producer {

@@ -14,6 +14,7 @@ const entryPoints = {
   'node-thread': 'src/main/node-thread.ts',
   'worker-thread': 'src/main/worker-thread.ts',
   'worker-process': 'src/main/worker-process.ts',
+  'module-hooks': 'src/main/module-hooks.ts',
 };
 
 /**

@@ -95,6 +95,11 @@ export function amountsOf(options: PlacementOptions, cpusByDefault: number): Res
 }
 
 /** What a task or actor with these options needs of its worker. */
-export function workerKindFor({ isolation, runtimeEnv }: PlacementOptions, { isolation: byDefault, environments }: Runtime): WorkerKind {
-  return workerKindOf(isolation === "process" || isolation === "thread" ? isolation : byDefault, environments.resolve(runtimeEnv));
+export function workerKindFor({ isolation, runtimeEnv }: PlacementOptions, { isolation: byDefault, environments }: Runtime, label: string): WorkerKind {
+  const environment = environments.resolve(runtimeEnv);
+  const needsProcess = (environment?.workingDir ?? null) !== null;
+  if (needsProcess && isolation !== undefined && isolation !== "process") {
+    throw new InvalidArgumentError(`${label} has isolation '${isolation}' and, in its runtimeEnv or inherited, a workingDir: threads of one process cannot be in different folders; leave 'isolation' out, or use 'process'`);
+  }
+  return workerKindOf(isolation === "process" || isolation === "thread" ? isolation : byDefault, environment);
 }

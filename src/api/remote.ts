@@ -3,7 +3,7 @@ import { checkGroup, DESCRIBE, describe, isGeneratorFunction, retriedErrorsOf, r
 import type { ActorMethods, RuntimeDescriptor } from "../protocol/mod.ts";
 import { amountsOf, checkActorOptions, checkTaskOptions, workerKindFor } from "./options.ts";
 import { currentRuntime, type Runtime } from "./runtime.ts";
-import type { ActorClass, ActorOptions, Class, RemoteFunction, TaskOptions } from "./types.ts";
+import type { ActorClass, ActorOptions, Class, PlacementOptions, RemoteFunction, TaskOptions } from "./types.ts";
 
 const TASK_RETRIES_DEFAULT = 3;
 
@@ -31,7 +31,7 @@ class RemoteFunctionObject implements RuntimeObject {
   #templateFor(runtime: Runtime): TaskTemplate {
     if (this.#template !== null && this.#template.runtime === runtime) return this.#template.made;
     const options = this.#options;
-    const shape = { resources: amountsOf(options, 1), workerKind: workerKindFor(options, runtime) };
+    const shape = { resources: amountsOf(options, 1), workerKind: workerKindFor(options, runtime, `task ${this.#source.name}()`) };
     const returns = returnsOf(options.numReturns, this.#source.isGenerator);
     const made: TaskTemplate = {
       callable: runtime.core.callableOf(this.#source),
@@ -49,7 +49,7 @@ class RemoteFunctionObject implements RuntimeObject {
   [DESCRIBE](): RuntimeDescriptor {
     const { name, isGenerator } = this.#source;
     const { core } = currentRuntime();
-    return { kind: "remoteFunction", unitId: core.unitIdOf(this.#source), name, isGenerator, options: travellingOptions(this.#options, core.serializer) };
+    return { kind: "remoteFunction", unitId: core.unitIdOf(this.#source), name, isGenerator, options: travellingOptions(portable(this.#options), core.serializer) };
   }
 }
 
@@ -83,7 +83,7 @@ class ActorClassObject implements RuntimeObject {
         maxRestarts: options.maxRestarts ?? 0,
         maxConcurrency: options.maxConcurrency ?? null,
         resources: amountsOf(options, 0),
-        workerKind: workerKindFor(options, runtime),
+        workerKind: workerKindFor(options, runtime, `actor class ${this.#source.name}`),
       },
     });
   }
@@ -95,7 +95,7 @@ class ActorClassObject implements RuntimeObject {
   [DESCRIBE](): RuntimeDescriptor {
     const { name, methods } = this.#source;
     const { core } = currentRuntime();
-    return { kind: "actorClass", unitId: core.unitIdOf(this.#source), name, methods, options: travellingActorOptions(this.#options, core.serializer) };
+    return { kind: "actorClass", unitId: core.unitIdOf(this.#source), name, methods, options: travellingActorOptions(portable(this.#options), core.serializer) };
   }
 }
 
@@ -107,6 +107,11 @@ type FunctionSource = CodeSource & { readonly isGenerator: boolean };
 /** An option that is given as undefined leaves what was set before. */
 function defined<O extends object>(options: O): O {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as O;
+}
+
+/** As they mean the same in every worker. */
+function portable<O extends PlacementOptions>(options: O): O {
+  return options.runtimeEnv === undefined ? options : { ...options, runtimeEnv: currentRuntime().environments.portable(options.runtimeEnv) };
 }
 
 function nameOf(fn: Function): string {

@@ -7,7 +7,6 @@ const text: Check = (value) => (typeof value === "string" && !value.includes("\0
 const RUNTIME_ENV: Readonly<Record<string, Check>> = { workingDir: aString, excludes: strings, envVars: recordOf(text), npm: anyObject, config: anyObject };
 const CONFIG: Readonly<Record<string, Check>> = { setupTimeoutMs: aDurationMs };
 const NPM: Readonly<Record<string, Check>> = { packages: strings };
-const NOT_YET = ["workingDir", "excludes", "npm"] as const;
 
 /** Throws InvalidArgumentError for an unknown field or a wrong value. */
 export function checkRuntimeEnv(given: RuntimeEnv, label: string): void {
@@ -17,7 +16,7 @@ export function checkRuntimeEnv(given: RuntimeEnv, label: string): void {
   checkNames(given.envVars ?? {}, what);
   const { npm } = given;
   if (npm !== undefined) checkOptions(Array.isArray(npm) ? { packages: npm } : npm, NPM, `npm in the ${what}`);
-  for (const name of NOT_YET) if (given[name] !== undefined) throw new InvalidArgumentError(`'${name}' in the ${what} is not supported by this version of mantaray yet; leave it out`);
+  if (given.excludes !== undefined && given.workingDir === undefined) throw new InvalidArgumentError(`'excludes' in the ${what} says what of 'workingDir' is left out, but there is none beside it`);
 }
 
 function checkNames(envVars: Readonly<Record<string, string>>, what: string): void {

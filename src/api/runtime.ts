@@ -8,6 +8,8 @@ import type { RuntimeEnv } from "./types.ts";
 export interface RuntimeEnvironments {
   /** What a task or actor with this option runs in, what it inherits included. */
   resolve(given: RuntimeEnv | undefined): RuntimeEnvRecord | null;
+  /** The same for a worker to use, which has not the files that it names. Throws RuntimeEnvSetupError for files that cannot be packed. */
+  portable(given: RuntimeEnv): RuntimeEnv;
   /** What is inherited here, as users see it. */
   describe(): RuntimeEnv;
 }

@@ -46,12 +46,19 @@ export type Isolation = "thread" | "process" | "shared";
  * RuntimeEnvSetupError of the task or actor.
  */
 export interface RuntimeEnv {
-  /** A folder, shipped by content, or a package URI. */
+  /**
+   * A folder, or an archive (.tgz, .tar.gz, .tar), as a path or file: URL. A copy of it, made at the first call, is where tasks and
+   * actors work. At most 100 MiB. Their workers are processes: a thread cannot have a folder of its own.
+   */
   workingDir?: string;
+  /** What of `workingDir` is left out, as in a .gitignore, and besides what the .gitignore files in it name. */
   excludes?: string[];
   /** In `process.env` of the worker, beside the variables of the program. */
   envVars?: Record<string, string>;
-  /** npm packages to install on the node before the first task that needs them. */
+  /**
+   * npm packages as `npm install` takes them (`name@version`, folders, archives), installed on the machine before the first task that
+   * needs them and kept for later programs. They come before packages of the program with the same name.
+   */
   npm?: string[] | { packages: string[] };
   /** `setupTimeoutMs`: how long the set-up on a machine may take. Default 600,000. */
   config?: { setupTimeoutMs?: number };

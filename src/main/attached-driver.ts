@@ -4,7 +4,7 @@ import type { InitOptions, Runtime, RuntimeInfo } from "../api/mod.ts";
 import { InvalidArgumentError, newJobId, newWorkerId, RuntimeStateError, type WorkerId } from "../base/mod.ts";
 import { openMessageLink } from "../clients/mod.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
-import { EnvironmentResolver, mergeEnvironment } from "../runtime-env/mod.ts";
+import { EnvironmentResolver } from "../runtime-env/mod.ts";
 import type { SharedStore } from "../object-store/mod.ts";
 import type { FromNode, WorkerIsolation } from "../protocol/mod.ts";
 import { connectSocket, listenSocket, TransportError, type Channel, type ChannelCloseReason, type SocketListener } from "../transport/mod.ts";
@@ -63,7 +63,7 @@ class AttachedRuntime implements Runtime {
     this.namespace = options.namespace ?? `job-${jobId}`;
     this.isolation = options.isolation === "process" || options.isolation === "thread" ? options.isolation : session.isolation;
     this.address = session.address;
-    this.environments = new EnvironmentResolver(mergeEnvironment(null, options.runtimeEnv ?? {}));
+    this.environments = EnvironmentResolver.forProgram(options.runtimeEnv, session.sessionDir);
     const { core, store } = createDriverCore({
       ...session, driverId: this.#driverId, jobId, namespace: this.namespace, entryUrl: entryModuleUrl(), storeDoor: null, link: this.#link,
       keepAlive: (isNeeded) => {

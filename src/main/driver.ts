@@ -7,8 +7,8 @@ import { newJobId, newNodeId, newWorkerId, RuntimeStateError, toAmounts } from "
 import { openMessageLink, type LaunchedWorker, type NodeLink } from "../clients/mod.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
 import { createStoreDoor, type SharedStore } from "../object-store/mod.ts";
-import type { FromNode } from "../protocol/mod.ts";
-import { EnvironmentResolver, mergeEnvironment, needsNoSetup } from "../runtime-env/mod.ts";
+import type { FromNode, RuntimeEnvRecord } from "../protocol/mod.ts";
+import { EnvironmentResolver, needsNoSetup } from "../runtime-env/mod.ts";
 import { createSpinPermitMemory, openThreadChannel } from "../transport/mod.ts";
 import { gpuIds } from "./accelerators.ts";
 import type { BrokerMessage, NodeThreadData, SessionConfig } from "./bootstrap.ts";
@@ -42,7 +42,7 @@ export function startEmbedded(options: InitOptions): Runtime {
     const [forNode, forWorker] = createThreadLinkPair();
     const [forUs, forPeer] = createPeerEnds(driverId, workerId);
     firstLink = { workerId, ...forNode };
-    firstWorker = { workerId, ...launchThread({ workerId, config, node: forWorker, spinPermits, storeDoor, environment: config.runtimeEnv === null ? null : { record: config.runtimeEnv }, driver: forPeer }, (death) => link.send({ type: "workerExited", workerId, death })) };
+    firstWorker = { workerId, ...launchThread({ workerId, config, node: forWorker, spinPermits, storeDoor, environment: config.runtimeEnv === null ? null : { record: config.runtimeEnv, workingDir: null, npm: null }, driver: forPeer }, (death) => link.send({ type: "workerExited", workerId, death })) };
     openPeer(core, forUs, poller);
   }
   const nodeData: NodeThreadData = { kind: "mantaray-node", config, driverId, driver: theirs, spinPermits, storeDoor, firstWorker: firstLink };
@@ -82,7 +82,7 @@ class EmbeddedRuntime implements Runtime {
     this.namespace = config.namespace;
     this.isolation = config.isolation;
     this.address = config.address;
-    this.environments = new EnvironmentResolver(config.runtimeEnv);
+    this.environments = new EnvironmentResolver(config.runtimeEnv, config.sessionDir);
     this.#config = config;
     this.#link = link;
     this.#node = node;
@@ -145,6 +145,15 @@ function machineMemoryBytes(): number {
   return limit > 0 && limit < totalmem() ? limit : totalmem();
 }
 
+function programEnvironment({ runtimeEnv }: InitOptions, sessionDir: string): RuntimeEnvRecord | null {
+  try {
+    return EnvironmentResolver.forProgram(runtimeEnv, sessionDir).inherited;
+  } catch (error) {
+    rmSync(sessionDir, { recursive: true, force: true });
+    throw error;
+  }
+}
+
 function sessionConfig(options: InitOptions): SessionConfig {
   const jobId = newJobId(realRandom);
   const sessionName = `mantaray-${process.pid}-${jobId}`;
@@ -158,7 +167,7 @@ function sessionConfig(options: InitOptions): SessionConfig {
     nodeId: newNodeId(realRandom),
     namespace: options.namespace ?? `job-${jobId}`,
     isolation: options.isolation === "process" ? "process" : "thread",
-    runtimeEnv: mergeEnvironment(null, options.runtimeEnv ?? {}),
+    runtimeEnv: programEnvironment(options, sessionDir),
     totals: toAmounts({ ...options.resources, CPU: numCpus, GPU: gpus.length, memory }),
     acceleratorIds: { GPU: gpus },
     labels: options.labels ?? {},

@@ -28,8 +28,8 @@ export function preloadedLoaders(): string[] {
 }
 
 /** The same as URLs, for workers of a program that was started in another folder. */
-export function resolvedLoaders(): string[] {
-  return preloadedLoaders().map((specifier) => (URL.canParse(specifier) ? specifier : resolved(specifier)));
+export function resolvedLoaders(loaders: readonly string[] = preloadedLoaders()): string[] {
+  return loaders.map((specifier) => (URL.canParse(specifier) ? specifier : resolved(specifier)));
 }
 
 /** Options of this process that say how to run, not what: memory limits, experimental features. For worker processes. */

@@ -10,7 +10,7 @@ export function launchInEnvironment(agent: EnvironmentAgent, record: RuntimeEnvR
   agent.acquire(record).then(
     (environment) => {
       const exited = (death: WorkerDeath): void => {
-        agent.release(record);
+        void agent.release(record);
         listener.exited(death);
       };
       if (isCancelled) return exited({ reason: "was not needed any more", pid: 0, isRetryable: true });
@@ -18,7 +18,7 @@ export function launchInEnvironment(agent: EnvironmentAgent, record: RuntimeEnvR
         launched = launch(environment, exited);
       } catch (error) {
         // Node refuses some values of NODE_OPTIONS.
-        agent.release(record);
+        void agent.release(record);
         refused(new Error(`no worker can start in its runtime environment: ${(error as Error).message}`));
       }
     },

@@ -9,6 +9,7 @@ import { EnvironmentAgent } from "../runtime-env/mod.ts";
 import { listenSocket, openThreadChannel, type Channel, type SocketListener } from "../transport/mod.ts";
 import type { BrokerMessage, NodeThreadData, PeerEnd, ThreadLink } from "./bootstrap.ts";
 import { launchInEnvironment } from "./environment-launcher.ts";
+import { cacheFolder } from "./cache-folder.ts";
 import { NodeService } from "./node-service.ts";
 import type { ProcessLauncher } from "./process-launcher.ts";
 import { realClock } from "./real-clock.ts";
@@ -33,7 +34,7 @@ const running = new Map<WorkerId, Promise<void>>();
 let processes: Promise<ProcessLauncher> | null = null;
 let door: Promise<SocketListener> | null = null;
 
-const environments = new EnvironmentAgent();
+const environments = new EnvironmentAgent({ sessionDir: config.sessionDir, cacheFolder: cacheFolder(), wallClockMs: () => Date.now() });
 const nodeManager: NodeManager = new NodeManager({
   clock: realClock, random: realRandom, totals: config.totals, acceleratorIds: config.acceleratorIds, defaultKind: workerKindOf(config.isolation, config.runtimeEnv), warmWorkersMin: warmWorkers(), firstJobId: config.jobId,
   launcher: {
@@ -175,8 +176,10 @@ function handOver(broker: ThreadLink["broker"], end: PeerEnd): void {
 
 async function stop(): Promise<void> {
   doorTimer.cancel();
+  environments.stop();
   nodeManager.stop();
   await Promise.all(running.values());
+  await environments.settled();
   if (processes !== null) (await processes.catch(() => null))?.killAll();
   if (door !== null) (await door.catch(() => null))?.close();
   await store.close();

@@ -62,7 +62,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
   core.checkMethodOptions = checkMethodOptions;
   const runtime: Runtime = {
     core, get namespace() { return job.namespace; }, isolation: config.isolation, address: config.address,
-    environments: new EnvironmentResolver(host.environment?.record ?? null),
+    environments: new EnvironmentResolver(host.environment?.record ?? null, config.sessionDir),
     ready: Promise.resolve({ nodeId: config.nodeId, jobId: config.jobId, sessionDir: config.sessionDir }),
     stop: () => Promise.resolve(),
   };

@@ -1,7 +1,9 @@
 import { rmSync } from "node:fs";
 import { openMessageLink, type NodeLink } from "../clients/mod.ts";
+import type { PreparedEnvironment } from "../protocol/mod.ts";
 import { connectSocket, listenSocket } from "../transport/mod.ts";
-import { WORKER_ENVIRONMENT_VARIABLE, type WorkerProcessData } from "./bootstrap.ts";
+import { type SessionConfig, WORKER_ENVIRONMENT_VARIABLE, type WorkerProcessData } from "./bootstrap.ts";
+import { resolvedLoaders } from "./entry-module.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
 import { connectToProcess } from "./thread-links.ts";
@@ -18,8 +20,22 @@ const exit = process.exit.bind(process);
 const data = JSON.parse(process.env[WORKER_ENVIRONMENT_VARIABLE] as string) as WorkerProcessData;
 // Programs that user code starts are no workers.
 delete process.env[WORKER_ENVIRONMENT_VARIABLE];
-const { config, workerId } = data;
+const { workerId, environment } = data;
+const config = environment === null ? data.config : await enter(environment, data.config);
 const identity = { workerId, token: config.token };
+
+/** Its folder, and where it finds modules. */
+async function enter(prepared: PreparedEnvironment, given: SessionConfig): Promise<SessionConfig> {
+  const { workingDir, npm } = prepared;
+  if (workingDir === null && npm === null) return given;
+  (await import("./environment-modules.ts")).installModuleLookup(prepared);
+  if (workingDir === null) return given;
+  // They mean the folder that the program was started in.
+  const loaders = resolvedLoaders(given.loaders);
+  process.chdir(workingDir);
+  process.env["PWD"] = workingDir;
+  return { ...given, loaders };
+}
 
 let core: CoreWorker | null = null;
 const early: Parameters<CoreWorker["peerConnected"]>[] = [];
@@ -45,7 +61,7 @@ function nodeLost(looksLeft = ORPHAN_LOOKS_MAX): void {
 }
 
 core = startWorker({
-  workerId, config, link, clock: realClock, random: realRandom, listenAddress: data.listenAddress, storeDoor: null, environment: data.environment,
+  workerId, config, link, clock: realClock, random: realRandom, listenAddress: data.listenAddress, storeDoor: null, environment,
   end: (code) => {
     listener.close();
     exit(code);

@@ -16,6 +16,8 @@ const { config, workerId } = data;
 const poller = createPoller(data.spinPermits);
 const link: NodeLink = openMessageLink(openThreadChannel(data.node.channel, { peerId: config.nodeId, poller }));
 
+if (data.environment?.npm != null) (await import("./environment-modules.ts")).installModuleLookup(data.environment);
+
 const core = startWorker({
   workerId, config, link, clock: realClock, random: realRandom, listenAddress: null, storeDoor: data.storeDoor, environment: data.environment,
   end: (code) => exit(code),

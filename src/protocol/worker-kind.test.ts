@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { plainWorkerKind, workerKindKeyOf, type WorkerKind } from "./worker-kind.ts";
 
 test("kinds of workers: equal ones have the same key, and each difference makes another", () => {
-  const env = (hash: string): WorkerKind["runtimeEnv"] => ({ hash, envVars: {}, config: { setupTimeoutMs: 1 } });
+  const env = (hash: string): WorkerKind["runtimeEnv"] => ({ hash, envVars: {}, workingDir: null, npm: [], config: { setupTimeoutMs: 1 }, failure: null });
   const kinds: WorkerKind[] = [plainWorkerKind("thread"), plainWorkerKind("process")];
   for (const isolation of ["thread", "process"] as const) {
     kinds.push({ isolation, runtimeEnv: env("a"), memoryLimitBytes: null }, { isolation, runtimeEnv: env("b"), memoryLimitBytes: null });

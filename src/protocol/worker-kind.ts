@@ -16,8 +16,9 @@ const PLAIN_KINDS: Readonly<Record<WorkerIsolation, WorkerKind>> = {
   process: { isolation: "process", runtimeEnv: null, memoryLimitBytes: null },
 };
 
+/** A thread cannot have a folder of its own to work in. */
 export function workerKindOf(isolation: WorkerIsolation, runtimeEnv: RuntimeEnvRecord | null): WorkerKind {
-  return runtimeEnv === null ? plainWorkerKind(isolation) : { isolation, runtimeEnv, memoryLimitBytes: null };
+  return runtimeEnv === null ? plainWorkerKind(isolation) : { isolation: runtimeEnv.workingDir === null ? isolation : "process", runtimeEnv, memoryLimitBytes: null };
 }
 
 export function plainWorkerKind(isolation: WorkerIsolation): WorkerKind {

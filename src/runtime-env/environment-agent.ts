@@ -1,17 +1,90 @@
+import { RuntimeEnvSetupError } from "../base/mod.ts";
 import type { PreparedEnvironment, RuntimeEnvRecord } from "../protocol/mod.ts";
+import type { EnvironmentAgentSettings } from "./agent-settings.ts";
+import type { NpmInstalls } from "./npm-installs.ts";
+import type { WorkingFolders } from "./working-folders.ts";
 
 /** Whether a worker can start in it at once. */
-export function needsNoSetup(_record: RuntimeEnvRecord): boolean {
-  return true;
+export function needsNoSetup({ workingDir, npm, failure }: RuntimeEnvRecord): boolean {
+  return workingDir === null && npm.length === 0 && failure === null;
 }
 
 /** Sets up environments on one machine, for the workers that are about to start there. */
 export class EnvironmentAgent {
+  readonly #settings: EnvironmentAgentSettings;
+  #folders: Promise<WorkingFolders> | null = null;
+  #installs: Promise<NpmInstalls> | null = null;
+  readonly #stopping = new AbortController();
+
+  constructor(settings: EnvironmentAgentSettings) {
+    this.#settings = settings;
+  }
+
   /** Until `release`, what it needs is there. @throws RuntimeEnvSetupError */
   async acquire(record: RuntimeEnvRecord): Promise<PreparedEnvironment> {
-    return { record };
+    if (record.failure !== null) throw new RuntimeEnvSetupError(`its runtime environment cannot be set up: ${record.failure}`);
+    const { workingDir, npm, config } = record;
+    const deadline = AbortSignal.any([AbortSignal.timeout(config.setupTimeoutMs), this.#stopping.signal]);
+    const folder = workingDir === null ? null : await this.#part("workingDir", record, deadline, async () => (await this.#workingFolders()).acquire(workingDir), () => this.#releaseFolder(workingDir));
+    try {
+      const installed = npm.length === 0 ? null : await this.#part("npm", record, deadline, async () => (await this.#npmInstalls()).acquire(npm, deadline), () => this.#releasePackages(npm));
+      return { record, workingDir: folder, npm: installed };
+    } catch (error) {
+      await this.#releaseFolder(workingDir);
+      throw error;
+    }
   }
 
   /** The worker has ended. */
-  release(_record: RuntimeEnvRecord): void {}
+  async release({ workingDir, npm }: RuntimeEnvRecord): Promise<void> {
+    await this.#releaseFolder(workingDir);
+    await this.#releasePackages(npm);
+  }
+
+  async #releaseFolder(workingDir: string | null): Promise<void> {
+    if (workingDir !== null) (await this.#workingFolders()).release(workingDir);
+  }
+
+  async #releasePackages(npm: readonly string[]): Promise<void> {
+    if (npm.length > 0) (await this.#npmInstalls()).release(npm);
+  }
+
+  /** What is under way is given up. */
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  /** After the last worker has ended. */
+  async settled(): Promise<void> {
+    if (this.#installs !== null) await (await this.#installs).settled();
+  }
+
+  /** What comes too late is given back. */
+  async #part<T>(name: string, { config }: RuntimeEnvRecord, deadline: AbortSignal, action: () => Promise<T>, giveBack: () => Promise<void>): Promise<T> {
+    const lateness = (): Error => new Error(this.#stopping.signal.aborted ? "the runtime was shut down" : `it was not ready within ${config.setupTimeoutMs} ms (config.setupTimeoutMs)`);
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        let isLate = false;
+        const late = (): void => {
+          isLate = true;
+          reject(lateness());
+        };
+        if (deadline.aborted) return late();
+        deadline.addEventListener("abort", late);
+        action().finally(() => deadline.removeEventListener("abort", late)).then((made) => (isLate ? giveBack() : resolve(made)), reject);
+      });
+    } catch (error) {
+      throw new RuntimeEnvSetupError(`its runtime environment cannot be set up: ${name}: ${(deadline.aborted ? lateness() : (error as Error)).message}`);
+    }
+  }
+
+  // Loaded when the first environment needs them.
+
+  #workingFolders(): Promise<WorkingFolders> {
+    return (this.#folders ??= import("./working-folders.ts").then(({ WorkingFolders: Folders }) => new Folders(this.#settings.sessionDir)));
+  }
+
+  #npmInstalls(): Promise<NpmInstalls> {
+    return (this.#installs ??= import("./npm-installs.ts").then(({ NpmInstalls: Installs }) => new Installs(this.#settings)));
+  }
 }

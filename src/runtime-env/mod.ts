@@ -1,3 +1,3 @@
 export { EnvironmentAgent, needsNoSetup } from "./environment-agent.ts";
-export { mergeEnvironment } from "./environment-record.ts";
 export { EnvironmentResolver } from "./environment-resolver.ts";
+export { isNotFound, type ModuleLookup, planLookup } from "./module-lookup.ts";

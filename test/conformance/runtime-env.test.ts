@@ -64,7 +64,7 @@ underBothIsolations("runtime environments", {}, () => {
     }
     const fragile = ray.remote(Fragile).options({ maxRestarts: 1, runtimeEnv: { envVars: { KEPT: "yes" } } }).remote();
     assert.equal(await ray.get(fragile.value.remote()), "yes");
-    await assert.rejects(ray.get(fragile.crash.remote()), ray.ActorDiedError);
+    await assert.rejects(ray.get(fragile.crash.remote()), ray.ActorError);
     await ray.get(fragile.ready());
     assert.equal(await ray.get(fragile.value.remote()), "yes");
     await ray.kill(fragile);

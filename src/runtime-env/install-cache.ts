@@ -57,7 +57,8 @@ export class InstallCache {
       });
       return final;
     } catch (error) {
-      await rm(unfinished, { recursive: true, force: true }).catch(() => undefined);
+      // Who was writing there may be about to end.
+      await rm(unfinished, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }).catch(() => undefined);
       await this.release(key);
       throw error;
     }

@@ -24,6 +24,8 @@ export class NpmInstalls {
   readonly #installs = new Map<string, Install>();
   /** By key. */
   readonly #releasing = new Map<string, Promise<void>>();
+  /** Also those that nobody waits for any more, while they clean up. */
+  readonly #underWay = new Set<Promise<unknown>>();
 
   constructor(settings: EnvironmentAgentSettings) {
     this.#settings = settings;
@@ -37,6 +39,7 @@ export class NpmInstalls {
     if (install === undefined) {
       const key = this.#keyOf(packages);
       install = { key, ready: this.#install(key, packages, signal), users: 0 };
+      this.#track(install.ready);
       this.#installs.set(id, install);
     }
     install.users++;
@@ -47,6 +50,11 @@ export class NpmInstalls {
       if (this.#installs.get(id) === install) this.#installs.delete(id);
       throw error;
     }
+  }
+
+  #track(ready: Promise<unknown>): void {
+    const ended = ready.catch(() => undefined).finally(() => this.#underWay.delete(ended));
+    this.#underWay.add(ended);
   }
 
   release(packages: readonly string[]): void {
@@ -61,9 +69,9 @@ export class NpmInstalls {
     this.#releasing.set(key, released);
   }
 
-  /** Nothing of what was released is left to do. */
+  /** Nothing of what was released or given up is left to do. */
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#releasing.values());
+    await Promise.allSettled([...this.#releasing.values(), ...this.#underWay]);
   }
 
   /** Native code that a package builds is for one version of Node on one kind of machine. */

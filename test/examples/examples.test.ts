@@ -29,6 +29,13 @@ const EXPECTED: Record<string, readonly (string | RegExp)[]> = {
     /^synchronous: loss 0\.6931 -> 0\.3\d+, 9\d\.\d % of unseen examples right$/,
     /^asynchronous: loss 0\.6931 -> 0\.[23]\d+, 9\d\.\d % of unseen examples right$/,
   ],
+  "runtime-env": [
+    "Dear Emmy, please pay 1.234,50 €.",
+    "cellar: letter 1",
+    "Dear Grace, please pay $1,234.50.",
+    "cellar: letter 2",
+    "here nothing has changed: no locale, no archive",
+  ],
   "actor-pool": ["78498 primes below 1000000, from 25 pieces", "every one of 3 actors had work: true"],
 };
 

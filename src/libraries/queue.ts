@@ -46,11 +46,20 @@ interface Client {
   readonly id: ClientId;
   calls: number;
   /** Open while the object lives: its end tells the actor that nobody waits any more. */
-  readonly presence: ObjectRefGenerator<null>;
+  presence: ObjectRefGenerator<null> | null;
 }
 /** Beside the queues and not in them: it does not travel. */
 const clients = new WeakMap<object, Client>();
 let clientCount = 0;
+const unannounced: { readonly client: Client; readonly actor: ActorHandle<QueueActor<any>> }[] = [];
+
+/**
+ * In a turn of its own: a pending call remembers the stack that it was made on, and with it the objects whose methods are there. One
+ * that lasts as long as the queue must not keep the queue.
+ */
+function announce(): void {
+  for (const { client, actor } of unannounced.splice(0)) client.presence = actor.presence.options({ generatorBackpressure: 1 }).remote(client.id);
+}
 
 /**
  * A queue, first in, first out, for any number of producers and consumers in any tasks, actors and programs: it can be passed
@@ -231,9 +240,9 @@ export class Queue<T> {
   private presentClient(): Client {
     let client = clients.get(this);
     if (client === undefined) {
-      const id = `${getRuntimeContext().workerId}/${clientCount++}`;
-      client = { id, calls: 0, presence: this.actor.presence.options({ generatorBackpressure: 1 }).remote(id) };
+      client = { id: `${getRuntimeContext().workerId}/${clientCount++}`, calls: 0, presence: null };
       clients.set(this, client);
+      if (unannounced.push({ client, actor: this.actor }) === 1) queueMicrotask(announce);
     }
     return client;
   }

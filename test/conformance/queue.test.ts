@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import * as ray from "mantaray";
 import { underBothIsolations } from "./both-isolations.ts";
+import { eventuallyCollected } from "./garbage-collection.ts";
 
 const codeOf = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => "no error", (error: { code?: string }) => error.code ?? error);
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
@@ -242,6 +243,18 @@ underBothIsolations("Queue", { numCpus: 2 }, (isolation) => {
     const sum = (async () => { for await (const item of doomed) assert.fail(`there is no item, but got ${item}`); })();
     owner.crash.remote();
     await assert.rejects(sum, ray.ActorDiedError);
+  });
+
+  it("ends when no Queue object is left that leads to it", async () => {
+    const name = `forgotten-${isolation}`;
+    await (async () => {
+      const queue = new ray.Queue<number>({ actorOptions: { name } });
+      await queue.put(1);
+      const waiting = [queue.get(), queue.get()];
+      await queue.put(2);
+      await Promise.all(waiting);
+    })();
+    await eventuallyCollected("the queue to end", async () => (await ray.listNamedActors()).every((actor) => actor.name !== name));
   });
 
   it("refuses wrong options", async () => {

@@ -40,7 +40,7 @@ const INIT: Readonly<Record<string, Check>> = {
  */
 const NOT_YET: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ["labelSelector", undefined], ["schedulingStrategy", "DEFAULT"], ["maxCalls", 0],
-  ["priority", 0], ["signal", undefined], ["timeoutMs", undefined],
+  ["signal", undefined], ["timeoutMs", undefined],
   ["persistence", undefined],
 ]);
 

@@ -41,6 +41,7 @@ class RemoteFunctionObject implements RuntimeObject {
       maxRetries: options.maxRetries ?? TASK_RETRIES_DEFAULT,
       retryExceptions: retriedErrorsOf(options.retryExceptions),
       unconsumedMax: unconsumedMaxOf(options.generatorBackpressure, returns, `task ${this.#source.name}()`),
+      priority: options.priority ?? 0,
     };
     this.#template = { runtime, made };
     return made;

@@ -115,6 +115,12 @@ export interface TaskOptions extends PlacementOptions {
    * no limit, values pile up at the caller. A paused task gives up its processor. InvalidArgumentError for calls that stream nothing.
    */
   generatorBackpressure?: number;
+  /**
+   * Larger first among tasks of this caller that wait for the same resources; equal ones in the order of their calls. Default 0. Tasks
+   * that were sent to a worker already, at most two milliseconds of work, are not overtaken. Where several callers, or tasks that want
+   * other resources, wait for a machine that is full, the one whose next task has the larger priority gets what is given back first, if
+   * it fits.
+   */
   priority?: number;
   signal?: AbortSignal;
   timeoutMs?: number;

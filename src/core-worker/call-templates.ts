@@ -34,6 +34,7 @@ function templateWith(callable: MethodCallable, options: CallOptions): CallTempl
     maxRetries: options.maxTaskRetries ?? callable.plain.maxRetries,
     retryExceptions: retriedErrorsOf(options.retryExceptions),
     unconsumedMax: unconsumedMaxOf(options.generatorBackpressure, returns, `${callable.name}()`),
+    priority: 0,
   };
 }
 

@@ -101,7 +101,7 @@ export class CoreWorker {
     const fail = (task: PendingTask, failure: Failure): void => { settleFailed(task, failure); this.#finished(task, false); };
     this.submitter = new TaskSubmitter({
       clock: env.clock, sender, peer: (id) => this.peer(id), fail, warn: (text) => env.warn(text),
-      requestLeases: (key, shape, target) => env.sendToNode({ type: "leaseDemand", key, shape, target, priority: 0 }),
+      requestLeases: (key, shape, target, priority) => env.sendToNode({ type: "leaseDemand", key, shape, target, priority }),
     });
     this.#retries = new ExceptionRetries({ clock: env.clock, serializer: this.serializer, code: this.code,
       runAgain: (task) => (task.queue === null ? this.actors.runAgain(task) : this.submitter.rejected(task)), giveUp: (task) => { if (task.queue === null) this.actors.giveUpTurn(task); },

@@ -24,9 +24,9 @@ class Owner {
     this.queue = new SchedulingQueue("k", SHAPE, leasesMax);
   }
 
-  submit(count: number, callable: FunctionCallable): PendingTask[] {
-    const tasks = Array.from({ length: count }, () => new PendingTask({ callable, queue: this.queue, displayName: null, returns: 1, maxRetries: 0, retryExceptions: null, unconsumedMax: null }, this.#nextTask++, [], null));
-    for (const task of tasks) this.queue.tasks.push(task);
+  submit(count: number, callable: FunctionCallable, priority = 0): PendingTask[] {
+    const tasks = Array.from({ length: count }, () => new PendingTask({ callable, queue: this.queue, displayName: null, returns: 1, maxRetries: 0, retryExceptions: null, unconsumedMax: null, priority }, this.#nextTask++, [], null));
+    for (const task of tasks) this.queue.add(task);
     this.tasks.push(...tasks);
     return tasks;
   }
@@ -93,6 +93,43 @@ describe("the queue of tasks of one kind", () => {
     owner.distribute();
     owner.submit(1, callableOf(Number.NaN));
     assert.equal(owner.queue.nextLeaseTarget(), 2);
+  });
+
+  test("larger priorities go first, and the node is told of the one that comes next, when it waits for leases", () => {
+    const owner = new Owner(2);
+    owner.submit(2, callableOf(5_000));
+    assert.equal(owner.queue.nextLeaseTarget(), 2);
+    assert.equal(owner.queue.priority, 0);
+    owner.submit(1, callableOf(5_000), 7);
+    assert.equal(owner.queue.nextLeaseTarget(), 2, "the same target, told again");
+    assert.equal(owner.queue.priority, 7);
+    assert.equal(owner.queue.nextLeaseTarget(), undefined);
+    owner.grant();
+    owner.distribute();
+    assert.deepEqual(owner.sent, [[1, 3]]);
+    owner.queue.nextLeaseTarget();
+    assert.equal(owner.queue.priority, 0);
+    owner.grant();
+    owner.grant();
+    owner.distribute();
+    owner.queue.nextLeaseTarget();
+    owner.submit(0, callableOf(1), 9);
+    assert.equal(owner.queue.nextLeaseTarget(), undefined, "nothing waits");
+  });
+
+  test("what comes back goes before what was never sent, in the order of the calls", () => {
+    const owner = new Owner(1);
+    const lease = owner.grant();
+    const tasks = owner.submit(4, callableOf(10));
+    owner.distribute();
+    owner.submit(1, callableOf(10));
+    for (const index of [1, 3, 0, 2]) {
+      lease.remove(tasks[index] as PendingTask);
+      owner.queue.giveBack(tasks[index] as PendingTask);
+    }
+    assert.equal(owner.queue.tasks.length, 5);
+    owner.distribute();
+    assert.deepEqual(owner.sent.slice(4).map(([, sequence]) => sequence), [1, 2, 3, 4, 5]);
   });
 
   test("resources of unlimited number are still asked for within limits", () => {
@@ -229,7 +266,7 @@ test("every task is sent once, in order, to a lease that is there, and none wait
           case "reject":
             if (oldest === undefined) break;
             which?.remove(oldest);
-            queue.tasks.unshift(oldest);
+            queue.giveBack(oldest);
             break;
           case "close":
             if (which !== undefined && which.inFlight === 0) queue.closed(which.leaseId);

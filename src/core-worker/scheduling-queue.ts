@@ -1,6 +1,7 @@
 import { Deque, type WorkerId } from "../base/mod.ts";
 import type { LeaseShape } from "../protocol/mod.ts";
 import { type FunctionCallable, type PendingTask } from "./task.ts";
+import { TaskLanes } from "./task-lanes.ts";
 
 /** Calls of short functions that may wait at one worker, so that a wake-up is paid once for many. */
 const TASKS_AT_WORKER_MAX = 2048;
@@ -71,17 +72,40 @@ export function learnRunTime(callable: FunctionCallable, averageUs: number): voi
 export class SchedulingQueue {
   readonly key: string;
   readonly shape: LeaseShape;
-  readonly tasks = new Deque<PendingTask>();
+  /** A plain queue until there is a task with a priority. */
+  #tasks: Deque<PendingTask> | TaskLanes<PendingTask> = new Deque<PendingTask>();
+  /** Tasks that came back without having run, and are not in their places yet. */
+  #returned: PendingTask[] = [];
   readonly leases = new Map<number, OwnedLease>();
   readonly #leasesMax: number;
   #leasesGranted = 0;
   /** All leases ever wanted; what the node manager is told, so that a repeated message changes nothing. */
   #leaseTarget = 0;
+  /** Of the task that comes next, as told with that. */
+  #priority = 0;
 
   constructor(key: string, shape: LeaseShape, leasesMax: number) {
     this.key = key;
     this.shape = shape;
     this.#leasesMax = Math.max(1, Math.min(leasesMax, LEASES_WANTED_MAX));
+  }
+
+  add(task: PendingTask): void {
+    if (task.template.priority !== 0 && this.#tasks instanceof Deque) this.#tasks = new TaskLanes(this.#tasks);
+    this.tasks.push(task);
+  }
+
+  /** It goes before those that have never been sent, in the order of the calls. */
+  giveBack(task: PendingTask): void {
+    this.#returned.push(task);
+  }
+
+  get tasks(): Deque<PendingTask> | TaskLanes<PendingTask> {
+    if (this.#returned.length > 0) {
+      for (const task of this.#returned.sort((a, b) => b.sequence - a.sequence)) this.#tasks.unshift(task);
+      this.#returned = [];
+    }
+    return this.#tasks;
   }
 
   /** Moves tasks to leases with room, fair shares first; `send` is called for each in order. */
@@ -107,13 +131,19 @@ export class SchedulingQueue {
     return this.#leaseTarget - this.#leasesGranted;
   }
 
-  /** The lease target to announce, or undefined when it has not changed. */
+  get priority(): number {
+    return this.#priority;
+  }
+
+  /** The lease target to announce, with `priority`, or undefined when nothing has changed that matters for it. */
   nextLeaseTarget(): number | undefined {
     // Leases in use do not count against the limit: a task that waits gives its resources back, and then another lease
     // can be had for what it waits for.
     const target = this.#leasesGranted + Math.min(this.tasks.length, this.#leasesMax);
-    if (target === this.#leaseTarget) return undefined;
+    const priority = this.tasks.peek()?.template.priority ?? 0;
+    if (target === this.#leaseTarget && (priority === this.#priority || target === this.#leasesGranted)) return undefined;
     this.#leaseTarget = target;
+    this.#priority = priority;
     return target;
   }
 

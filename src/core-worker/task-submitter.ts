@@ -17,7 +17,7 @@ export interface SubmitterEnvironment {
   readonly clock: Clock;
   readonly sender: TaskSender;
   peer(workerId: WorkerId): Peer;
-  requestLeases(key: string, shape: LeaseShape, target: number): void;
+  requestLeases(key: string, shape: LeaseShape, target: number, priority: number): void;
   /** Ends the task with this outcome and drops what it pinned. */
   fail(task: PendingTask, failure: Failure): void;
   /** Tells the user. */
@@ -47,7 +47,7 @@ export class TaskSubmitter {
   /** All arguments of the task are known. */
   submit(task: PendingTask): void {
     const queue = task.queue as SchedulingQueue;
-    queue.tasks.push(task);
+    queue.add(task);
     this.#dirty.add(queue);
     if (queue.tasks.length % SEND_EARLY_AT_TASKS === 0) this.#pump(queue);
     else this.#scheduleFlush();
@@ -81,7 +81,7 @@ export class TaskSubmitter {
       }
     }
     const target = queue.nextLeaseTarget();
-    if (target !== undefined) this.#env.requestLeases(queue.key, queue.shape, target);
+    if (target !== undefined) this.#env.requestLeases(queue.key, queue.shape, target, queue.priority);
     this.#watch();
   }
 
@@ -160,14 +160,14 @@ export class TaskSubmitter {
   /** It has not been run, and goes to the next worker that has room. */
   rejected(task: PendingTask): void {
     const queue = task.queue as SchedulingQueue;
-    queue.tasks.unshift(task);
+    queue.giveBack(task);
     this.#later(queue);
   }
 
   /** A worker ended. Tasks that had not started go elsewhere free of charge; the others use up a retry. */
   workerLost(peer: Peer, death: WorkerDeath): void {
-    const tasks = [...peer.tasksInFlight()].filter((task) => task !== RECALLED && task.queue !== null).sort((a, b) => a.sequence - b.sequence);
-    for (const task of tasks) {
+    for (const task of [...peer.tasksInFlight()]) {
+      if (task === RECALLED || task.queue === null) continue;
       const wasStarted = !this.#recall(peer, task);
       const lease = task.lease as OwnedLease | null;
       if (task.slot >= 0) peer.releaseSlot(task.slot);
@@ -235,9 +235,8 @@ export class TaskSubmitter {
     const peer = this.#env.peer(lease.workerId);
     if (peer.outgoingClaims === null) return;
     lease.isStuck = true;
-    // Newest first, so that they are back in the queue in their order.
-    for (const task of [...peer.tasksInFlight()].filter((other) => other.lease === lease).sort((a, b) => b.sequence - a.sequence)) {
-      if (!this.#recall(peer, task)) continue;
+    for (const task of [...peer.tasksInFlight()]) {
+      if (task.lease !== lease || !this.#recall(peer, task)) continue;
       lease.remove(task);
       // The slot stays taken until the worker has seen the recall and answers `rejected`.
       peer.slots[task.slot] = RECALLED;

@@ -46,7 +46,7 @@ export class MethodCallable {
     this.group = group;
     this.name = `${className}.${method}`;
     const isEnd = method === TERMINATE;
-    this.plain = { callable: this, queue: null, displayName: null, returns: isEnd ? 0 : 1, maxRetries: isEnd ? -1 : client.rules.maxTaskRetries, retryExceptions: null, unconsumedMax: null };
+    this.plain = { callable: this, queue: null, displayName: null, returns: isEnd ? 0 : 1, maxRetries: isEnd ? -1 : client.rules.maxTaskRetries, retryExceptions: null, unconsumedMax: null, priority: 0 };
   }
 }
 
@@ -72,6 +72,8 @@ export interface CallTemplate {
   readonly retryExceptions: RetriedErrors | null;
   /** Of a streaming call: values that may be yielded and not consumed before its generator pauses; null without limit. */
   readonly unconsumedMax: number | null;
+  /** Larger first among tasks that wait for the same resources; 0 for calls of actors. */
+  readonly priority: number;
 }
 
 export interface TaskTemplate extends CallTemplate {

@@ -60,7 +60,8 @@ interface Demand {
   readonly key: string;
   readonly shape: LeaseShape;
   readonly kindKey: string;
-  readonly priority: number;
+  /** Of the task that comes next. */
+  priority: number;
   target: number;
   granted: number;
 }
@@ -194,7 +195,10 @@ export class LeaseState {
     const id = `${ownerId}/${key}`;
     const known = this.#demands.get(id);
     if (known === undefined) this.#demands.set(id, { ownerId, jobId: this.jobOf(ownerId), key, shape, kindKey: workerKindKeyOf(shape.workerKind), priority, target, granted: 0 });
-    else known.target = target;
+    else {
+      known.target = target;
+      known.priority = priority;
+    }
     return this.#schedule();
   }
 

@@ -39,7 +39,7 @@ const INIT: Readonly<Record<string, Check>> = {
  * ignored would be a silent lie. Beside each, the default, which may be given.
  */
 const NOT_YET: ReadonlyMap<string, unknown> = new Map<string, unknown>([
-  ["labelSelector", undefined], ["schedulingStrategy", "DEFAULT"], ["maxCalls", 0],
+  ["labelSelector", undefined], ["schedulingStrategy", "DEFAULT"],
   ["signal", undefined], ["timeoutMs", undefined],
   ["persistence", undefined],
 ]);

@@ -34,7 +34,7 @@ class RemoteFunctionObject implements RuntimeObject {
     const shape = { resources: amountsOf(options, 1), workerKind: workerKindFor(options, runtime, `task ${this.#source.name}()`) };
     const returns = returnsOf(options.numReturns, this.#source.isGenerator);
     const made: TaskTemplate = {
-      callable: runtime.core.callableOf(this.#source),
+      callable: runtime.core.callableOf(this.#source, options.maxCalls ?? 0),
       queue: runtime.core.submission.queueFor(shape),
       displayName: options.name ?? null,
       returns,

@@ -109,6 +109,11 @@ export interface TaskOptions extends PlacementOptions {
    * that its caller has not got are sent: it must yield the same ones again.
    */
   retryExceptions?: boolean | (abstract new (...args: any[]) => Error)[];
+  /**
+   * A worker that has run so many calls of this function takes nothing more, and ends once what runs there has ended and nobody holds
+   * objects that it owns: for functions that leave something in memory. Other tasks that waited there run elsewhere, without using up a
+   * retry. Default 0: no limit.
+   */
   maxCalls?: number;
   /**
    * For generators: pauses while so many values were yielded and their refs not taken with `next()`. 1 or more; default, as -1:

@@ -7,8 +7,8 @@ import type { CodeLoader } from "./code-loader.ts";
 import type { ExecutionContext } from "./execution-context.ts";
 import type { References } from "./references.ts";
 import type { RunRecorder } from "./run-recorder.ts";
-import { ActorExit, type TaskExecutor } from "./task-executor.ts";
-import { recordOfThrown } from "./thrown-error.ts";
+import type { TaskExecutor } from "./task-executor.ts";
+import { ActorExit, recordOfThrown } from "./thrown-error.ts";
 
 export interface ActorHostEnvironment {
   readonly executor: TaskExecutor;

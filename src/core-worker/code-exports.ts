@@ -31,14 +31,15 @@ export class CodeExports {
     }
   }
 
-  /** One for each unit, so that what is learned about its run time serves all its calls. Captures at the first call. */
-  callableOf(source: CodeSource): FunctionCallable {
+  /** One for each unit and `maxCalls`, so that what is learned about its run time serves all its calls. Captures at the first call. */
+  callableOf(source: CodeSource, maxCalls: number): FunctionCallable {
     const unitId = this.unitIdOf(source);
-    let callable = this.#callables.get(unitId);
+    const key = maxCalls === 0 ? unitId : `${unitId} ${maxCalls}`;
+    let callable = this.#callables.get(key);
     if (callable === undefined) {
       this.exportMentioned();
-      callable = new FunctionCallable(unitId, source.name);
-      this.#callables.set(unitId, callable);
+      callable = new FunctionCallable(unitId, source.name, maxCalls);
+      this.#callables.set(key, callable);
     }
     return callable;
   }

@@ -2,14 +2,13 @@ import { type AcceleratorIds, forgetOldest, newActorId, RuntimeStateError, Seria
 import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type WorkerDeath, TASK_SLOTS_MAX } from "../protocol/mod.ts";
 import { Serializer } from "../serialization/mod.ts";
 import { type Channel, FrameReader } from "../transport/mod.ts";
-import type { ActorClient } from "./actor-client.ts";
-import { ActorHandleObject, type HandleHost } from "./actor-handle.ts";
+import { ActorCalls } from "./actor-calls.ts";
+import { ActorHandleObject } from "./actor-handle.ts";
 import { ActorHost } from "./actor-host.ts";
 import { ActorManager, descriptionOf } from "./actor-manager.ts";
-import type { CallOptions } from "./call-templates.ts";
 import { CodeExports } from "./code-exports.ts";
 import { CodeLoader, unitsIn } from "./code-loader.ts";
-import { bindCallable, TaskExecutor } from "./task-executor.ts";
+import { TaskExecutor } from "./task-executor.ts";
 import type { CoreWorkerEnvironment } from "./core-worker-environment.ts";
 import { IncomingFunction, IncomingMethod } from "./incoming-callable.ts";
 import { ExceptionRetries } from "./exception-retries.ts";
@@ -31,9 +30,10 @@ import { callSite, Submission } from "./submission.ts";
 import { StoredLifetimes } from "./stored-lifetimes.ts";
 import { TaskSender } from "./task-sender.ts";
 import { RECALLED, TaskSubmitter } from "./task-submitter.ts";
-import { type CodeSource, type FunctionCallable, type PendingTask, type TaskTemplate, TERMINATE } from "./task.ts";
+import { type CodeSource, type FunctionCallable, type PendingTask, type TaskTemplate } from "./task.ts";
 import type { RefGenerator } from "./value-stream.ts";
 import { NodeRequests } from "./node-requests.ts";
+import { WorkerRetirement } from "./worker-retirement.ts";
 import { ProcessLife } from "./process-life.ts";
 
 /** Makes runtime objects that other parts define (remote functions, actor classes) from their descriptors. */
@@ -107,7 +107,10 @@ export class CoreWorker {
       runAgain: (task) => (task.queue === null ? this.actors.runAgain(task) : this.submitter.rejected(task)), giveUp: (task) => { if (task.queue === null) this.actors.giveUpTurn(task); },
       fail: (task, failure) => { settleFailed(task, failure); this.#finished(task, true); },
     });
-    this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost: this.#handleHost(), peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), fail });
+    const handleHost = new ActorCalls({
+      references: this.references, actors: () => this.actors, submission: () => this.submission, hold: () => this.#life.hold(), checkMethodOptions: (options, label) => this.checkMethodOptions(options, label),
+    });
+    this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost, peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), fail });
     this.submission = new Submission({
       workerId: env.workerId, totals: env.totals, store: env.store, lifetimes, largeObjects, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
       fetch: (entry) => this.#objects.fetch(entry), hold: () => this.#life.hold(), block: () => this.#block(), currentSequence: () => this.context.current()?.sequence ?? 0, isShutDown: () => this.#isShutDown,
@@ -119,7 +122,9 @@ export class CoreWorker {
     this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, peer: (id) => this.peer(id), deathOf: (id) => this.#deaths.get(id) });
     this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, retries: this.#retries, largeObjects, finished: (task) => this.#finished(task, true) });
     this.#runs = new RunRecorder({ workerId: env.workerId, pid: env.pid, timeOriginMs: performance.timeOrigin, after: (delayMs, callback) => void env.clock.after(delayMs, callback), report: (report) => env.sendToNode({ type: "runsReported", surveyId: null, report }) });
+    const retirement = new WorkerRetirement({ clock: env.clock, stopTakingTasks: () => this.#leave(), isNeeded: () => this.#isNeeded(), exit: (reason) => this.exit(reason) });
     this.#executor = new TaskExecutor({
+      limitedCall: (callable) => retirement.called(callable),
       serializer: this.serializer, encode, code: this.code, store: env.store, references: this.references, context: this.context, runs: this.#runs, pid: env.pid,
       nowMs: () => env.clock.nowMs(), after: (delayMs, callback) => void env.clock.after(delayMs, callback), emitLeaseEvent: (leaseId, event) => this.#leaseEvent(leaseId, event),
       notifyLeaseClosed: (peer, leaseId) => void peer.sendMessage({ type: "leaseClosed", leaseId }), actor: (actorId) => this.#actorHost.instance(actorId), useAccelerators: (ids) => env.useAccelerators(ids), terminateActor: (actor) => this.#actorHost.terminate(actor),
@@ -160,8 +165,8 @@ export class CoreWorker {
     return this.#exports.unitIdOf(source);
   }
 
-  callableOf(source: CodeSource): FunctionCallable {
-    return this.#exports.callableOf(source);
+  callableOf(source: CodeSource, maxCalls: number): FunctionCallable {
+    return this.#exports.callableOf(source, maxCalls);
   }
 
   callTask(template: TaskTemplate, args: unknown[]): unknown {
@@ -192,43 +197,8 @@ export class CoreWorker {
     return handle;
   }
 
-  #handleHost(): HandleHost {
-    return {
-      callActor: (handle, client, method, args, options) => {
-        checkNotReleased(handle, client.className);
-        const group = (options as CallOptions | null)?.concurrencyGroup ?? null;
-        return this.submission.call(this.actors.methodOf(client, method, group), args, options as CallOptions | null, handle);
-      },
-      actorReady: (handle, client) => this.#refOfLife(handle, client, (settle) => this.actors.whenReady(client, settle)),
-      terminateActor: (handle, client) => {
-        checkNotReleased(handle, client.className);
-        this.submission.call(this.actors.methodOf(client, TERMINATE, null), [], null, handle);
-        return this.#refOfLife(handle, client, (settle) => this.actors.whenDead(client, settle));
-      },
-      releaseHandle: (handle) => this.actors.releaseHandle(handle),
-      checkMethodOptions: (options, label) => this.checkMethodOptions(options, label),
-    };
-  }
-
   /** Set by the API, which knows the options' types. */
   checkMethodOptions: (options: unknown, label: string) => object = (options) => options as object;
-
-  /** A ref that is there when the actor is: `ready()`; or when it is not any more: `terminate()`. */
-  #refOfLife(handle: ActorHandleObject, client: ActorClient<PendingTask>, when: (settle: (failure: Failure | null) => void) => void): ObjectRef<void> {
-    checkNotReleased(handle, client.className);
-    this.submission.checkRunning("ready()");
-    const entry = this.submission.newEntry(0);
-    const release = this.#life.hold();
-    // Like a call, it keeps the actor until it is answered.
-    const pinned = !client.isDetached && this.references.isHeld(handle) ? this.references.pinReference(client.actorId, client.ownerId) : [];
-    when((failure) => {
-      release();
-      this.references.unpin(pinned);
-      if (failure === null) entry.settlePrimitive(undefined);
-      else entry.settleFailed(failure);
-    });
-    return this.submission.refOf(entry) as ObjectRef<void>;
-  }
 
   exitActor(): never {
     return this.#actorHost.exitCurrent();
@@ -326,8 +296,9 @@ export class CoreWorker {
         return this.code.receive(message.units);
       case "bind": {
         const { target } = message;
-        const callable = target.kind === "function" ? new IncomingFunction(target.unitId, target.name) : new IncomingMethod(target.actorId, target.method, this.#actorHost.instance(target.actorId)?.spec.className ?? "actor", target.group);
-        return bindCallable(peer, message.callable, callable);
+        const callable = target.kind === "function" ? new IncomingFunction(target.unitId, target.name, target.maxCalls) : new IncomingMethod(target.actorId, target.method, this.#actorHost.instance(target.actorId)?.spec.className ?? "actor", target.group);
+        peer.incomingCallables.set(message.callable, callable);
+        return undefined;
       }
       case "fetch":
         return this.#objects.onFetch(peer, message.requestId, message.objectId);
@@ -345,6 +316,9 @@ export class CoreWorker {
         return this.#executor.streams.consumed(peer.workerId, message.taskSequence, message.count);
       case "streamClosed":
         return this.#executor.streams.closed(peer.workerId, message.taskSequence);
+      case "leaving":
+        peer.isLeaving = true;
+        return undefined;
       case "turnGivenUp": return this.#actorHost.turnGivenUp(peer.workerId, message.actorId, message.taskSequence);
       case "closeLease":
         return this.#executor.closeLease(message.leaseId);
@@ -374,7 +348,8 @@ export class CoreWorker {
       case "reportRuns": return this.env.sendToNode({ type: "runsReported", surveyId: message.surveyId, report: this.#runs.take() });
       case "drainOutput": return this.env.sendToNode({ type: "outputDrained", drainId: message.drainId });
       case "retire":
-        if (this.#life.isHeld || this.context.running.size > 0 || this.references.ownsShared()) return this.env.sendToNode({ type: "retireRefused" });
+        if (this.#isNeeded()) return this.env.sendToNode({ type: "retireRefused" });
+        this.#executor.leave(); // A task may be on its way.
         return this.exit("was idle and not needed any more");
       case "workerDied":
         return this.#workerDied(message.workerId, message.cause);
@@ -474,8 +449,19 @@ export class CoreWorker {
     if (report !== null) this.env.sendToNode({ type: "runsReported", surveyId: null, report });
   }
 
+  #isNeeded(): boolean {
+    return this.#life.isHeld || this.context.running.size > 0 || this.references.ownsShared();
+  }
+
+  /** What has come and was not started goes back, and so does what still comes. */
+  #leave(): void {
+    this.env.sendToNode({ type: "leaving" });
+    this.#executor.leave();
+  }
+
   exit(reason: string): void {
     this.flush();
+    if (this.#executor.isLeaving) for (const peer of this.#peers.values()) peer.sendMessage({ type: "leaving" });
     this.env.exit(reason);
   }
 }
@@ -486,7 +472,3 @@ const LAST_WORDS_MS_MAX = 200;
 const DEATHS_REMEMBERED_MAX = 10_000;
 
 const nothing = (): void => undefined;
-
-function checkNotReleased(handle: ActorHandleObject, className: string): void {
-  if (ActorHandleObject.isReleased(handle)) throw new RuntimeStateError(`this handle of ${className} was released and cannot be used any more`);
-}

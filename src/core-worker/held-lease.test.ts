@@ -193,7 +193,7 @@ describe("a lease at its worker", () => {
   test("when its owner is lost it ends with the tasks that have started", () => {
     const { lease, events } = openLeaseWith();
     lease.taskStarted();
-    lease.isOwnerLost = true;
+    lease.isEnding = true;
     assert.equal(lease.mustYield(0), false);
     lease.taskEnded();
     assert.equal(lease.mustYield(0), true);
@@ -205,7 +205,7 @@ describe("a lease at its worker", () => {
     const { lease, events } = openLeaseWith();
     lease.taskStarted();
     lease.taskBlocked();
-    lease.isOwnerLost = true;
+    lease.isEnding = true;
     assert.equal(lease.mustYield(0), true);
     lease.yieldSlots();
     assert.deepEqual(events, ["slotReturned"]);

@@ -22,8 +22,8 @@ export class HeldLease<T = unknown> {
   blocked = 0;
   isOpen = false;
   isClosed = false;
-  /** Nobody waits for results any more: the lease ends with the tasks that have started. */
-  isOwnerLost = false;
+  /** The lease ends with the tasks that have started: nobody waits for results any more, or this worker is to end. */
+  isEnding = false;
   #wantsSlot = false;
   #revokedAtMs: number | null = null;
   /** Whether a task has come. Until then the owner may just be sending the first: taking the lease back would be in vain. */
@@ -105,7 +105,7 @@ export class HeldLease<T = unknown> {
   /** Whether the lease must go back now: it was asked for, and is idle or has had its time. */
   mustYield(nowMs: number): boolean {
     if (this.isClosed || this.running > 0) return false;
-    if (this.isOwnerLost) return true;
+    if (this.isEnding) return true;
     if (this.#revokedAtMs === null) return false;
     return (this.queue.length === 0 && this.#isUsed) || nowMs - this.#revokedAtMs >= TIME_SLICE_MS;
   }

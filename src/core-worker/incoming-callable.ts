@@ -7,14 +7,17 @@ export class IncomingFunction {
   readonly kind = "function";
   readonly unitId: string;
   readonly name: string;
+  /** This worker ends after so many of its calls; 0 without limit. */
+  readonly maxCalls: number;
   /** Set once its code is loaded. */
   fn: ((...args: unknown[]) => unknown) | null = null;
   /** Whether calls of it were seen to return promises; then its context must survive awaits. */
   isAsync = true;
 
-  constructor(unitId: string, name: string) {
+  constructor(unitId: string, name: string, maxCalls: number) {
     this.unitId = unitId;
     this.name = name;
+    this.maxCalls = maxCalls;
   }
 }
 

@@ -19,6 +19,8 @@ export class Peer {
   readonly workerId: WorkerId;
   channel: Channel | null = null;
   isLost = false;
+  /** It has said that what it has not answered has not run. */
+  isLeaving = false;
   /** Everything that it sent has been read. */
   isDrained = false;
   whenDrained: (() => void) | null = null;

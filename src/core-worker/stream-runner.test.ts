@@ -26,7 +26,7 @@ class Harness {
   });
 
   begin(producer: StreamProducer, returned: unknown, sequence = 1, ownerId = "owner"): { execution: Execution; ended: Promise<void> } {
-    const execution = new Execution(new Peer(ownerId), 0, sequence, new IncomingFunction("unit", "f"), null, STREAMING, [], null, null);
+    const execution = new Execution(new Peer(ownerId), 0, sequence, new IncomingFunction("unit", "f", 0), null, STREAMING, [], null, null);
     execution.stream = producer;
     this.runner.arrived(execution);
     this.context.running.add(execution);

@@ -6,7 +6,7 @@ import type { ActorInstance } from "./actor-instance.ts";
 import { prepareCall } from "./call-preparation.ts";
 import type { CodeLoader } from "./code-loader.ts";
 import { Execution, EncodedInput } from "./execution.ts";
-import type { IncomingCallable, IncomingMethod } from "./incoming-callable.ts";
+import type { IncomingFunction, IncomingMethod } from "./incoming-callable.ts";
 import type { ResultWriter } from "./result-writer.ts";
 import type { ExecutionContext } from "./execution-context.ts";
 import { HeldLease, TIME_SLICE_MS } from "./held-lease.ts";
@@ -22,7 +22,7 @@ import { TaskBlocking } from "./task-blocking.ts";
 import { packMessage, type StoreClient } from "../clients/mod.ts";
 import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, RESULT_FAILED, RESULT_ITEM, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_IS_RETRY, TASK_IS_STREAMING, TASK_KEEPS_TURN } from "./task-wire.ts";
 import { STREAMING, TERMINATE } from "./task.ts";
-import { recordOfThrown } from "./thrown-error.ts";
+import { ActorExit, recordOfThrown } from "./thrown-error.ts";
 import { readEncodedValue, TAG_ENCODED, writeEncodedValue } from "./value-wire.ts";
 
 /** Finished results wait at most this long for more of them while the worker goes on with the next task. */
@@ -46,6 +46,8 @@ export interface ExecutorEnvironment {
   notifyLeaseClosed(peer: Peer, leaseId: number): void;
   actor(actorId: string): ActorInstance | undefined;
   useAccelerators(ids: AcceleratorIds | null): void;
+  /** A function with `maxCalls` is about to run. */
+  limitedCall(callable: IncomingFunction): void;
   /** The actor ends after this call. */
   terminateActor(actor: ActorInstance): Promise<void>;
 }
@@ -60,6 +62,7 @@ export class TaskExecutor {
   readonly blocking: TaskBlocking;
   readonly streams: StreamRunner;
   readonly #unflushed = new Set<Peer>();
+  #isLeaving = false;
   #firstUnflushedMs = 0;
   /** In use by the task that started last. */
   #acceleratorIds: AcceleratorIds | null = null;
@@ -74,6 +77,26 @@ export class TaskExecutor {
   }
 
   // ------------------------------------------------------------------ leases
+
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+
+  /** Nothing starts here any more: owners send it elsewhere. */
+  leave(): void {
+    this.#isLeaving = true;
+    for (const lease of [...this.#leases.values()]) {
+      const owner = this.#ownersOfLeases.get(lease.leaseId);
+      if (owner !== undefined) this.#env.notifyLeaseClosed(owner, lease.leaseId);
+      for (const execution of lease.queue.removeWhere(() => true)) this.#reject(execution);
+      this.#end(lease);
+    }
+  }
+
+  #end(lease: HeldLease<Execution>): void {
+    lease.isEnding = true;
+    this.#afterTask(lease);
+  }
 
   leaseOpened(leaseId: number, ownerId: WorkerId, resources: ResourceAmounts, acceleratorIds: AcceleratorIds | null): void {
     this.#newestLeaseId = Math.max(this.#newestLeaseId, leaseId);
@@ -113,8 +136,7 @@ export class TaskExecutor {
     for (const lease of [...this.#leases.values()]) {
       if (lease.ownerId !== ownerId) continue;
       lease.queue.removeWhere(() => true);
-      lease.isOwnerLost = true;
-      this.#afterTask(lease);
+      this.#end(lease);
     }
   }
 
@@ -142,7 +164,7 @@ export class TaskExecutor {
     let lease: HeldLease<Execution> | null = null;
     let isClosed = false;
     if (leaseId !== 0) {
-      isClosed = !this.#leases.has(leaseId) && leaseId <= this.#newestLeaseId;
+      isClosed = this.#isLeaving || (!this.#leases.has(leaseId) && leaseId <= this.#newestLeaseId);
       if (!isClosed) {
         lease = this.#leaseOf(leaseId, peer.workerId);
         this.#ownersOfLeases.set(leaseId, peer);
@@ -150,7 +172,7 @@ export class TaskExecutor {
     }
     for (let index = 0; index < count; index++) {
       const execution = this.#readTask(peer, reader, lease);
-      if (isClosed) this.#reject(execution);
+      if (isClosed || this.#isLeaving) this.#reject(execution);
       else if (lease !== null) this.#arrived(lease, execution);
       else this.#callArrived(execution);
     }
@@ -238,6 +260,8 @@ export class TaskExecutor {
   #runTask(lease: HeldLease<Execution>, execution: Execution): void {
     if (!this.#claim(execution)) return this.#reject(execution);
     lease.taskStarted();
+    const { callable } = execution;
+    if (callable.kind === "function" && callable.maxCalls > 0) this.#env.limitedCall(callable);
     if (lease.acceleratorIds !== this.#acceleratorIds) this.#env.useAccelerators((this.#acceleratorIds = lease.acceleratorIds));
     const finished = this.start(execution);
     if (finished === undefined) lease.taskEnded();
@@ -461,16 +485,3 @@ export class TaskExecutor {
 
 const COUNT_OFFSET = 1;
 const BUSY_OFFSET = 3;
-
-/** Thrown by `exitActor` to leave the method; carries what the caller gets. */
-export class ActorExit extends Error {
-  readonly record: SystemErrorRecord;
-  constructor(record: SystemErrorRecord) {
-    super(record.message);
-    this.record = record;
-  }
-}
-
-export function bindCallable(peer: Peer, number: number, callable: IncomingCallable): void {
-  peer.incomingCallables.set(number, callable);
-}

@@ -53,9 +53,9 @@ export class TaskSender {
     const number = peer.callableNumbers.size;
     peer.callableNumbers.set(callable, number);
     if (callable.kind === "function") {
-      const { unitId } = callable;
+      const { unitId, name, maxCalls } = callable;
       this.#code.share(peer, [unitId], []);
-      peer.sendMessage({ type: "bind", callable: number, target: { kind: "function", unitId, name: callable.name } });
+      peer.sendMessage({ type: "bind", callable: number, target: { kind: "function", unitId, name, maxCalls } });
     } else {
       peer.sendMessage({ type: "bind", callable: number, target: { kind: "method", actorId: callable.client.actorId, method: callable.method, group: callable.group } });
     }

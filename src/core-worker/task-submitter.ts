@@ -168,7 +168,7 @@ export class TaskSubmitter {
   workerLost(peer: Peer, death: WorkerDeath): void {
     for (const task of [...peer.tasksInFlight()]) {
       if (task === RECALLED || task.queue === null) continue;
-      const wasStarted = !this.#recall(peer, task);
+      const wasStarted = !peer.isLeaving && !this.#recall(peer, task);
       const lease = task.lease as OwnedLease | null;
       if (task.slot >= 0) peer.releaseSlot(task.slot);
       lease?.remove(task);

@@ -18,12 +18,15 @@ export class FunctionCallable {
   readonly kind = "function";
   readonly unitId: string;
   readonly name: string;
+  /** A worker ends after so many of its calls; 0 without limit. */
+  readonly maxCalls: number;
   /** Smoothed run time; NaN until the first result. Decides how many calls may wait at one worker. */
   averageUs = Number.NaN;
 
-  constructor(unitId: string, name: string) {
+  constructor(unitId: string, name: string, maxCalls = 0) {
     this.unitId = unitId;
     this.name = name;
+    this.maxCalls = maxCalls;
   }
 }
 

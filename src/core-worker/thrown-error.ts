@@ -1,3 +1,4 @@
+import type { SystemErrorRecord } from "../base/mod.ts";
 import { withOwnBuffers } from "../clients/mod.ts";
 import type { EncodedValueRecord, TaskErrorRecord } from "../protocol/mod.ts";
 import { cleanStack } from "../serialization/mod.ts";
@@ -10,6 +11,15 @@ export interface ThrowingCall {
   readonly pid: number;
   /** What the cause is called in an error about encoding it. */
   readonly label: string;
+}
+
+/** Thrown by `exitActor` to leave the method; carries what the caller gets. */
+export class ActorExit extends Error {
+  readonly record: SystemErrorRecord;
+  constructor(record: SystemErrorRecord) {
+    super(record.message);
+    this.record = record;
+  }
 }
 
 /** What user code threw, as it travels to the caller. */

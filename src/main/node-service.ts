@@ -113,6 +113,8 @@ export class NodeService {
         return this.#timeline.start(this.nodeManager.liveWorkers(), message.timeoutMs, (record) => reply(link, message.requestId, record, null));
       case "runsReported":
         return this.#timeline.reported(senderId, message.surveyId, message.report);
+      case "leaving":
+        return this.nodeManager.workerLeaving(senderId);
       case "exiting":
         return this.nodeManager.noteReason(senderId, message.reason);
       case "retireRefused":

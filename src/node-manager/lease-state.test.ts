@@ -40,6 +40,15 @@ describe("leases: the numbered transitions", () => {
     assert.deepEqual(owners, ["c", "a", "b"]);
   });
 
+  test("(1) a demand's priority is that of the task that comes next, which may change", () => {
+    const state = stateWith({ CPU: 1 }, ["w1"]);
+    const first = opened(state.demand("driver", "k", oneCpu, 1, 0));
+    state.demand("a", "k", oneCpu, 1, 5);
+    state.demand("b", "k", oneCpu, 1, 1);
+    state.demand("a", "k", oneCpu, 1, 0);
+    assert.equal(opened(state.leaseEvents("w1", [[first.leaseId, "closed"]])).ownerId, "b");
+  });
+
   test("(1) what the machine never has is refused, with what is missing", () => {
     const state = stateWith({ CPU: 2 }, ["w1"]);
     const [refused] = only(state.demand("driver", "k", shapeOf({ CPU: 3 }), 1, 0), "refuse");
@@ -159,6 +168,18 @@ describe("leases: the numbered transitions", () => {
 });
 
 describe("leases: actors and workers", () => {
+  test("a worker that is leaving gets no lease and no actor any more, and another is started when one is needed", () => {
+    const state = stateWith({ CPU: 2 }, ["w1"]);
+    const lease = opened(state.demand("driver", "k", oneCpu, 1, 0));
+    assert.deepEqual(state.workerLeaving("w1"), []);
+    assert.deepEqual(types(state.leaseEvents("w1", [[lease.leaseId, "closed"]])), []);
+    assert.deepEqual(types(state.demand("driver", "k", oneCpu, 2, 0)), ["startWorker"]);
+    assert.deepEqual(types(state.demand("w1", "k", oneCpu, 1, 0)), ["startWorker"], "what its own tasks call runs elsewhere, too");
+    assert.deepEqual(types(state.placeActor("actor", THREAD, {}, "job")), ["startWorker"]);
+    assert.deepEqual(state.stopIdleWorkers(), [], "it ends by itself");
+    assert.deepEqual(state.workerLeaving("unknown"), []);
+  });
+
   test("an actor takes a worker for itself and holds what it was given", () => {
     const state = stateWith({ CPU: 2 }, ["w1"]);
     assert.deepEqual(state.placeActor("a", THREAD, toAmounts({ CPU: 1 }), "job"), [{ type: "placeActor", actorId: "a", workerId: "w1" }]);

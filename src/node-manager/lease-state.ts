@@ -172,6 +172,13 @@ export class LeaseState {
     return [...refused, ...this.#schedule()];
   }
 
+  /** It takes nothing more, and ends by itself. */
+  workerLeaving(workerId: WorkerId): LeaseInstruction[] {
+    const worker = this.#workers.get(workerId);
+    if (worker !== undefined) worker.isStopping = true;
+    return this.#schedule();
+  }
+
   workerLost(workerId: WorkerId): LeaseInstruction[] {
     const worker = this.#workers.get(workerId);
     if (worker === undefined) return this.ownerLost(workerId);

@@ -168,6 +168,12 @@ export class NodeManager {
     this.#warmUpSoon();
   }
 
+  /** It ends by itself as soon as nothing needs it any more; another takes its place. */
+  workerLeaving(workerId: WorkerId): void {
+    this.#act(this.#state.workerLeaving(workerId));
+    this.#warmUpSoon();
+  }
+
   /** Ends it at once. */
   terminate(workerId: WorkerId, reason: string): void {
     const worker = this.#workers.get(workerId);

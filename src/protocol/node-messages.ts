@@ -56,6 +56,8 @@ export type ToNode =
   /** From a driver that is about to end; the reply comes after all output of workers that is on its way. */
   | { readonly type: "drainOutput"; readonly requestId: number }
   | { readonly type: "outputDrained"; readonly drainId: number }
+  /** It ends as soon as nothing needs it any more: no further lease or actor for it. */
+  | { readonly type: "leaving" }
   | { readonly type: "exiting"; readonly reason: string }
   /** It owns what others still use. */
   | { readonly type: "retireRefused" }

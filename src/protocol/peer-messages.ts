@@ -28,11 +28,13 @@ export type PeerMessage =
   | { readonly type: "streamClosed"; readonly taskSequence: number }
   /** To the worker that keeps the turn of a call of ours which threw: it does not run again. */
   | { readonly type: "turnGivenUp"; readonly actorId: ActorId; readonly taskSequence: number }
+  /** From a worker that is about to end, after its last results: what it has not answered has not run. */
+  | { readonly type: "leaving" }
   | { readonly type: "closeLease"; readonly leaseId: number }
   | { readonly type: "leaseClosed"; readonly leaseId: number };
 
 export type CallableTarget =
-  | { readonly kind: "function"; readonly unitId: string; readonly name: string }
+  | { readonly kind: "function"; readonly unitId: string; readonly name: string; readonly maxCalls: number }
   | { readonly kind: "method"; readonly actorId: ActorId; readonly method: string; readonly group: string | null };
 
 /** How an object ended up: a value, what its task threw, or an error of the runtime. */

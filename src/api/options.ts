@@ -95,11 +95,11 @@ export function amountsOf(options: PlacementOptions, cpusByDefault: number): Res
 }
 
 /** What a task or actor with these options needs of its worker. */
-export function workerKindFor({ isolation, runtimeEnv }: PlacementOptions, { isolation: byDefault, environments }: Runtime, label: string): WorkerKind {
+export function workerKindFor({ isolation, runtimeEnv, memory = 0 }: PlacementOptions, { isolation: byDefault, environments }: Runtime, label: string): WorkerKind {
   const environment = environments.resolve(runtimeEnv);
   const needsProcess = (environment?.workingDir ?? null) !== null;
   if (needsProcess && isolation !== undefined && isolation !== "process") {
     throw new InvalidArgumentError(`${label} has isolation '${isolation}' and, in its runtimeEnv or inherited, a workingDir: threads of one process cannot be in different folders; leave 'isolation' out, or use 'process'`);
   }
-  return workerKindOf(isolation === "process" || isolation === "thread" ? isolation : byDefault, environment);
+  return workerKindOf(isolation === "process" || isolation === "thread" ? isolation : byDefault, environment, memory === 0 ? null : memory);
 }

@@ -84,7 +84,10 @@ export interface PlacementOptions {
   numCpus?: number;
   /** GPUs: a part of one, which it shares with other parts, or whole ones. Which: `getRuntimeContext().acceleratorIds`. Default 0. */
   numGpus?: number;
-  /** Bytes. */
+  /**
+   * Bytes: counted, and the limit of the worker that runs this. Beyond it the worker is ended, and what runs there fails with
+   * OutOfMemoryError. Default: neither.
+   */
   memory?: number;
   /** Custom resources by name, as declared with `init({ resources })`. */
   resources?: Record<string, number>;

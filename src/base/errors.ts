@@ -139,6 +139,7 @@ const SYSTEM_ERRORS = {
   OwnerDiedError: (r: SystemErrorRecord) => new OwnerDiedError(r.message, { objectId: r.subjectId ?? "" }),
   ObjectStoreFullError: (r: SystemErrorRecord) => new ObjectStoreFullError(r.message),
   OutOfDiskError: (r: SystemErrorRecord) => new OutOfDiskError(r.message),
+  OutOfMemoryError: (r: SystemErrorRecord) => new OutOfMemoryError(r.message),
   PendingCallsLimitExceededError: (r: SystemErrorRecord) => new PendingCallsLimitExceededError(r.message),
   RuntimeEnvSetupError: (r: SystemErrorRecord) => new RuntimeEnvSetupError(r.message),
   SerializationError: (r: SystemErrorRecord) => new SerializationError(r.message),

@@ -61,6 +61,7 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
   /** (2) Calls that were at a worker which is lost, until the GCS's word. */
   #lost: Call[] = [];
   #lossReason = "";
+  #isLossOutOfMemory = false;
   /** Runs once the constructor's outcome is known. */
   readonly #onReady: ((failure: Failure | null) => void)[] = [];
   /** Runs once it is dead. */
@@ -134,12 +135,13 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
   // ------------------------------------------------------------------ what becomes of the actor
 
   /** (2) Returns the calls that can never run now, as the following do. */
-  workerLost(workerId: WorkerId, calls: readonly Call[], reason: string): FailedCall<Call>[] {
+  workerLost(workerId: WorkerId, calls: readonly Call[], reason: string, isOutOfMemory = false): FailedCall<Call>[] {
     if (this.workerId === workerId) this.workerId = null;
     if (calls.length === 0) return [];
     this.inFlight -= calls.length;
     this.#lost.push(...calls);
     this.#lossReason = reason;
+    this.#isLossOutOfMemory = isOutOfMemory;
     return this.#toldAt === workerId ? [] : this.#settleLost();
   }
 
@@ -208,12 +210,12 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
 
   #diedUnder({ name }: Call): Failure {
     const message = `${this.#label} died while ${name}() was running or waiting there: its worker ${this.#lossReason}`;
-    return systemFailure({ kind: "ActorDiedError", message, subjectId: this.actorId });
+    return systemFailure({ kind: this.#isLossOutOfMemory ? "OutOfMemoryError" : "ActorDiedError", message, subjectId: this.actorId });
   }
 
   #unavailableTo({ name }: Call): Failure {
     const message = `${this.#label} was lost while ${name}() was running or waiting there, so it may have run or not, and starts again: its worker ${this.#lossReason}. Later calls wait for it; give maxTaskRetries to calls that may run twice`;
-    return systemFailure({ kind: "ActorUnavailableError", message, subjectId: this.actorId });
+    return systemFailure({ kind: this.#isLossOutOfMemory ? "OutOfMemoryError" : "ActorUnavailableError", message, subjectId: this.actorId });
   }
 
   #settleReady(failure: Failure | null): void {

@@ -249,7 +249,7 @@ export class ActorManager {
     }
     for (const client of this.#clients.values()) if (client.workerId === peer.workerId && !lost.has(client)) lost.set(client, []);
     for (const [client, calls] of lost) {
-      this.#failAll(client.workerLost(peer.workerId, calls, `${death.reason} (worker ${peer.workerId}, pid ${death.pid})`));
+      this.#failAll(client.workerLost(peer.workerId, calls, `${death.reason} (worker ${peer.workerId}, pid ${death.pid})`, death.isOutOfMemory === true));
       this.wake(client);
     }
   }

@@ -53,6 +53,9 @@ export interface WorkerThreadData {
   readonly spinPermits: SharedArrayBuffer;
   readonly storeDoor: SharedArrayBuffer;
   readonly environment: PreparedEnvironment | null;
+  readonly memoryLimitBytes: number | null;
+  /** Where it has a limit: see memory-limit.ts. */
+  readonly memoryGauge: SharedArrayBuffer | null;
   /** A channel to the driver, open from the start. */
   readonly driver: PeerEnd | null;
 }
@@ -62,6 +65,7 @@ export interface WorkerProcessData {
   readonly config: SessionConfig;
   readonly workerId: WorkerId;
   readonly environment: PreparedEnvironment | null;
+  readonly memoryLimitBytes: number | null;
   readonly nodeAddress: string;
   readonly listenAddress: string;
 }

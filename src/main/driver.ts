@@ -42,7 +42,7 @@ export function startEmbedded(options: InitOptions): Runtime {
     const [forNode, forWorker] = createThreadLinkPair();
     const [forUs, forPeer] = createPeerEnds(driverId, workerId);
     firstLink = { workerId, ...forNode };
-    firstWorker = { workerId, ...launchThread({ workerId, config, node: forWorker, spinPermits, storeDoor, environment: config.runtimeEnv === null ? null : { record: config.runtimeEnv, workingDir: null, npm: null }, driver: forPeer }, (death) => link.send({ type: "workerExited", workerId, death })) };
+    firstWorker = { workerId, ...launchThread({ workerId, config, node: forWorker, spinPermits, storeDoor, environment: config.runtimeEnv === null ? null : { record: config.runtimeEnv, workingDir: null, npm: null }, memoryLimitBytes: null, driver: forPeer }, (death) => link.send({ type: "workerExited", workerId, death })) };
     openPeer(core, forUs, poller);
   }
   const nodeData: NodeThreadData = { kind: "mantaray-node", config, driverId, driver: theirs, spinPermits, storeDoor, firstWorker: firstLink };

@@ -117,6 +117,8 @@ export class NodeService {
         return this.nodeManager.workerLeaving(senderId);
       case "exiting":
         return this.nodeManager.noteReason(senderId, message.reason);
+      case "memoryExceeded":
+        return this.nodeManager.memoryExceeded(senderId, message.usedBytes);
       case "retireRefused":
         return this.nodeManager.retireRefused(senderId);
       case "workerExited":

@@ -10,11 +10,12 @@ import { listenSocket, openThreadChannel, type Channel, type SocketListener } fr
 import type { BrokerMessage, NodeThreadData, PeerEnd, ThreadLink } from "./bootstrap.ts";
 import { launchInEnvironment } from "./environment-launcher.ts";
 import { cacheFolder } from "./cache-folder.ts";
+import { MemoryWatch } from "./memory-limit.ts";
 import { NodeService } from "./node-service.ts";
 import type { ProcessLauncher } from "./process-launcher.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
-import { launchThread } from "./thread-launcher.ts";
+import { launchThread, type ProbedWorker } from "./thread-launcher.ts";
 import { removeDeadSessions, socketPathOf } from "./runtime-address.ts";
 import { createPeerEnds, createPoller, createThreadLinkPair, peerTransferList } from "./thread-links.ts";
 
@@ -41,19 +42,22 @@ const nodeManager: NodeManager = new NodeManager({
     launch: (workerId, kind, listener) => {
       const start = kind.isolation === "thread" ? launchWorkerThread : launchWorkerProcess;
       const tracked = trackedUntilEnd(workerId, listener);
-      if (kind.runtimeEnv === null) return start(workerId, null, tracked.exited);
-      return launchInEnvironment(environments, kind.runtimeEnv, tracked, (environment, exited) => start(workerId, environment, exited));
+      const { runtimeEnv, memoryLimitBytes } = kind;
+      if (runtimeEnv === null) return start(workerId, memoryLimitBytes, null, tracked.exited);
+      return launchInEnvironment(environments, runtimeEnv, tracked, (environment, exited) => start(workerId, memoryLimitBytes, environment, exited));
     },
   },
   connect,
   placements: () => service.gcs,
   workerLost: (workerId, death) => {
+    memoryWatch.remove(workerId);
     brokers.get(workerId)?.close();
     brokers.delete(workerId);
     service.workerLost(workerId, death);
   },
   startFailed: (reason) => service.toDrivers({ type: "startupFailed", reason }),
 });
+const memoryWatch = new MemoryWatch(realClock, (workerId, usedBytes) => nodeManager.memoryExceeded(workerId, usedBytes));
 const store = new StoreService({
   clock: realClock, config: config.store, door: storeDoor, pid: process.pid, driverId,
   send: (workerId, message) => nodeManager.send(workerId, message),
@@ -93,24 +97,32 @@ function addThread(workerId: WorkerId, link: ThreadLink): void {
   service.serve(workerId, openMessageLink(openThreadChannel(link.channel, { peerId: workerId, poller })));
 }
 
-function launchWorkerThread(workerId: WorkerId, environment: PreparedEnvironment | null, onExit: (death: WorkerDeath) => void): LaunchedWorker {
+function watchMemory(workerId: WorkerId, limitBytes: number | null, { memoryProbe }: ProbedWorker): void {
+  if (limitBytes !== null && memoryProbe !== null) memoryWatch.add(workerId, limitBytes, memoryProbe);
+}
+
+function launchWorkerThread(workerId: WorkerId, memoryLimitBytes: number | null, environment: PreparedEnvironment | null, onExit: (death: WorkerDeath) => void): LaunchedWorker {
   const [ours, theirs] = createThreadLinkPair();
   addThread(workerId, ours);
-  return launchThread({ workerId, config, node: theirs, spinPermits, storeDoor, environment, driver: null }, (death) => {
+  const launched = launchThread({ workerId, config, node: theirs, spinPermits, storeDoor, environment, memoryLimitBytes, driver: null }, (death) => {
     // Its last words may still lie in the channel.
     poller.wake();
     onExit(death);
   });
+  watchMemory(workerId, memoryLimitBytes, launched);
+  return launched;
 }
 
-function launchWorkerProcess(workerId: WorkerId, environment: PreparedEnvironment | null, onExit: (death: WorkerDeath) => void): LaunchedWorker {
+function launchWorkerProcess(workerId: WorkerId, memoryLimitBytes: number | null, environment: PreparedEnvironment | null, onExit: (death: WorkerDeath) => void): LaunchedWorker {
   let launched: LaunchedWorker | null = null;
   let isCancelled = false;
   processes ??= prepareProcesses();
   processes.then(
     (launcher) => {
       if (isCancelled) return onExit({ reason: "was not needed any more", pid: 0, isRetryable: true });
-      launched = launcher.launch(workerId, environment, onExit);
+      const started = launcher.launch(workerId, environment, memoryLimitBytes, onExit);
+      watchMemory(workerId, memoryLimitBytes, started);
+      launched = started;
     },
     (error: Error) => onExit({ reason: `could not be started: ${error.message}`, pid: 0, isRetryable: false }),
   );

@@ -2,9 +2,10 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { WorkerId } from "../base/mod.ts";
-import type { LaunchedWorker } from "../clients/mod.ts";
 import type { PreparedEnvironment, WorkerDeath } from "../protocol/mod.ts";
 import { WORKER_ENVIRONMENT_VARIABLE, type SessionConfig, type WorkerProcessData } from "./bootstrap.ts";
+import { processLimits, processProbe } from "./memory-limit.ts";
+import type { ProbedWorker } from "./thread-launcher.ts";
 import { ExitStory } from "./worker-exit.ts";
 
 const ENTRY = fileURLToPath(new URL("./worker-process.js", import.meta.url));
@@ -22,10 +23,10 @@ export class ProcessLauncher {
     this.#onOutput = onOutput;
   }
 
-  launch(workerId: WorkerId, environment: PreparedEnvironment | null, onExit: (death: WorkerDeath) => void): LaunchedWorker {
-    const data: WorkerProcessData = { config: this.#config, workerId, environment, nodeAddress: this.#nodeAddress, listenAddress: join(this.#config.sessionDir, `${workerId}.sock`) };
+  launch(workerId: WorkerId, environment: PreparedEnvironment | null, memoryLimitBytes: number | null, onExit: (death: WorkerDeath) => void): ProbedWorker {
+    const data: WorkerProcessData = { config: this.#config, workerId, environment, memoryLimitBytes, nodeAddress: this.#nodeAddress, listenAddress: join(this.#config.sessionDir, `${workerId}.sock`) };
     const story = new ExitStory();
-    const child = spawn(process.execPath, [...this.#config.nodeOptions, ENTRY], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment?.record.envVars, [WORKER_ENVIRONMENT_VARIABLE]: JSON.stringify(data) } });
+    const child = spawn(process.execPath, [...this.#config.nodeOptions, ...(memoryLimitBytes === null ? [] : processLimits(memoryLimitBytes)), ENTRY], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment?.record.envVars, [WORKER_ENVIRONMENT_VARIABLE]: JSON.stringify(data) } });
     const pid = child.pid ?? 0;
     this.#running.add(child);
     // Console output of JavaScript goes by messages; what comes here was written by native code, or by Node as it died.
@@ -52,7 +53,7 @@ export class ProcessLauncher {
     // 'close' comes after the last of stderr, but waits for whoever inherited the pipes: not for long.
     child.on("exit", (code, signal) => setTimeout(() => ended(code, signal), PIPES_WAIT_MS));
     child.on("close", (code, signal) => ended(code, signal));
-    return { terminate: () => void child.kill("SIGKILL"), noteReason: (reason) => story.note(reason) };
+    return { terminate: () => void child.kill("SIGKILL"), noteReason: (reason) => story.note(reason), memoryProbe: processProbe(pid) };
   }
 
   /** At the sudden end of this process: nothing that it started stays. */

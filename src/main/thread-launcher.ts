@@ -3,6 +3,7 @@ import type { WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker } from "../clients/mod.ts";
 import type { PreparedEnvironment, WorkerDeath } from "../protocol/mod.ts";
 import type { PeerEnd, SessionConfig, ThreadLink, WorkerThreadData } from "./bootstrap.ts";
+import { createMemoryGauge, threadLimits, threadProbe, type MemoryProbe } from "./memory-limit.ts";
 import { linkTransferList, peerTransferList } from "./thread-links.ts";
 import { ExitStory } from "./worker-exit.ts";
 
@@ -15,18 +16,26 @@ export interface ThreadLaunch {
   readonly spinPermits: SharedArrayBuffer;
   readonly storeDoor: SharedArrayBuffer;
   readonly environment: PreparedEnvironment | null;
+  readonly memoryLimitBytes: number | null;
   readonly driver: PeerEnd | null;
 }
 
+export interface ProbedWorker extends LaunchedWorker {
+  /** Null where it has no limit. */
+  readonly memoryProbe: MemoryProbe | null;
+}
+
 /** Starts a worker thread in the process of the caller; it never keeps that process alive. */
-export function launchThread(launch: ThreadLaunch, onExit: (death: WorkerDeath) => void): LaunchedWorker {
-  const { workerId, config, node, spinPermits, storeDoor, environment, driver } = launch;
-  const workerData: WorkerThreadData = { kind: "mantaray-worker", config, workerId, node, spinPermits, storeDoor, environment, driver };
+export function launchThread(launch: ThreadLaunch, onExit: (death: WorkerDeath) => void): ProbedWorker {
+  const { workerId, config, node, spinPermits, storeDoor, environment, memoryLimitBytes, driver } = launch;
+  const memoryGauge = memoryLimitBytes === null ? null : createMemoryGauge();
+  const workerData: WorkerThreadData = { kind: "mantaray-worker", config, workerId, node, spinPermits, storeDoor, environment, memoryLimitBytes, memoryGauge, driver };
   const story = new ExitStory();
   const worker = new Worker(ENTRY, {
     workerData,
     // Loaders of the driver (tsx) are expensive and seldom needed in a worker: they are loaded with the first TypeScript module.
     execArgv: [],
+    ...(memoryLimitBytes === null ? {} : { resourceLimits: threadLimits(memoryLimitBytes) }),
     ...(environment === null ? {} : { env: { ...process.env, ...environment.record.envVars } }),
     transferList: [...linkTransferList(node), ...(driver === null ? [] : peerTransferList(driver))],
     name: `mantaray-${workerId.slice(0, 8)}`,
@@ -34,5 +43,5 @@ export function launchThread(launch: ThreadLaunch, onExit: (death: WorkerDeath) 
   worker.unref();
   worker.on("error", (error) => story.noteError(error));
   worker.on("exit", (code) => onExit(story.tell(process.pid, code, null)));
-  return { terminate: () => void worker.terminate(), noteReason: (reason) => story.note(reason) };
+  return { terminate: () => void worker.terminate(), noteReason: (reason) => story.note(reason), memoryProbe: memoryGauge === null ? null : threadProbe(worker, memoryGauge) };
 }

@@ -24,7 +24,7 @@ export class ExitStory {
 
   tell(pid: number, code: number | null, signal: NodeJS.Signals | null): WorkerDeath {
     const isOutOfMemory = (this.#error as { code?: string } | null)?.code === "ERR_WORKER_OUT_OF_MEMORY" || this.#isHeapExhausted;
-    if (isOutOfMemory) return { reason: "ran out of heap memory (raise it with NODE_OPTIONS=--max-old-space-size, or keep less in memory)", pid, isRetryable: false };
+    if (isOutOfMemory) return { reason: "ran out of heap memory (raise it with NODE_OPTIONS=--max-old-space-size, or keep less in memory)", pid, isRetryable: false, isHeapExhausted: true };
     if (this.#noted !== null) return { reason: this.#noted, pid, isRetryable: true };
     if (this.#error !== null) return { reason: `ended by an error: ${this.#error.stack ?? this.#error.message}`, pid, isRetryable: true };
     const stderr = this.#stderr.trim() === "" ? "" : `; its last words on stderr: ${this.#stderr.trim()}`;

@@ -10,6 +10,7 @@ import { EnvironmentResolver } from "../runtime-env/mod.ts";
 import { cleanStack, installStackMapping } from "../serialization/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { loadOnce } from "./entry-module.ts";
+import { guardMemory } from "./memory-limit.ts";
 import { useAccelerators } from "./accelerators.ts";
 
 export interface WorkerHost {
@@ -20,6 +21,8 @@ export interface WorkerHost {
   readonly link: NodeLink;
   readonly environment: PreparedEnvironment | null;
   readonly listenAddress: string | null;
+  readonly memoryLimitBytes: number | null;
+  readonly memoryGauge: SharedArrayBuffer | null;
   /** Null in a process of its own. */
   readonly storeDoor: SharedArrayBuffer | null;
   /** Ends the thread or process at once. */
@@ -59,6 +62,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
     prepareImports: () => prepareImports(),
   });
   installRevivers(core);
+  if (host.memoryLimitBytes !== null) guardMemory(host.memoryLimitBytes, host.memoryGauge, (usedBytes) => link.send({ type: "memoryExceeded", usedBytes }));
   core.checkMethodOptions = checkMethodOptions;
   const runtime: Runtime = {
     core, get namespace() { return job.namespace; }, isolation: config.isolation, address: config.address,

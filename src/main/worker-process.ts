@@ -62,6 +62,7 @@ function nodeLost(looksLeft = ORPHAN_LOOKS_MAX): void {
 
 core = startWorker({
   workerId, config, link, clock: realClock, random: realRandom, listenAddress: data.listenAddress, storeDoor: null, environment,
+  memoryLimitBytes: data.memoryLimitBytes, memoryGauge: null,
   end: (code) => {
     listener.close();
     exit(code);

@@ -20,6 +20,7 @@ if (data.environment?.npm != null) (await import("./environment-modules.ts")).in
 
 const core = startWorker({
   workerId, config, link, clock: realClock, random: realRandom, listenAddress: null, storeDoor: data.storeDoor, environment: data.environment,
+  memoryLimitBytes: data.memoryLimitBytes, memoryGauge: data.memoryGauge,
   end: (code) => exit(code),
   nodeLost: () => exit(0),
   onHostMessage: (message) => {

@@ -3,6 +3,7 @@ import type { LaunchedWorker, PlacementListener, WorkerLauncher, WorkerLink } fr
 import type { ActorSpec, ActorStateRecord, FromNode, JobRecord, LeaseEvent, LeaseShape, RefusalRecord, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
 import type { HeldUp } from "./held-up.ts";
 import { LeaseState, type LeaseInstruction } from "./lease-state.ts";
+import { deathWithinLimit } from "./memory-limits.ts";
 import { WaitingWatch } from "./waiting-watch.ts";
 
 /** How long a worker beyond the warm ones may be idle. */
@@ -46,6 +47,8 @@ interface ConnectedWorker {
   jobId: JobId | null;
   /** Why it is about to end, as it or we said first. */
   endReason: string | null;
+  /** Set when it is ended because of this. */
+  memoryUsedBytes: number | null;
 }
 
 /** The machine's scheduler and worker pool (Ray's raylet): LeaseState decides, this acts. */
@@ -88,7 +91,7 @@ export class NodeManager {
   // ------------------------------------------------------------------ workers
 
   addDriver(workerId: WorkerId, link: WorkerLink): void {
-    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId: this.#env.firstJobId, endReason: null });
+    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId: this.#env.firstJobId, endReason: null, memoryUsedBytes: null });
   }
 
   /** A program of its own, which may leave again: `workerExited`. */
@@ -98,13 +101,13 @@ export class NodeManager {
     this.#jobs.set(jobId, job);
     if (this.#jobs.size > JOBS_REMEMBERED_MAX) this.#forgetUnusedJob();
     this.#state.driverAdded(workerId, jobId);
-    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId, endReason: null });
+    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId, endReason: null, memoryUsedBytes: null });
   }
 
   /** A worker that somebody else started for this node; it will register. */
   expectWorker(workerId: WorkerId, kind: WorkerKind, launched: LaunchedWorker): void {
     this.#state.workerExpected(kind);
-    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null });
+    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null, memoryUsedBytes: null });
   }
 
   isExpected(workerId: WorkerId): boolean {
@@ -130,7 +133,7 @@ export class NodeManager {
     if (this.#isStopping) return;
     const workerId = newWorkerId(this.#env.random);
     const launched = this.#env.launcher.launch(workerId, kind, { exited: (death) => this.workerExited(workerId, death), refused: (error) => this.#refused(workerId, kind, error) });
-    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null });
+    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null, memoryUsedBytes: null });
   }
 
   #refused(workerId: WorkerId, kind: WorkerKind, error: RefusalRecord): void {
@@ -149,7 +152,8 @@ export class NodeManager {
     const worker = this.#workers.get(workerId);
     if (worker === undefined) return;
     // What was said says more than an exit code, but not more than an exhausted heap.
-    const death = worker.endReason === null || !seen.isRetryable ? seen : { ...seen, reason: worker.endReason };
+    const told = worker.endReason === null || !seen.isRetryable ? seen : { ...seen, reason: worker.endReason };
+    const death = worker.kind === "driver" ? told : deathWithinLimit(worker.kind, worker.memoryUsedBytes, told);
     this.#workers.delete(workerId);
     if (this.#isStopping) return;
     for (const other of this.#workers.values()) {
@@ -172,6 +176,14 @@ export class NodeManager {
   workerLeaving(workerId: WorkerId): void {
     this.#act(this.#state.workerLeaving(workerId));
     this.#warmUpSoon();
+  }
+
+  /** It uses more than the limit of its kind. */
+  memoryExceeded(workerId: WorkerId, usedBytes: number): void {
+    const worker = this.#workers.get(workerId);
+    if (worker === undefined) return;
+    worker.memoryUsedBytes ??= usedBytes;
+    worker.launched?.terminate();
   }
 
   /** Ends it at once. */

@@ -19,6 +19,8 @@ export interface Lease {
 export interface PoolWorker {
   readonly workerId: WorkerId;
   readonly kindKey: string;
+  /** Its memory limit is one task's: while that waits, no other runs here. */
+  readonly isForOne: boolean;
   readonly leases: Map<number, Lease>;
   actorId: ActorId | null;
   actorHolds: ResourceAmounts | null;
@@ -68,7 +70,7 @@ export class WorkerPool {
   }
 
   add(workerId: WorkerId, kind: WorkerKind): void {
-    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), leases: new Map(), actorId: null, actorHolds: null, acceleratorIds: null, lastOwnerId: null, isStopping: false, jobId: null, lastUse: 0 });
+    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), isForOne: kind.memoryLimitBytes !== null, leases: new Map(), actorId: null, actorHolds: null, acceleratorIds: null, lastOwnerId: null, isStopping: false, jobId: null, lastUse: 0 });
   }
 
   delete(workerId: WorkerId): void {
@@ -125,5 +127,5 @@ export function isIdle(worker: PoolWorker): boolean {
 }
 
 export function isFreeForTasks(worker: PoolWorker): boolean {
-  return worker.actorId === null && !worker.isStopping && activeSlots(worker) === 0;
+  return worker.actorId === null && !worker.isStopping && (worker.isForOne ? worker.leases.size === 0 : activeSlots(worker) === 0);
 }

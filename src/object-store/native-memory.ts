@@ -98,6 +98,13 @@ function whyNotLoaded({ code, message }: NodeJS.ErrnoException): string {
   return `the package koffi could not be loaded: ${message}`;
 }
 
+let viewMade: ((byteLength: number) => void) | null = null;
+
+/** V8 counts views of mapped memory as if they were a thread's own: who watches that hears of each here, before it is made. */
+export function onViewMade(listener: (byteLength: number) => void): void {
+  viewMade = listener;
+}
+
 /** Prototypes say int64_t where C says long or int: registers are 64 bits wide, and the kernel takes the lower half. */
 class LinuxMemory implements NativeMemory {
   readonly #koffi: Koffi;
@@ -137,6 +144,7 @@ class LinuxMemory implements NativeMemory {
 
   view(address: bigint, byteLength: number): ArrayBuffer {
     if (byteLength > VIEW_BYTES_MAX) throw new RangeError(`A view of ${byteLength} bytes was asked for; at most ${VIEW_BYTES_MAX} are possible.`);
+    viewMade?.(byteLength);
     return this.#koffi.view(address, byteLength);
   }
 

@@ -59,6 +59,8 @@ export type ToNode =
   /** It ends as soon as nothing needs it any more: no further lease or actor for it. */
   | { readonly type: "leaving" }
   | { readonly type: "exiting"; readonly reason: string }
+  /** From a worker with a limit: it uses more, and can be ended. */
+  | { readonly type: "memoryExceeded"; readonly usedBytes: number }
   /** It owns what others still use. */
   | { readonly type: "retireRefused" }
   /** From the driver, about a worker thread that it started itself. */
@@ -108,6 +110,10 @@ export interface WorkerDeath {
   readonly pid: number;
   /** False where running the same work again would only end the same way (heap exhausted, ended on purpose). */
   readonly isRetryable: boolean;
+  /** V8's heap was full. */
+  readonly isHeapExhausted?: true;
+  /** It used more than the limit of its kind. */
+  readonly isOutOfMemory?: true;
 }
 
 export interface ActorSpec {

@@ -17,8 +17,9 @@ const PLAIN_KINDS: Readonly<Record<WorkerIsolation, WorkerKind>> = {
 };
 
 /** A thread cannot have a folder of its own to work in. */
-export function workerKindOf(isolation: WorkerIsolation, runtimeEnv: RuntimeEnvRecord | null): WorkerKind {
-  return runtimeEnv === null ? plainWorkerKind(isolation) : { isolation: runtimeEnv.workingDir === null ? isolation : "process", runtimeEnv, memoryLimitBytes: null };
+export function workerKindOf(isolation: WorkerIsolation, runtimeEnv: RuntimeEnvRecord | null, memoryLimitBytes: number | null = null): WorkerKind {
+  if (runtimeEnv === null && memoryLimitBytes === null) return plainWorkerKind(isolation);
+  return { isolation: (runtimeEnv?.workingDir ?? null) === null ? isolation : "process", runtimeEnv, memoryLimitBytes };
 }
 
 export function plainWorkerKind(isolation: WorkerIsolation): WorkerKind {

@@ -2,7 +2,7 @@ import { GetTimeoutError, InvalidArgumentError, ObjectFreedError, ObjectLostErro
 import type { StoreClient } from "../clients/mod.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import { errorOfFailure, type FailureContext } from "./failure-errors.ts";
-import { FAILED, PENDING, PRIMITIVE, type CallSite, type Failure, type ObjectEntry } from "./object-entry.ts";
+import { FAILED, ObjectEntry, PENDING, PRIMITIVE, type CallSite, type Failure } from "./object-entry.ts";
 import { ObjectRef, type GetOptions } from "./object-ref.ts";
 import { RefGenerator } from "./value-stream.ts";
 
@@ -121,50 +121,68 @@ export class ObjectAccess {
     const numReturns = options.numReturns ?? 1;
     const entries = this.#checkWait(refs, numReturns);
     checkAborted(options.signal);
-    const split = (): [R[], R[]] => {
-      const ready: R[] = [];
-      const notReady: R[] = [];
-      refs.forEach((ref, index) => (isReady(entries[index] as Waitable) && ready.length < numReturns ? ready : notReady).push(ref));
-      return [ready, notReady];
-    };
-    const missing = (): number => {
-      let ready = 0;
-      for (const entry of entries) if (isReady(entry)) ready++;
-      return numReturns - ready;
-    };
-    let awaited = refs.length === 0 ? 0 : missing();
-    if (options.fetchLocal !== false) for (const entry of entries) if (!(entry instanceof RefGenerator) && entry.status === PENDING) this.#env.fetch(entry);
-    if (awaited <= 0 || options.timeoutMs === 0) return Promise.resolve(split());
+    let awaited = numReturns;
+    for (let index = 0; awaited > 0 && index < entries.length; index++) if (isReady(entries[index] as Waitable)) awaited--;
+    if (options.fetchLocal !== false) for (const entry of entries) if (entry instanceof ObjectEntry && entry.status === PENDING) this.#env.fetch(entry);
+    if (awaited === 0 || refs.length === 0 || options.timeoutMs === 0) return Promise.resolve(split(refs, entries, numReturns));
     return new Promise((resolve, reject) => {
-      const ending = new Ending(this.#env, options, () => resolve(split()), (reason) => reject(reason));
+      const ending = new Ending(this.#env, options, () => resolve(split(refs, entries, numReturns)), (reason) => reject(reason));
       const settled = (): void => {
-        if (--awaited === 0 && ending.finish()) resolve(split());
+        if (--awaited === 0 && ending.finish()) resolve(split(refs, entries, numReturns));
       };
       ending.onFinish(() => { for (const entry of entries) if (!isReady(entry)) entry.stopWaiting(settled); });
       for (const entry of entries) {
         if (isReady(entry)) continue;
-        if (entry instanceof RefGenerator) entry.whenSettled(settled);
-        else {
-          entry.whenSettled(settled);
-          this.#env.fetch(entry);
-        }
+        entry.whenSettled(settled);
+        if (!(entry instanceof RefGenerator)) this.#env.fetch(entry);
       }
     });
   }
 
+  /** Whoever waits for many, one at a time, passes here with all of them each time. */
   #checkWait(refs: unknown, numReturns: number): Waitable[] {
     if (!Array.isArray(refs)) throw new InvalidArgumentError(`wait() takes an array of ObjectRefs, but got ${describe(refs)}`);
-    const entries = refs.map((ref: unknown, index) => (ref instanceof RefGenerator ? ref : this.#entryOf(ref, "wait()", index, true)));
+    const entries: Waitable[] = new Array(refs.length);
+    let isAscending = true;
+    let ownerId: string | null = null;
+    let sequence = -1;
+    for (let index = 0; index < refs.length; index++) {
+      const ref: unknown = refs[index];
+      let entry = ObjectRef.usableEntryOf(ref);
+      if (entry === undefined) {
+        if (ref instanceof RefGenerator) {
+          entries[index] = ref;
+          isAscending = false;
+          continue;
+        }
+        entry = this.#entryOf(ref, "wait()", index, true);
+      }
+      entries[index] = entry;
+      if (entry.sequence <= sequence || entry.ownerId !== ownerId) isAscending = isAscending && ownerId === null;
+      ownerId = entry.ownerId;
+      sequence = entry.sequence;
+    }
     if (!Number.isInteger(numReturns) || numReturns < 1 || (refs.length > 0 && numReturns > refs.length)) {
       throw new InvalidArgumentError(`numReturns of wait() must be a whole number from 1 to the number of refs (${refs.length}), but is ${String(numReturns)}`);
     }
-    // Two refs of one object share their entry.
-    if (new Set<unknown>(entries).size < entries.length) {
+    // Two refs of one object share their entry. Refs in the order in which their objects were made, as most are, cannot be the same.
+    if (!isAscending && new Set<unknown>(entries).size < entries.length) {
       const second = entries.findIndex((entry, index) => entries.indexOf(entry) < index);
       throw new InvalidArgumentError(`wait() got the same ref twice, at ${entries.indexOf(entries[second] as Waitable)} and at ${second}; pass each once`);
     }
     return entries;
   }
+}
+
+/** Both lists in the given order, at most `readyMax` in the first. */
+function split<R>(refs: readonly R[], entries: readonly Waitable[], readyMax: number): [ready: R[], notReady: R[]] {
+  const ready: R[] = [];
+  const notReady: R[] = [];
+  for (let index = 0; index < refs.length; index++) {
+    if (ready.length === readyMax) return [ready, notReady.length === 0 ? refs.slice(index) : notReady.concat(refs.slice(index))];
+    (isReady(entries[index] as Waitable) ? ready : notReady).push(refs[index] as R);
+  }
+  return [ready, notReady];
 }
 
 /** The store knows objects by numbers of its own. */
@@ -176,7 +194,7 @@ function namedAs(objectId: string, error: unknown): unknown {
 type Waitable = ObjectEntry | RefGenerator<unknown>;
 
 function isReady(waitable: Waitable): boolean {
-  return waitable instanceof RefGenerator ? waitable.isReady() : waitable.status !== PENDING;
+  return waitable instanceof ObjectEntry ? waitable.status !== PENDING : waitable.isReady();
 }
 
 /** The several ways in which waiting may end; the first one counts. */

@@ -95,6 +95,11 @@ export class ObjectRef<T = unknown> implements RuntimeObject {
     return typeof value === "object" && value !== null && #entry in value ? value.#entry : undefined;
   }
 
+  /** @internal Undefined for what is no ref, or was released. */
+  static usableEntryOf(value: unknown): ObjectEntry | undefined {
+    return typeof value === "object" && value !== null && #entry in value && !value.#isReleased ? value.#entry : undefined;
+  }
+
   /** @internal Whether its error, if there is one, has no place in the program to show yet. */
   static needsSite(ref: unknown): boolean {
     const entry = ObjectRef.entryOf(ref);

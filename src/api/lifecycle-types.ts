@@ -61,9 +61,10 @@ export interface RuntimeContext {
   readonly jobId: string;
   readonly nodeId: string;
   readonly workerId: string;
-  /** Undefined in a driver. */
+  /** Of the running task or call. Undefined in a driver, and in an actor's constructor, as `taskName`. */
   readonly taskId: string | undefined;
   readonly taskName: string | undefined;
+  /** Of the actor that this code runs in; a task that an actor starts is in none. */
   readonly actorId: string | undefined;
   readonly actorName: string | undefined;
   readonly namespace: string;

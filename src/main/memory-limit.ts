@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { ResourceLimits, Worker } from "node:worker_threads";
-import type { Clock, Timer, WorkerId } from "../base/mod.ts";
+import type { Clock, WorkerId } from "../base/mod.ts";
 import { onViewMade, runGarbageCollector } from "../object-store/mod.ts";
 
 const MEBIBYTE = 1024 ** 2;
@@ -121,7 +121,7 @@ export class MemoryWatch {
   readonly #clock: Clock;
   readonly #exceeded: (workerId: WorkerId, usedBytes: number) => void;
   readonly #watched = new Map<WorkerId, Watched>();
-  #timer: Timer | null = null;
+  #isLookDue = false;
 
   constructor(clock: Clock, exceeded: (workerId: WorkerId, usedBytes: number) => void) {
     this.#clock = clock;
@@ -138,9 +138,10 @@ export class MemoryWatch {
   }
 
   #lookSoon(): void {
-    if (this.#watched.size === 0) return;
-    this.#timer ??= this.#clock.after(LOOK_EVERY_MS, () => {
-      this.#timer = null;
+    if (this.#watched.size === 0 || this.#isLookDue) return;
+    this.#isLookDue = true;
+    this.#clock.after(LOOK_EVERY_MS, () => {
+      this.#isLookDue = false;
       for (const [workerId, watched] of this.#watched) if (!watched.isAsked) void this.#look(workerId, watched);
       this.#lookSoon();
     });

@@ -12,6 +12,7 @@ import { hydrate } from "./graph/hydrator.ts";
 import { importedReference, importModules } from "./graph/module-references.ts";
 import { privateTwin } from "./graph/private-twins.ts";
 import { CODE_BYTES_MAX, CODE_WARNING_BYTES } from "./limits.ts";
+import { OWN_PACKAGE_URL } from "./own-package.ts";
 import { decodePlain, encodePlain } from "./values/plain-values.ts";
 
 export interface SerializerOptions {
@@ -161,7 +162,7 @@ export class Serializer {
 
   #imports(graph: Graph, blob: Uint8Array): Promise<void> | undefined {
     const prepare = this.#prepareImports;
-    const isForeign = (reference: Reference): boolean => reference.type === "import" && reference.specifier !== "mantaray";
+    const isForeign = (reference: Reference): boolean => reference.type === "import" && reference.specifier !== "mantaray" && !reference.specifier.startsWith(OWN_PACKAGE_URL);
     const mayLoadModules =
       graph.references.some(isForeign) || Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength).includes("import(");
     return prepare !== null && mayLoadModules ? prepare().then(() => importModules(graph.references)) : importModules(graph.references);

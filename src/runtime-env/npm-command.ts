@@ -13,6 +13,7 @@ export async function runNpm(folder: string, args: readonly string[], signal: Ab
   // A group of its own, so that what packages start ends too.
   const end = (): void => void (child.pid === undefined || process.kill(-child.pid, "SIGKILL"));
   signal.addEventListener("abort", end);
+  process.on("exit", end);
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8");
@@ -21,7 +22,10 @@ export async function runNpm(folder: string, args: readonly string[], signal: Ab
   const exitCode = await new Promise<number | null>((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code) => resolve(code));
-  }).finally(() => signal.removeEventListener("abort", end));
+  }).finally(() => {
+    signal.removeEventListener("abort", end);
+    process.off("exit", end);
+  });
   if (exitCode !== 0) throw new Error(`npm ended with ${exitCode === null ? "a signal" : `code ${exitCode}`}:\n${output.trim()}`);
 }
 

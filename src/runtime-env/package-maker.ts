@@ -2,13 +2,15 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, r
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { threadId } from "node:worker_threads";
-import { RuntimeEnvSetupError } from "../base/mod.ts";
+import { forgetOldest, RuntimeEnvSetupError } from "../base/mod.ts";
 import { type FolderEntry, listFolder } from "./folder-contents.ts";
 import { type ArchiveKind, isPackageUri, packagePathOf, packagesFolderOf, packageUriOf } from "./package-files.ts";
 import { encodeEntry, endOfArchive } from "./tar-format.ts";
 
 /** What a working directory or a local package may hold, before compression; the same as Ray. */
 export const PACKAGE_BYTES_MAX = 100 * 1024 * 1024;
+/** Folders that were packed by this program or worker and are not read again. */
+const PACKAGES_REMEMBERED_MAX = 1_000;
 const PRIVATE_FOLDER_MODE = 0o700;
 const MIB = 1024 * 1024;
 const SUPPORTED = "a folder, or an archive (.tgz, .tar.gz, .tar), as a path or file: URL";
@@ -43,6 +45,7 @@ export class PackageMaker {
     try {
       const uri = this.#make(what, path, excludes, prefix);
       this.#made.set(key, uri);
+      forgetOldest(this.#made, PACKAGES_REMEMBERED_MAX);
       return uri;
     } catch (error) {
       if (error instanceof RuntimeEnvSetupError) throw error;

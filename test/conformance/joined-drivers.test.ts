@@ -44,6 +44,23 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
   });
   afterEach(() => endPrograms());
 
+  it("have a runtime environment of their own", async () => {
+    const program = join(`
+      const { mkdtempSync, writeFileSync, rmSync } = await import("node:fs");
+      const value = ray.remote(() => [process.env.OF_JOINED, process.env.OF_TASK]);
+      say(await ray.get([value.remote(), value.options({ runtimeEnv: { envVars: { OF_TASK: "task" } } }).remote()]));
+      const folder = mkdtempSync((await import("node:os")).tmpdir() + "/mantaray-test-");
+      writeFileSync(folder + "/file.txt", "from a folder of the joined program");
+      const read = ray.remote(async () => (await import("node:fs")).readFileSync("file.txt", "utf8"));
+      say(await ray.get(read.options({ runtimeEnv: { workingDir: folder } }).remote()));
+      rmSync(folder, { recursive: true });
+    `, `{ namespace: "shared", runtimeEnv: { envVars: { OF_JOINED: "joined" } } }`);
+    assert.deepEqual(await program.said(), [["joined", null], ["joined", "task"]]);
+    assert.equal(await program.said(), "from a folder of the joined program");
+    assert.deepEqual(await program.ended, { exitCode: 0, signal: null, stderr: "" });
+    assert.deepEqual(await ray.get(ray.remote(() => process.env["OF_JOINED"]).remote()), undefined);
+  });
+
   it("run tasks and closures on its workers, as jobs of their own", async () => {
     const program = join(`
       const factor = 3;
@@ -70,7 +87,7 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
     assert.deepEqual(told, { jobId: info.jobId, namespace: info.namespace, nodeId: info.nodeId, address, nested: info.jobId });
     assert.equal(pid === process.pid, isolation === "thread");
     assert.notEqual(pid, program.pid);
-    assert.deepEqual(resources, { CPU: 2 });
+    assert.deepEqual(resources, await ray.clusterResources());
     assert.deepEqual(await program.said(), [{ a: [1] }, info.jobId]);
     assert.deepEqual(await program.said(), ["TaskError", "RangeError", "fails() failed: there"]);
     assert.deepEqual(await program.ended, { exitCode: 0, signal: null, stderr: "" });

@@ -3,7 +3,8 @@ import { describe, test } from "node:test";
 import { InvalidArgumentError } from "../base/mod.ts";
 import * as checks from "./option-checks.ts";
 import { type Check, checkOptions } from "./option-checks.ts";
-import { amountsOf, checkActorOptions, checkInitOptions, checkMethodOptions, checkTaskOptions } from "./options.ts";
+import { plainWorkerKind } from "../protocol/mod.ts";
+import { amountsOf, checkActorOptions, checkInitOptions, checkMethodOptions, checkTaskOptions, maxCallsOf } from "./options.ts";
 
 function rejects(check: Check, values: readonly unknown[]): void {
   for (const value of values) assert.equal(typeof check(value), "string", `${String(value)} is refused`);
@@ -134,4 +135,9 @@ describe("the options of the API", () => {
     assert.deepEqual(amountsOf({ numCpus: 0, resources: { slot: 0.5 } }, 1), { slot: 5_000 });
     assert.deepEqual(amountsOf({ numCpus: 2, numGpus: 1, memory: 10 }, 0), { CPU: 20_000, GPU: 10_000, memory: 100_000 });
   });
+});
+
+test("a process serves one task with accelerators, unless the task says otherwise", () => {
+  const [thread, process] = [plainWorkerKind("thread"), plainWorkerKind("process")];
+  assert.deepEqual([maxCallsOf({}, process), maxCallsOf({ numGpus: 0.5 }, process), maxCallsOf({ numGpus: 1 }, thread), maxCallsOf({ numGpus: 1, maxCalls: 0 }, process), maxCallsOf({ maxCalls: 7 }, thread)], [0, 1, 0, 0, 7]);
 });

@@ -103,3 +103,8 @@ export function workerKindFor({ isolation, runtimeEnv, memory = 0 }: PlacementOp
   }
   return workerKindOf(isolation === "process" || isolation === "thread" ? isolation : byDefault, environment, memory === 0 ? null : memory);
 }
+
+/** CUDA keeps, for as long as a process lives, the devices that it found at its first use: the next task may have others. */
+export function maxCallsOf({ maxCalls, numGpus = 0 }: TaskOptions, { isolation }: WorkerKind): number {
+  return maxCalls ?? (numGpus > 0 && isolation === "process" ? 1 : 0);
+}

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from "../base/mod.ts";
 import { checkGroup, DESCRIBE, describe, isGeneratorFunction, retriedErrorsOf, returnsOf, travellingActorOptions, travellingMethods, travellingOptions, unconsumedMaxOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
 import type { ActorMethods, RuntimeDescriptor } from "../protocol/mod.ts";
-import { amountsOf, checkActorOptions, checkTaskOptions, workerKindFor } from "./options.ts";
+import { amountsOf, checkActorOptions, checkTaskOptions, maxCallsOf, workerKindFor } from "./options.ts";
 import { currentRuntime, type Runtime } from "./runtime.ts";
 import type { ActorClass, ActorOptions, Class, PlacementOptions, RemoteFunction, TaskOptions } from "./types.ts";
 
@@ -34,7 +34,7 @@ class RemoteFunctionObject implements RuntimeObject {
     const shape = { resources: amountsOf(options, 1), workerKind: workerKindFor(options, runtime, `task ${this.#source.name}()`) };
     const returns = returnsOf(options.numReturns, this.#source.isGenerator);
     const made: TaskTemplate = {
-      callable: runtime.core.callableOf(this.#source, options.maxCalls ?? 0),
+      callable: runtime.core.callableOf(this.#source, maxCallsOf(options, shape.workerKind)),
       queue: runtime.core.submission.queueFor(shape),
       displayName: options.name ?? null,
       returns,

@@ -115,7 +115,7 @@ export interface TaskOptions extends PlacementOptions {
   /**
    * A worker that has run so many calls of this function takes nothing more, and ends once what runs there has ended and nobody holds
    * objects that it owns: for functions that leave something in memory. Other tasks that waited there run elsewhere, without using up a
-   * retry. Default 0: no limit.
+   * retry. Default 0: no limit; 1 for tasks with `numGpus` in processes.
    */
   maxCalls?: number;
   /**

@@ -65,6 +65,23 @@ for (const isolation of ISOLATIONS) {
       await ray.shutdown();
     });
 
+    it("fails at shutdown also what waits for an actor's beginning or end, and what is between two runs", async () => {
+      await ray.init({ numCpus: 1, isolation });
+      class Box { touch(): void { throw new RangeError("as always"); } async never(): Promise<void> { await new Promise(() => undefined); } }
+      const holder = ray.remote(Box, { numCpus: 1 }).remote();
+      await ray.get(holder.ready());
+      const waiting = ray.remote(Box, { numCpus: 1 }).remote();
+      const busy = holder.never.remote();
+      const retried = holder.touch.options({ retryExceptions: true, maxTaskRetries: -1 }).remote();
+      const fails = ray.remote((): number => { throw new RangeError("as always"); }, { numCpus: 0, retryExceptions: [RangeError], maxRetries: -1 });
+      const refs: ray.ObjectRef<unknown>[] = [waiting.ready(), waiting.terminate(), holder.terminate(), busy, retried, fails.remote()];
+      const outcomes = Promise.allSettled(refs.map((ref) => ray.get(ref)));
+      await ray.availableResources();
+      await ray.shutdown();
+      for (const outcome of await outcomes) assert.ok(outcome.status === "rejected" && outcome.reason instanceof ray.RuntimeStateError, JSON.stringify(outcome));
+      assert.throws(() => holder.ready(), ray.RuntimeStateError);
+    });
+
     it("ends with a task that never gives its thread back", async () => {
       await ray.init({ numCpus: 1, isolation });
       const started = ray.remote(class { #called!: () => void; #waiting = new Promise<void>((resolve) => { this.#called = resolve; }); call() { this.#called(); } async wait() { await this.#waiting; } }).remote();

@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, it } from "node:test";
 import * as ray from "mantaray";
-import { eventually, underBothIsolations } from "./both-isolations.ts";
+import { underBothIsolations } from "./both-isolations.ts";
 
-/** Takes the only processor until the file is there; a task that waits with `get` would give it up. */
-const holds = ray.remote(async function holds(started: string, until: string) {
-  writeFileSync(started, "");
-  while (!existsSync(until)) await new Promise((resolve) => setTimeout(resolve, 5));
-});
+/** Takes the only processor for as long as it lives. */
+const Holder = ray.remote(class Holder { readonly isHere = true; }, { numCpus: 1 });
+/** Resolves when the node has heard of all that was submitted before; tasks are submitted at the end of a turn. */
+async function heard(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  await ray.availableResources();
+}
 const notes = ray.remote(function notes(file: string, letter: string) {
   appendFileSync(file, letter);
   return letter;
@@ -20,7 +22,7 @@ const notes = ray.remote(function notes(file: string, letter: string) {
 class Caller {
   async submit(file: string, letters: string, priority: number): Promise<ray.ObjectRef<string>[]> {
     const refs = [...letters].map((letter) => notes.options({ priority }).remote(file, letter));
-    await ray.availableResources(); // The node has heard of them when it answers.
+    await heard();
     return refs;
   }
 }
@@ -31,13 +33,12 @@ underBothIsolations("priority of tasks", { numCpus: 1 }, () => {
   let unique = 0;
 
   async function whileFull(submit: (file: string) => Promise<ray.ObjectRef<string>[]>): Promise<string> {
-    const [file, started, until] = ["order", "started", "until"].map((name) => join(folder, `${name}-${++unique}`)) as [string, string, string];
-    const holder = holds.remote(started, until);
-    await eventually("the processor to be taken", () => existsSync(started));
+    const file = join(folder, `order-${++unique}`);
+    const holder = Holder.remote();
+    await ray.get(holder.ready());
     const refs = await submit(file);
-    await ray.availableResources();
-    writeFileSync(until, "");
-    await ray.get(holder);
+    await heard();
+    await ray.kill(holder);
     await ray.get(refs);
     return readFileSync(file, "utf8");
   }

@@ -50,7 +50,6 @@ function check(options: unknown, allowed: Readonly<Record<string, Check>>, label
   if (runtimeEnv !== undefined) checkRuntimeEnv(runtimeEnv, label);
   for (const [name, value] of Object.entries(options as object)) {
     if (value !== undefined && NOT_YET.has(name) && value !== NOT_YET.get(name)) throw new InvalidArgumentError(`option '${name}' of ${label} is not supported by this version of mantaray yet; leave it out`);
-    if (name === "isolation" && value === "shared") throw new InvalidArgumentError(`isolation 'shared' of ${label} is not supported by this version of mantaray yet; use 'thread' or 'process'`);
   }
 }
 
@@ -79,6 +78,13 @@ export function checkInitOptions(options: InitOptions): void {
   checkOptions(options, INIT, "init()");
   if (options.runtimeEnv !== undefined) checkRuntimeEnv(options.runtimeEnv, "init()");
   checkResourceNames(options, "init()");
+}
+
+/** A shared actor has no worker of its own that anything could be given to. */
+export function checkSharedActor(options: ActorOptions, label: string): void {
+  if (options.isolation !== "shared") return;
+  const given = Object.keys(amountsOf(options, 0));
+  if (given.length > 0) throw new InvalidArgumentError(`${label} has isolation 'shared' and asks for ${given.join(", ")}; shared actors take no resources: leave them out, or give the actor a worker of its own (isolation: 'thread' or 'process')`);
 }
 
 function checkResourceNames(options: Pick<PlacementOptions, "resources">, label: string): void {

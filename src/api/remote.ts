@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from "../base/mod.ts";
-import { checkGroup, DESCRIBE, describe, isGeneratorFunction, retriedErrorsOf, returnsOf, travellingActorOptions, travellingMethods, travellingOptions, unconsumedMaxOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
+import { type ActorSetting, checkGroup, DESCRIBE, describe, isGeneratorFunction, retriedErrorsOf, returnsOf, travellingActorOptions, travellingMethods, travellingOptions, unconsumedMaxOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
 import type { ActorMethods, RuntimeDescriptor } from "../protocol/mod.ts";
-import { amountsOf, checkActorOptions, checkTaskOptions, maxCallsOf, workerKindFor } from "./options.ts";
+import { amountsOf, checkActorOptions, checkSharedActor, checkTaskOptions, maxCallsOf, workerKindFor } from "./options.ts";
 import { currentRuntime, type Runtime } from "./runtime.ts";
 import type { ActorClass, ActorOptions, Class, PlacementOptions, RemoteFunction, TaskOptions } from "./types.ts";
 
@@ -58,35 +58,42 @@ class RemoteFunctionObject implements RuntimeObject {
 class ActorClassObject implements RuntimeObject {
   readonly #source: ClassSource;
   readonly #options: ActorOptions;
+  #setting: { readonly runtime: Runtime; readonly made: ActorSetting } | null = null;
 
   constructor(source: ClassSource, options: ActorOptions) {
+    checkSharedActor(options, `actor class ${source.name}`);
     this.#source = source;
     this.#options = options;
   }
 
   remote(...args: unknown[]): unknown {
     const runtime = currentRuntime();
+    return runtime.core.createActor(this.#source, this.#settingFor(runtime), args);
+  }
+
+  /** Made once for each runtime: what a hundred thousand actors have in common is the same object. */
+  #settingFor(runtime: Runtime): ActorSetting {
+    if (this.#setting !== null && this.#setting.runtime === runtime) return this.#setting.made;
     const options = this.#options;
-    return runtime.core.createActor({
-      source: this.#source,
-      args,
-      spec: {
-        className: this.#source.name,
-        methods: travellingMethods(withOptions(this.#source, options), runtime.core.serializer),
-        rules: {
-          maxTaskRetries: options.maxTaskRetries ?? 0, maxPendingCalls: options.maxPendingCalls ?? -1, groups: options.concurrencyGroups ?? {},
-          allowsOvertaking: options.allowOutOfOrderExecution ?? false,
-        },
-        name: options.name ?? null,
-        namespace: options.namespace ?? runtime.namespace,
-        isDetached: options.lifetime === "detached",
-        getIfExists: options.getIfExists ?? false,
-        maxRestarts: options.maxRestarts ?? 0,
-        maxConcurrency: options.maxConcurrency ?? null,
-        resources: amountsOf(options, 0),
-        workerKind: workerKindFor(options, runtime, `actor class ${this.#source.name}`),
+    const made: ActorSetting = {
+      className: this.#source.name,
+      methods: travellingMethods(withOptions(this.#source, options), runtime.core.serializer),
+      rules: {
+        maxTaskRetries: options.maxTaskRetries ?? 0, maxPendingCalls: options.maxPendingCalls ?? -1, groups: options.concurrencyGroups ?? {},
+        allowsOvertaking: options.allowOutOfOrderExecution ?? false,
       },
-    });
+      name: options.name ?? null,
+      namespace: options.namespace ?? runtime.namespace,
+      isDetached: options.lifetime === "detached",
+      getIfExists: options.getIfExists ?? false,
+      maxRestarts: options.maxRestarts ?? 0,
+      maxConcurrency: options.maxConcurrency ?? null,
+      resources: amountsOf(options, 0),
+      workerKind: workerKindFor(options, runtime, `actor class ${this.#source.name}`),
+      isShared: options.isolation === "shared",
+    };
+    this.#setting = { runtime, made };
+    return made;
   }
 
   options(options: ActorOptions): ActorClassObject {

@@ -36,7 +36,8 @@ export type Result<R> =
 
 /**
  * Where a worker lives. `thread` (default): a worker thread of this process. `process`: a process of its own, safe from
- * native crashes and killable. `shared`: actors only, many on one thread.
+ * native crashes and killable. `shared`: actors only, many light ones in one worker; they take no resources, and wait for each
+ * other's synchronous work.
  */
 export type Isolation = "thread" | "process" | "shared";
 

@@ -3,7 +3,8 @@
  * (a queue that once held a million tasks must not keep their slots for ever).
  */
 export class Deque<T> {
-  #slots: (T | undefined)[] = new Array<T | undefined>(MIN_CAPACITY);
+  /** None until the first item: there may be a hundred thousand queues that are never used. */
+  #slots: (T | undefined)[] = NO_SLOTS;
   #head = 0;
   #length = 0;
 
@@ -12,14 +13,14 @@ export class Deque<T> {
   }
 
   push(item: T): void {
-    if (this.#length === this.#slots.length) this.#resize(this.#slots.length * 2);
+    if (this.#length === this.#slots.length) this.#grow();
     this.#slots[(this.#head + this.#length) & (this.#slots.length - 1)] = item;
     this.#length++;
   }
 
   /** Puts an item back in front. */
   unshift(item: T): void {
-    if (this.#length === this.#slots.length) this.#resize(this.#slots.length * 2);
+    if (this.#length === this.#slots.length) this.#grow();
     this.#head = (this.#head - 1) & (this.#slots.length - 1);
     this.#slots[this.#head] = item;
     this.#length++;
@@ -54,6 +55,10 @@ export class Deque<T> {
     for (let index = 0; index < this.#length; index++) yield this.#slots[(this.#head + index) & (this.#slots.length - 1)] as T;
   }
 
+  #grow(): void {
+    this.#resize(Math.max(MIN_CAPACITY, this.#slots.length * 2));
+  }
+
   #resize(capacity: number): void {
     const slots = new Array<T | undefined>(capacity);
     for (let index = 0; index < this.#length; index++) slots[index] = this.#slots[(this.#head + index) & (this.#slots.length - 1)];
@@ -64,4 +69,5 @@ export class Deque<T> {
 
 /** Powers of two, so that an index wraps with a mask. */
 const MIN_CAPACITY = 16;
+const NO_SLOTS: never[] = [];
 const SHRINK_ABOVE = 1024;

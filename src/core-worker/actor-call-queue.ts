@@ -25,15 +25,17 @@ class CallGroup<Call> {
 export class ActorCallQueue<Call> {
   /** Of calls without a group; has its limit when the constructor has run. */
   readonly #ungrouped = new CallGroup<Call>(0);
-  readonly #groups = new Map<string, CallGroup<Call>>();
+  /** Null where there are none: there may be a hundred thousand queues. */
+  readonly #groups: Map<string, CallGroup<Call>> | null;
   #last: Call | null = null;
-  readonly #afterLast: Call[] = [];
+  #afterLast: Call[] | null = null;
   #running = 0;
   #isOpen = false;
   #isStopped = false;
 
   constructor(groups: Readonly<Record<string, number>>) {
-    for (const [name, runningMax] of Object.entries(groups)) this.#groups.set(name, new CallGroup(runningMax));
+    const entries = Object.entries(groups);
+    this.#groups = entries.length === 0 ? null : new Map(entries.map(([name, runningMax]) => [name, new CallGroup(runningMax)]));
   }
 
   /** (1) `runningMax`: of calls without a group. */
@@ -43,21 +45,21 @@ export class ActorCallQueue<Call> {
   }
 
   add(call: Call, group: string | null): void {
-    if (this.#last !== null) this.#afterLast.push(call);
+    if (this.#last !== null) (this.#afterLast ??= []).push(call);
     else this.#groupOf(group).waiting.push(call);
   }
 
   /** (2) Another one after it never starts. */
   addLast(call: Call): void {
     if (this.#last === null) this.#last = call;
-    else this.#afterLast.push(call);
+    else (this.#afterLast ??= []).push(call);
   }
 
   /** A call that may start now; from then on it counts as running, until `ended`. */
   next(): Call | undefined {
     if (!this.#isOpen || this.#isStopped) return undefined;
     let call = this.#nextOf(this.#ungrouped);
-    if (this.#groups.size > 0) for (const group of this.#groups.values()) call ??= this.#nextOf(group);
+    if (this.#groups !== null) for (const group of this.#groups.values()) call ??= this.#nextOf(group);
     if (call !== undefined || this.#last === null || this.#isAnyWaiting()) return call;
     const last = this.#last;
     this.#last = null;
@@ -89,10 +91,12 @@ export class ActorCallQueue<Call> {
   /** The calls that have not started, taken out: the actor ends without them. */
   takeWaiting(): Call[] {
     const waiting = [...this.#ungrouped.waiting.removeWhere(() => true)];
-    for (const group of this.#groups.values()) waiting.push(...group.waiting.removeWhere(() => true));
+    for (const group of this.#groups?.values() ?? []) waiting.push(...group.waiting.removeWhere(() => true));
     if (this.#last !== null) waiting.push(this.#last);
     this.#last = null;
-    return [...waiting, ...this.#afterLast.splice(0)];
+    waiting.push(...(this.#afterLast ?? []));
+    this.#afterLast = null;
+    return waiting;
   }
 
   get running(): number {
@@ -108,12 +112,12 @@ export class ActorCallQueue<Call> {
 
   #isAnyWaiting(): boolean {
     if (this.#ungrouped.waiting.length > 0) return true;
-    for (const group of this.#groups.values()) if (group.waiting.length > 0) return true;
+    for (const group of this.#groups?.values() ?? []) if (group.waiting.length > 0) return true;
     return false;
   }
 
   /** Callers check the names of groups; one of a class that has changed its groups counts as none. */
   #groupOf(name: string | null): CallGroup<Call> {
-    return name === null ? this.#ungrouped : this.#groups.get(name) ?? this.#ungrouped;
+    return name === null ? this.#ungrouped : this.#groups?.get(name) ?? this.#ungrouped;
   }
 }

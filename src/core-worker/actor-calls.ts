@@ -29,7 +29,7 @@ export class ActorCalls implements HandleHost {
     checkNotReleased(handle, client.className);
     const callOptions = options as CallOptions | null;
     const callable = this.#env.actors().methodOf(client, method, callOptions?.concurrencyGroup ?? null);
-    return this.#env.submission().call(callable, args, callOptions, handle);
+    return this.#env.submission().call(callable, client, args, callOptions, handle);
   }
 
   actorReady(handle: ActorHandleObject, client: ActorClient<PendingTask>): ObjectRef<void> {
@@ -38,7 +38,7 @@ export class ActorCalls implements HandleHost {
 
   terminateActor(handle: ActorHandleObject, client: ActorClient<PendingTask>): ObjectRef<void> {
     checkNotReleased(handle, client.className);
-    this.#env.submission().call(this.#env.actors().methodOf(client, TERMINATE, null), [], null, handle);
+    this.#env.submission().call(this.#env.actors().methodOf(client, TERMINATE, null), client, [], null, handle);
     return this.#refOfLife(handle, client, "terminate()", (settle) => this.#env.actors().whenDead(client, settle));
   }
 

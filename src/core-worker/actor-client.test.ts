@@ -9,8 +9,8 @@ interface Call extends WaitingCall {
   unresolvedCount: number;
 }
 
-const stateOf = (phase: ActorPhase, workerId: string | null = null, message = "over"): ActorStateRecord => ({
-  actorId: "a", phase, workerId, death: phase === "DEAD" ? { message, creation: null, refusal: null } : null, aliasOf: null,
+const stateOf = (phase: ActorPhase, workerId: string | null = null, message = "over", number = 0): ActorStateRecord => ({
+  actorId: "a", phase, workerId, number, death: phase === "DEAD" ? { message, creation: null, refusal: null } : null, aliasOf: null,
 });
 const kinds = (failed: readonly FailedCall<Call>[]): [number, string][] => failed.map(({ call, failure }) => [call.sequence, failure.error && "kind" in failure.error ? failure.error.kind : "?"]);
 
@@ -19,7 +19,7 @@ class Caller {
   #next = 1;
 
   constructor({ allowsOvertaking = false } = {}) {
-    this.client = new ActorClient<Call>("a", "owner", false, "Counter", { maxTaskRetries: 0, maxPendingCalls: -1, groups: {}, allowsOvertaking });
+    this.client = new ActorClient<Call>("a", "owner", false, false, { className: "Counter", rules: { maxTaskRetries: 0, maxPendingCalls: -1, groups: {}, allowsOvertaking } });
   }
 
   call(retriesLeft = 0, unresolvedCount = 0): Call {
@@ -29,7 +29,9 @@ class Caller {
     return call;
   }
   send(): number[] {
-    return this.client.takeSendable().map(({ sequence }) => sequence);
+    const calls: Call[] = [];
+    this.client.takeSendable(calls);
+    return calls.map(({ sequence }) => sequence);
   }
   answered(count = 1): void {
     this.client.inFlight -= count;
@@ -180,6 +182,36 @@ describe("an actor as its caller sees it", () => {
     caller.client.workerLost("w1", [lost], "crashed");
     assert.deepEqual(caller.client.takeUnsent().map(({ sequence }) => sequence), [1, 2]);
   });
+
+  test("(2) (3) a shared one may start again in the same worker: calls that were there run again under its new number, or fail", () => {
+    const caller = new Caller();
+    const { client } = caller;
+    const [again, once] = [caller.call(1), caller.call()];
+    client.stateChanged(stateOf("ALIVE", "w1", "", 7));
+    assert.deepEqual(caller.send(), [1, 2]);
+    caller.call();
+    assert.deepEqual(client.callLost(again, "it was killed"), [], "the GCS has not said anything");
+    assert.deepEqual(client.callLost(once, "it was killed"), []);
+    assert.deepEqual(kinds(client.stateChanged(stateOf("RESTARTING"))), [[2, "ActorUnavailableError"]]);
+    assert.deepEqual(caller.send(), []);
+    client.stateChanged(stateOf("ALIVE", "w1", "", 8));
+    assert.deepEqual(caller.send(), [1, 3]);
+    assert.equal(client.number, 8);
+  });
+
+  test("(2) (3) what was at its former place of the same worker comes back before anything is sent to the new one", () => {
+    const caller = new Caller();
+    const { client } = caller;
+    const call = caller.call(1);
+    client.stateChanged(stateOf("ALIVE", "w1", "", 7));
+    caller.send();
+    client.stateChanged(stateOf("RESTARTING"));
+    client.stateChanged(stateOf("ALIVE", "w1", "", 8));
+    caller.call();
+    assert.deepEqual(caller.send(), []);
+    assert.deepEqual(client.callLost(call, "it was killed"), []);
+    assert.deepEqual(caller.send(), [1, 2]);
+  });
 });
 
 test("whatever happens: calls start in order at every worker, at most once without a retry, and each has one outcome", () => {
@@ -208,7 +240,8 @@ test("whatever happens: calls start in order at every worker, at most once witho
       };
       const fail = (failed: readonly FailedCall<Call>[]): void => { for (const { call } of failed) settle(call, "failed"); };
       const send = (): void => {
-        const sent = client.takeSendable();
+        const sent: Call[] = [];
+        client.takeSendable(sent);
         if (sent.length === 0) return;
         const workerId = client.workerId as string;
         const there = at.get(workerId) ?? [];

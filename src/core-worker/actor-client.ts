@@ -1,5 +1,6 @@
 import { Deque, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import type { ActorDeath, ActorStateRecord, CallRules } from "../protocol/mod.ts";
+import { HELD, type HandleHolder } from "./handle-holder.ts";
 import { type Failure, systemFailure } from "./object-entry.ts";
 
 /** Calls at the actor's worker at once; more wait here, so that a slow actor does not fill its worker's memory. */
@@ -21,6 +22,12 @@ export interface FailedCall<Call> {
   readonly failure: Failure;
 }
 
+/** What a client needs to know of its class; `actor-type.ts` has the rest. */
+export interface ClientType {
+  readonly className: string;
+  readonly rules: CallRules;
+}
+
 /**
  * One actor as a caller sees it. Keeps the caller's order: a call is sent only after those before it, across restarts too. Pure.
  *
@@ -35,60 +42,74 @@ export interface FailedCall<Call> {
  *     that were not sent have not run, and wait.
  * (4) All fail with ActorDiedError.
  */
-export class ActorClient<Call extends WaitingCall = WaitingCall> {
+export class ActorClient<Call extends WaitingCall = WaitingCall> implements HandleHolder {
+  /** One that was made with `getIfExists` is a holder of the actor that it turned out to stand for. */
+  [HELD]: string | null = null;
   /** With `getIfExists`, provisional until the GCS has said which actor has the name; so are the next two. */
   actorId: ActorId;
   ownerId: WorkerId;
   isDetached: boolean;
-  readonly className: string;
-  readonly rules: CallRules;
+  readonly type: ClientType;
+  /** As it was asked for: its calls say which actor of the worker they are for. */
+  readonly isShared: boolean;
   workerId: WorkerId | null = null;
+  /** Which of the actors of its worker. */
+  number = 0;
   /** What calls fail with. */
   death: Failure | null = null;
   /** Whether the GCS was asked to tell what becomes of it. */
   isWatched = false;
   readonly waiting = new Deque<Call>();
   /** Where calls may overtake: those whose arguments are not there yet. */
-  readonly #unready = new Set<Call>();
+  #unready: Set<Call> | null = null;
   /** Without an outcome, whatever they wait for. */
   pendingCalls = 0;
   /** Sent and without an outcome; those that are between two runs, too. */
   inFlight = 0;
   /** Where those were sent. */
   #sentTo: WorkerId | null = null;
+  #sentNumber = 0;
   /** Where the actor was by the last word of the GCS. */
   #toldAt: WorkerId | null = null;
+  #toldNumber = 0;
   /** (2) Calls that were at a worker which is lost, until the GCS's word. */
-  #lost: Call[] = [];
+  #lost: Call[] | null = null;
   #lossReason = "";
   #isLossOutOfMemory = false;
-  /** Runs once the constructor's outcome is known. */
-  readonly #onReady: ((failure: Failure | null) => void)[] = [];
-  /** Runs once it is dead. */
-  readonly #onDead: ((failure: Failure | null) => void)[] = [];
+  /** Run once the constructor's outcome is known. */
+  #onReady: ((failure: Failure | null) => void)[] | null = null;
+  /** Run once it is dead. */
+  #onDead: ((failure: Failure | null) => void)[] | null = null;
 
-  constructor(actorId: ActorId, ownerId: WorkerId, isDetached: boolean, className: string, rules: CallRules) {
+  constructor(actorId: ActorId, ownerId: WorkerId, isDetached: boolean, isShared: boolean, type: ClientType) {
     this.actorId = actorId;
     this.ownerId = ownerId;
     this.isDetached = isDetached;
-    this.className = className;
-    this.rules = rules;
+    this.isShared = isShared;
+    this.type = type;
+  }
+
+  get className(): string {
+    return this.type.className;
+  }
+  get rules(): CallRules {
+    return this.type.rules;
   }
 
   add(call: Call): void {
-    if (this.rules.allowsOvertaking && call.unresolvedCount > 0) this.#unready.add(call);
+    if (this.rules.allowsOvertaking && call.unresolvedCount > 0) (this.#unready ??= new Set()).add(call);
     else this.waiting.push(call);
   }
 
   /** The arguments of a call that was added have come, or failed. */
   argsSettled(call: Call): void {
-    if (this.#unready.delete(call)) this.waiting.push(call);
+    if (this.#unready?.delete(call) === true) this.waiting.push(call);
   }
 
-  /** The calls that may be sent now, in order: up to the first whose arguments are not there yet. */
-  takeSendable(): Call[] {
-    const calls: Call[] = [];
-    if (this.workerId === null || (this.inFlight > 0 && this.#sentTo !== this.workerId)) return calls;
+  /** Adds the calls that may be sent now, in order: up to the first whose arguments are not there yet. */
+  takeSendable(calls: Call[]): void {
+    if (this.workerId === null || (this.inFlight > 0 && !this.#isWhereSent)) return;
+    const before = calls.length;
     for (let next = this.waiting.peek(); next !== undefined; next = this.waiting.peek()) {
       if (!next.isDone && (next.unresolvedCount > 0 || this.inFlight >= CALLS_AT_ACTOR_MAX)) break;
       this.waiting.shift();
@@ -96,32 +117,39 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
       this.inFlight++;
       calls.push(next);
     }
-    if (calls.length > 0) this.#sentTo = this.workerId;
-    return calls;
+    if (calls.length > before) {
+      this.#sentTo = this.workerId;
+      this.#sentNumber = this.number;
+    }
   }
 
   whenReady(callback: (failure: Failure | null) => void): void {
     if (this.death !== null) callback(readyFailure(this.death));
     else if (this.workerId !== null) callback(null);
-    else this.#onReady.push(callback);
+    else (this.#onReady ??= []).push(callback);
   }
 
   whenDead(callback: (failure: Failure | null) => void): void {
     if (this.death !== null) callback(null);
-    else this.#onDead.push(callback);
+    else (this.#onDead ??= []).push(callback);
   }
 
   /** Nothing will be known of it any more. */
   stopWatching(failure: Failure): void {
     this.#settleReady(failure);
-    for (const callback of this.#onDead.splice(0)) callback(failure);
+    this.#settleDead(failure);
   }
 
   // ------------------------------------------------------------------ calls that threw and run again
 
   /** Where such a call keeps its turn; null if that worker is lost, and its turn with it. */
   get turnKeptAt(): WorkerId | null {
-    return this.workerId === this.#sentTo ? this.workerId : null;
+    return this.#isWhereSent ? this.workerId : null;
+  }
+
+  /** A shared actor that starts again may do so in the same worker, with another number. */
+  get #isWhereSent(): boolean {
+    return this.workerId === this.#sentTo && this.number === this.#sentNumber;
   }
 
   /** It lost its turn with its worker: it runs again as soon as the actor does, at no further cost. */
@@ -139,10 +167,20 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
     if (this.workerId === workerId) this.workerId = null;
     if (calls.length === 0) return [];
     this.inFlight -= calls.length;
-    this.#lost.push(...calls);
-    this.#lossReason = reason;
+    (this.#lost ??= []).push(...calls);
+    this.#lossReason = `its worker ${reason}`;
     this.#isLossOutOfMemory = isOutOfMemory;
     return this.#toldAt === workerId ? [] : this.#settleLost();
+  }
+
+  /** (2) Of a shared actor that has left its worker and may start again: the call was there. */
+  callLost(call: Call, reason: string): FailedCall<Call>[] {
+    if (this.#isWhereSent) this.workerId = null;
+    this.inFlight--;
+    (this.#lost ??= []).push(call);
+    this.#lossReason = reason;
+    this.#isLossOutOfMemory = false;
+    return this.#toldAt === this.#sentTo && this.#toldNumber === this.#sentNumber ? [] : this.#settleLost();
   }
 
   /** The GCS's word. */
@@ -154,6 +192,7 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
     }
     if (this.death !== null) return [];
     this.workerId = this.#toldAt = state.phase === "ALIVE" ? state.workerId : null;
+    this.number = this.#toldNumber = state.number;
     if (state.phase === "DEAD") return this.died(state.death ?? { message: "the reason is not known", creation: null, refusal: null });
     const failed = this.#settleLost(); // (3)
     if (state.phase === "ALIVE") this.#settleReady(null);
@@ -171,15 +210,15 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
   failed(death: Failure): FailedCall<Call>[] {
     this.death = death;
     this.#settleReady(readyFailure(death));
-    for (const callback of this.#onDead.splice(0)) callback(null);
-    const unsent = [...this.waiting.removeWhere(() => true), ...this.#unready];
-    this.#unready.clear();
+    this.#settleDead(null);
+    const unsent = [...this.waiting.removeWhere(() => true), ...(this.#unready ?? [])];
+    this.#unready = null;
     return [...this.#settleLost(), ...unsent.filter(({ isDone }) => !isDone).map((call) => ({ call, failure: death }))];
   }
 
   /** All that were not sent, taken out: nothing runs here any more. */
   takeUnsent(): Call[] {
-    return [...this.#lost.splice(0), ...this.waiting.removeWhere(() => true)];
+    return [...this.#takeLost(), ...this.waiting.removeWhere(() => true)];
   }
 
   get #label(): string {
@@ -187,10 +226,10 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
   }
 
   #settleLost(): FailedCall<Call>[] {
-    if (this.#lost.length === 0) return [];
+    if (this.#lost === null) return [];
     const failed: FailedCall<Call>[] = [];
     const again: Call[] = [];
-    for (const call of this.#lost.splice(0)) {
+    for (const call of this.#takeLost()) {
       if (call.isDone) continue;
       if (this.death !== null) failed.push({ call, failure: this.#diedUnder(call) });
       else if (call.retriesLeft === 0) failed.push({ call, failure: this.#unavailableTo(call) });
@@ -203,23 +242,37 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> {
     return failed;
   }
 
+  #takeLost(): Call[] {
+    const lost = this.#lost ?? [];
+    this.#lost = null;
+    return lost;
+  }
+
   #putBack(calls: readonly Call[]): void {
     const ordered = [...calls, ...this.waiting.removeWhere(() => true)].sort((a, b) => a.sequence - b.sequence);
     for (const call of ordered) this.waiting.push(call);
   }
 
   #diedUnder({ name }: Call): Failure {
-    const message = `${this.#label} died while ${name}() was running or waiting there: its worker ${this.#lossReason}`;
+    const message = `${this.#label} died while ${name}() was running or waiting there: ${this.#lossReason}`;
     return systemFailure({ kind: this.#isLossOutOfMemory ? "OutOfMemoryError" : "ActorDiedError", message, subjectId: this.actorId });
   }
 
   #unavailableTo({ name }: Call): Failure {
-    const message = `${this.#label} was lost while ${name}() was running or waiting there, so it may have run or not, and starts again: its worker ${this.#lossReason}. Later calls wait for it; give maxTaskRetries to calls that may run twice`;
+    const message = `${this.#label} was lost while ${name}() was running or waiting there, so it may have run or not, and starts again: ${this.#lossReason}. Later calls wait for it; give maxTaskRetries to calls that may run twice`;
     return systemFailure({ kind: this.#isLossOutOfMemory ? "OutOfMemoryError" : "ActorUnavailableError", message, subjectId: this.actorId });
   }
 
+  #settleDead(failure: Failure | null): void {
+    const waiting = this.#onDead;
+    this.#onDead = null;
+    if (waiting !== null) for (const callback of waiting) callback(failure);
+  }
+
   #settleReady(failure: Failure | null): void {
-    for (const callback of this.#onReady.splice(0)) callback(failure);
+    const waiting = this.#onReady;
+    this.#onReady = null;
+    if (waiting !== null) for (const callback of waiting) callback(failure);
   }
 }
 

@@ -1,7 +1,8 @@
 import type { RuntimeDescriptor } from "../protocol/mod.ts";
+import { HELD, type HandleHolder } from "./handle-holder.ts";
 import { DESCRIBE, type ObjectRef, type RuntimeObject } from "./object-ref.ts";
-import type { ActorDescription } from "./task.ts";
 import type { ActorClient } from "./actor-client.ts";
+import type { ActorType } from "./actor-type.ts";
 import type { PendingTask } from "./task.ts";
 
 /** What a handle needs of the worker it lives in. */
@@ -9,28 +10,28 @@ export interface HandleHost {
   callActor(handle: ActorHandleObject, client: ActorClient<PendingTask>, method: string, args: unknown[], options: object | null): unknown;
   actorReady(handle: ActorHandleObject, client: ActorClient<PendingTask>): ObjectRef<void>;
   terminateActor(handle: ActorHandleObject, client: ActorClient<PendingTask>): ObjectRef<void>;
-  releaseHandle(handle: ActorHandleObject, description: ActorDescription): void;
+  releaseHandle(handle: ActorHandleObject): void;
   checkMethodOptions(options: unknown, label: string): object;
 }
 
 /** `handle.method`: call it with `.remote(...)`, or with `.options({...}).remote(...)`. */
 export class ActorMethodObject {
-  readonly #call: (args: unknown[], options: object | null) => unknown;
-  readonly #check: (options: unknown) => object;
+  readonly #handle: ActorHandleObject;
+  readonly #name: string;
   readonly #options: object | null;
 
-  constructor(call: (args: unknown[], options: object | null) => unknown, check: (options: unknown) => object, options: object | null) {
-    this.#call = call;
-    this.#check = check;
+  constructor(handle: ActorHandleObject, name: string, options: object | null) {
+    this.#handle = handle;
+    this.#name = name;
     this.#options = options;
   }
 
   remote(...args: unknown[]): unknown {
-    return this.#call(args, this.#options);
+    return ActorHandleObject.call(this.#handle, this.#name, args, this.#options);
   }
 
   options(options: object): ActorMethodObject {
-    return new ActorMethodObject(this.#call, this.#check, { ...this.#options, ...this.#check(options) });
+    return new ActorMethodObject(this.#handle, this.#name, { ...this.#options, ...ActorHandleObject.checkOptions(this.#handle, this.#name, options) });
   }
 }
 
@@ -38,28 +39,25 @@ export class ActorMethodObject {
  * A reference to an actor, with one property for each public method of its class. The runtime's own members win over
  * methods of the same name.
  */
-export class ActorHandleObject implements RuntimeObject {
+export class ActorHandleObject implements RuntimeObject, HandleHolder {
+  [HELD]: string | null = null;
   readonly #host: HandleHost;
   readonly #client: ActorClient<PendingTask>;
-  readonly #description: ActorDescription;
+  /** As it is told to others; what `getIfExists` found may be of another one. */
+  readonly #type: ActorType;
   #isReleased = false;
 
-  constructor(host: HandleHost, client: ActorClient<PendingTask>, description: ActorDescription) {
+  constructor(host: HandleHost, client: ActorClient<PendingTask>, type: ActorType) {
     this.#host = host;
     this.#client = client;
-    this.#description = description;
-    for (const [name, method] of Object.entries(description.methods)) {
-      if (name in ActorHandleObject.prototype) continue;
-      let made: ActorMethodObject | null = null;
-      Object.defineProperty(this, name, {
-        enumerable: true,
-        get: () => (made ??= new ActorMethodObject(
-          (args, options) => host.callActor(this, client, name, args, options),
-          (options) => host.checkMethodOptions(options, `${description.className}.${name}`),
-          method.options,
-        )),
-      });
-    }
+    this.#type = type;
+  }
+
+  /** The properties for the methods are those of a class that all handles of a type share: a handle itself is small. */
+  static of(host: HandleHost, client: ActorClient<PendingTask>, type: ActorType): ActorHandleObject {
+    let HandleClass = handleClasses.get(type);
+    if (HandleClass === undefined) handleClasses.set(type, (HandleClass = handleClassOf(type)));
+    return new HandleClass(host, client, type);
   }
 
   /** 16 hexadecimal digits. */
@@ -81,7 +79,7 @@ export class ActorHandleObject implements RuntimeObject {
   release(): void {
     if (this.#isReleased) return;
     this.#isReleased = true;
-    this.#host.releaseHandle(this, this.#description);
+    this.#host.releaseHandle(this);
   }
 
   [Symbol.dispose](): void {
@@ -89,19 +87,25 @@ export class ActorHandleObject implements RuntimeObject {
   }
 
   [DESCRIBE](): RuntimeDescriptor {
-    const { actorId, ownerId, isDetached } = this.#client;
-    const { className, methods, rules } = this.#description;
-    return { kind: "actorHandle", actorId, ownerId, isDetached, className, methods, rules };
+    const { actorId, ownerId, isDetached, isShared } = this.#client;
+    const { className, methods, rules } = this.#type;
+    return { kind: "actorHandle", actorId, ownerId, isDetached, isShared, className, methods, rules };
   }
 
   toJSON(): string {
-    return `ActorHandle(${this.#description.className}, ${this.actorId})`;
+    return `ActorHandle(${this.#type.className}, ${this.actorId})`;
   }
 
   [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return `ActorHandle(${this.#description.className}, ${this.actorId})`;
+    return `ActorHandle(${this.#type.className}, ${this.actorId})`;
   }
 
+  static call(handle: ActorHandleObject, method: string, args: unknown[], options: object | null): unknown {
+    return handle.#host.callActor(handle, handle.#client, method, args, options);
+  }
+  static checkOptions(handle: ActorHandleObject, method: string, options: unknown): object {
+    return handle.#host.checkMethodOptions(options, `${handle.#type.className}.${method}`);
+  }
   static isHandle(value: unknown): value is ActorHandleObject {
     return typeof value === "object" && value !== null && #client in value;
   }
@@ -111,4 +115,18 @@ export class ActorHandleObject implements RuntimeObject {
   static clientOf(handle: ActorHandleObject): ActorClient<PendingTask> {
     return handle.#client;
   }
+}
+
+const handleClasses = new WeakMap<ActorType, typeof ActorHandleObject>();
+
+function handleClassOf(type: ActorType): typeof ActorHandleObject {
+  const HandleClass = class extends ActorHandleObject {};
+  for (const [name, { options }] of Object.entries(type.methods)) {
+    if (name in ActorHandleObject.prototype) continue;
+    Object.defineProperty(HandleClass.prototype, name, {
+      enumerable: true,
+      get(this: ActorHandleObject) { return new ActorMethodObject(this, name, options); },
+    });
+  }
+  return HandleClass;
 }

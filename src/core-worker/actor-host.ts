@@ -1,14 +1,21 @@
-import type { AcceleratorIds, ActorId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
-import { InvalidArgumentError } from "../base/mod.ts";
-import { RUN_IS_CREATION, type ActorSpec, type TaskErrorRecord, type ToNode } from "../protocol/mod.ts";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { forgetOldest, InvalidArgumentError, type AcceleratorIds, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { type ActorParts, type ActorSpec, RecentTemplates, RUN_IS_CREATION, specFrom, type TaskErrorRecord, type ToNode } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
-import { ActorInstance } from "./actor-instance.ts";
+import { isEncoded } from "./actor-creation.ts";
+import { ActorInstance, isAsyncType } from "./actor-instance.ts";
 import type { CodeLoader } from "./code-loader.ts";
+import type { Execution } from "./execution.ts";
 import type { ExecutionContext } from "./execution-context.ts";
 import type { References } from "./references.ts";
 import type { RunRecorder } from "./run-recorder.ts";
 import type { TaskExecutor } from "./task-executor.ts";
 import { ActorExit, recordOfThrown } from "./thrown-error.ts";
+
+/** Shared actors that have ended here, so that late calls learn why. */
+const ENDED_REMEMBERED_MAX = 10_000;
+
+type ActorConstructor = new (...args: unknown[]) => object;
 
 export interface ActorHostEnvironment {
   readonly executor: TaskExecutor;
@@ -20,14 +27,26 @@ export interface ActorHostEnvironment {
   readonly pid: number;
   useAccelerators(ids: AcceleratorIds | null): void;
   sendToNode(message: ToNode): void;
+  sendToNodeSoon(message: ToNode): void;
   exit(reason: string): void;
 }
 
-/** The actor that lives in this worker: its construction and its end. */
+/**
+ * The actors that live in this worker: their construction and their end. One that has the worker for itself ends it with
+ * itself; shared ones come and go.
+ */
 export class ActorHost {
   readonly #env: ActorHostEnvironment;
   readonly #instances = new Map<ActorId, ActorInstance>();
-  #isEnding = false;
+  /** Shared ones, also those that have ended. */
+  readonly #byNumber = new Map<number, ActorInstance>();
+  readonly #endedNumbers = new Set<number>();
+  readonly #templates = new RecentTemplates((template) => ({ ...template, units: [] }));
+  #constructing: ActorInstance | null = null;
+  /** What asynchronous work that a constructor has started belongs to. */
+  #constructed: AsyncLocalStorage<ActorInstance> | null = null;
+  /** Where the node manager finds the number of the actor that this thread is in. */
+  #running: Int32Array | null = null;
 
   constructor(environment: ActorHostEnvironment) {
     this.#env = environment;
@@ -37,44 +56,112 @@ export class ActorHost {
     return this.#instances.get(actorId);
   }
 
-  current(): { spec: ActorSpec; wasRestarted: boolean; acceleratorIds: AcceleratorIds | null } | undefined {
+  byNumber(number: number): ActorInstance | undefined {
+    if (number !== 0) return this.#byNumber.get(number);
+    // A handle that was made for a shared actor stands for one that has its worker for itself (getIfExists).
     for (const instance of this.#instances.values()) return instance;
     return undefined;
   }
 
-  start(spec: ActorSpec, wasRestarted: boolean, acceleratorIds: AcceleratorIds | null): void {
-    this.#env.useAccelerators(acceleratorIds);
-    const instance = new ActorInstance(spec, wasRestarted, acceleratorIds, (execution) => this.#env.executor.start(execution));
-    this.#instances.set(spec.actorId, instance);
-    void this.#construct(instance).then(
-      () => this.#env.sendToNode({ type: "actorStarted", actorId: spec.actorId, error: null }),
-      (error: unknown) => this.#env.sendToNode({ type: "actorStarted", actorId: spec.actorId, error: this.#creationError(spec, error) }),
-    );
+  tellRunning(running: Int32Array): void {
+    this.#running = running;
   }
 
-  async #construct(instance: ActorInstance): Promise<void> {
-    const { spec } = instance;
+  /** The actor that the running code is of. Unknown for callbacks that have lost their context, if others live here too. */
+  current(): ActorInstance | undefined {
+    if (this.#byNumber.size === 0) return this.byNumber(0);
+    if (this.#constructing !== null) return this.#constructing;
+    return (this.#env.context.current()?.actor as ActorInstance | null | undefined) ?? this.#constructed?.getStore();
+  }
+
+  // ------------------------------------------------------------------ the beginning
+
+  startShared(parts: ActorParts, number: number, wasRestarted: boolean): void {
+    this.#env.code.receive(parts.template.units);
+    this.start(specFrom(this.#templates.same(parts.template), parts.actorId, parts.args), number, wasRestarted, null);
+  }
+
+  start(spec: ActorSpec, number: number, wasRestarted: boolean, acceleratorIds: AcceleratorIds | null): void {
+    if (this.#instances.has(spec.actorId)) return;
+    if (number === 0) this.#env.useAccelerators(acceleratorIds);
+    const instance = new ActorInstance(number === 0 ? spec : specFrom(Object.getPrototypeOf(spec) as ActorSpec, spec.actorId, []), number, wasRestarted, acceleratorIds, this.#startCall);
+    this.#instances.set(spec.actorId, instance);
+    if (number !== 0) this.#byNumber.set(number, instance);
+    try {
+      const constructing = this.#construct(instance, spec);
+      if (constructing === undefined) this.#started(instance);
+      else constructing.then(() => this.#started(instance), (error: unknown) => this.#failed(instance, error));
+    } catch (error) {
+      this.#failed(instance, error);
+    }
+  }
+
+  /** Undefined if it is done. */
+  #construct(instance: ActorInstance, spec: ActorSpec): Promise<void> | undefined {
+    const { code } = this.#env;
     const startedMs = performance.now();
-    this.#env.code.receive(spec.units);
-    const loading = this.#env.code.ensureLoaded([spec.unitId, ...spec.args.flatMap((arg) => arg.code)]);
-    if (loading !== undefined) await loading;
-    const Class = this.#env.serializer.resolveCode(spec.unitId) as unknown as new (...args: unknown[]) => object;
+    code.receive(spec.units);
+    const loading = code.ensureLoaded([spec.unitId, ...spec.args.flatMap((arg) => (isEncoded(arg) ? arg.code : []))]);
+    return loading === undefined ? this.#make(instance, spec, startedMs) : loading.then(() => this.#make(instance, spec, startedMs));
+  }
+
+  #make(instance: ActorInstance, spec: ActorSpec, startedMs: number): Promise<void> | undefined {
+    if (instance.end !== null) return undefined;
+    const { references, serializer } = this.#env;
+    const Class = serializer.resolveCode(spec.unitId) as unknown as ActorConstructor;
     const confirmations: Promise<void>[] = [];
     const args = spec.args.map((arg) => {
-      const { value, confirmed } = this.#env.references.decodeFrom(arg, spec.ownerId);
+      if (!isEncoded(arg)) return arg;
+      const { value, confirmed } = references.decodeFrom(arg, spec.ownerId);
       if (confirmed !== undefined) confirmations.push(confirmed);
       return value;
     });
     const calledMs = performance.now();
     try {
-      instance.constructed(new Class(...args));
+      instance.constructed(instance.number === 0 ? new Class(...args) : this.#runConstructor(instance, Class, args));
     } finally {
       this.#env.runs.add(`new ${spec.className}`, spec.ownerId, 0, RUN_IS_CREATION, startedMs, calledMs, performance.now(), 0);
     }
-    if (confirmations.length > 0) await Promise.all(confirmations);
     // The creator learns of the end of construction through the GCS, not on the channel to us: make sure that it has
     // counted us as a holder of the arguments before.
-    await this.#env.references.allConfirmed();
+    if (confirmations.length === 0 && references.isAllConfirmed) return undefined;
+    return Promise.all(confirmations).then(() => references.allConfirmed());
+  }
+
+  #runConstructor(instance: ActorInstance, Class: ActorConstructor, args: unknown[]): object {
+    const outer = this.#constructing;
+    this.#constructing = instance;
+    if (this.#running !== null) this.#running[0] = instance.number;
+    try {
+      if (!isAsyncType(Class.prototype as object)) return new Class(...args);
+      return (this.#constructed ??= new AsyncLocalStorage()).run(instance, () => new Class(...args));
+    } finally {
+      this.#constructing = outer;
+      if (this.#running !== null) this.#running[0] = 0;
+    }
+  }
+
+  readonly #startCall = (execution: Execution): Promise<void> | undefined => {
+    const { number } = execution.actor as ActorInstance;
+    if (number === 0 || this.#running === null) return this.#env.executor.start(execution);
+    this.#running[0] = number;
+    try {
+      return this.#env.executor.start(execution);
+    } finally {
+      this.#running[0] = 0;
+    }
+  };
+
+  #started(instance: ActorInstance): void {
+    if (instance.end === null) this.#env.sendToNodeSoon({ type: "actorStarted", actorId: instance.actorId, error: null });
+  }
+
+  #failed(instance: ActorInstance, thrown: unknown): void {
+    if (instance.end !== null) return;
+    const { spec } = instance;
+    const error = this.#creationError(spec, thrown);
+    this.#env.sendToNodeSoon({ type: "actorStarted", actorId: spec.actorId, error });
+    if (instance.number !== 0) this.#remove(instance, "its constructor threw");
   }
 
   #creationError(spec: ActorSpec, thrown: unknown): TaskErrorRecord {
@@ -105,11 +192,19 @@ export class ActorHost {
     throw new ActorExit(record);
   }
 
-  /** After the calls that have arrived. */
+  /** Of the actor that has this worker for itself, after the calls that have arrived. */
   end(reason: string): void {
-    const [instance] = this.#instances.values();
+    const instance = this.byNumber(0);
     if (instance === undefined) return this.#env.exit(`was ended: ${reason}`);
     instance.whenDrained(() => this.#finish(instance, reason));
+  }
+
+  /** Of one of several, after the calls that have arrived if `graceful`. */
+  endShared(actorId: ActorId, graceful: boolean, mayRestart: boolean, reason: string): void {
+    const instance = this.#instances.get(actorId);
+    if (instance === undefined) this.#env.sendToNodeSoon({ type: "actorEnded", actorId, reason });
+    else if (graceful) instance.whenDrained(() => this.#finish(instance, reason));
+    else this.#finish(instance, reason, mayRestart);
   }
 
   /** `handle.terminate()`: a call that has started after all those before it; ends when they have. */
@@ -120,12 +215,31 @@ export class ActorHost {
     instance.whenDrained(() => this.#finish(instance, reason));
   }
 
-  #finish(instance: ActorInstance, reason: string): void {
-    if (this.#isEnding) return;
-    this.#isEnding = true;
-    const record: SystemErrorRecord = { kind: "ActorDiedError", message: `actor ${instance.spec.className} (${instance.actorId}) is dead: ${reason}`, subjectId: instance.actorId };
-    for (const execution of instance.takeWaiting()) this.#env.executor.fail(execution, { kind: "systemError", error: record });
-    instance.end = record;
+  #finish(instance: ActorInstance, reason: string, mayRestart = false): void {
+    if (instance.end !== null) return;
+    if (instance.number !== 0) return this.#remove(instance, reason, mayRestart);
+    this.#failWaiting(instance, reason);
     this.#env.exit(`was ended: ${reason}`);
+  }
+
+  #failWaiting(instance: ActorInstance, reason: string, mayRestart = false): void {
+    const message = mayRestart ? reason : `actor ${instance.spec.className} (${instance.actorId}) is dead: ${reason}`;
+    const record: SystemErrorRecord = { kind: "ActorDiedError", message, subjectId: instance.actorId };
+    for (const execution of instance.takeWaiting()) this.#env.executor.endedUnder(execution, record, mayRestart);
+    instance.end = record;
+    instance.mayRestart = mayRestart;
+  }
+
+  /** A shared actor goes, its worker stays: calls that are running are answered, as they would be if the worker ended. */
+  #remove(instance: ActorInstance, reason: string, mayRestart = false): void {
+    const { executor, context } = this.#env;
+    this.#failWaiting(instance, reason, mayRestart);
+    for (const execution of context.running) if (execution.actor === instance) executor.abandon(execution, instance.end as SystemErrorRecord, mayRestart);
+    instance.release();
+    this.#instances.delete(instance.actorId);
+    this.#endedNumbers.add(instance.number);
+    if (this.#endedNumbers.size > ENDED_REMEMBERED_MAX) for (const oldest of this.#endedNumbers) { this.#byNumber.delete(oldest); break; }
+    forgetOldest(this.#endedNumbers, ENDED_REMEMBERED_MAX);
+    this.#env.sendToNodeSoon({ type: "actorEnded", actorId: instance.actorId, reason });
   }
 }

@@ -13,6 +13,8 @@ const ASYNC_CONCURRENCY_DEFAULT = 1000;
  */
 export class ActorInstance {
   readonly spec: ActorSpec;
+  /** Which of the actors of this worker; 0 if it has it for itself. */
+  readonly number: number;
   readonly wasRestarted: boolean;
   readonly acceleratorIds: AcceleratorIds | null;
   readonly #queue: ActorCallQueue<Execution>;
@@ -21,12 +23,15 @@ export class ActorInstance {
   #whenDrained: (() => void) | null = null;
   #whenAlone: (() => void) | null = null;
   /** Calls that threw and whose owners have not said yet whether they run again. Each counts as running. */
-  readonly #keepingTurn = new Map<string, Execution>();
+  #keepingTurn: Map<string, Execution> | null = null;
   /** What calls get that arrive after its end, while its worker is still there. */
   end: SystemErrorRecord | null = null;
+  /** After its end: it may start again, here or elsewhere. */
+  mayRestart = false;
 
-  constructor(spec: ActorSpec, wasRestarted: boolean, acceleratorIds: AcceleratorIds | null, start: (execution: Execution) => Promise<void> | undefined) {
+  constructor(spec: ActorSpec, number: number, wasRestarted: boolean, acceleratorIds: AcceleratorIds | null, start: (execution: Execution) => Promise<void> | undefined) {
     this.spec = spec;
+    this.number = number;
     this.wasRestarted = wasRestarted;
     this.acceleratorIds = acceleratorIds;
     this.#start = start;
@@ -62,7 +67,7 @@ export class ActorInstance {
 
   /** A call that kept its turn is here once more. */
   runAgain(execution: Execution): void {
-    if (!this.#keepingTurn.delete(turnOf(execution.peer.workerId, execution.sequence))) return this.enqueue(execution);
+    if (this.#keepingTurn?.delete(turnOf(execution.peer.workerId, execution.sequence)) !== true) return this.enqueue(execution);
     this.#run(execution);
     this.#pump();
   }
@@ -75,14 +80,15 @@ export class ActorInstance {
 
   /** Nobody will say any more whether its calls run again. */
   ownerLost(ownerId: WorkerId): void {
+    if (this.#keepingTurn === null) return;
     for (const [turn, execution] of this.#keepingTurn) if (execution.peer.workerId === ownerId) this.#releaseTurn(turn);
     this.#pump();
   }
 
   #releaseTurn(turn: string): void {
-    const execution = this.#keepingTurn.get(turn);
+    const execution = this.#keepingTurn?.get(turn);
     if (execution === undefined) return;
-    this.#keepingTurn.delete(turn);
+    this.#keepingTurn?.delete(turn);
     this.#queue.ended(groupOf(execution));
   }
 
@@ -110,6 +116,12 @@ export class ActorInstance {
     return this.#queue.takeWaiting();
   }
 
+  /** Nothing will be called any more: the object may go. */
+  release(): void {
+    this.#queue.stop();
+    this.#instance = null;
+  }
+
   #run(execution: Execution): void {
     const finished = this.#start(execution);
     if (finished === undefined) this.#ended(execution);
@@ -117,7 +129,7 @@ export class ActorInstance {
   }
 
   #ended(execution: Execution): void {
-    if (execution.keepsTurn) this.#keepingTurn.set(turnOf(execution.peer.workerId, execution.sequence), execution);
+    if (execution.keepsTurn) (this.#keepingTurn ??= new Map()).set(turnOf(execution.peer.workerId, execution.sequence), execution);
     else this.#queue.ended(groupOf(execution));
   }
 
@@ -148,8 +160,23 @@ function turnOf(ownerId: WorkerId, taskSequence: number): string {
   return `${ownerId}/${taskSequence}`;
 }
 
+/** By prototype: of one class there may be a hundred thousand. */
+const asyncTypes = new WeakMap<object, boolean>();
+
 function hasAsyncMethod(instance: object): boolean {
-  for (let type = Object.getPrototypeOf(instance) as object | null; type !== null && type !== Object.prototype; type = Object.getPrototypeOf(type) as object | null) {
+  const prototype = Object.getPrototypeOf(instance) as object | null;
+  return prototype !== null && isAsyncType(prototype);
+}
+
+/** Whether a class with this prototype has an asynchronous method. */
+export function isAsyncType(prototype: object): boolean {
+  let isAsync = asyncTypes.get(prototype);
+  if (isAsync === undefined) asyncTypes.set(prototype, (isAsync = findAsyncMethod(prototype)));
+  return isAsync;
+}
+
+function findAsyncMethod(prototype: object): boolean {
+  for (let type: object | null = prototype; type !== null && type !== Object.prototype; type = Object.getPrototypeOf(type) as object | null) {
     for (const descriptor of Object.values(Object.getOwnPropertyDescriptors(type))) {
       if (typeof descriptor.value === "function" && isAsyncFunction(descriptor.value as Function)) return true;
     }

@@ -2,20 +2,24 @@ import type { ActorId, WorkerId } from "../base/mod.ts";
 import type { ActorSpec, ActorStateRecord, RuntimeDescriptor, ToNode, WorkerDeath } from "../protocol/mod.ts";
 import { ActorClient, type FailedCall } from "./actor-client.ts";
 import { ActorHandleObject, type HandleHost } from "./actor-handle.ts";
+import { type ActorType, ActorTypes } from "./actor-type.ts";
+import type { CallWatch } from "./call-watch.ts";
 import { checkGroup } from "./call-templates.ts";
 import type { Failure } from "./object-entry.ts";
 import type { Peer } from "./peer.ts";
 import type { References } from "./references.ts";
 import type { TaskSender } from "./task-sender.ts";
-import { type ActorDescription, MethodCallable, type PendingTask, TURN_KEPT } from "./task.ts";
+import { type ActorDescription, clientOf, MethodCallable, type PendingTask, type SharedMethodCallable, TURN_KEPT } from "./task.ts";
 
 export interface ActorManagerEnvironment {
   readonly workerId: WorkerId;
   readonly references: References;
   readonly sender: TaskSender;
   readonly handleHost: HandleHost;
+  readonly callWatch: CallWatch;
   peer(workerId: WorkerId): Peer;
   sendToNode(message: ToNode): void;
+  sendToNodeSoon(message: ToNode): void;
   fail(task: PendingTask, failure: Failure): void;
 }
 
@@ -26,6 +30,8 @@ export class ActorManager {
   readonly #clients = new Map<ActorId, ActorClient<PendingTask>>();
   /** By an actor's id: those that were made with `getIfExists` and turned out to stand for it. */
   readonly #aliases = new Map<ActorId, Set<ActorClient<PendingTask>>>();
+  readonly #types = new ActorTypes();
+  /** Of actors that are not shared. */
   readonly #methods = new WeakMap<ActorClient<PendingTask>, Map<string, MethodCallable>>();
   readonly #dirty = new Set<ActorClient<PendingTask>>();
   /** Actors of this worker that the GCS has not been told of, and whether their last handle is gone already. */
@@ -48,16 +54,20 @@ export class ActorManager {
 
   /** A handle that arrived in a value, or by name. */
   reviveHandle(descriptor: RuntimeDescriptor & { kind: "actorHandle" }): ActorHandleObject {
-    return this.#handle(this.#clientOf(descriptor), descriptionOf(descriptor));
+    return this.#handle(this.#clientOf(descriptor), descriptor);
   }
 
   /** The actor that runs in this worker, as its own code sees it: does not keep it alive unless it is passed on. */
   ownHandle(spec: ActorSpec): ActorHandleObject {
-    return new ActorHandleObject(this.#env.handleHost, this.#clientOf(spec), descriptionOf(spec));
+    return this.#newHandle(this.#clientOf(spec), spec);
+  }
+
+  #newHandle(client: ActorClient<PendingTask>, { className, methods, rules }: ActorDescription): ActorHandleObject {
+    return ActorHandleObject.of(this.#env.handleHost, client, this.#types.of(className, methods, rules));
   }
 
   #handle(client: ActorClient<PendingTask>, description: ActorDescription): ActorHandleObject {
-    const handle = new ActorHandleObject(this.#env.handleHost, client, description);
+    const handle = this.#newHandle(client, description);
     if (!client.isDetached) this.#env.references.holdHandle(handle, client.actorId, client.ownerId);
     return handle;
   }
@@ -66,11 +76,11 @@ export class ActorManager {
     this.#env.references.dropHandle(handle);
   }
 
-  #clientOf(description: Omit<ActorDescription, "methods">): ActorClient<PendingTask> {
-    let client = this.#clients.get(description.actorId);
+  #clientOf({ actorId, ownerId, isDetached, isShared, className, methods, rules }: ActorDescription): ActorClient<PendingTask> {
+    let client = this.#clients.get(actorId);
     if (client === undefined) {
-      client = new ActorClient<PendingTask>(description.actorId, description.ownerId, description.isDetached, description.className, description.rules);
-      this.#clients.set(description.actorId, client);
+      client = new ActorClient<PendingTask>(actorId, ownerId, isDetached, isShared, this.#types.of(className, methods, rules));
+      this.#clients.set(actorId, client);
     }
     return client;
   }
@@ -102,7 +112,7 @@ export class ActorManager {
     }
     const client = this.#clients.get(actorId);
     this.#clients.delete(actorId);
-    if (client === undefined || client.actorId === actorId) this.#env.sendToNode({ type: "actorOutOfScope", actorId });
+    if (client === undefined || client.actorId === actorId) this.#env.sendToNodeSoon({ type: "actorOutOfScope", actorId });
     else {
       this.#env.references.dropHandle(client);
       const aliases = this.#aliases.get(client.actorId);
@@ -111,7 +121,8 @@ export class ActorManager {
   }
 
   /** Throws InvalidArgumentError for a group that the actor does not have. */
-  methodOf(client: ActorClient<PendingTask>, method: string, group: string | null): MethodCallable {
+  methodOf(client: ActorClient<PendingTask>, method: string, group: string | null): MethodCallable | SharedMethodCallable {
+    if (client.isShared) return (client.type as ActorType).sharedMethod(method, group);
     let methods = this.#methods.get(client);
     if (methods === undefined) this.#methods.set(client, (methods = new Map()));
     const key = group === null ? method : `${method}\n${group}`;
@@ -132,7 +143,7 @@ export class ActorManager {
   }
 
   argsSettled(call: PendingTask): void {
-    const { client } = call.callable as MethodCallable;
+    const client = clientOf(call);
     client.argsSettled(call);
     this.wake(client);
   }
@@ -140,7 +151,7 @@ export class ActorManager {
   /** Something that its first waiting call needed may be there now. */
   wake(client: ActorClient<PendingTask>): void {
     this.#dirty.add(client);
-    if (client.waiting.length % SEND_EARLY_AT_CALLS === 0) return this.flush();
+    if (client.waiting.length % SEND_EARLY_AT_CALLS === 0 || this.#dirty.size >= SEND_EARLY_AT_CALLS) return this.flush();
     if (this.#isFlushScheduled) return;
     this.#isFlushScheduled = true;
     queueMicrotask(() => {
@@ -150,15 +161,26 @@ export class ActorManager {
   }
 
   flush(): void {
+    let calls: PendingTask[] = [];
+    let peer: Peer | null = null;
     for (const client of this.#dirty) {
-      const calls = client.takeSendable();
-      if (calls.length > 0) this.#env.sender.send(this.#env.peer(client.workerId as WorkerId), 0, calls);
+      if (client.workerId === null || client.waiting.length === 0) continue;
+      const target = this.#env.peer(client.workerId);
+      if (target !== peer && calls.length > 0) {
+        this.#env.sender.send(peer as Peer, 0, calls);
+        calls = [];
+      }
+      peer = target;
+      // Of many actors in one worker, calls travel in one frame.
+      client.takeSendable(calls);
+      if (client.isShared) this.#env.callWatch.sent(target);
     }
+    if (calls.length > 0) this.#env.sender.send(peer as Peer, 0, calls);
     this.#dirty.clear();
   }
 
   finished(call: PendingTask): void {
-    const { client } = call.callable as MethodCallable;
+    const client = clientOf(call);
     client.inFlight--;
     if (client.waiting.length > 0) this.wake(client);
   }
@@ -171,7 +193,7 @@ export class ActorManager {
 
   /** A call that threw runs again: in its turn if its worker is there, so that those after it still come after it. */
   runAgain(call: PendingTask): void {
-    const { client } = call.callable as MethodCallable;
+    const client = clientOf(call);
     const workerId = client.turnKeptAt;
     if (workerId === null) {
       this.#failAll(client.runsElsewhere(call));
@@ -183,7 +205,7 @@ export class ActorManager {
 
   /** A call that threw does not run again after all. */
   giveUpTurn(call: PendingTask): void {
-    const { client } = call.callable as MethodCallable;
+    const client = clientOf(call);
     if (client.turnKeptAt !== null) this.#env.peer(client.turnKeptAt).sendMessage({ type: "turnGivenUp", actorId: client.actorId, taskSequence: call.sequence });
   }
 
@@ -242,7 +264,7 @@ export class ActorManager {
     for (const call of [...peer.tasksInFlight()]) {
       if (call.queue !== null) continue;
       peer.releaseSlot(call.slot);
-      const { client } = call.callable as MethodCallable;
+      const client = clientOf(call);
       const calls = lost.get(client);
       if (calls === undefined) lost.set(client, [call]);
       else calls.push(call);
@@ -254,6 +276,13 @@ export class ActorManager {
     }
   }
 
+  /** Of a shared actor that has left its worker and may start again elsewhere. */
+  callLost(call: PendingTask, reason: string): void {
+    const client = clientOf(call);
+    this.#failAll(client.callLost(call, reason));
+    this.wake(client);
+  }
+
   #failAll(failed: readonly FailedCall<PendingTask>[]): void {
     for (const { call, failure } of failed) this.#env.fail(call, failure);
   }
@@ -262,7 +291,3 @@ export class ActorManager {
 /** Calls queued in one turn before the first ones are sent without waiting for the end of the turn. */
 const SEND_EARLY_AT_CALLS = 256;
 
-export function descriptionOf(source: ActorDescription): ActorDescription {
-  const { actorId, ownerId, isDetached, className, methods, rules } = source;
-  return { actorId, ownerId, isDetached, className, methods, rules };
-}

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "../base/mod.ts";
 import { type RetriedErrors, retriedErrorsOf } from "./retried-errors.ts";
-import { type CallTemplate, type MethodCallable, type Returns, STREAMING } from "./task.ts";
+import { type CallTemplate, type MethodCallable, type Returns, type SharedMethodCallable, STREAMING } from "./task.ts";
 
 /** Of a method: as the class says, with what the call says over it. */
 export interface CallOptions {
@@ -12,10 +12,10 @@ export interface CallOptions {
   readonly concurrencyGroup?: string;
 }
 
-const made = new WeakMap<MethodCallable, WeakMap<CallOptions, CallTemplate>>();
+const made = new WeakMap<MethodCallable | SharedMethodCallable, WeakMap<CallOptions, CallTemplate>>();
 
 /** Made once for each object of options, not for each call. Throws InvalidArgumentError for options that do not go together. */
-export function templateOf(callable: MethodCallable, options: CallOptions | null): CallTemplate {
+export function templateOf(callable: MethodCallable | SharedMethodCallable, options: CallOptions | null): CallTemplate {
   if (options === null) return callable.plain;
   let ofCallable = made.get(callable);
   if (ofCallable === undefined) made.set(callable, (ofCallable = new WeakMap()));
@@ -24,7 +24,7 @@ export function templateOf(callable: MethodCallable, options: CallOptions | null
   return template;
 }
 
-function templateWith(callable: MethodCallable, options: CallOptions): CallTemplate {
+function templateWith(callable: MethodCallable | SharedMethodCallable, options: CallOptions): CallTemplate {
   const returns = returnsOf(options.numReturns, false);
   return {
     callable,

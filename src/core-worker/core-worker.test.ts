@@ -10,7 +10,7 @@ import type { ObjectRef } from "./object-ref.ts";
 const TURNS_MAX = 50;
 const WORKER = "dead000000000001";
 const DEATH: WorkerDeath = { reason: "was killed", pid: 7, isRetryable: true };
-const ACTOR = { actorId: "actor00000000001", ownerId: "other00000000001", isDetached: true, className: "Counter" };
+const ACTOR = { actorId: "actor00000000001", ownerId: "other00000000001", isDetached: true, isShared: false, className: "Counter" };
 
 /** Keeps everything where it is. */
 const STORE: StoreClient = { create: (value) => value, adopt: () => undefined, open: (value) => value, release: () => undefined, describe: () => undefined, owned: () => [], collectGarbage: () => undefined };
@@ -20,7 +20,7 @@ function coreWorker(sent: ToNode[] = []): CoreWorker {
   return new CoreWorker({
     workerId: "self000000000001", jobId: "j", namespace: "n", nodeId: "node", isDriver: true, pid: 1, totals: { CPU: 10_000 }, labels: {}, store: STORE,
     clock: { nowMs: () => 0, after: () => ({ cancel: () => undefined }) }, random: { hex: (bytes) => (++ids).toString(16).padStart(2 * bytes, "0"), below: () => 0 },
-    sendToNode: (message) => void sent.push(message), keepAlive: () => undefined, useAccelerators: () => undefined, exit: () => undefined, warn: () => undefined,
+    sendToNode: (message) => void sent.push(message), sendToNodeSoon: (message) => void sent.push(message), keepAlive: () => undefined, useAccelerators: () => undefined, exit: () => undefined, warn: () => undefined,
   });
 }
 
@@ -41,11 +41,11 @@ async function outcomeOf(ref: ObjectRef, core: CoreWorker): Promise<unknown> {
 test("a call made between the end of an actor's worker and the end of the actor fails, though nothing was ever sent to that worker", async () => {
   const core = coreWorker();
   const handle = handleOf(core);
-  core.onNodeMessage({ type: "actorState", state: { actorId: ACTOR.actorId, phase: "ALIVE", workerId: WORKER, death: null, aliasOf: null } });
+  core.onNodeMessage({ type: "actorState", state: { actorId: ACTOR.actorId, phase: "ALIVE", workerId: WORKER, number: 0, death: null, aliasOf: null } });
   core.onNodeMessage({ type: "workerDied", workerId: WORKER, cause: DEATH });
   const call = handle.add.remote();
   await new Promise((resolve) => setImmediate(resolve));
-  core.onNodeMessage({ type: "actorState", state: { actorId: ACTOR.actorId, phase: "DEAD", workerId: null, death: { message: "its worker was killed", creation: null, refusal: null }, aliasOf: null } });
+  core.onNodeMessage({ type: "actorState", state: { actorId: ACTOR.actorId, phase: "DEAD", workerId: null, number: 0, death: { message: "its worker was killed", creation: null, refusal: null }, aliasOf: null } });
   const outcome = await outcomeOf(call, core);
   assert.ok(outcome instanceof ActorDiedError || outcome instanceof ActorUnavailableError, String(outcome));
 });

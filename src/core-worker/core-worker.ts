@@ -1,19 +1,20 @@
-import { type AcceleratorIds, forgetOldest, newActorId, RuntimeStateError, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { type AcceleratorIds, forgetOldest, RuntimeStateError, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type WorkerDeath, TASK_SLOTS_MAX } from "../protocol/mod.ts";
 import { Serializer } from "../serialization/mod.ts";
 import { type Channel, FrameReader } from "../transport/mod.ts";
 import { ActorCalls } from "./actor-calls.ts";
-import { ActorHandleObject } from "./actor-handle.ts";
+import type { ActorHandleObject } from "./actor-handle.ts";
 import { ActorHost } from "./actor-host.ts";
-import { ActorManager, descriptionOf } from "./actor-manager.ts";
+import { ActorCreation, type ActorSetting } from "./actor-creation.ts";
+import { ActorManager } from "./actor-manager.ts";
+import { CallWatch } from "./call-watch.ts";
 import { CodeExports } from "./code-exports.ts";
-import { CodeLoader, unitsIn } from "./code-loader.ts";
+import { CodeLoader } from "./code-loader.ts";
 import { TaskExecutor } from "./task-executor.ts";
 import type { CoreWorkerEnvironment } from "./core-worker-environment.ts";
 import { IncomingFunction, IncomingMethod } from "./incoming-callable.ts";
 import { ExceptionRetries } from "./exception-retries.ts";
 import { ExecutionContext } from "./execution-context.ts";
-import { creationRefused } from "./failure-errors.ts";
 import { unpackMessage } from "../clients/mod.ts";
 import { type Failure, type ObjectEntry, systemFailure } from "./object-entry.ts";
 import { ObjectAccess, type WaitOptions } from "./object-access.ts";
@@ -23,7 +24,6 @@ import { LargeObjects } from "./large-objects.ts";
 import { LoopbackChannel } from "./loopback-channel.ts";
 import { Peer } from "./peer.ts";
 import { References } from "./references.ts";
-import { codeOfMethods } from "./retried-errors.ts";
 import { RunRecorder } from "./run-recorder.ts";
 import { ResultReceiver, settleFailed } from "./result-receiver.ts";
 import { callSite, Submission } from "./submission.ts";
@@ -58,7 +58,8 @@ export class CoreWorker {
   readonly #receiver: ResultReceiver;
   readonly #retries: ExceptionRetries;
   readonly #runs: RunRecorder;
-  readonly #actorHost: ActorHost;
+  readonly actorHost: ActorHost;
+  readonly #creation: ActorCreation;
   readonly #objects: ObjectServer;
   readonly #largeObjects: LargeObjects;
   readonly #peers = new Map<WorkerId, Peer>();
@@ -110,7 +111,7 @@ export class CoreWorker {
     const handleHost = new ActorCalls({
       references: this.references, actors: () => this.actors, submission: () => this.submission, hold: () => this.#life.hold(), checkMethodOptions: (options, label) => this.checkMethodOptions(options, label),
     });
-    this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost, peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), fail });
+    this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost, peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), sendToNodeSoon: (message) => env.sendToNodeSoon(message), callWatch: new CallWatch(env.clock, (workerId) => env.sendToNode({ type: "callsWait", workerId })), fail });
     this.submission = new Submission({
       workerId: env.workerId, totals: env.totals, store: env.store, lifetimes, largeObjects, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
       fetch: (entry) => this.#objects.fetch(entry), hold: () => this.#life.hold(), block: () => this.#block(), currentSequence: () => this.context.current()?.sequence ?? 0, isShutDown: () => this.#isShutDown,
@@ -120,16 +121,20 @@ export class CoreWorker {
       block: () => this.#block(), hold: () => this.#life.hold(), isShutDown: () => this.#isShutDown,
     });
     this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, peer: (id) => this.peer(id), deathOf: (id) => this.#deaths.get(id) });
-    this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, retries: this.#retries, largeObjects, finished: (task) => this.#finished(task, true) });
+    this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, retries: this.#retries, largeObjects, callLost: (call, reason) => this.actors.callLost(call, reason), finished: (task) => this.#finished(task, true) });
     this.#runs = new RunRecorder({ workerId: env.workerId, pid: env.pid, timeOriginMs: performance.timeOrigin, after: (delayMs, callback) => void env.clock.after(delayMs, callback), report: (report) => env.sendToNode({ type: "runsReported", surveyId: null, report }) });
     const retirement = new WorkerRetirement({ clock: env.clock, stopTakingTasks: () => this.#leave(), isNeeded: () => this.#isNeeded(), exit: (reason) => this.exit(reason) });
     this.#executor = new TaskExecutor({
       limitedCall: (callable) => retirement.called(callable),
       serializer: this.serializer, encode, code: this.code, store: env.store, references: this.references, context: this.context, runs: this.#runs, pid: env.pid,
       nowMs: () => env.clock.nowMs(), after: (delayMs, callback) => void env.clock.after(delayMs, callback), emitLeaseEvent: (leaseId, event) => this.#leaseEvent(leaseId, event),
-      notifyLeaseClosed: (peer, leaseId) => void peer.sendMessage({ type: "leaseClosed", leaseId }), actor: (actorId) => this.#actorHost.instance(actorId), useAccelerators: (ids) => env.useAccelerators(ids), terminateActor: (actor) => this.#actorHost.terminate(actor),
+      notifyLeaseClosed: (peer, leaseId) => void peer.sendMessage({ type: "leaseClosed", leaseId }), actor: (actorId) => this.actorHost.instance(actorId), actorByNumber: (number) => this.actorHost.byNumber(number), useAccelerators: (ids) => env.useAccelerators(ids), terminateActor: (actor) => this.actorHost.terminate(actor),
     });
-    this.#actorHost = new ActorHost({ executor: this.#executor, code: this.code, serializer: this.serializer, references: this.references, context: this.context, runs: this.#runs, pid: env.pid, useAccelerators: (ids) => env.useAccelerators(ids), sendToNode: (message) => env.sendToNode(message), exit: (reason) => this.exit(reason) });
+    this.actorHost = new ActorHost({ executor: this.#executor, code: this.code, serializer: this.serializer, references: this.references, context: this.context, runs: this.#runs, pid: env.pid, useAccelerators: (ids) => env.useAccelerators(ids), sendToNode: (message) => env.sendToNode(message), sendToNodeSoon: (message) => env.sendToNodeSoon(message), exit: (reason) => this.exit(reason) });
+    this.#creation = new ActorCreation({
+      workerId: env.workerId, random: env.random, exports: this.#exports, code: this.code, actors: this.actors, submission: this.submission, requests: this.requests,
+      jobId: () => env.jobId, currentActor: () => this.currentActor(), sendToNodeSoon: (message) => env.sendToNodeSoon(message),
+    });
     this.onRevive("objectRef", (descriptor) => this.references.reviveRef(descriptor as RuntimeDescriptor & { kind: "objectRef" }));
     this.onRevive("actorHandle", (descriptor) => this.actors.reviveHandle(descriptor as RuntimeDescriptor & { kind: "actorHandle" }));
   }
@@ -173,39 +178,19 @@ export class CoreWorker {
     return this.submission.task(template, args);
   }
 
-  createActor(creation: { readonly source: CodeSource; readonly args: unknown[]; readonly spec: Omit<ActorSpec, "actorId" | "ownerId" | "jobId" | "unitId" | "units" | "args"> }): ActorHandleObject {
-    const unitId = this.unitIdOf(creation.source);
-    this.#exports.exportMentioned();
-    const actorId = newActorId(this.env.random);
-    const { spec } = creation;
-    const handle = this.actors.createHandle(descriptionOf({ actorId, ownerId: this.env.workerId, isDetached: spec.isDetached, className: spec.className, methods: spec.methods, rules: spec.rules }));
-    this.submission.whenArgsReady(creation.args, `${spec.className}()`, (args, failure, release) => {
-      if (failure !== null) {
-        this.actors.creationFailed(actorId, failure);
-        release();
-        return;
-      }
-      const needed = [unitId, ...args.flatMap((arg) => [...arg.code, ...unitsIn(arg.descriptors)]), ...codeOfMethods(spec.methods)];
-      const full: ActorSpec = { ...spec, actorId, ownerId: this.env.workerId, jobId: this.env.jobId, unitId, units: this.code.closure(needed), args };
-      // What the arguments name stays alive until the constructor has taken it over.
-      this.actors.whenReady(ActorHandleObject.clientOf(handle), release);
-      this.requests.ask((requestId) => ({ type: "createActor", requestId, spec: full })).catch((error: unknown) => {
-        this.actors.creationFailed(actorId, creationRefused(error));
-      });
-      this.actors.created(actorId);
-    });
-    return handle;
+  createActor(source: CodeSource, setting: ActorSetting, args: unknown[]): ActorHandleObject {
+    return this.#creation.create(source, setting, args);
   }
 
   /** Set by the API, which knows the options' types. */
   checkMethodOptions: (options: unknown, label: string) => object = (options) => options as object;
 
   exitActor(): never {
-    return this.#actorHost.exitCurrent();
+    return this.actorHost.exitCurrent();
   }
 
   currentActor(): { spec: ActorSpec; wasRestarted: boolean; acceleratorIds: AcceleratorIds | null } | undefined {
-    return this.#actorHost.current();
+    return this.actorHost.current();
   }
 
   #finished(task: PendingTask, wasSent: boolean): void {
@@ -296,7 +281,7 @@ export class CoreWorker {
         return this.code.receive(message.units);
       case "bind": {
         const { target } = message;
-        const callable = target.kind === "function" ? new IncomingFunction(target.unitId, target.name, target.maxCalls) : new IncomingMethod(target.actorId, target.method, this.#actorHost.instance(target.actorId)?.spec.className ?? "actor", target.group);
+        const callable = target.kind === "function" ? new IncomingFunction(target.unitId, target.name, target.maxCalls) : target.kind === "sharedMethod" ? new IncomingMethod(null, target.method, target.className, target.group) : new IncomingMethod(target.actorId, target.method, this.actorHost.instance(target.actorId)?.spec.className ?? "actor", target.group);
         peer.incomingCallables.set(message.callable, callable);
         return undefined;
       }
@@ -319,7 +304,7 @@ export class CoreWorker {
       case "leaving":
         peer.isLeaving = true;
         return undefined;
-      case "turnGivenUp": return this.#actorHost.turnGivenUp(peer.workerId, message.actorId, message.taskSequence);
+      case "turnGivenUp": return this.actorHost.turnGivenUp(peer.workerId, message.actorId, message.taskSequence);
       case "closeLease":
         return this.#executor.closeLease(message.leaseId);
       case "leaseClosed":
@@ -354,13 +339,16 @@ export class CoreWorker {
       case "workerDied":
         return this.#workerDied(message.workerId, message.cause);
       case "startActor":
-        return this.#actorHost.start(message.spec, message.wasRestarted, message.acceleratorIds);
+        return this.actorHost.start(message.spec, 0, message.wasRestarted, message.acceleratorIds);
+      case "startSharedActor": return this.actorHost.startShared(message, message.number, message.wasRestarted);
+      case "endSharedActor": return this.actorHost.endShared(message.actorId, message.graceful, message.mayRestart, message.reason);
+      case "ping": return this.env.sendToNode({ type: "pong" });
       case "actorState":
         return this.actors.stateChanged(message.state);
       case "whereIsActor":
         return this.actors.whereIs(message.actorId);
       case "endActor":
-        return this.#actorHost.end(message.reason);
+        return this.actorHost.end(message.reason);
       case "reply":
         return this.requests.replied(message.requestId, message.result, message.error === null ? null : systemErrorOf(message.error));
       case "log":
@@ -401,7 +389,7 @@ export class CoreWorker {
     this.actors.workerLost(lost, death);
     lost.channel?.close();
     this.#executor.ownerLost(workerId);
-    this.#actorHost.ownerLost(workerId);
+    this.actorHost.ownerLost(workerId);
     this.references.workerLost(workerId, death.reason);
     this.#objects.workerLost(workerId, death);
   }

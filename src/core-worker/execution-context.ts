@@ -16,7 +16,8 @@ export class ExecutionContext {
     const stored = this.#storage?.getStore();
     if (stored !== undefined) return stored;
     if (this.running.size !== 1) return undefined;
-    for (const only of this.running) return only;
+    // Several actors of one worker have timers and callbacks besides their calls.
+    for (const only of this.running) return only.actor?.spec.isShared === true ? undefined : only;
     return undefined;
   }
 

@@ -19,6 +19,8 @@ export interface ExecutingActor {
   readonly actorId: string;
   /** What calls get that arrive after its end, while its worker is still there. */
   readonly end: SystemErrorRecord | null;
+  /** After its end: it may start again, here or elsewhere. */
+  readonly mayRestart: boolean;
   call(method: string, args: unknown[]): unknown;
   enqueue(execution: Execution): void;
   runAgain(execution: Execution): void;
@@ -52,6 +54,8 @@ export class Execution {
   isRetry = false;
   /** It threw, and keeps it. */
   keepsTurn = false;
+  /** It was answered already: its actor ended while it ran. What comes of it is dropped. */
+  isAbandoned = false;
   #abort: AbortController | null = null;
 
   constructor(peer: Peer, slot: number, sequence: number, callable: IncomingCallable, displayName: string | null, returns: number, args: unknown[], lease: HeldLease<Execution> | null, actor: ExecutingActor | null) {

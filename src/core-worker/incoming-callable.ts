@@ -23,14 +23,15 @@ export class IncomingFunction {
 
 export class IncomingMethod {
   readonly kind = "method";
-  readonly actorId: ActorId;
+  /** Null where each call says which actor it is for. */
+  readonly actorId: ActorId | null;
   readonly method: string;
   /** Concurrency group. */
   readonly group: string | null;
   readonly name: string;
   isAsync = true;
 
-  constructor(actorId: ActorId, method: string, className: string, group: string | null) {
+  constructor(actorId: ActorId | null, method: string, className: string, group: string | null) {
     this.group = group;
     this.actorId = actorId;
     this.method = method;

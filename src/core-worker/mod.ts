@@ -1,3 +1,4 @@
+export type { ActorSetting } from "./actor-creation.ts";
 export { ActorHandleObject } from "./actor-handle.ts";
 export { CoreWorker, type Reviver } from "./core-worker.ts";
 export type { CoreWorkerEnvironment } from "./core-worker-environment.ts";

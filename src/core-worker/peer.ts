@@ -99,6 +99,10 @@ export class Peer {
     return task;
   }
 
+  get hasTasksInFlight(): boolean {
+    return this.slots.length > this.freeSlots.length;
+  }
+
   *tasksInFlight(): Iterable<PendingTask> {
     for (const task of this.slots) if (task !== null) yield task;
   }

@@ -21,6 +21,9 @@ export type ReferenceInstruction =
   | { readonly type: "register"; readonly ownerId: WorkerId; readonly id: string }
   | { readonly type: "unregister"; readonly ownerId: WorkerId; readonly id: string };
 
+/** Of a call on an actor each pin and unpin has it. */
+const NOTHING: readonly ReferenceInstruction[] = [];
+
 interface Tracked {
   readonly ownerId: WorkerId;
   pins: number;
@@ -46,17 +49,17 @@ export class ReferenceState {
   }
 
   /** One more local reason to keep it. The first one for somebody else's object registers this worker with the owner. */
-  pin(id: string, ownerId: WorkerId): ReferenceInstruction[] {
+  pin(id: string, ownerId: WorkerId): readonly ReferenceInstruction[] {
     const tracked = this.#tracked.get(id);
     if (tracked !== undefined) {
       tracked.pins++;
-      return [];
+      return NOTHING;
     }
     this.#tracked.set(id, { ownerId, pins: 1, borrowers: null });
-    return ownerId === this.#selfId ? [] : [{ type: "register", ownerId, id }];
+    return ownerId === this.#selfId ? NOTHING : [{ type: "register", ownerId, id }];
   }
 
-  unpin(id: string): ReferenceInstruction[] {
+  unpin(id: string): readonly ReferenceInstruction[] {
     const tracked = this.#tracked.get(id);
     // The owner was lost and took the entry with it.
     if (tracked === undefined) return [];
@@ -72,7 +75,7 @@ export class ReferenceState {
     return [];
   }
 
-  removeBorrower(id: string, borrowerId: WorkerId): ReferenceInstruction[] {
+  removeBorrower(id: string, borrowerId: WorkerId): readonly ReferenceInstruction[] {
     const tracked = this.#tracked.get(id);
     if (tracked === undefined || tracked.borrowers === null || !tracked.borrowers.delete(borrowerId)) return [];
     return this.#collect(id, tracked);
@@ -94,8 +97,8 @@ export class ReferenceState {
     return [...this.#tracked.keys()].flatMap((id) => this.removeBorrower(id, workerId));
   }
 
-  #collect(id: string, tracked: Tracked): ReferenceInstruction[] {
-    if (tracked.pins > 0 || (tracked.borrowers !== null && tracked.borrowers.size > 0)) return [];
+  #collect(id: string, tracked: Tracked): readonly ReferenceInstruction[] {
+    if (tracked.pins > 0 || (tracked.borrowers !== null && tracked.borrowers.size > 0)) return NOTHING;
     this.#tracked.delete(id);
     return [tracked.ownerId === this.#selfId ? { type: "free", id } : { type: "unregister", ownerId: tracked.ownerId, id }];
   }

@@ -1,6 +1,7 @@
 import { Finalizer, type WorkerId } from "../base/mod.ts";
 import type { EncodedValueRecord, ObjectPlace, ReferenceType, RuntimeDescriptor } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
+import { HELD, type HandleHolder } from "./handle-holder.ts";
 import { ENCODED, ObjectEntry, systemFailure } from "./object-entry.ts";
 import { ObjectRef, RefHold, type RefHost } from "./object-ref.ts";
 import type { Peer } from "./peer.ts";
@@ -39,7 +40,6 @@ export class References {
   #nextConfirmation = 1;
   /** While a value is decoded: confirmations that it waits for. */
   #collecting: { senderId: WorkerId; awaited: Promise<void>[] } | null = null;
-  readonly #held = new WeakMap<object, string>();
   readonly #handles = new Finalizer<string>((id) => {
     const shared = this.#shared.get(id);
     if (shared !== undefined && shared.hold?.deref() === undefined) shared.hold = null;
@@ -85,15 +85,15 @@ export class References {
   }
 
   /** Counts a live handle of an actor until it is collected or released. */
-  holdHandle(handle: object, id: string, ownerId: WorkerId): void {
-    this.#held.set(handle, id);
+  holdHandle(handle: HandleHolder, id: string, ownerId: WorkerId): void {
+    handle[HELD] = id;
     this.#apply(this.#state.pin(id, ownerId));
     this.#handles.register(handle, id, handle);
   }
 
-  dropHandle(handle: object): void {
-    const id = this.#held.get(handle);
-    if (id !== undefined && this.#handles.unregister(handle)) this.unpin([id]);
+  dropHandle(handle: HandleHolder): void {
+    const id = handle[HELD];
+    if (id !== null && this.#handles.unregister(handle)) this.unpin([id]);
   }
 
   /** A ref was released. One that was never shared is the only one of its object. */
@@ -131,8 +131,8 @@ export class References {
     return this.#shared.get(id)?.entry;
   }
 
-  isHeld(handle: object): boolean {
-    return this.#held.has(handle);
+  isHeld(handle: HandleHolder): boolean {
+    return handle[HELD] !== null;
   }
 
   // ------------------------------------------------------------------ pins
@@ -207,6 +207,11 @@ export class References {
     } finally {
       this.#collecting = outer;
     }
+  }
+
+  /** Whether every owner knows all that this worker holds. */
+  get isAllConfirmed(): boolean {
+    return this.#confirmations.size === 0;
   }
 
   /** Resolves when every owner knows all that this worker holds by now. */

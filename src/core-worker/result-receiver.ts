@@ -9,7 +9,7 @@ import type { Peer } from "./peer.ts";
 import type { References } from "./references.ts";
 import { RECALLED, type TaskSubmitter } from "./task-submitter.ts";
 import type { FunctionCallable, PendingTask } from "./task.ts";
-import { RESULT_FAILED, RESULT_ITEM, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES } from "./task-wire.ts";
+import { RESULT_FAILED, RESULT_ITEM, RESULT_LOST, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES } from "./task-wire.ts";
 import { readEncodedValue, TAG_ENCODED } from "./value-wire.ts";
 
 export interface ReceiverEnvironment {
@@ -18,6 +18,8 @@ export interface ReceiverEnvironment {
   readonly submitter: TaskSubmitter;
   readonly retries: ExceptionRetries;
   readonly largeObjects: LargeObjects;
+  /** Its actor has left its worker. */
+  callLost(call: PendingTask, reason: string): void;
   /** The call or task is over: drop its pins, send what waited behind it. */
   finished(task: PendingTask): void;
 }
@@ -69,6 +71,9 @@ export class ResultReceiver {
       case RESULT_VALUES:
         for (const entry of task.entries as ObjectEntry[]) this.#value(peer, reader, entry, task);
         return true;
+      case RESULT_LOST:
+        this.#env.callLost(task, reader.string());
+        return false;
       case RESULT_FAILED: {
         const failure = unpackMessage(reader.bytes()) as Failure;
         if (this.#env.retries.takes(task, failure)) return false;

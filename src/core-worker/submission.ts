@@ -1,11 +1,12 @@
 import { InvalidArgumentError, isZero, ObjectFreedError, PendingCallsLimitExceededError, recordOf, RuntimeStateError, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
 import { type StoreClient, withOwnBuffers } from "../clients/mod.ts";
-import type { EncodedValueRecord, LeaseShape } from "../protocol/mod.ts";
+import type { ActorArg, EncodedValueRecord, LeaseShape } from "../protocol/mod.ts";
+import type { ActorClient } from "./actor-client.ts";
 import type { ActorHandleObject } from "./actor-handle.ts";
 import type { ActorManager } from "./actor-manager.ts";
 import { type CallOptions, templateOf } from "./call-templates.ts";
 import type { LargeObjects } from "./large-objects.ts";
-import { ENCODED, FAILED, type CallSite, type Failure, ObjectEntry, PENDING, PRIMITIVE } from "./object-entry.ts";
+import { FAILED, type CallSite, type Failure, ObjectEntry, PENDING } from "./object-entry.ts";
 import { ObjectRef, type RefHost } from "./object-ref.ts";
 import { isPrimitive } from "./primitives.ts";
 import type { References } from "./references.ts";
@@ -13,7 +14,7 @@ import { settleFailed } from "./result-receiver.ts";
 import type { StoredLifetimes } from "./stored-lifetimes.ts";
 import type { SchedulingQueue } from "./scheduling-queue.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
-import { EncodedArg, leaseKeyOf, type MethodCallable, PendingTask, type Returns, STREAMING, type TaskTemplate, TERMINATE } from "./task.ts";
+import { clientOf, EncodedArg, leaseKeyOf, type MethodCallable, PendingTask, type Returns, SharedCall, type SharedMethodCallable, STREAMING, type TaskTemplate, TERMINATE } from "./task.ts";
 import { RefGenerator, type StreamHost, ValueStream } from "./value-stream.ts";
 
 export interface SubmissionEnvironment {
@@ -113,17 +114,21 @@ export class Submission {
     return this.#returnOf(task);
   }
 
-  call(callable: MethodCallable, args: unknown[], options: CallOptions | null, handle: ActorHandleObject): unknown {
+  call(callable: MethodCallable | SharedMethodCallable, client: ActorClient<PendingTask>, args: unknown[], options: CallOptions | null, handle: ActorHandleObject): unknown {
     if (this.#env.isShutDown()) this.checkRunning(`${callable.name}()`);
     const template = templateOf(callable, options);
-    const { client } = callable;
     const { maxPendingCalls } = client.rules;
-    if (maxPendingCalls !== -1 && client.pendingCalls >= maxPendingCalls && callable.method !== TERMINATE) throw tooManyPending(callable);
-    const task = this.#create(new PendingTask(template, this.#nextSequence, args, this.#entriesFor(template.returns)), this.call);
+    if (maxPendingCalls !== -1 && client.pendingCalls >= maxPendingCalls && callable.method !== TERMINATE) throw tooManyPending(callable.name, client);
+    const sequence = this.#nextSequence;
+    const entries = this.#entriesFor(template.returns);
+    const call = callable.kind === "sharedMethod" ? new SharedCall(template, sequence, args, entries, client) : new PendingTask(template, sequence, args, entries);
+    const task = this.#create(call, this.call);
     client.pendingCalls++;
     // The actor outlives its last handle for as long as a call is on its way.
     if (!client.isDetached && this.#env.references.isHeld(handle)) {
-      (task.pinnedIds ??= []).push(...this.#env.references.pinReference(client.actorId, client.ownerId));
+      const pinned = this.#env.references.pinReference(client.actorId, client.ownerId);
+      if (task.pinnedIds === null) task.pinnedIds = pinned;
+      else task.pinnedIds.push(...pinned);
     }
     this.#env.actors.submit(client, task);
     return this.#returnOf(task);
@@ -226,7 +231,7 @@ export class Submission {
   /** The task has its outcome. */
   finished(task: PendingTask): void {
     if (task.args.length > 0) this.#env.lifetimes.callEnded(task.args);
-    if (task.queue === null) (task.callable as MethodCallable).client.pendingCalls--;
+    if (task.queue === null) clientOf(task).pendingCalls--;
     this.#pending(-1);
   }
 
@@ -243,13 +248,14 @@ export class Submission {
 
   // ------------------------------------------------------------------ arguments of constructors
 
-  /** Encodes arguments and awaits refs among them; `release` drops what they keep alive. */
-  whenArgsReady(args: unknown[], label: string, then: (args: EncodedValueRecord[], failure: Failure | null, release: () => void) => void): void {
+  /** Encodes arguments and awaits refs among them; `release` drops what they keep alive, if they do. */
+  whenArgsReady(args: unknown[], label: string, then: (args: ActorArg[], failure: Failure | null, release: (() => void) | null) => void): void {
     this.checkRunning(label);
     const pinned: string[] = [];
-    let prepared: (ObjectEntry | EncodedValueRecord)[];
+    let prepared: (ObjectEntry | ActorArg)[];
     try {
       prepared = args.map((arg, index) => {
+        if (isPrimitive(arg)) return arg as ActorArg;
         const entry = ObjectRef.entryOf(arg);
         if (entry !== undefined) return entry;
         const encoded = withOwnBuffers(this.#env.encode(arg, `argument ${index + 1} of ${label}`));
@@ -263,12 +269,12 @@ export class Submission {
     const pending = prepared.filter((arg): arg is ObjectEntry => arg instanceof ObjectEntry && arg.status === PENDING);
     const finish = (): void => {
       const failed = prepared.find((arg): arg is ObjectEntry => arg instanceof ObjectEntry && arg.status === FAILED);
-      const release = (): void => this.#env.references.unpin(pinned);
+      const release = pinned.length === 0 ? null : (): void => this.#env.references.unpin(pinned);
       if (failed !== undefined) return then([], failed.content as Failure, release);
-      const values = prepared.map((arg) => (arg instanceof ObjectEntry ? this.#encodedContent(arg) : arg));
-      if (!values.some((value) => value.stored !== undefined)) return then(values, null, release);
+      const values = prepared.map((arg) => (arg instanceof ObjectEntry ? (arg.content as ActorArg) : arg));
+      if (!values.some(isStored)) return then(values, null, release);
       // The GCS keeps what an actor is made from, for its restarts: it has them by itself, not in this machine's memory.
-      void Promise.all(values.map(async (value) => (value.stored === undefined ? value : copyOfStored(await this.#env.store.open(value))))).then(
+      void Promise.all(values.map(async (value) => (isStored(value) ? copyOfStored(await this.#env.store.open(value)) : value))).then(
         (copies) => then(copies, null, release),
         (error: unknown) => then([], { kind: "systemError", error: recordOf(error) ?? { kind: "ObjectLostError", message: String(error), subjectId: null } }, release),
       );
@@ -281,10 +287,6 @@ export class Submission {
     }
   }
 
-  #encodedContent(entry: ObjectEntry): EncodedValueRecord {
-    return entry.status === ENCODED ? (entry.content as EncodedValueRecord) : this.#env.encode(entry.status === PRIMITIVE ? entry.content : undefined, "an argument");
-  }
-
   /** The calls that wait for arguments, taken out. */
   takeWaiting(): PendingTask[] {
     const tasks = [...this.#waitingForArgs];
@@ -293,12 +295,16 @@ export class Submission {
   }
 }
 
+function isStored(arg: ActorArg): arg is EncodedValueRecord {
+  return typeof arg === "object" && arg !== null && arg.stored !== undefined;
+}
+
 /** What was opened is a view of shared memory, the header too. */
 function copyOfStored(opened: EncodedValueRecord): EncodedValueRecord {
   return { ...withOwnBuffers(opened), header: new Uint8Array(opened.header) };
 }
 
-function tooManyPending({ name, client }: MethodCallable): PendingCallsLimitExceededError {
+function tooManyPending(name: string, client: ActorClient<PendingTask>): PendingCallsLimitExceededError {
   return new PendingCallsLimitExceededError(`${name}() was called while ${client.rules.maxPendingCalls} calls of this caller have no result yet, as many as maxPendingCalls of actor ${client.className} (${client.actorId}) allows; get results before calling it again, or raise the limit`);
 }
 

@@ -1,12 +1,13 @@
 import { invariant, recordOf, sequencedId, SerializationError, type AcceleratorIds, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import { FRAME_RESULTS, RUN_IS_CALL, RUN_IS_TASK, type EncodedValueRecord, type LeaseEvent, TASK_SLOTS_MAX } from "../protocol/mod.ts";
+import { RUN_IS_CALL, RUN_IS_TASK, type EncodedValueRecord, type LeaseEvent, TASK_SLOTS_MAX } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
-import { type FrameReader, FrameWriter } from "../transport/mod.ts";
+import type { FrameReader, FrameWriter } from "../transport/mod.ts";
 import type { ActorInstance } from "./actor-instance.ts";
 import { prepareCall } from "./call-preparation.ts";
 import type { CodeLoader } from "./code-loader.ts";
 import { Execution, EncodedInput } from "./execution.ts";
 import type { IncomingFunction, IncomingMethod } from "./incoming-callable.ts";
+import { ResultSender } from "./result-sender.ts";
 import type { ResultWriter } from "./result-writer.ts";
 import type { ExecutionContext } from "./execution-context.ts";
 import { HeldLease, TIME_SLICE_MS } from "./held-lease.ts";
@@ -20,13 +21,10 @@ import { StreamRunner } from "./stream-runner.ts";
 import { readStreamState } from "./stream-wire.ts";
 import { TaskBlocking } from "./task-blocking.ts";
 import { packMessage, type StoreClient } from "../clients/mod.ts";
-import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, RESULT_FAILED, RESULT_ITEM, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_IS_RETRY, TASK_IS_STREAMING, TASK_KEEPS_TURN } from "./task-wire.ts";
+import { RESULT_FAILED, RESULT_ITEM, RESULT_LOST, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES, TASK_HAS_ACTOR, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_IS_RETRY, TASK_IS_STREAMING, TASK_KEEPS_TURN } from "./task-wire.ts";
 import { STREAMING, TERMINATE } from "./task.ts";
 import { ActorExit, recordOfThrown } from "./thrown-error.ts";
 import { readEncodedValue, TAG_ENCODED, writeEncodedValue } from "./value-wire.ts";
-
-/** Finished results wait at most this long for more of them while the worker goes on with the next task. */
-const RESULTS_WAIT_US_MAX = 50;
 
 export interface ExecutorEnvironment {
   readonly serializer: Serializer;
@@ -48,6 +46,7 @@ export interface ExecutorEnvironment {
   useAccelerators(ids: AcceleratorIds | null): void;
   /** A function with `maxCalls` is about to run. */
   limitedCall(callable: IncomingFunction): void;
+  actorByNumber(number: number): ActorInstance | undefined;
   /** The actor ends after this call. */
   terminateActor(actor: ActorInstance): Promise<void>;
 }
@@ -61,9 +60,8 @@ export class TaskExecutor {
   #newestLeaseId = 0;
   readonly blocking: TaskBlocking;
   readonly streams: StreamRunner;
-  readonly #unflushed = new Set<Peer>();
+  readonly #results = new ResultSender();
   #isLeaving = false;
-  #firstUnflushedMs = 0;
   /** In use by the task that started last. */
   #acceleratorIds: AcceleratorIds | null = null;
 
@@ -188,6 +186,7 @@ export class TaskExecutor {
     const callable = peer.incomingCallables.get(reader.varuint());
     invariant(callable !== undefined, "a task names a callable that was never bound");
     const flags = reader.u8();
+    const actorNumber = (flags & TASK_HAS_ACTOR) !== 0 ? reader.varuint() : null;
     const displayName = (flags & TASK_HAS_NAME) !== 0 ? reader.string() : null;
     const returns = (flags & TASK_HAS_RETURNS) !== 0 ? reader.varuint() : (flags & TASK_IS_STREAMING) !== 0 ? STREAMING : 1;
     const stream = returns === STREAMING ? readStreamState(reader, flags) : null;
@@ -201,7 +200,7 @@ export class TaskExecutor {
         args[index] = reader.readPrimitive();
       }
     }
-    const actor = callable.kind === "method" ? this.#env.actor(callable.actorId) ?? null : null;
+    const actor = actorNumber !== null ? this.#env.actorByNumber(actorNumber) ?? null : callable.kind === "method" ? this.#env.actor(callable.actorId as string) ?? null : null;
     const execution = new Execution(peer, slot, sequence, callable, displayName, returns, args, lease, actor);
     if (stream !== null) {
       execution.stream = stream;
@@ -223,7 +222,7 @@ export class TaskExecutor {
       this.fail(execution, { kind: "systemError", error });
       return;
     }
-    if (execution.actor.end !== null) this.fail(execution, { kind: "systemError", error: execution.actor.end });
+    if (execution.actor.end !== null) this.endedUnder(execution, execution.actor.end, execution.actor.mayRestart);
     else if (execution.isRetry) execution.actor.runAgain(execution);
     else execution.actor.enqueue(execution);
   }
@@ -289,12 +288,13 @@ export class TaskExecutor {
     // Waiting for objects is no work: other tasks run meanwhile.
     if (results !== null) results.busyUs += (nowMs - startMs - execution.blockedMs) * 1000;
     this.#env.runs.add(execution.name, execution.peer.workerId, execution.sequence, execution.lease === null ? RUN_IS_CALL : RUN_IS_TASK, startMs, calledMs, nowMs, execution.blockedMs);
-    if (this.#unflushed.size > 0 && (nowMs - this.#firstUnflushedMs) * 1000 > RESULTS_WAIT_US_MAX) this.flushResults();
+    this.#results.flushOld(nowMs);
   }
 
   #invoke(execution: Execution): Promise<void> | undefined {
     const { callable, args } = execution;
     let returned: unknown;
+    if (execution.isAbandoned) return undefined;
     if (execution.stream?.isClosed === true) return this.#sendEnd(execution);
     try {
       const target = this.#target(execution);
@@ -339,13 +339,14 @@ export class TaskExecutor {
     // References in the arguments must be known to their owners before this reply lets the caller drop its own.
     const borrowing = execution.takeBorrowing();
     if (borrowing !== null) return borrowing.then(() => this.#returned(execution, value));
+    if (execution.isAbandoned) return undefined;
     if (execution.returns > 1) return this.#returnedMany(execution, value);
     if (execution.returns === 0) value = undefined;
     const encoded = isPrimitive(value) ? null : this.#encodeResult(execution, value);
     if (encoded instanceof Error) return this.#refused(execution, encoded);
     const { writer } = this.#begin(execution, RESULT_VALUE);
     this.#writeValue(execution.peer, writer, value, encoded);
-    this.#written(execution.peer);
+    this.#results.written(execution.peer);
     return undefined;
   }
 
@@ -361,24 +362,26 @@ export class TaskExecutor {
     if (bad !== undefined) { void this.#refused(execution, bad); return undefined; }
     const { writer } = this.#begin(execution, RESULT_VALUES);
     values.forEach((item, index) => this.#writeValue(execution.peer, writer, item, encoded[index] as EncodedValueRecord | null));
-    this.#written(execution.peer);
+    this.#results.written(execution.peer);
     return undefined;
   }
 
   /** One frame a yielded value, so that the owner can use it while the generator goes on. */
   #sendItem(execution: Execution, item: unknown): Error | null {
+    if (execution.isAbandoned) return null;
     const encoded = isPrimitive(item) ? null : this.#encodeResult(execution, item);
     if (encoded instanceof Error) return encoded;
     const { writer } = this.#begin(execution, RESULT_ITEM);
     this.#writeValue(execution.peer, writer, item, encoded);
-    this.#written(execution.peer);
+    this.#results.written(execution.peer);
     this.flushResults();
     return null;
   }
 
   #sendEnd(execution: Execution): undefined {
+    if (execution.isAbandoned) return;
     this.#begin(execution, RESULT_STREAM_END);
-    this.#written(execution.peer);
+    this.#results.written(execution.peer);
   }
 
   #encodeResult(execution: Execution, value: unknown): EncodedValueRecord | Error {
@@ -425,63 +428,43 @@ export class TaskExecutor {
 
   /** Answers without running, or after the user's code threw. */
   fail(execution: Execution, failure: Failure): void {
+    if (execution.isAbandoned) return;
     const cause = failure.kind === "taskError" ? failure.error.cause : null;
     execution.keepsTurn = execution.mayRunAgain && failure.kind === "taskError";
     if (cause !== null) this.#env.code.share(execution.peer, cause.code, cause.descriptors);
     this.#begin(execution, RESULT_FAILED).writer.bytes(packMessage(failure));
-    this.#written(execution.peer);
+    this.#results.written(execution.peer);
+  }
+
+  /** Its actor has ended. If that may start again, what becomes of the call is for its caller to say. */
+  endedUnder(execution: Execution, end: SystemErrorRecord, mayRestart: boolean): void {
+    if (!mayRestart) return this.fail(execution, { kind: "systemError", error: end });
+    this.#begin(execution, RESULT_LOST).writer.string(end.message);
+    this.#results.written(execution.peer);
+  }
+
+  /** As above, while it runs: it is answered now, and nobody waits for what comes of it. */
+  abandon(execution: Execution, end: SystemErrorRecord, mayRestart: boolean): void {
+    if (execution.isAbandoned) return;
+    this.endedUnder(execution, end, mayRestart);
+    execution.isAbandoned = true;
+    if (execution.stream !== null) this.streams.closed(execution.peer.workerId, execution.sequence);
   }
 
   #reject(execution: Execution): void {
     this.#begin(execution, RESULT_REJECTED);
-    this.#written(execution.peer);
+    this.#results.written(execution.peer);
   }
 
   // ------------------------------------------------------------------ result frames
 
   #begin(execution: Execution, status: number): ResultWriter {
-    const { peer } = execution;
     if (execution.stream !== null && status !== RESULT_ITEM) this.streams.ended(execution);
-    const results = (peer.results ??= { writer: new FrameWriter(), count: 0, busyUs: 0 });
-    if (results.count === 0) {
-      results.writer.reset();
-      results.writer.u8(FRAME_RESULTS);
-      results.writer.u16(0);
-      results.writer.f64(0);
-      if (this.#unflushed.size === 0) {
-        this.#firstUnflushedMs = performance.now();
-        // Whoever started the call may have nothing more to do in this turn: no result waits for the next one.
-        queueMicrotask(() => this.flushResults());
-      }
-      this.#unflushed.add(peer);
-    }
-    results.count++;
-    results.writer.u32(execution.slot);
-    results.writer.u8(status);
-    return results;
-  }
-
-  #written(peer: Peer): void {
-    const results = peer.results as ResultWriter;
-    if (results.count >= FRAME_TASKS_MAX || results.writer.length > FRAME_BYTES_SOFT_MAX) this.#flush(peer, results);
+    return this.#results.begin(execution.peer, execution.slot, status);
   }
 
   /** Sends every result that is ready. */
   flushResults(): void {
-    if (this.#unflushed.size === 0) return;
-    for (const peer of this.#unflushed) this.#flush(peer, peer.results as ResultWriter);
-    this.#unflushed.clear();
-  }
-
-  #flush(peer: Peer, results: ResultWriter): void {
-    if (results.count === 0) return;
-    results.writer.patchU16(COUNT_OFFSET, results.count);
-    results.writer.patchF64(BUSY_OFFSET, results.busyUs);
-    results.count = 0;
-    results.busyUs = 0;
-    peer.send(results.writer.view());
+    this.#results.flush();
   }
 }
-
-const COUNT_OFFSET = 1;
-const BUSY_OFFSET = 3;

@@ -4,8 +4,8 @@ import type { CodeLoader } from "./code-loader.ts";
 import { ENCODED, type ObjectEntry, PRIMITIVE } from "./object-entry.ts";
 import type { Peer } from "./peer.ts";
 import { hasStreamState, writeStreamState } from "./stream-wire.ts";
-import { type Callable, EncodedArg, type PendingTask, STREAMING, TURN_KEPT } from "./task.ts";
-import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_HAS_STREAM_STATE, TASK_IS_RETRY, TASK_IS_STREAMING, TASK_KEEPS_TURN } from "./task-wire.ts";
+import { type Callable, EncodedArg, type PendingTask, SharedCall, STREAMING, TURN_KEPT } from "./task.ts";
+import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, TASK_HAS_ACTOR, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_HAS_STREAM_STATE, TASK_IS_RETRY, TASK_IS_STREAMING, TASK_KEEPS_TURN } from "./task-wire.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import { writeEncodedValue } from "./value-wire.ts";
 
@@ -56,6 +56,8 @@ export class TaskSender {
       const { unitId, name, maxCalls } = callable;
       this.#code.share(peer, [unitId], []);
       peer.sendMessage({ type: "bind", callable: number, target: { kind: "function", unitId, name, maxCalls } });
+    } else if (callable.kind === "sharedMethod") {
+      peer.sendMessage({ type: "bind", callable: number, target: { kind: "sharedMethod", className: callable.className, method: callable.method, group: callable.group } });
     } else {
       peer.sendMessage({ type: "bind", callable: number, target: { kind: "method", actorId: callable.client.actorId, method: callable.method, group: callable.group } });
     }
@@ -70,7 +72,9 @@ export class TaskSender {
     const isStreaming = returns === STREAMING;
     const hasReturns = !isStreaming && returns !== 1;
     const { stream } = task;
-    writer.u8((displayName === null ? 0 : TASK_HAS_NAME) | (hasReturns ? TASK_HAS_RETURNS : 0) | (isStreaming ? TASK_IS_STREAMING : 0) | (hasStreamState(stream) ? TASK_HAS_STREAM_STATE : 0) | (keepsTurn(task) ? TASK_KEEPS_TURN : 0) | (isRetry ? TASK_IS_RETRY : 0));
+    const isShared = task instanceof SharedCall;
+    writer.u8((isShared ? TASK_HAS_ACTOR : 0) | (displayName === null ? 0 : TASK_HAS_NAME) | (hasReturns ? TASK_HAS_RETURNS : 0) | (isStreaming ? TASK_IS_STREAMING : 0) | (hasStreamState(stream) ? TASK_HAS_STREAM_STATE : 0) | (keepsTurn(task) ? TASK_KEEPS_TURN : 0) | (isRetry ? TASK_IS_RETRY : 0));
+    if (isShared) writer.varuint(task.client.number);
     if (displayName !== null) writer.string(displayName);
     if (hasReturns) writer.varuint(returns);
     if (hasStreamState(stream)) writeStreamState(writer, stream);

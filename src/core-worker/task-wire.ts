@@ -3,7 +3,7 @@
  *
  *   tasks    u8 FRAME_TASKS, u32 lease (0: actor calls), u16 count, then each:
  *            u32 slot, f64 sequence, varuint callable, u8 flags,
- *            [string display name], [varuint returns], [stream state], varuint argument count, arguments
+ *            [varuint which actor of the worker], [string display name], [varuint returns], [stream state], varuint argument count, arguments
  *            stream state: varuint values that may be unconsumed (0: any number), varuint values received from an earlier
  *            run, varuint values consumed, u8 whether nobody wants any more
  *   results  u8 FRAME_RESULTS, u16 count, f64 busy microseconds, then each:
@@ -20,6 +20,7 @@ export const TASK_HAS_STREAM_STATE = 8;
 export const TASK_KEEPS_TURN = 16;
 /** Of a call that threw and kept its turn: it runs again in it. */
 export const TASK_IS_RETRY = 32;
+export const TASK_HAS_ACTOR = 64;
 
 export const RESULT_VALUE = 0;
 export const RESULT_VALUES = 1;
@@ -29,6 +30,8 @@ export const RESULT_REJECTED = 3;
 /** One value of a stream; more follow. */
 export const RESULT_ITEM = 4;
 export const RESULT_STREAM_END = 5;
+/** Of a call: its shared actor has left this worker and may start again, as if the worker were lost. */
+export const RESULT_LOST = 6;
 
 /** Tasks in one frame. */
 export const FRAME_TASKS_MAX = 512;

@@ -1,11 +1,11 @@
 import { type ActorMethods, type CallRules, type EncodedValueRecord, type LeaseShape, workerKindKeyOf } from "../protocol/mod.ts";
-import type { ActorClient } from "./actor-client.ts";
+import type { ActorClient, ClientType } from "./actor-client.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { RetriedErrors } from "./retried-errors.ts";
 import type { ValueStream } from "./value-stream.ts";
 
 /** Something that can be called remotely; each channel gives it a small number. */
-export type Callable = FunctionCallable | MethodCallable;
+export type Callable = FunctionCallable | MethodCallable | SharedMethodCallable;
 
 /** A function or class of this program, or one that arrived in a value and is known by its unit. */
 export interface CodeSource {
@@ -50,6 +50,25 @@ export class MethodCallable {
     this.name = `${className}.${method}`;
     const isEnd = method === TERMINATE;
     this.plain = { callable: this, queue: null, displayName: null, returns: isEnd ? 0 : 1, maxRetries: isEnd ? -1 : client.rules.maxTaskRetries, retryExceptions: null, unconsumedMax: null, priority: 0 };
+  }
+}
+
+/** A method of all actors of one class: with a hundred thousand of them, each cannot have callables of its own. */
+export class SharedMethodCallable {
+  readonly kind = "sharedMethod";
+  readonly plain: CallTemplate;
+  readonly className: string;
+  readonly method: string;
+  readonly group: string | null;
+  readonly name: string;
+
+  constructor({ className, rules }: ClientType, method: string, group: string | null) {
+    this.className = className;
+    this.method = method;
+    this.group = group;
+    this.name = `${className}.${method}`;
+    const isEnd = method === TERMINATE;
+    this.plain = { callable: this, queue: null, displayName: null, returns: isEnd ? 0 : 1, maxRetries: isEnd ? -1 : rules.maxTaskRetries, retryExceptions: null, unconsumedMax: null, priority: 0 };
   }
 }
 
@@ -148,10 +167,26 @@ export class PendingTask {
   }
 }
 
+/** A call whose callable does not say which actor it is for. */
+export class SharedCall extends PendingTask {
+  readonly client: ActorClient<PendingTask>;
+
+  constructor(template: CallTemplate, sequence: number, args: PreparedArg[], entries: ObjectEntry | ObjectEntry[] | null, client: ActorClient<PendingTask>) {
+    super(template, sequence, args, entries);
+    this.client = client;
+  }
+}
+
+/** Of an actor call. */
+export function clientOf(call: PendingTask): ActorClient<PendingTask> {
+  return call instanceof SharedCall ? call.client : (call.callable as MethodCallable).client;
+}
+
 export interface ActorDescription {
   readonly actorId: string;
   readonly ownerId: string;
   readonly isDetached: boolean;
+  readonly isShared: boolean;
   readonly className: string;
   readonly methods: ActorMethods;
   readonly rules: CallRules;

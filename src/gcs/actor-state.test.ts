@@ -7,7 +7,7 @@ import { type ActorInstruction, ActorState } from "./actor-state.ts";
 function specOf(actorId: string, details: Partial<ActorSpec> = {}): ActorSpec {
   return {
     actorId, ownerId: "owner", jobId: "j", className: "Counter", unitId: "u", units: [{ id: "u", name: "Counter", blob: new Uint8Array(), needs: [], descriptors: [], kind: "class", isAsync: false, isGenerator: false, where: "" }],
-    args: [], methods: {}, rules: { maxTaskRetries: 0, maxPendingCalls: -1, groups: {}, allowsOvertaking: false }, name: null, namespace: "n", isDetached: false, getIfExists: false, maxRestarts: 0, maxConcurrency: null, resources: {}, workerKind: plainWorkerKind("thread"),
+    args: [], methods: {}, rules: { maxTaskRetries: 0, maxPendingCalls: -1, groups: {}, allowsOvertaking: false }, name: null, namespace: "n", isDetached: false, getIfExists: false, maxRestarts: 0, maxConcurrency: null, resources: {}, workerKind: plainWorkerKind("thread"), isShared: false, parentId: null,
     ...details,
   };
 }
@@ -25,7 +25,7 @@ function published(instructions: readonly ActorInstruction[]): Publish {
 function alive(details: Partial<ActorSpec> = {}): ActorState {
   const state = new ActorState();
   state.create(specOf("a", details));
-  state.placed("a", "w1");
+  state.placed("a", "w1", 0);
   state.started("a", null);
   assert.equal(state.phaseOf("a"), "ALIVE");
   return state;
@@ -54,7 +54,7 @@ describe("actors: the numbered transitions", () => {
     const { instructions, error } = state.create(specOf("b", { name: "it", getIfExists: true, ownerId: "other" }));
     assert.equal(error, null);
     assert.deepEqual(instructions, [
-      { type: "publish", watchers: ["other"], state: { actorId: "b", phase: "ALIVE", workerId: "w1", death: null, aliasOf: { actorId: "a", ownerId: "owner", isDetached: false } } },
+      { type: "publish", watchers: ["other"], state: { actorId: "b", phase: "ALIVE", workerId: "w1", number: 0, death: null, aliasOf: { actorId: "a", ownerId: "owner", isDetached: false } } },
     ]);
     assert.equal(state.phaseOf("b"), "ALIVE");
     assert.deepEqual(state.outOfScope("b"), [], "whoever made the alias does not own the actor");
@@ -66,11 +66,11 @@ describe("actors: the numbered transitions", () => {
     const state = new ActorState();
     const spec = specOf("a");
     state.create(spec);
-    assert.deepEqual(state.placed("a", "w1"), [{ type: "start", workerId: "w1", spec, wasRestarted: false }]);
+    assert.deepEqual(state.placed("a", "w1", 0), [{ type: "start", workerId: "w1", spec, number: 0, wasRestarted: false }]);
     assert.equal(published(state.watch("watcher", "a", "owner")).state.workerId, null, "nobody calls it yet");
     const publication = published(state.started("a", null));
     assert.deepEqual([...publication.watchers].sort(), ["owner", "watcher"]);
-    assert.deepEqual(publication.state, { actorId: "a", phase: "ALIVE", workerId: "w1", death: null, aliasOf: null });
+    assert.deepEqual(publication.state, { actorId: "a", phase: "ALIVE", workerId: "w1", number: 0, death: null, aliasOf: null });
   });
 
   test("(2) a placement that is refused is its end", () => {
@@ -85,13 +85,13 @@ describe("actors: the numbered transitions", () => {
     const state = new ActorState();
     state.create(specOf("a"));
     state.kill("a", true);
-    assert.deepEqual(types(state.placed("a", "w1")), ["endWorker"]);
+    assert.deepEqual(types(state.placed("a", "w1", 0)), ["endWorker"]);
   });
 
   test("(4) a constructor that throws ends the actor with what it threw, restarts or not", () => {
     const state = new ActorState();
     state.create(specOf("a", { maxRestarts: 5 }));
-    state.placed("a", "w1");
+    state.placed("a", "w1", 0);
     const instructions = state.started("a", thrown);
     assert.deepEqual(types(instructions), ["publish", "endWorker"]);
     assert.deepEqual(published(instructions).state.death, { message: "its constructor threw no", creation: thrown, refusal: null });
@@ -122,7 +122,7 @@ describe("actors: the numbered transitions", () => {
     const state = new ActorState();
     state.create(specOf("a", { maxRestarts: 1 }));
     assert.deepEqual(state.kill("a", false), []);
-    state.placed("a", "w1");
+    state.placed("a", "w1", 0);
     state.started("a", null);
     assert.equal(state.phaseOf("a"), "ALIVE");
     state.workerLost("w1", crash);
@@ -149,7 +149,7 @@ describe("actors: the numbered transitions", () => {
       assert.deepEqual(types(instructions), ["publish", "place"]);
       assert.equal(published(instructions).state.phase, "RESTARTING");
       const next = worker === "w1" ? "w2" : "w3";
-      const [start] = state.placed("a", next);
+      const [start] = state.placed("a", next, 0);
       assert.ok(start?.type === "start" && start.wasRestarted && start.spec.units.length === 1, "with the class and the arguments");
       assert.equal(published(state.started("a", null)).state.workerId, next);
     }
@@ -170,6 +170,91 @@ describe("actors: the numbered transitions", () => {
     const state = alive({ ownerId: "w1", maxRestarts: -1 });
     assert.deepEqual(types(state.workerLost("w1", crash)), ["publish"]);
     assert.equal(state.phaseOf("a"), "DEAD");
+  });
+
+  describe("(10) shared actors", () => {
+    const shared = (actorId: string, details: Partial<ActorSpec> = {}): ActorSpec => specOf(actorId, { isShared: true, ...details });
+    function aliveTogether(...specs: ActorSpec[]): ActorState {
+      const state = new ActorState();
+      specs.forEach((spec, index) => {
+        state.create(spec);
+        state.placed(spec.actorId, "w1", index + 1);
+        state.started(spec.actorId, null);
+      });
+      return state;
+    }
+
+    test("share a worker, and each is published with its number", () => {
+      const state = aliveTogether(shared("a"), shared("b"));
+      assert.deepEqual(published(state.watch("watcher", "b", "owner")).state, { actorId: "b", phase: "ALIVE", workerId: "w1", number: 2, death: null, aliasOf: null });
+    });
+
+    test("are ended alone: killed, out of scope, after their constructor threw", () => {
+      const state = aliveTogether(shared("a"), shared("b"), shared("c"));
+      assert.deepEqual(state.kill("a", true).at(-1), { type: "endShared", workerId: "w1", actorId: "a", graceful: false, mayRestart: false, reason: "it was killed with kill()" });
+      assert.deepEqual(state.outOfScope("b").at(-1), { type: "endShared", workerId: "w1", actorId: "b", graceful: true, mayRestart: false, reason: "no handle to it was left" });
+      assert.equal(state.phaseOf("c"), "ALIVE");
+      state.create(shared("d"));
+      state.placed("d", "w1", 4);
+      assert.deepEqual(types(state.started("d", thrown)), ["publish"], "its worker has dropped it already");
+      assert.equal(state.phaseOf("c"), "ALIVE");
+    });
+
+    test("die when their worker says so, with the reason that they gave, or that it gives", () => {
+      const state = aliveTogether(shared("a"), shared("b"));
+      state.exiting("a", "it ended itself with exitActor()");
+      assert.equal(published(state.ended("a", "whatever")).state.death?.message, "it ended itself with exitActor()");
+      assert.equal(published(state.ended("b", "it was killed with kill()")).state.death?.message, "it was killed with kill()");
+      assert.deepEqual(state.ended("b", "again"), []);
+      assert.deepEqual(state.ended("never", "seen"), []);
+    });
+
+    test("restart alone after kill with noRestart: false, as often as they may", () => {
+      const state = aliveTogether(shared("a", { maxRestarts: 1 }), shared("b"));
+      assert.deepEqual(state.kill("a", false), [{ type: "endShared", workerId: "w1", actorId: "a", graceful: false, mayRestart: true, reason: "it was killed with kill()" }]);
+      assert.deepEqual(types(state.ended("a", "it was killed with kill()")), ["publish", "place"]);
+      assert.equal(state.phaseOf("a"), "RESTARTING");
+      const [start] = state.placed("a", "w2", 7);
+      assert.ok(start?.type === "start" && start.wasRestarted && start.number === 7);
+      state.started("a", null);
+      state.kill("a", false);
+      assert.deepEqual(types(state.ended("a", "it was killed with kill()")), ["publish"]);
+      assert.equal(state.phaseOf("a"), "DEAD");
+      assert.equal(state.phaseOf("b"), "ALIVE");
+    });
+
+    test("die all with their worker, but for those that restart", () => {
+      const state = aliveTogether(shared("a"), shared("b", { maxRestarts: 1 }), shared("c"));
+      const instructions = state.workerLost("w1", crash);
+      assert.deepEqual([state.phaseOf("a"), state.phaseOf("b"), state.phaseOf("c")], ["DEAD", "RESTARTING", "DEAD"]);
+      assert.equal(instructions.filter(({ type }) => type === "place").length, 1);
+    });
+
+    test("take with them what they have created, though its owner's worker lives on", () => {
+      const state = aliveTogether(shared("parent"), shared("child", { parentId: "parent", ownerId: "w1" }), specOf("detached", { parentId: "parent", ownerId: "w1", isDetached: true }));
+      state.create(specOf("grown", { parentId: "parent", ownerId: "w1" }));
+      state.placed("grown", "w2", 0);
+      state.started("grown", null);
+      const instructions = state.kill("parent", true);
+      assert.deepEqual([state.phaseOf("child"), state.phaseOf("grown"), state.phaseOf("detached")], ["DEAD", "DEAD", "ALIVE"]);
+      assert.ok(instructions.some((instruction) => instruction.type === "endWorker" && instruction.workerId === "w2"));
+      assert.ok(instructions.some((instruction) => instruction.type === "endShared" && instruction.actorId === "child"));
+    });
+
+    test("keep the arguments of their constructor only if they may need them again", () => {
+      const state = new ActorState();
+      const [once, again] = [shared("once", { args: [1] }), shared("again", { args: [1], maxRestarts: 1 })];
+      for (const spec of [once, again]) {
+        state.create(spec);
+        state.placed(spec.actorId, "w1", 1);
+        state.started(spec.actorId, null);
+      }
+      state.kill("again", false);
+      const place = state.ended("again", "killed").find(({ type }) => type === "place");
+      assert.ok(place?.type === "place");
+      assert.deepEqual(place.spec.args, [1]);
+      assert.equal(place.spec.className, "Counter");
+    });
   });
 });
 
@@ -209,7 +294,7 @@ describe("actors: names and watchers", () => {
     assert.deepEqual(state.watch("early", "a", "owner"), [{ type: "askOwner", ownerId: "owner", actorId: "a" }]);
     assert.deepEqual(state.watch("earlier", "a", "owner"), [], "the owner is asked once");
     state.create(specOf("a"));
-    state.placed("a", "w1");
+    state.placed("a", "w1", 0);
     assert.deepEqual([...published(state.started("a", null)).watchers].sort(), ["earlier", "early", "owner"]);
   });
 
@@ -217,7 +302,7 @@ describe("actors: names and watchers", () => {
     const death = { message: "an argument failed", creation: null, refusal: null };
     const state = new ActorState();
     state.watch("early", "a", "owner");
-    assert.deepEqual(published(state.notCreated("a", death)).state, { actorId: "a", phase: "DEAD", workerId: null, death, aliasOf: null });
+    assert.deepEqual(published(state.notCreated("a", death)).state, { actorId: "a", phase: "DEAD", workerId: null, number: 0, death, aliasOf: null });
     assert.deepEqual(state.notCreated("a", death), []);
     state.watch("early", "b", "owner");
     assert.match(String(published(state.workerLost("owner", crash)).state.death?.message), /ended before it created it/);
@@ -283,7 +368,7 @@ test("actors: whatever happens, dead ones stay dead, names are unique, and no wo
           const host = `w${nextWorker++}`;
           hosts.set(host, first);
           constructing.add(host);
-          act(state.placed(first, host));
+          act(state.placed(first, host, 0));
         } else if (what === "start" || what === "startFails") {
           const [host] = constructing;
           if (host === undefined) continue;

@@ -1,5 +1,5 @@
 import { forgetOldest, invariant, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import type { ActorDeath, ActorPhase, ActorSpec, ActorStateRecord, FoundActor, TaskErrorRecord, WorkerDeath } from "../protocol/mod.ts";
+import { type ActorDeath, type ActorPhase, type ActorSpec, type ActorStateRecord, type FoundActor, partsOf, specFrom, type TaskErrorRecord, type WorkerDeath } from "../protocol/mod.ts";
 
 /**
  * The life of every actor, and who has which name. Pure: events in, instructions out.
@@ -21,6 +21,8 @@ import type { ActorDeath, ActorPhase, ActorSpec, ActorStateRecord, FoundActor, T
  * (7) No handle is left anywhere: the worker ends after the calls it has. Not for detached actors.
  * (8) `maxRestarts` counts these.
  * (9) An actor shares the fate of its owner unless it is detached.
+ * (10) A *shared* actor has its worker with others: where another's worker would be ended, only it is; its worker says when it
+ *     is gone, which is to it what the loss of the worker is to another (8). What it created depends on it as on an owner (9).
  *
  * A handle may be elsewhere before the owner has created the actor: who watches it waits until the owner does (1), says
  * that it never will, or is lost.
@@ -28,9 +30,10 @@ import type { ActorDeath, ActorPhase, ActorSpec, ActorStateRecord, FoundActor, T
 export type ActorInstruction =
   | { readonly type: "place"; readonly spec: ActorSpec }
   | { readonly type: "cancelPlacement"; readonly actorId: ActorId }
-  | { readonly type: "start"; readonly workerId: WorkerId; readonly spec: ActorSpec; readonly wasRestarted: boolean }
+  | { readonly type: "start"; readonly workerId: WorkerId; readonly spec: ActorSpec; readonly number: number; readonly wasRestarted: boolean }
   /** `graceful`: after the calls that have arrived. */
   | { readonly type: "endWorker"; readonly workerId: WorkerId; readonly graceful: boolean; readonly reason: string }
+  | { readonly type: "endShared"; readonly workerId: WorkerId; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string }
   /** Somebody watches an actor that is not known; its owner may be about to create it. */
   | { readonly type: "askOwner"; readonly ownerId: WorkerId; readonly actorId: ActorId }
   | { readonly type: "publish"; readonly watchers: readonly WorkerId[]; readonly state: ActorStateRecord };
@@ -41,11 +44,14 @@ interface Actor {
   spec: ActorSpec;
   phase: ActorPhase;
   workerId: WorkerId | null;
+  /** Which of the actors of its worker. */
+  number: number;
   restarts: number;
   /** Set when the next loss of the worker is the end, with why. */
   endReason: string | null;
   death: ActorStateRecord["death"];
-  readonly watchers: Set<WorkerId>;
+  /** Beside its owner. Null for nobody: most of a hundred thousand actors have no other. */
+  watchers: Set<WorkerId> | null;
 }
 
 /** Dead actors that are still remembered, so that late callers learn why they died; also those that ended before they began. */
@@ -53,7 +59,10 @@ const DEAD_ACTORS_MAX = 10_000;
 
 export class ActorState {
   readonly #actors = new Map<ActorId, Actor>();
+  /** Of actors that have a worker for themselves. */
   readonly #byWorker = new Map<WorkerId, ActorId>();
+  /** What shared actors have created. */
+  readonly #children = new Map<ActorId, Set<ActorId>>();
   readonly #names = new Map<string, ActorId>();
   readonly #aliases = new Map<ActorId, ActorId>();
   readonly #dead: ActorId[] = [];
@@ -77,7 +86,7 @@ export class ActorState {
         return { instructions: [], error: { kind: "ActorAlreadyExistsError", message, subjectId: holder } };
       }
       this.#aliases.set(spec.actorId, holder);
-      return { instructions: [this.#publish(this.#actor(holder), [spec.ownerId, ...this.#takeAwaiting(spec.actorId)], spec.actorId)], error: null };
+      return { instructions: [this.#publishTo(this.#actor(holder), [spec.ownerId, ...this.#takeAwaiting(spec.actorId)], spec.actorId)], error: null };
     }
     this.#add(spec);
     if (nameKey !== null) this.#names.set(nameKey, spec.actorId);
@@ -85,9 +94,17 @@ export class ActorState {
   }
 
   #add(spec: ActorSpec): Actor {
-    const actor: Actor = { spec, phase: "PENDING_CREATION", workerId: null, restarts: 0, endReason: null, death: null, watchers: new Set([spec.ownerId, ...this.#takeAwaiting(spec.actorId)]) };
+    const actor: Actor = { spec, phase: "PENDING_CREATION", workerId: null, number: 0, restarts: 0, endReason: null, death: null, watchers: null };
     this.#actors.set(spec.actorId, actor);
+    for (const watcherId of this.#takeAwaiting(spec.actorId)) watch(actor, watcherId);
+    if (spec.parentId !== null && !spec.isDetached) this.#addChild(spec.parentId, spec.actorId);
     return actor;
+  }
+
+  #addChild(parentId: ActorId, actorId: ActorId): void {
+    const children = this.#children.get(parentId);
+    if (children === undefined) this.#children.set(parentId, new Set([actorId]));
+    else children.add(actorId);
   }
 
   watch(watcherId: WorkerId, actorId: ActorId, ownerId: WorkerId): ActorInstruction[] {
@@ -101,15 +118,14 @@ export class ActorState {
       this.#awaited.set(actorId, { ownerId, watchers: new Set([watcherId]) });
       return [{ type: "askOwner", ownerId, actorId }];
     }
-    actor.watchers.add(watcherId);
-    return [this.#publish(actor, [watcherId], actorId)];
+    return [this.#publishTo(actor, [watcherId], actorId)];
   }
 
   /** The owner's word, or what is known of the owner's end. */
   notCreated(actorId: ActorId, death: ActorDeath): ActorInstruction[] {
     const watchers = this.#takeAwaiting(actorId);
     if (watchers.length === 0) return [];
-    return [{ type: "publish", watchers, state: { actorId, phase: "DEAD", workerId: null, death, aliasOf: null } }];
+    return [{ type: "publish", watchers, state: { actorId, phase: "DEAD", workerId: null, number: 0, death, aliasOf: null } }];
   }
 
   #takeAwaiting(actorId: ActorId): WorkerId[] {
@@ -118,12 +134,13 @@ export class ActorState {
     return awaited === undefined ? [] : [...awaited.watchers];
   }
 
-  placed(actorId: ActorId, workerId: WorkerId): ActorInstruction[] {
+  placed(actorId: ActorId, workerId: WorkerId, number: number): ActorInstruction[] {
     const actor = this.#actor(actorId);
-    if (actor.phase === "DEAD") return [{ type: "endWorker", workerId, graceful: false, reason: "its actor was ended before it started" }];
+    if (actor.phase === "DEAD") return endOf(actor.spec, workerId, false, "its actor was ended before it started");
     actor.workerId = workerId;
-    this.#byWorker.set(workerId, actorId);
-    return [{ type: "start", workerId, spec: actor.spec, wasRestarted: actor.phase === "RESTARTING" }];
+    actor.number = number;
+    if (!actor.spec.isShared) this.#byWorker.set(workerId, actorId);
+    return [{ type: "start", workerId, spec: actor.spec, number, wasRestarted: actor.phase === "RESTARTING" }];
   }
 
   placementRefused(actorId: ActorId, error: SystemErrorRecord): ActorInstruction[] {
@@ -139,13 +156,14 @@ export class ActorState {
     }
     if (error === null) {
       actor.phase = "ALIVE";
-      return [this.#publish(actor, [...actor.watchers], actorId)];
+      if (actor.spec.isShared && actor.spec.maxRestarts === 0) actor.spec = withoutArgs(actor.spec);
+      return [this.#publish(actor)];
     }
     const workerId = actor.workerId;
-    return [
-      ...this.#die(actor, `its constructor threw ${firstLine(error.message)}`, error),
-      ...(workerId === null ? [] : [{ type: "endWorker", workerId, graceful: false, reason: "the constructor of its actor threw" } as const]),
-    ];
+    const instructions = this.#die(actor, `its constructor threw ${firstLine(error.message)}`, error);
+    // Of a shared one nothing is left there.
+    if (workerId !== null && !actor.spec.isShared) instructions.push({ type: "endWorker", workerId, graceful: false, reason: "the constructor of its actor threw" });
+    return instructions;
   }
 
   #workerOf(actorId: ActorId): WorkerId | undefined {
@@ -167,10 +185,10 @@ export class ActorState {
     if (actor === undefined) this.#endEarly(actorId, reason);
     if (actor === undefined || actor.phase === "DEAD") return [];
     const workerId = actor.workerId;
-    if (!noRestart && workerId !== null) return [{ type: "endWorker", workerId, graceful: false, reason }];
+    if (!noRestart && workerId !== null) return endOf(actor.spec, workerId, false, reason, this.#hasRestartLeft(actor));
     // It waits for a worker: the start that is under way counts as the restart.
     if (!noRestart && this.#takeRestart(actor)) return [];
-    return [...this.#die(actor, reason, null), ...endOf(actor.spec.actorId, workerId, false, reason)];
+    return [...this.#die(actor, reason, null), ...endOf(actor.spec, workerId, false, reason)];
   }
 
   #endEarly(actorId: ActorId, reason: string): void {
@@ -184,7 +202,7 @@ export class ActorState {
     if (actor === undefined || actor.phase === "DEAD" || actor.spec.isDetached) return [];
     const reason = "no handle to it was left";
     const workerId = actor.workerId;
-    return [...this.#die(actor, reason, null), ...endOf(actorId, workerId, true, reason)];
+    return [...this.#die(actor, reason, null), ...endOf(actor.spec, workerId, true, reason)];
   }
 
   workerLost(workerId: WorkerId, death: WorkerDeath): ActorInstruction[] {
@@ -193,41 +211,63 @@ export class ActorState {
       awaited.watchers.delete(workerId);
       if (awaited.ownerId === workerId) out.push(...this.notCreated(awaitedId, { message: `its owner (worker ${workerId}) ended before it created it: ${death.reason}`, creation: null, refusal: null }));
     }
+    const lost: Actor[] = [];
     for (const actor of this.#actors.values()) {
-      actor.watchers.delete(workerId);
-      if (actor.spec.ownerId === workerId && !actor.spec.isDetached && actor.phase !== "DEAD" && actor.workerId !== workerId) {
-        const reason = `its owner (worker ${workerId}) ended: ${death.reason}`;
-        const actorWorker = actor.workerId;
-        out.push(...this.#die(actor, reason, null), ...endOf(actor.spec.actorId, actorWorker, false, reason));
-      }
+      actor.watchers?.delete(workerId);
+      if (actor.phase === "DEAD") continue;
+      if (actor.workerId === workerId) lost.push(actor);
+      else if (actor.spec.ownerId === workerId && !actor.spec.isDetached) out.push(...this.#endWithOwner(actor, `its owner (worker ${workerId}) ended: ${death.reason}`));
     }
-    const actorId = this.#byWorker.get(workerId);
     this.#byWorker.delete(workerId);
-    const actor = actorId === undefined ? undefined : this.#actors.get(actorId);
-    if (actor === undefined || actor.phase === "DEAD") return out;
+    // (9) The worker of one may have been its owner too: the task that created it ran there before.
+    for (const actor of lost) out.push(...this.#gone(actor, `its worker ${death.reason}`, actor.spec.ownerId === workerId && !actor.spec.isDetached));
+    return out;
+  }
+
+  /** (10) */
+  ended(actorId: ActorId, reason: string): ActorInstruction[] {
+    const actor = this.#actors.get(actorId);
+    if (actor === undefined || actor.phase === "DEAD" || actor.workerId === null) return [];
+    return this.#gone(actor, reason, false);
+  }
+
+  #gone(actor: Actor, reason: string, isOwnerLost: boolean): ActorInstruction[] {
     actor.workerId = null;
-    // (9) Its worker was its owner too: the task that created it ran there before.
-    const isOwnerLost = actor.spec.ownerId === workerId && !actor.spec.isDetached;
-    if (actor.endReason === null && !isOwnerLost && this.#takeRestart(actor)) {
-      actor.phase = "RESTARTING";
-      return [...out, this.#publish(actor, [...actor.watchers], actor.spec.actorId), { type: "place", spec: actor.spec }];
-    }
-    return [...out, ...this.#die(actor, actor.endReason ?? `its worker ${death.reason}`, null)];
+    if (actor.phase === "DEAD") return [];
+    if (actor.endReason !== null || isOwnerLost || !this.#takeRestart(actor)) return this.#die(actor, actor.endReason ?? reason, null);
+    actor.phase = "RESTARTING";
+    return [...this.#endChildren(actor.spec.actorId, reason), this.#publish(actor), { type: "place", spec: actor.spec }];
+  }
+
+  /** Of a shared actor, whose worker lives on. */
+  #endChildren(actorId: ActorId, reason: string): ActorInstruction[] {
+    const children = this.#children.get(actorId);
+    if (children === undefined) return [];
+    this.#children.delete(actorId);
+    return Array.from(children, (childId) => this.#actors.get(childId)).flatMap((child) => (child === undefined || child.phase === "DEAD" ? [] : this.#endWithOwner(child, `its owner (actor ${actorId}) ended: ${reason}`)));
+  }
+
+  #endWithOwner(actor: Actor, reason: string): ActorInstruction[] {
+    const { workerId } = actor;
+    return [...this.#die(actor, reason, null), ...endOf(actor.spec, workerId, false, reason)];
   }
 
   /** Uses up one restart. False when none is left. */
   #takeRestart(actor: Actor): boolean {
-    const { maxRestarts } = actor.spec;
-    if (maxRestarts !== -1 && actor.restarts >= maxRestarts) return false;
+    if (!this.#hasRestartLeft(actor)) return false;
     actor.restarts++;
     return true;
+  }
+
+  #hasRestartLeft({ spec, restarts, endReason }: Actor): boolean {
+    return endReason === null && (spec.maxRestarts === -1 || restarts < spec.maxRestarts);
   }
 
   findByName(name: string, namespace: string): FoundActor | undefined {
     const actorId = this.#names.get(keyOf(namespace, name));
     if (actorId === undefined) return undefined;
     const { spec } = this.#actor(actorId);
-    return { actorId, ownerId: spec.ownerId, isDetached: spec.isDetached, className: spec.className, methods: spec.methods, rules: spec.rules };
+    return { actorId, ownerId: spec.ownerId, isDetached: spec.isDetached, isShared: spec.isShared, className: spec.className, methods: spec.methods, rules: spec.rules };
   }
 
   listNames(namespace: string | null): { name: string; namespace: string }[] {
@@ -239,6 +279,13 @@ export class ActorState {
     return found;
   }
 
+  /** For messages to people. */
+  describe(actorId: ActorId): string {
+    const spec = this.#find(actorId)?.spec;
+    if (spec === undefined) return `actor ${actorId}`;
+    return `actor ${spec.className} (${spec.name === null ? actorId : `'${spec.name}', ${actorId}`})`;
+  }
+
   phaseOf(actorId: ActorId): ActorPhase | undefined {
     return this.#find(actorId)?.phase;
   }
@@ -248,15 +295,21 @@ export class ActorState {
     actor.phase = "DEAD";
     actor.workerId = null;
     actor.death = { message, creation, refusal };
-    // The class and the arguments are not needed any more; only the reason is.
-    actor.spec = { ...actor.spec, units: [], args: [] };
+    // The class and the arguments are not needed any more; only the reason is. A template is not this actor's alone.
+    actor.spec = actor.spec.isShared ? withoutArgs(actor.spec) : { ...actor.spec, units: [], args: [] };
+    if (actor.spec.parentId !== null) this.#forgetChild(actor.spec.parentId, actorId);
     if (actor.spec.name !== null) {
       const nameKey = keyOf(actor.spec.namespace, actor.spec.name);
       if (this.#names.get(nameKey) === actorId) this.#names.delete(nameKey);
     }
     this.#dead.push(actorId);
     if (this.#dead.length > DEAD_ACTORS_MAX) this.#forget(this.#dead.shift() as ActorId);
-    return [this.#publish(actor, [...actor.watchers], actorId)];
+    return [this.#publish(actor), ...this.#endChildren(actorId, message)];
+  }
+
+  #forgetChild(parentId: ActorId, actorId: ActorId): void {
+    const children = this.#children.get(parentId);
+    if (children?.delete(actorId) === true && children.size === 0) this.#children.delete(parentId);
   }
 
   #forget(actorId: ActorId): void {
@@ -264,10 +317,21 @@ export class ActorState {
     for (const [alias, target] of this.#aliases) if (target === actorId) this.#aliases.delete(alias);
   }
 
-  #publish(actor: Actor, watchers: readonly WorkerId[], askedAs: ActorId): ActorInstruction {
-    for (const watcher of watchers) actor.watchers.add(watcher);
+  /** To all who watch it. */
+  #publish(actor: Actor): ActorInstruction {
+    const { actorId, ownerId } = actor.spec;
+    return this.#publication(actor, actor.watchers === null ? [ownerId] : [ownerId, ...actor.watchers], actorId);
+  }
+
+  /** From now on they watch it. */
+  #publishTo(actor: Actor, watchers: readonly WorkerId[], askedAs: ActorId): ActorInstruction {
+    for (const watcherId of watchers) watch(actor, watcherId);
+    return this.#publication(actor, watchers, askedAs);
+  }
+
+  #publication(actor: Actor, watchers: readonly WorkerId[], askedAs: ActorId): ActorInstruction {
     const { actorId } = actor.spec;
-    const state: ActorStateRecord = { actorId: askedAs, phase: actor.phase, workerId: actor.phase === "ALIVE" ? actor.workerId : null, death: actor.death, aliasOf: askedAs === actorId ? null : { actorId, ownerId: actor.spec.ownerId, isDetached: actor.spec.isDetached } };
+    const state: ActorStateRecord = { actorId: askedAs, phase: actor.phase, workerId: actor.phase === "ALIVE" ? actor.workerId : null, number: actor.number, death: actor.death, aliasOf: askedAs === actorId ? null : { actorId, ownerId: actor.spec.ownerId, isDetached: actor.spec.isDetached } };
     return { type: "publish", watchers, state };
   }
 
@@ -282,8 +346,17 @@ export class ActorState {
   }
 }
 
-function endOf(actorId: ActorId, workerId: WorkerId | null, graceful: boolean, reason: string): ActorInstruction[] {
-  return workerId === null ? [{ type: "cancelPlacement", actorId }] : [{ type: "endWorker", workerId, graceful, reason }];
+function endOf({ actorId, isShared }: ActorSpec, workerId: WorkerId | null, graceful: boolean, reason: string, mayRestart = false): ActorInstruction[] {
+  if (workerId === null) return [{ type: "cancelPlacement", actorId }];
+  return isShared ? [{ type: "endShared", workerId, actorId, graceful, mayRestart, reason }] : [{ type: "endWorker", workerId, graceful, reason }];
+}
+
+function watch(actor: Actor, watcherId: WorkerId): void {
+  if (watcherId !== actor.spec.ownerId) (actor.watchers ??= new Set()).add(watcherId);
+}
+
+function withoutArgs(spec: ActorSpec): ActorSpec {
+  return spec.args.length === 0 ? spec : specFrom(partsOf(spec).template, spec.actorId, []);
 }
 
 function keyOf(namespace: string, name: string): string {

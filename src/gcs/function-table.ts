@@ -8,6 +8,11 @@ export class FunctionTable {
     for (const unit of units) if (!this.#units.has(unit.id)) this.#units.set(unit.id, unit);
   }
 
+  /** Those that are kept here, in place of copies that came later. */
+  kept(units: readonly CodeUnitRecord[]): CodeUnitRecord[] {
+    return units.map((unit) => this.#units.get(unit.id) ?? unit);
+  }
+
   /** The units and all that they need, each once; ids that are not known are left out. */
   get(unitIds: readonly string[]): CodeUnitRecord[] {
     const found = new Map<string, CodeUnitRecord>();

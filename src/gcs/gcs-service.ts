@@ -1,6 +1,6 @@
 import type { ActorId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { ActorHostClient, PlacementListener } from "../clients/mod.ts";
-import type { ActorDeath, ActorSpec, CodeUnitRecord, FoundActor, TaskErrorRecord, WorkerDeath } from "../protocol/mod.ts";
+import { type ActorDeath, type ActorParts, type ActorSpec, type CodeUnitRecord, type FoundActor, RecentTemplates, specFrom, type TaskErrorRecord, type WorkerDeath } from "../protocol/mod.ts";
 import { ActorState, type ActorInstruction } from "./actor-state.ts";
 import { FunctionTable } from "./function-table.ts";
 
@@ -9,6 +9,11 @@ export class GcsService implements PlacementListener {
   readonly #functions = new FunctionTable();
   readonly #actors = new ActorState();
   readonly #host: ActorHostClient;
+  /** With the code that is in the table already. */
+  readonly #templates = new RecentTemplates((template) => {
+    this.#functions.put(template.units);
+    return { ...template, units: this.#functions.kept(template.units) };
+  });
 
   constructor(host: ActorHostClient) {
     this.#host = host;
@@ -21,6 +26,10 @@ export class GcsService implements PlacementListener {
     return error;
   }
 
+  createSharedActor({ template, actorId, args }: ActorParts): void {
+    this.#act(this.#actors.create(specFrom(this.#templates.same(template), actorId, args)).instructions);
+  }
+
   watchActor(watcherId: WorkerId, actorId: ActorId, ownerId: WorkerId): void {
     this.#act(this.#actors.watch(watcherId, actorId, ownerId));
   }
@@ -29,8 +38,8 @@ export class GcsService implements PlacementListener {
     this.#act(this.#actors.notCreated(actorId, death));
   }
 
-  placed(actorId: ActorId, workerId: WorkerId): void {
-    this.#act(this.#actors.placed(actorId, workerId));
+  placed(actorId: ActorId, workerId: WorkerId, number: number): void {
+    this.#act(this.#actors.placed(actorId, workerId, number));
   }
 
   placementRefused(actorId: ActorId, error: SystemErrorRecord): void {
@@ -45,6 +54,10 @@ export class GcsService implements PlacementListener {
     this.#act(this.#actors.exiting(actorId, reason));
   }
 
+  actorEnded(actorId: ActorId, reason: string): void {
+    this.#act(this.#actors.ended(actorId, reason));
+  }
+
   killActor(actorId: ActorId, noRestart: boolean): void {
     this.#act(this.#actors.kill(actorId, noRestart));
   }
@@ -55,6 +68,10 @@ export class GcsService implements PlacementListener {
 
   workerLost(workerId: WorkerId, death: WorkerDeath): void {
     this.#act(this.#actors.workerLost(workerId, death));
+  }
+
+  describeActor(actorId: ActorId): string {
+    return this.#actors.describe(actorId);
   }
 
   findActor(name: string, namespace: string): FoundActor | null {
@@ -79,13 +96,16 @@ export class GcsService implements PlacementListener {
           this.#host.cancelPlacement(instruction.actorId);
           break;
         case "start":
-          this.#host.start(instruction.workerId, instruction.spec, instruction.wasRestarted);
+          this.#host.start(instruction.workerId, instruction.spec, instruction.number, instruction.wasRestarted);
           break;
         case "askOwner":
           this.#host.askOwner(instruction.ownerId, instruction.actorId);
           break;
         case "endWorker":
           this.#host.endWorker(instruction.workerId, instruction.graceful, instruction.reason);
+          break;
+        case "endShared":
+          this.#host.endShared(instruction.workerId, instruction.actorId, instruction.graceful, instruction.mayRestart, instruction.reason);
           break;
         case "publish":
           for (const watcher of instruction.watchers) this.#host.publish(watcher, instruction.state);

@@ -84,6 +84,9 @@ export interface PeerEnd {
 }
 
 /** On the broker port. */
-export type BrokerMessage = { readonly type: "peer"; readonly end: PeerEnd };
+export type BrokerMessage =
+  | { readonly type: "peer"; readonly end: PeerEnd }
+  /** To a worker of shared actors: where it says which of them it is in. */
+  | { readonly type: "runningActor"; readonly memory: SharedArrayBuffer };
 
 export const WORKER_ENVIRONMENT_VARIABLE = "MANTARAY_WORKER";

@@ -33,6 +33,7 @@ export function createDriverCore(setting: DriverSetting): { readonly core: CoreW
     workerId: driverId, jobId, namespace, nodeId, isDriver: true, pid: process.pid, clock: realClock, random: realRandom,
     totals, labels, store,
     sendToNode: (message) => link.send(message),
+    sendToNodeSoon: (message) => link.sendSoon(message),
     keepAlive: (isNeeded) => setting.keepAlive(isNeeded),
     useAccelerators: () => undefined,
     exit: () => undefined,

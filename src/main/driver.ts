@@ -51,7 +51,9 @@ export function startEmbedded(options: InitOptions): Runtime {
 
   const output = new DriverOutput(realClock);
   if (options.logToDriver !== false) core.onLog((record) => output.print(record));
-  ours.broker.on("message", (message: BrokerMessage) => openPeer(core, message.end, poller));
+  ours.broker.on("message", (message: BrokerMessage) => {
+    if (message.type === "peer") openPeer(core, message.end, poller);
+  });
   ours.broker.unref();
   const embedded = new EmbeddedRuntime(core, store, config, link, node, firstWorker, output);
   link.send({ type: "register", workerId: driverId, pid: process.pid, listenAddress: null });

@@ -12,6 +12,7 @@ class FakeLink implements NodeLink {
   deliver: (message: FromNode) => void = () => undefined;
   tellClose: (reason: ChannelCloseReason) => void = () => undefined;
   send(message: ToNode): void { this.sent.push(message); }
+  sendSoon(message: ToNode): void { this.sent.push(message); }
   onMessage(handler: (message: FromNode) => void): void { this.deliver = handler; }
   onClose(handler: (reason: ChannelCloseReason) => void): void { this.tellClose = handler; }
   flush(): boolean { return true; }

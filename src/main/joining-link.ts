@@ -40,6 +40,11 @@ export class JoiningLink implements NodeLink {
     else this.#link.send(message);
   }
 
+  sendSoon(message: ToNode): void {
+    if (this.#link !== null && this.#ended === null) this.#link.sendSoon(message);
+    else this.send(message);
+  }
+
   #refuse(message: ToNode, reason: string): void {
     if (!("requestId" in message)) return;
     const { requestId } = message;

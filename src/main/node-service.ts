@@ -33,7 +33,8 @@ export class NodeService {
     this.gcs = new GcsService({
       place: (spec) => nodeManager.placeActor(spec),
       cancelPlacement: (actorId) => nodeManager.cancelPlacement(actorId),
-      start: (workerId, spec, wasRestarted) => nodeManager.startActor(workerId, spec, wasRestarted),
+      start: (workerId, spec, number, wasRestarted) => nodeManager.startActor(workerId, spec, number, wasRestarted),
+      endShared: (workerId, actorId, graceful, mayRestart, reason) => nodeManager.shared.end(workerId, { type: "endSharedActor", actorId, graceful, mayRestart, reason }),
       endWorker: (workerId, graceful, reason) => nodeManager.endActorWorker(workerId, graceful, reason),
       askOwner: (ownerId, actorId) => {
         if (nodeManager.isConnected(ownerId)) nodeManager.send(ownerId, { type: "whereIsActor", actorId });
@@ -67,6 +68,8 @@ export class NodeService {
         const error = this.gcs.createActor(message.spec);
         return reply(link, message.requestId, null, error);
       }
+      case "createSharedActor":
+        return this.gcs.createSharedActor(message);
       case "watchActor":
         return this.gcs.watchActor(senderId, message.actorId, message.ownerId);
       case "actorNotCreated":
@@ -84,6 +87,13 @@ export class NodeService {
         return this.gcs.actorStarted(message.actorId, message.error);
       case "actorExiting":
         return this.gcs.actorExiting(message.actorId, message.reason);
+      case "actorEnded":
+        this.nodeManager.shared.actorEnded(senderId, message.actorId);
+        return this.gcs.actorEnded(message.actorId, message.reason);
+      case "callsWait":
+        return this.nodeManager.shared.callsWait(message.workerId);
+      case "pong":
+        return this.nodeManager.shared.answered(senderId);
       case "getCode":
         return reply(link, message.requestId, this.gcs.getCode(message.unitIds), null);
       case "clusterState":
@@ -116,7 +126,7 @@ export class NodeService {
       case "leaving":
         return this.nodeManager.workerLeaving(senderId);
       case "exiting":
-        return this.nodeManager.noteReason(senderId, message.reason);
+        return this.nodeManager.noteReason(senderId, message.reason, message.actorId);
       case "memoryExceeded":
         return this.nodeManager.memoryExceeded(senderId, message.usedBytes);
       case "retireRefused":

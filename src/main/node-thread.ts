@@ -55,6 +55,8 @@ const nodeManager: NodeManager = new NodeManager({
     brokers.delete(workerId);
     service.workerLost(workerId, death);
   },
+  watchRunning,
+  warn: (workerId, text) => service.toDriversOf(workerId, { type: "warning", text }),
   startFailed: (reason) => service.toDrivers({ type: "startupFailed", reason }),
 });
 const memoryWatch = new MemoryWatch(realClock, (workerId, usedBytes) => nodeManager.memoryExceeded(workerId, usedBytes));
@@ -180,6 +182,15 @@ function connect(askerId: WorkerId, targetId: WorkerId): void {
   const [fromId, toId] = targetBroker === undefined ? [askerId, targetId] : [targetId, askerId];
   const address = service.addresses.get(toId);
   if (address !== undefined) nodeManager.send(fromId, { type: "connectSocket", workerId: toId, address });
+}
+
+/** Written by a thread that hosts shared actors, read when it does not answer any more. */
+function watchRunning(workerId: WorkerId): Int32Array | null {
+  const broker = brokers.get(workerId);
+  if (broker === undefined) return null;
+  const memory = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  broker.postMessage({ type: "runningActor", memory } satisfies BrokerMessage);
+  return new Int32Array(memory);
 }
 
 function handOver(broker: ThreadLink["broker"], end: PeerEnd): void {

@@ -50,11 +50,12 @@ export function startWorker(host: WorkerHost): CoreWorker {
     totals: config.totals, labels: config.labels,
     store,
     sendToNode: (message) => link.send(message),
+    sendToNodeSoon: (message) => link.sendSoon(message),
     // The channel to the node manager keeps a worker alive, whatever it waits for.
     keepAlive: () => undefined,
     useAccelerators,
     exit: (reason) => {
-      link.send({ type: "exiting", reason });
+      link.send({ type: "exiting", reason, actorId: null });
       setImmediate(() => host.end(0));
     },
     warn: (message) => process.emitWarning(message, "MantarayWarning"),
@@ -104,17 +105,25 @@ function reportUnusualEnds(core: CoreWorker, link: NodeLink): void {
   process.exit = ((code?: number | string | null): never => {
     core.flush();
     const running = core.context.current();
-    link.send({ type: "exiting", reason: `called process.exit(${code ?? ""})${running === undefined ? "" : ` in ${running.name}()`}` });
+    const { where, actorId } = sharedActorOf(core);
+    link.send({ type: "exiting", reason: `called process.exit(${code ?? ""})${running === undefined ? "" : ` in ${running.name}()`}${where}`, actorId });
     return exit(code);
   }) as typeof process.exit;
   const crash = (error: unknown, kind: string): void => {
     core.flush();
     const stack = error instanceof Error ? cleanStack(String(error.stack)) : String(error);
-    link.send({ type: "exiting", reason: `ended by an ${kind}: ${stack}` });
+    const { where, actorId } = sharedActorOf(core);
+    link.send({ type: "exiting", reason: `ended by an ${kind}${where}: ${stack}`, actorId });
     exit(1);
   };
   process.on("uncaughtException", (error) => crash(error, "uncaught exception"));
   process.on("unhandledRejection", (error) => crash(error, "unhandled rejection"));
+}
+
+/** Of several actors in one worker: which one it was, as far as that is known. */
+function sharedActorOf(core: CoreWorker): { readonly where: string; readonly actorId: string | null } {
+  const spec = core.currentActor()?.spec;
+  return spec?.isShared === true ? { where: ` of actor ${spec.className} (${spec.actorId})`, actorId: spec.actorId } : { where: "", actorId: null };
 }
 
 const WARM_UP_AFTER_MS = 20;

@@ -28,5 +28,8 @@ const core = startWorker({
   },
 });
 if (data.driver !== null) openPeer(core, data.driver, poller);
-data.node.broker.on("message", (message: BrokerMessage) => openPeer(core, message.end, poller));
+data.node.broker.on("message", (message: BrokerMessage) => {
+  if (message.type === "peer") openPeer(core, message.end, poller);
+  else core.actorHost.tellRunning(new Int32Array(message.memory));
+});
 data.node.broker.unref();

@@ -1,9 +1,10 @@
-import { newWorkerId, type AcceleratorIds, type ActorId, type Clock, type JobId, type RandomSource, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
+import { newWorkerId, type AcceleratorIds, type ActorId, type Clock, type JobId, type RandomSource, type ResourceAmounts, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker, PlacementListener, WorkerLauncher, WorkerLink } from "../clients/mod.ts";
 import type { ActorSpec, ActorStateRecord, FromNode, JobRecord, LeaseEvent, LeaseShape, RefusalRecord, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
 import type { HeldUp } from "./held-up.ts";
 import { LeaseState, type LeaseInstruction } from "./lease-state.ts";
 import { deathWithinLimit } from "./memory-limits.ts";
+import { SharedHosts } from "./shared-hosts.ts";
 import { WaitingWatch } from "./waiting-watch.ts";
 
 /** How long a worker beyond the warm ones may be idle. */
@@ -12,6 +13,8 @@ const IDLE_WORKER_MS = 1_000;
 const WARM_UP_DELAY_MS = 50;
 /** Task workers of one kind at most. */
 const TASK_WORKERS_MAX = 64;
+/** Workers for the shared actors of one program: one a processor, but no more. */
+const SHARED_HOSTS_MAX = 16;
 /** A worker that cannot start is tried again so often in a row. */
 const START_FAILURES_MAX = 3;
 /** Programs that have left: a detached actor of theirs may be about to start again. */
@@ -31,6 +34,10 @@ export interface NodeManagerEnvironment {
   /** Makes a channel between two workers and hands each its end. */
   connect(a: WorkerId, b: WorkerId): void;
   placements(): PlacementListener;
+  /** Where a worker of this process writes the number of the shared actor that it is in; null for another process. */
+  watchRunning(workerId: WorkerId): Int32Array | null;
+  /** For the program that the worker works for. */
+  warn(workerId: WorkerId, text: string): void;
   /** Every worker that ended, after all here have been told. */
   workerLost(workerId: WorkerId, death: WorkerDeath): void;
   /** Workers fail to start, one after another: why. */
@@ -49,12 +56,15 @@ interface ConnectedWorker {
   endReason: string | null;
   /** Set when it is ended because of this. */
   memoryUsedBytes: number | null;
+  /** The shared actor that has said so. */
+  endedBy: ActorId | null;
 }
 
 /** The machine's scheduler and worker pool (Ray's raylet): LeaseState decides, this acts. */
 export class NodeManager {
   readonly #env: NodeManagerEnvironment;
   readonly #state: LeaseState;
+  readonly shared: SharedHosts;
   readonly #workers = new Map<WorkerId, ConnectedWorker>();
   /** Of programs that have joined, also of those that have left: their detached actors go on. */
   readonly #jobs = new Map<JobId, JobRecord>();
@@ -69,6 +79,12 @@ export class NodeManager {
   constructor(environment: NodeManagerEnvironment) {
     this.#env = environment;
     this.#state = new LeaseState(environment.totals, { warmWorkersMin: environment.warmWorkersMin, taskWorkersMax: TASK_WORKERS_MAX }, environment.firstJobId, environment.acceleratorIds);
+    this.shared = new SharedHosts({
+      clock: environment.clock, hostsMax: Math.max(1, Math.min(Math.floor((environment.totals["CPU"] ?? 0) / UNITS_PER_RESOURCE), SHARED_HOSTS_MAX)),
+      placeHost: (hostId, jobId, kind) => this.#act(this.#state.placeActor(hostId, kind, {}, jobId)),
+      placements: () => environment.placements(), send: (workerId, message) => this.send(workerId, message), sendSoon: (workerId, message) => this.sendSoon(workerId, message),
+      terminate: (workerId, reason) => this.terminate(workerId, reason), watchRunning: (workerId) => environment.watchRunning(workerId), warn: (workerId, text) => environment.warn(workerId, text),
+    });
     this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(), tell: (heldUp) => this.#tellHeldUp(heldUp) });
   }
 
@@ -91,7 +107,7 @@ export class NodeManager {
   // ------------------------------------------------------------------ workers
 
   addDriver(workerId: WorkerId, link: WorkerLink): void {
-    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId: this.#env.firstJobId, endReason: null, memoryUsedBytes: null });
+    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId: this.#env.firstJobId, endReason: null, memoryUsedBytes: null, endedBy: null });
   }
 
   /** A program of its own, which may leave again: `workerExited`. */
@@ -101,13 +117,13 @@ export class NodeManager {
     this.#jobs.set(jobId, job);
     if (this.#jobs.size > JOBS_REMEMBERED_MAX) this.#forgetUnusedJob();
     this.#state.driverAdded(workerId, jobId);
-    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId, endReason: null, memoryUsedBytes: null });
+    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId, endReason: null, memoryUsedBytes: null, endedBy: null });
   }
 
   /** A worker that somebody else started for this node; it will register. */
   expectWorker(workerId: WorkerId, kind: WorkerKind, launched: LaunchedWorker): void {
     this.#state.workerExpected(kind);
-    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null, memoryUsedBytes: null });
+    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null, memoryUsedBytes: null, endedBy: null });
   }
 
   isExpected(workerId: WorkerId): boolean {
@@ -133,7 +149,7 @@ export class NodeManager {
     if (this.#isStopping) return;
     const workerId = newWorkerId(this.#env.random);
     const launched = this.#env.launcher.launch(workerId, kind, { exited: (death) => this.workerExited(workerId, death), refused: (error) => this.#refused(workerId, kind, error) });
-    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null, memoryUsedBytes: null });
+    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null, memoryUsedBytes: null, endedBy: null });
   }
 
   #refused(workerId: WorkerId, kind: WorkerKind, error: RefusalRecord): void {
@@ -152,7 +168,9 @@ export class NodeManager {
     const worker = this.#workers.get(workerId);
     if (worker === undefined) return;
     // What was said says more than an exit code, but not more than an exhausted heap.
-    const told = worker.endReason === null || !seen.isRetryable ? seen : { ...seen, reason: worker.endReason };
+    const said = worker.endReason === null || !seen.isRetryable ? seen : { ...seen, reason: worker.endReason };
+    const running = this.shared.workerLost(workerId, worker.endedBy);
+    const told = running === null || worker.endReason !== null ? said : { ...said, reason: `${said.reason} in ${running}` };
     const death = worker.kind === "driver" ? told : deathWithinLimit(worker.kind, worker.memoryUsedBytes, told);
     this.#workers.delete(workerId);
     if (this.#isStopping) return;
@@ -193,9 +211,11 @@ export class NodeManager {
     worker?.launched?.terminate();
   }
 
-  noteReason(workerId: WorkerId, reason: string): void {
+  /** `endedBy`: the shared actor that brings it about, if that is known. */
+  noteReason(workerId: WorkerId, reason: string, endedBy: ActorId | null = null): void {
     const worker = this.#workers.get(workerId);
     if (worker === undefined) return;
+    if (worker.endReason === null) worker.endedBy = endedBy;
     worker.endReason ??= reason;
     worker.launched?.noteReason(reason);
   }
@@ -224,21 +244,25 @@ export class NodeManager {
   }
 
   retireRefused(workerId: WorkerId): void {
+    this.shared.retireRefused(workerId);
     this.#act(this.#state.stopRefused(workerId));
     this.#checkIdleSoon();
   }
 
   placeActor(spec: ActorSpec): void {
+    if (spec.isShared) return this.shared.place(spec);
     this.#waitingActors.set(spec.actorId, { className: spec.className, jobId: spec.jobId });
     this.#act(this.#state.placeActor(spec.actorId, spec.workerKind, spec.resources, spec.jobId));
   }
 
   cancelPlacement(actorId: ActorId): void {
     this.#waitingActors.delete(actorId);
+    this.shared.cancel(actorId);
     this.#act(this.#state.cancelPlacement(actorId));
   }
 
-  startActor(workerId: WorkerId, spec: ActorSpec, wasRestarted: boolean): void {
+  startActor(workerId: WorkerId, spec: ActorSpec, number: number, wasRestarted: boolean): void {
+    if (spec.isShared) return this.shared.start(workerId, spec, number, wasRestarted);
     this.send(workerId, { type: "startActor", spec, wasRestarted, acceleratorIds: this.#state.acceleratorsOf(workerId) });
     this.#warmUpSoon();
   }
@@ -249,7 +273,7 @@ export class NodeManager {
   }
 
   publish(workerId: WorkerId, state: ActorStateRecord): void {
-    this.send(workerId, { type: "actorState", state });
+    this.sendSoon(workerId, { type: "actorState", state });
   }
 
   connectPeers(askerId: WorkerId, targetId: WorkerId): void {
@@ -268,6 +292,11 @@ export class NodeManager {
 
   send(workerId: WorkerId, message: FromNode): void {
     this.#workers.get(workerId)?.link?.send(message);
+  }
+
+  /** With others of this turn in one frame. */
+  sendSoon(workerId: WorkerId, message: FromNode): void {
+    this.#workers.get(workerId)?.link?.sendSoon(message);
   }
 
   /** The job that a worker or driver is of; the first one until it is used. */
@@ -324,12 +353,13 @@ export class NodeManager {
           break;
         case "placeActor":
           this.#waitingActors.delete(instruction.actorId);
-          this.#env.placements().placed(instruction.actorId, instruction.workerId);
+          if (this.shared.hostPlaced(instruction.actorId, instruction.workerId)) this.#warmUpSoon();
+          else this.#env.placements().placed(instruction.actorId, instruction.workerId, 0);
           break;
         case "refuseActor":
           this.#warnOfActor(instruction.actorId, instruction.error.message);
           this.#waitingActors.delete(instruction.actorId);
-          this.#env.placements().placementRefused(instruction.actorId, instruction.error);
+          if (!this.shared.hostRefused(instruction.actorId, instruction.error)) this.#env.placements().placementRefused(instruction.actorId, instruction.error);
           break;
       }
     }
@@ -359,6 +389,7 @@ export class NodeManager {
     this.#idleTimer?.cancel();
     this.#watch.stop();
     this.#warmTimer?.cancel();
+    this.shared.stop();
     for (const worker of this.#workers.values()) {
       worker.launched?.terminate();
       if (worker.jobId !== this.#env.firstJobId && worker.kind === "driver") worker.link?.close();

@@ -32,6 +32,8 @@ export type ToNode =
   | { readonly type: "leaseEvents"; readonly events: readonly (readonly [leaseId: number, event: LeaseEvent])[] }
   | { readonly type: "connectPeer"; readonly workerId: WorkerId }
   | { readonly type: "createActor"; readonly requestId: number; readonly spec: ActorSpec }
+  /** Of a shared actor without a name, which cannot be refused; many to a frame. */
+  | ({ readonly type: "createSharedActor" } & ActorParts)
   /** `ownerId`: who may still be about to create it. */
   | { readonly type: "watchActor"; readonly actorId: ActorId; readonly ownerId: WorkerId }
   /** From its owner: there will be no such actor, and why. */
@@ -42,6 +44,11 @@ export type ToNode =
   | { readonly type: "actorOutOfScope"; readonly actorId: ActorId }
   | { readonly type: "actorStarted"; readonly actorId: ActorId; readonly error: TaskErrorRecord | null }
   | { readonly type: "actorExiting"; readonly actorId: ActorId; readonly reason: string }
+  /** From the worker of a shared actor: it is not there any more. Every `startSharedActor` is followed by one, unless the worker is lost. */
+  | { readonly type: "actorEnded"; readonly actorId: ActorId; readonly reason: string }
+  /** Calls of shared actors at that worker have waited for a while. */
+  | { readonly type: "callsWait"; readonly workerId: WorkerId }
+  | { readonly type: "pong" }
   | { readonly type: "getCode"; readonly requestId: number; readonly unitIds: readonly string[] }
   | { readonly type: "clusterState"; readonly requestId: number }
   /** Replied with an ObjectSurveyRecord of at most `limit` objects. Workers that are busy for longer than `timeoutMs` are left out. */
@@ -58,7 +65,8 @@ export type ToNode =
   | { readonly type: "outputDrained"; readonly drainId: number }
   /** It ends as soon as nothing needs it any more: no further lease or actor for it. */
   | { readonly type: "leaving" }
-  | { readonly type: "exiting"; readonly reason: string }
+  /** `actorId`: the shared actor that brought it about, if that is known. */
+  | { readonly type: "exiting"; readonly reason: string; readonly actorId: ActorId | null }
   /** From a worker with a limit: it uses more, and can be ended. */
   | { readonly type: "memoryExceeded"; readonly usedBytes: number }
   /** It owns what others still use. */
@@ -90,6 +98,11 @@ export type FromNode =
   | { readonly type: "connectSocket"; readonly workerId: WorkerId; readonly address: string }
   | { readonly type: "workerDied"; readonly workerId: WorkerId; readonly cause: WorkerDeath }
   | { readonly type: "startActor"; readonly spec: ActorSpec; readonly wasRestarted: boolean; readonly acceleratorIds: AcceleratorIds | null }
+  | ({ readonly type: "startSharedActor"; readonly number: number; readonly wasRestarted: boolean } & ActorParts)
+  /** Ends one of several actors, after the calls that have arrived if `graceful`. */
+  | { readonly type: "endSharedActor"; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string }
+  /** Whether the event loop turns; answered with `pong`. */
+  | { readonly type: "ping" }
   | { readonly type: "actorState"; readonly state: ActorStateRecord }
   /** To the owner of an actor that somebody watches and that nobody has created. */
   | { readonly type: "whereIsActor"; readonly actorId: ActorId }
@@ -124,7 +137,7 @@ export interface ActorSpec {
   readonly unitId: string;
   /** The class with all the code it needs; the GCS keeps it for as long as the actor may start. */
   readonly units: readonly CodeUnitRecord[];
-  readonly args: readonly EncodedValueRecord[];
+  readonly args: readonly ActorArg[];
   readonly methods: ActorMethods;
   readonly rules: CallRules;
   readonly name: string | null;
@@ -135,6 +148,23 @@ export interface ActorSpec {
   readonly maxConcurrency: number | null;
   readonly resources: ResourceAmounts;
   readonly workerKind: WorkerKind;
+  /** It lives in one worker with others. */
+  readonly isShared: boolean;
+  /** The shared actor that created it, whose worker says too little about whom it depends on; null for others. */
+  readonly parentId: ActorId | null;
+}
+
+/** An argument of a constructor: encoded, or a primitive as it is. */
+export type ActorArg = EncodedValueRecord | string | number | bigint | boolean | null | undefined;
+
+/** What all actors have in common that one class with one set of options makes. */
+export type ActorTemplate = Omit<ActorSpec, "actorId" | "args">;
+
+/** An ActorSpec on its way. Actors that share a template by identity share it on the other side of a frame too. */
+export interface ActorParts {
+  readonly template: ActorTemplate;
+  readonly actorId: ActorId;
+  readonly args: readonly ActorArg[];
 }
 
 export type ActorPhase = "PENDING_CREATION" | "ALIVE" | "RESTARTING" | "DEAD";
@@ -151,6 +181,8 @@ export interface ActorStateRecord {
   readonly actorId: ActorId;
   readonly phase: ActorPhase;
   readonly workerId: WorkerId | null;
+  /** Which of the actors of that worker it is; 0 where it is the only one. */
+  readonly number: number;
   /** Set when DEAD. */
   readonly death: ActorDeath | null;
   /** The handle was made with `getIfExists` and stands for this actor. */
@@ -161,6 +193,7 @@ export interface FoundActor {
   readonly actorId: ActorId;
   readonly ownerId: WorkerId;
   readonly isDetached: boolean;
+  readonly isShared: boolean;
   readonly className: string;
   readonly methods: ActorMethods;
   readonly rules: CallRules;

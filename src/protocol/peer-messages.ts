@@ -35,7 +35,9 @@ export type PeerMessage =
 
 export type CallableTarget =
   | { readonly kind: "function"; readonly unitId: string; readonly name: string; readonly maxCalls: number }
-  | { readonly kind: "method"; readonly actorId: ActorId; readonly method: string; readonly group: string | null };
+  | { readonly kind: "method"; readonly actorId: ActorId; readonly method: string; readonly group: string | null }
+  /** Of any actor of the class; each call says which. */
+  | { readonly kind: "sharedMethod"; readonly className: string; readonly method: string; readonly group: string | null };
 
 /** How an object ended up: a value, what its task threw, or an error of the runtime. */
 export type ObjectOutcome =

@@ -36,7 +36,7 @@ export interface ObjectPlace {
 /** How objects of the runtime are written inside values and closures. */
 export type RuntimeDescriptor =
   | { readonly kind: "objectRef"; readonly objectId: string; readonly ownerId: string; readonly place?: ObjectPlace }
-  | { readonly kind: "actorHandle"; readonly actorId: string; readonly ownerId: string; readonly isDetached: boolean; readonly className: string; readonly methods: ActorMethods; readonly rules: CallRules }
+  | { readonly kind: "actorHandle"; readonly actorId: string; readonly ownerId: string; readonly isDetached: boolean; readonly isShared: boolean; readonly className: string; readonly methods: ActorMethods; readonly rules: CallRules }
   | { readonly kind: "remoteFunction"; readonly unitId: string; readonly name: string; readonly isGenerator: boolean; readonly options: object }
   | { readonly kind: "actorClass"; readonly unitId: string; readonly name: string; readonly methods: ActorMethods; readonly options: object };
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import * as ray from "mantaray";
-import { eventually, everythingFree, ISOLATIONS, underBothIsolations } from "./both-isolations.ts";
+import { eventually, everythingFree, ISOLATIONS, underEveryActorIsolation } from "./both-isolations.ts";
 import { runProgram } from "./child-program.ts";
 
 class Gate {
@@ -25,12 +25,13 @@ type GateHandle = ray.ActorHandle<Gate>;
 /** Waits at gates, one call after the other. */
 class Worker {
   calls = 0;
+  readonly life = Math.random();
   async waitAt(gate: GateHandle): Promise<string> { await ray.get(gate.pass.remote()); return "passed"; }
   quick(): number { return ++this.calls; }
   exit(code: number): void { process.exit(code); }
   leave(): void { ray.exitActor(); }
   async leaveLater(): Promise<void> { await Promise.resolve(); ray.exitActor(); }
-  identity(): string { return ray.getRuntimeContext().workerId; }
+  identity(): number { return this.life; }
   wasRestarted(): boolean { return ray.getRuntimeContext().wasCurrentActorRestarted; }
   killed(): void { process.kill(process.pid, "SIGKILL"); }
   throwLater(): Promise<void> {
@@ -38,9 +39,6 @@ class Worker {
     return new Promise<void>(() => undefined);
   }
 }
-const OneByOne = ray.remote(Worker, { maxConcurrency: 1 });
-const Workers = ray.remote(Worker);
-
 const isDead = (pattern?: RegExp) => (error: unknown): boolean => {
   assert.ok(error instanceof ray.ActorDiedError, `not an ActorDiedError: ${String(error)}`);
   if (pattern !== undefined) assert.match(error.message, pattern);
@@ -53,9 +51,12 @@ const isUnavailable = (pattern: RegExp) => (error: unknown): boolean => {
 };
 let unique = 0;
 
-underBothIsolations("the end of actors", {}, (isolation) => {
+underEveryActorIsolation("the end of actors", {}, (isolation, remote) => {
+  const OneByOne = remote(Worker, { maxConcurrency: 1 });
+  const Workers = remote(Worker);
+
   it("kill() ends an actor at once: calls that run, wait or come later fail", async () => {
-    const gate = ray.remote(Gate).remote();
+    const gate = remote(Gate).remote();
     const worker = OneByOne.remote();
     const running = worker.waitAt.remote(gate);
     const waiting = worker.quick.remote();
@@ -69,16 +70,16 @@ underBothIsolations("the end of actors", {}, (isolation) => {
 
   it("kill() frees the name before it resolves", async () => {
     const name = `ending-${++unique}`;
-    const worker = ray.remote(Worker, { name }).remote();
+    const worker = remote(Worker, { name }).remote();
     await ray.get(worker.ready());
     await ray.kill(worker);
     await assert.rejects(ray.getActor(name), ray.ActorNotFoundError);
-    const successor = ray.remote(Worker, { name }).remote();
+    const successor = remote(Worker, { name }).remote();
     assert.equal(await ray.get(successor.quick.remote()), 1);
   });
 
   it("kill() with noRestart: false uses up a restart", async () => {
-    const worker = ray.remote(Worker, { maxRestarts: 1 }).remote();
+    const worker = remote(Worker, { maxRestarts: 1 }).remote();
     const first = await ray.get(worker.identity.remote());
     assert.equal(await ray.get(worker.wasRestarted.remote()), false);
     await ray.kill(worker, { noRestart: false });
@@ -94,9 +95,9 @@ underBothIsolations("the end of actors", {}, (isolation) => {
   });
 
   it("kill() of an actor that waits for resources ends it too", async () => {
-    const holder = ray.remote(Worker, { numCpus: 2 }).remote();
+    const holder = remote(Worker, { numCpus: 2 }).remote();
     await ray.get(holder.ready());
-    const waiting = ray.remote(Worker, { numCpus: 1 }).remote();
+    const waiting = remote(Worker, { numCpus: 1 }).remote();
     const call = waiting.quick.remote();
     await ray.kill(waiting);
     await assert.rejects(ray.get(call), isDead());
@@ -107,7 +108,7 @@ underBothIsolations("the end of actors", {}, (isolation) => {
 
   for (const method of ["leave", "leaveLater"] as const) {
     it(`exitActor() ends it after this call (${method}), without a restart`, async () => {
-      const worker = ray.remote(Worker, { maxRestarts: 5, maxConcurrency: 1 }).remote();
+      const worker = remote(Worker, { maxRestarts: 5, maxConcurrency: 1 }).remote();
       assert.equal(await ray.get(worker.quick.remote()), 1);
       const leaving = worker[method].remote();
       const behind = worker.quick.remote();
@@ -129,7 +130,7 @@ underBothIsolations("the end of actors", {}, (isolation) => {
   });
 
   it("terminate() waits for asynchronous calls that are running", async () => {
-    const gate = ray.remote(Gate).remote();
+    const gate = remote(Gate).remote();
     const worker = Workers.remote();
     const running = worker.waitAt.remote(gate);
     await ray.get(gate.reached.remote(1));
@@ -160,11 +161,11 @@ underBothIsolations("the end of actors", {}, (isolation) => {
     });
   }
 
-  it("goes on in the pool: the rest of the runtime is not touched", async () => {
+  it("goes on in the pool: the rest of the runtime is not touched", { skip: isolation === "shared" ? "the bystander shares the worker" : false }, async () => {
     const worker = Workers.remote();
     const bystander = Workers.remote();
     await ray.get(bystander.quick.remote());
-    const add = ray.remote((a: number, b: number) => a + b);
+    const add = remote((a: number, b: number) => a + b);
     const tasks = Array.from({ length: 100 }, (_, index) => add.remote(index, 1));
     await assert.rejects(ray.get(worker.exit.remote(1)), isDead());
     assert.deepEqual(await ray.get(tasks), tasks.map((_, index) => index + 1));
@@ -180,7 +181,7 @@ underBothIsolations("the end of actors", {}, (isolation) => {
       live(): [number, number] { return [this.start, ++this.lives]; }
       burn(): void { process.exit(1); }
     }
-    const phoenix = ray.remote(Phoenix, { name, maxRestarts: 2, numCpus: 1 }).remote(7, { ref: ray.put(1) });
+    const phoenix = remote(Phoenix, { name, maxRestarts: 2, numCpus: 1 }).remote(7, { ref: ray.put(1) });
     for (let life = 0; life <= 2; life++) {
       // Calls made while there is no worker wait for the new one.
       assert.deepEqual(await ray.get([phoenix.live.remote(), phoenix.live.remote()]), [[7, 1], [7, 2]]);
@@ -200,12 +201,12 @@ underBothIsolations("the end of actors", {}, (isolation) => {
     class Parent {
       child: ray.ActorHandle<Worker> | null = null;
       async makeChild(childName: string): Promise<ray.ActorHandle<Worker>> {
-        this.child = ray.remote(Worker, { name: childName }).remote();
+        this.child = remote(Worker, { name: childName }).remote();
         await ray.get(this.child.ready());
         return this.child;
       }
     }
-    const parent = ray.remote(Parent).remote();
+    const parent = remote(Parent).remote();
     const child = (await ray.get(parent.makeChild.remote(name))) as unknown as ray.ActorHandle<Worker>;
     assert.equal(await ray.get(child.quick.remote()), 1);
     await ray.kill(parent);
@@ -216,9 +217,9 @@ underBothIsolations("the end of actors", {}, (isolation) => {
   it("does not come with its owner's end when it is detached", async () => {
     const name = `detached-${++unique}`;
     class Parent {
-      async makeChild(childName: string): Promise<void> { await ray.get(ray.remote(Worker, { name: childName, lifetime: "detached" }).remote().ready()); }
+      async makeChild(childName: string): Promise<void> { await ray.get(remote(Worker, { name: childName, lifetime: "detached" }).remote().ready()); }
     }
-    const parent = ray.remote(Parent).remote();
+    const parent = remote(Parent).remote();
     await ray.get(parent.makeChild.remote(name));
     await ray.kill(parent);
     const child = await ray.getActor<Worker>(name);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import * as ray from "mantaray";
-import { eventually, underBothIsolations } from "./both-isolations.ts";
+import { eventually, underEveryActorIsolation } from "./both-isolations.ts";
 import { eventuallyCollected } from "./garbage-collection.ts";
 
 class Counter {
@@ -18,7 +18,6 @@ class Gate {
   async unlock(): Promise<void> { this.open?.(); }
 }
 
-const Counters = ray.remote(Counter);
 let unique = 0;
 const freshName = (): string => `actor-${++unique}`;
 
@@ -26,18 +25,20 @@ async function isNamed(name: string): Promise<boolean> {
   return (await ray.listNamedActors()).some((actor) => actor.name === name);
 }
 
-underBothIsolations("actor handles", { namespace: "here" }, () => {
+underEveryActorIsolation("actor handles", { namespace: "here" }, (_isolation, remote) => {
+  const Counters = remote(Counter);
+
   it("work in tasks, in other actors, in values, and come back as the same actor", async () => {
     const counter = Counters.remote();
-    const inTask = ray.remote(async (handle: CounterHandle) => { await ray.get(handle.increment.remote()); return handle; });
-    const inValue = ray.remote(async (box: { deep: [CounterHandle] }) => { await ray.get(box.deep[0].increment.remote()); return { back: box.deep[0] }; });
+    const inTask = remote(async (handle: CounterHandle) => { await ray.get(handle.increment.remote()); return handle; });
+    const inValue = remote(async (box: { deep: [CounterHandle] }) => { await ray.get(box.deep[0].increment.remote()); return { back: box.deep[0] }; });
     class Keeper {
       kept: CounterHandle | null = null;
       keep(handle: CounterHandle): void { this.kept = handle; }
       async use(): Promise<number> { return ray.get((this.kept as CounterHandle).increment.remote()); }
       give(): CounterHandle { return this.kept as CounterHandle; }
     }
-    const keeper = ray.remote(Keeper).remote();
+    const keeper = remote(Keeper).remote();
     const fromTask = (await ray.get(inTask.remote(counter))) as unknown as CounterHandle;
     const fromValue = (await ray.get(inValue.remote({ deep: [counter] }))) as unknown as { back: CounterHandle };
     await ray.get(keeper.keep.remote(counter));
@@ -50,23 +51,23 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
 
   it("are captured by closures", async () => {
     const counter = Counters.remote();
-    const use = ray.remote(async () => ray.get(counter.increment.remote(2)));
+    const use = remote(async () => ray.get(counter.increment.remote(2)));
     assert.equal(await ray.get(use.remote()), 2);
   });
 
   it("work out of a put object", async () => {
     const stored = ray.put({ counter: Counters.remote() });
-    const use = ray.remote(async (value: { counter: CounterHandle }) => ray.get(value.counter.increment.remote()));
+    const use = remote(async (value: { counter: CounterHandle }) => ray.get(value.counter.increment.remote()));
     assert.equal(await ray.get(use.remote(stored as unknown as ray.ObjectRef<{ counter: CounterHandle }>)), 1);
     assert.equal(await ray.get(use.remote(stored as unknown as ray.ObjectRef<{ counter: CounterHandle }>)), 2);
   });
 
   it("work elsewhere before the actor is created", async () => {
-    const gate = ray.remote(Gate).remote();
+    const gate = remote(Gate).remote();
     class Late { readonly value: unknown; constructor(value: unknown) { this.value = value; } get(): unknown { return this.value; } }
-    const wait = ray.remote(async (handle: ray.ActorHandle<Gate>) => { await ray.get(handle.pass.remote()); return "made"; }, { numCpus: 0 });
-    const late = ray.remote(Late).remote(wait.remote(gate));
-    const use = ray.remote(async (handle: ray.ActorHandle<Late>) => ray.get(handle.get.remote()), { numCpus: 0 });
+    const wait = remote(async (handle: ray.ActorHandle<Gate>) => { await ray.get(handle.pass.remote()); return "made"; }, { numCpus: 0 });
+    const late = remote(Late).remote(wait.remote(gate));
+    const use = remote(async (handle: ray.ActorHandle<Late>) => ray.get(handle.get.remote()), { numCpus: 0 });
     const answer = use.remote(late);
     await assert.rejects(ray.get(answer, { timeoutMs: 0 }), ray.GetTimeoutError);
     await ray.get(gate.unlock.remote());
@@ -74,25 +75,25 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
   });
 
   it("learn elsewhere that the actor was never created", async () => {
-    const gate = ray.remote(Gate).remote();
-    const failLater = ray.remote(async (handle: ray.ActorHandle<Gate>): Promise<number> => { await ray.get(handle.pass.remote()); throw new RangeError("no argument"); }, { numCpus: 0 });
+    const gate = remote(Gate).remote();
+    const failLater = remote(async (handle: ray.ActorHandle<Gate>): Promise<number> => { await ray.get(handle.pass.remote()); throw new RangeError("no argument"); }, { numCpus: 0 });
     class Late { readonly value: number; constructor(value: number) { this.value = value; } get(): number { return this.value; } }
-    const late = ray.remote(Late).remote(failLater.remote(gate));
-    const use = ray.remote(async (handle: ray.ActorHandle<Late>) => ray.get(handle.get.remote()), { numCpus: 0 });
+    const late = remote(Late).remote(failLater.remote(gate));
+    const use = remote(async (handle: ray.ActorHandle<Late>) => ray.get(handle.get.remote()), { numCpus: 0 });
     const answer = use.remote(late);
     await ray.get(gate.unlock.remote());
     await assert.rejects(ray.get(answer), (error: unknown) => error instanceof ray.TaskError && error.cause instanceof ray.RayError);
   });
 
   it("end actors that were killed or let go before they were created", async () => {
-    const gate = ray.remote(Gate).remote();
-    const wait = ray.remote(async (handle: ray.ActorHandle<Gate>) => { await ray.get(handle.pass.remote()); return 1; }, { numCpus: 0 });
+    const gate = remote(Gate).remote();
+    const wait = remote(async (handle: ray.ActorHandle<Gate>) => { await ray.get(handle.pass.remote()); return 1; }, { numCpus: 0 });
     class Late { constructor(value: number) { if (value !== 1) throw new Error("never"); } work(): string { return "worked"; } }
     const [killedName, releasedName] = [freshName(), freshName()];
     const argument = wait.remote(gate);
-    const killed = ray.remote(Late, { name: killedName }).remote(argument);
+    const killed = remote(Late, { name: killedName }).remote(argument);
     const call = killed.work.remote();
-    const released = ray.remote(Late, { name: releasedName }).remote(argument);
+    const released = remote(Late, { name: releasedName }).remote(argument);
     await ray.kill(killed);
     released.release();
     await ray.get(gate.unlock.remote());
@@ -101,22 +102,22 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
   });
 
   it("of an actor made in a task outlive the task", async () => {
-    const make = ray.remote(() => ray.remote(Counter).remote());
+    const make = remote(() => remote(Counter).remote());
     const counter = (await ray.get(make.remote())) as unknown as CounterHandle;
     assert.deepEqual(await ray.get([counter.increment.remote(), counter.increment.remote()]), [1, 2]);
   });
 
   it("are found by name, in this namespace or in another one", async () => {
     const [name, otherName] = [freshName(), freshName()];
-    const here = ray.remote(Counter, { name }).remote();
-    const there = ray.remote(Counter, { name: otherName, namespace: "there" }).remote();
+    const here = remote(Counter, { name }).remote();
+    const there = remote(Counter, { name: otherName, namespace: "there" }).remote();
     await ray.get([here.increment.remote(10), there.increment.remote(20)]);
     assert.equal(await ray.get((await ray.getActor<Counter>(name)).increment.remote()), 11);
     assert.equal(await ray.get((await ray.getActor<Counter>(otherName, "there")).increment.remote()), 21);
     await assert.rejects(ray.getActor(otherName), (error: unknown) => error instanceof ray.ActorNotFoundError && error.code === "ERR_MANTARAY_ACTOR_NOT_FOUND");
     await assert.rejects(ray.getActor(name, "there"), ray.ActorNotFoundError);
     await assert.rejects(ray.getActor(freshName()), ray.ActorNotFoundError);
-    const inTask = ray.remote(async (wanted: string) => ray.get((await ray.getActor<Counter>(wanted)).increment.remote()));
+    const inTask = remote(async (wanted: string) => ray.get((await ray.getActor<Counter>(wanted)).increment.remote()));
     assert.equal(await ray.get(inTask.remote(name)), 12);
     assert.ok((await ray.listNamedActors()).some((actor) => actor.name === name && actor.namespace === "here"));
     assert.ok(!(await ray.listNamedActors()).some((actor) => actor.name === otherName));
@@ -127,16 +128,16 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
 
   it("may share a name in two namespaces", async () => {
     const name = freshName();
-    const [one, two] = [ray.remote(Counter, { name }).remote(), ray.remote(Counter, { name, namespace: "there" }).remote()];
+    const [one, two] = [remote(Counter, { name }).remote(), remote(Counter, { name, namespace: "there" }).remote()];
     await ray.get([one.ready(), two.ready()]);
     assert.notEqual((await ray.getActor(name)).actorId, (await ray.getActor(name, "there")).actorId);
   });
 
   it("cannot have a name that is taken: ready() and calls say so, the holder stays", async () => {
     const name = freshName();
-    const holder = ray.remote(Counter, { name }).remote();
+    const holder = remote(Counter, { name }).remote();
     await ray.get(holder.ready());
-    const second = ray.remote(Counter, { name }).remote();
+    const second = remote(Counter, { name }).remote();
     const early = second.increment.remote();
     await assert.rejects(ray.get(second.ready()), (error: unknown) => error instanceof ray.ActorAlreadyExistsError && error.message.includes(name));
     await assert.rejects(ray.get(early), ray.ActorAlreadyExistsError);
@@ -148,7 +149,7 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
 
   it("get the actor of that name if it exists, and make it if not", async () => {
     const name = freshName();
-    const GetOrMake = ray.remote(Counter, { name, getIfExists: true });
+    const GetOrMake = remote(Counter, { name, getIfExists: true });
     const [first, second] = [GetOrMake.remote(), GetOrMake.remote()];
     assert.deepEqual(await ray.get([first.increment.remote(), second.increment.remote()]).then((counts) => counts.toSorted()), [1, 2]);
     const third = GetOrMake.remote();
@@ -159,8 +160,8 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
     assert.equal(await ray.get(second.increment.remote()), 4);
     second.release();
     assert.equal(await ray.get(third.increment.remote()), 5);
-    const elsewhere = ray.remote(async (wanted: string) => {
-      const found = ray.remote(Counter, { name: wanted, getIfExists: true }).remote();
+    const elsewhere = remote(async (wanted: string) => {
+      const found = remote(Counter, { name: wanted, getIfExists: true }).remote();
       const count = await ray.get(found.increment.remote());
       // Nothing collects garbage in a worker that has nothing to do.
       found.release();
@@ -174,7 +175,7 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
 
   it("do not keep a detached actor, nor does it need them", async () => {
     const name = freshName();
-    const detached = ray.remote(Counter, { name, lifetime: "detached" }).remote();
+    const detached = remote(Counter, { name, lifetime: "detached" }).remote();
     await ray.get(detached.increment.remote());
     detached.release();
     const again = await ray.getActor<Counter>(name);
@@ -185,7 +186,7 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
 
   it("end their actor when the last one is released, after the calls that were made", async () => {
     const name = freshName();
-    const counter = ray.remote(Counter, { name }).remote();
+    const counter = remote(Counter, { name }).remote();
     await ray.get(counter.ready());
     const calls = Array.from({ length: 1000 }, () => counter.increment.remote());
     counter.release();
@@ -196,7 +197,7 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
 
   it("end their actor at the end of a using block", async () => {
     const name = freshName();
-    const counter = ray.remote(Counter, { name }).remote();
+    const counter = remote(Counter, { name }).remote();
     await ray.get(counter.ready());
     counter[Symbol.dispose]();
     counter.release();
@@ -206,7 +207,7 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
   it("end their actor when the last one is collected, after the calls that were made", async () => {
     const name = freshName();
     const calls = await (async () => {
-      const counter = ray.remote(Counter, { name }).remote();
+      const counter = remote(Counter, { name }).remote();
       await ray.get(counter.ready());
       return Array.from({ length: 100 }, () => counter.increment.remote());
     })();
@@ -216,10 +217,10 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
 
   it("keep their actor while a call runs, though the handle was collected", async () => {
     const name = freshName();
-    const gate = ray.remote(Gate).remote();
+    const gate = remote(Gate).remote();
     class Waiter { async wait(handle: ray.ActorHandle<Gate>): Promise<string> { await ray.get(handle.pass.remote()); return "passed"; } }
-    const call = ray.remote(Waiter, { name }).remote().wait.remote(gate);
-    const spare = ray.remote(Counter, { name: `${name}-spare` }).remote().ready();
+    const call = remote(Waiter, { name }).remote().wait.remote(gate);
+    const spare = remote(Counter, { name: `${name}-spare` }).remote().ready();
     // The spare's end shows that collection has reached handles that are as old.
     await ray.get(spare);
     await eventuallyCollected("another actor's end", async () => !(await isNamed(`${name}-spare`)));
@@ -237,8 +238,8 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
       async use(): Promise<number> { return ray.get((this.kept as CounterHandle).increment.remote()); }
       drop(): void { this.kept?.release(); this.kept = null; }
     }
-    const keeper = ray.remote(Keeper).remote();
-    const counter = ray.remote(Counter, { name }).remote();
+    const keeper = remote(Keeper).remote();
+    const counter = remote(Counter, { name }).remote();
     await ray.get(keeper.keep.remote(counter));
     counter.release();
     assert.equal(await ray.get(keeper.use.remote()), 1);
@@ -249,11 +250,11 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
 
   it("keep their actor while an object or a waiting task holds one", async () => {
     const name = freshName();
-    const counter = ray.remote(Counter, { name }).remote();
+    const counter = remote(Counter, { name }).remote();
     const stored = ray.put([counter]);
-    const gate = ray.remote(Gate).remote();
-    const wait = ray.remote(async (handle: ray.ActorHandle<Gate>) => { await ray.get(handle.pass.remote()); return 1; }, { numCpus: 0 });
-    const use = ray.remote(async (by: number, handle: CounterHandle) => {
+    const gate = remote(Gate).remote();
+    const wait = remote(async (handle: ray.ActorHandle<Gate>) => { await ray.get(handle.pass.remote()); return 1; }, { numCpus: 0 });
+    const use = remote(async (by: number, handle: CounterHandle) => {
       const count = await ray.get(handle.increment.remote(by));
       handle.release();
       return count;
@@ -271,9 +272,9 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
 
   it("are called one to many and many to many", async () => {
     const counters = Array.from({ length: 3 }, () => Counters.remote());
-    const call = ray.remote(async (handles: CounterHandle[]) => { await ray.get(Array.from({ length: 50 }, () => handles.map((handle) => handle.increment.remote())).flat()); });
+    const call = remote(async (handles: CounterHandle[]) => { await ray.get(Array.from({ length: 50 }, () => handles.map((handle) => handle.increment.remote())).flat()); });
     class Caller { async call(handles: CounterHandle[]): Promise<void> { await ray.get(Array.from({ length: 50 }, () => handles.map((handle) => handle.increment.remote())).flat()); } }
-    const callers = [ray.remote(Caller).remote(), ray.remote(Caller).remote()];
+    const callers = [remote(Caller).remote(), remote(Caller).remote()];
     await ray.get([call.remote(counters), ...callers.map((caller) => caller.call.remote(counters)), ...Array.from({ length: 50 }, () => counters.map((counter) => counter.increment.remote())).flat()]);
     assert.deepEqual(await ray.get(counters.map((counter) => counter.increment.remote(0))), [200, 200, 200]);
   });
@@ -282,8 +283,8 @@ underBothIsolations("actor handles", { namespace: "here" }, () => {
     await assert.rejects(ray.kill({} as ray.ActorHandleBase), ray.RayError);
     await assert.rejects(ray.getActor(""), ray.RayError);
     assert.throws(() => ray.exitActor(), ray.RayError);
-    assert.throws(() => ray.remote(Counter, { getIfExists: true }), ray.RayError);
-    assert.throws(() => ray.remote(Counter, { methods: { decrement: {} } }).remote(), ray.RayError);
+    assert.throws(() => remote(Counter, { getIfExists: true }), ray.RayError);
+    assert.throws(() => remote(Counter, { methods: { decrement: {} } }).remote(), ray.RayError);
     assert.equal("decrement" in Counters.remote(), false);
   });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import * as ray from "mantaray";
-import { underBothIsolations } from "./both-isolations.ts";
+import { underEveryActorIsolation } from "./both-isolations.ts";
 
 class Log {
   readonly seen: unknown[] = [];
@@ -35,37 +35,38 @@ class Meter {
   async mostAtOnce(): Promise<number> { return this.most; }
 }
 
-underBothIsolations("actors", {}, (isolation) => {
+underEveryActorIsolation("actors", {}, (isolation, remote) => {
   it("keep state between calls, each its own", async () => {
     class Counter {
       #count: number;
       constructor(start: number) { this.#count = start; }
       increment(by = 1): number { return (this.#count += by); }
     }
-    const Counters = ray.remote(Counter);
+    const Counters = remote(Counter);
     const [one, hundred] = [Counters.remote(1), Counters.remote(100)];
     await ray.get([one.increment.remote(), hundred.increment.remote(), one.increment.remote(5)]);
     assert.deepEqual(await ray.get([one.increment.remote(), hundred.increment.remote()]), [8, 102]);
   });
 
-  it("live somewhere else than the driver, in a worker each", async () => {
+  it("live somewhere else than the driver, in a worker each unless they are shared", async () => {
     class Where {
       async look(): Promise<[number, string, boolean]> {
         const { isMainThread } = await import("node:worker_threads");
         return [process.pid, ray.getRuntimeContext().workerId, isMainThread];
       }
     }
-    const Wheres = ray.remote(Where);
+    const Wheres = remote(Where);
     const found = await Promise.all([Wheres.remote(), Wheres.remote()].map(async (actor) => ray.get(actor.look.remote())));
-    assert.notEqual(found[0]?.[1], found[1]?.[1]);
-    for (const [pid, , isMainThread] of found) {
-      assert.equal(pid === process.pid, isolation === "thread");
+    if (isolation !== "shared") assert.notEqual(found[0]?.[1], found[1]?.[1]);
+    for (const [pid, workerId, isMainThread] of found) {
+      assert.notEqual(workerId, ray.getRuntimeContext().workerId);
+      assert.equal(pid === process.pid, isolation !== "process");
       assert.equal(isMainThread, isolation === "process");
     }
   });
 
   it("run 10,000 calls of one caller in the order in which they were made", async () => {
-    const log = ray.remote(Log).remote();
+    const log = remote(Log).remote();
     const calls = Array.from({ length: 10_000 }, (_, index) => log.add.remote(index));
     const lengths = await ray.get(calls);
     assert.deepEqual(lengths, Array.from({ length: 10_000 }, (_, index) => index + 1));
@@ -73,19 +74,19 @@ underBothIsolations("actors", {}, (isolation) => {
   });
 
   it("keep that order when arguments of calls in the middle are refs that are not there yet", async () => {
-    const later = ray.remote(async (value: number) => {
+    const later = remote(async (value: number) => {
       for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
       return value;
     });
-    const log = ray.remote(Log).remote();
+    const log = remote(Log).remote();
     const calls = Array.from({ length: 300 }, (_, index) => log.add.remote(index % 50 === 25 ? later.remote(index) : index));
     await ray.get(calls);
     assert.deepEqual(await ray.get(log.all.remote()), Array.from({ length: 300 }, (_, index) => index));
   });
 
   it("go on with the calls behind one whose argument failed", async () => {
-    const fail = ray.remote(function fail(): number { throw new RangeError("no argument"); });
-    const log = ray.remote(Log).remote();
+    const fail = remote(function fail(): number { throw new RangeError("no argument"); });
+    const log = remote(Log).remote();
     const [first, failing, last] = [log.add.remote("first"), log.add.remote(fail.remote()), log.add.remote("last")];
     await assert.rejects(ray.get(failing), (error: unknown) => error instanceof ray.TaskError && error.cause instanceof RangeError);
     assert.deepEqual(await ray.get([first, last]), [1, 2]);
@@ -97,8 +98,8 @@ underBothIsolations("actors", {}, (isolation) => {
   });
 
   it("take each caller's calls in that caller's order", async () => {
-    const log = ray.remote(Log).remote();
-    const call = ray.remote(async (target: ray.ActorHandle<Log>, who: string) => {
+    const log = remote(Log).remote();
+    const call = remote(async (target: ray.ActorHandle<Log>, who: string) => {
       await ray.get(Array.from({ length: 200 }, (_, index) => target.add.remote(`${who}${index}`)));
     });
     await ray.get([call.remote(log, "a"), call.remote(log, "b")]);
@@ -116,13 +117,13 @@ underBothIsolations("actors", {}, (isolation) => {
       constructor(left: number, box: { ref: ray.ObjectRef<string> }) { this.left = left; this.box = box; }
       async sum(): Promise<string> { return `${this.left} ${await ray.get(this.box.ref)}`; }
     }
-    const slow = ray.remote(async (value: number) => { await new Promise((resolve) => setImmediate(resolve)); return value; });
-    const pair = ray.remote(Pair).remote(slow.remote(20), { ref: ray.put("inside") });
+    const slow = remote(async (value: number) => { await new Promise((resolve) => setImmediate(resolve)); return value; });
+    const pair = remote(Pair).remote(slow.remote(20), { ref: ray.put("inside") });
     assert.equal(await ray.get(pair.sum.remote()), "20 inside");
   });
 
   it("say with ready() that the constructor has run", async () => {
-    const log = ray.remote(Log).remote();
+    const log = remote(Log).remote();
     assert.equal(await ray.get(log.ready()), undefined);
     assert.equal(await log.ready().get(), undefined);
   });
@@ -133,7 +134,7 @@ underBothIsolations("actors", {}, (isolation) => {
       constructor(message: string) { throw new NoLuckError(message); }
       work(): number { return 1; }
     }
-    const actor = ray.remote(Unlucky).remote("not today");
+    const actor = remote(Unlucky).remote("not today");
     const early = actor.work.remote();
     await assert.rejects(ray.get(actor.ready()), (error: unknown) => {
       assert.ok(error instanceof ray.TaskError, String(error));
@@ -154,14 +155,14 @@ underBothIsolations("actors", {}, (isolation) => {
   });
 
   it("do not start when an argument of the constructor failed", async () => {
-    const fail = ray.remote(function fail(): number { throw new RangeError("no argument"); });
-    const log = ray.remote(Sum).remote(fail.remote());
+    const fail = remote(function fail(): number { throw new RangeError("no argument"); });
+    const log = remote(Sum).remote(fail.remote());
     await assert.rejects(ray.get(log.ready()), (error: unknown) => error instanceof ray.TaskError && error.cause instanceof RangeError);
     await assert.rejects(ray.get(log.add.remote(1)), ray.RayError);
   });
 
   it("reject a constructor argument that cannot travel at the call", () => {
-    const Sums = ray.remote(Sum);
+    const Sums = remote(Sum);
     assert.throws(() => Sums.remote(new WeakMap() as unknown as number), (error: unknown) => error instanceof ray.SerializationError && /argument 1/.test(error.message));
   });
 
@@ -172,7 +173,7 @@ underBothIsolations("actors", {}, (isolation) => {
       async failLater(): Promise<number> { this.calls++; await Promise.resolve(); throw new TypeError("broken later"); }
       count(): number { return this.calls; }
     }
-    const brittle = ray.remote(Brittle).remote();
+    const brittle = remote(Brittle).remote();
     await assert.rejects(ray.get(brittle.fail.remote()), (error: unknown) => error instanceof ray.TaskError && error.cause instanceof RangeError && error.functionName === "Brittle.fail");
     await assert.rejects(ray.get(brittle.failLater.remote()), (error: unknown) => error instanceof ray.TaskError && error.cause instanceof TypeError);
     assert.equal(await ray.get(brittle.count.remote()), 2);
@@ -183,19 +184,19 @@ underBothIsolations("actors", {}, (isolation) => {
       secret(): unknown { return new WeakMap(); }
       fine(): string { return "fine"; }
     }
-    const odd = ray.remote(Odd).remote();
+    const odd = remote(Odd).remote();
     await assert.rejects(ray.get(odd.secret.remote()), (error: unknown) => error instanceof ray.SerializationError && /Odd\.secret/.test(error.message));
     assert.equal(await ray.get(odd.fine.remote()), "fine");
   });
 
   it("interleave asynchronous methods up to 1000 calls by default", async () => {
-    const meter = ray.remote(Meter).remote();
+    const meter = remote(Meter).remote();
     await ray.get(Array.from({ length: 2000 }, () => meter.meet.remote(1000)));
     assert.equal(await ray.get(meter.mostAtOnce.remote()), 1000);
   });
 
   it("answer a call that waited behind another, though nothing else happens then", async () => {
-    const actor = ray.remote(class {
+    const actor = remote(class {
       async slow(): Promise<void> { await new Promise((resolve) => setImmediate(resolve)); }
       quick(): number { return 7; }
     }, { maxConcurrency: 1 }).remote();
@@ -207,7 +208,7 @@ underBothIsolations("actors", {}, (isolation) => {
 
   for (const maxConcurrency of [1, 3]) {
     it(`interleave exactly maxConcurrency: ${maxConcurrency} of them when told so`, async () => {
-      const meter = ray.remote(Meter, { maxConcurrency }).remote();
+      const meter = remote(Meter, { maxConcurrency }).remote();
       await ray.get(Array.from({ length: 4 * maxConcurrency }, () => meter.meet.remote(maxConcurrency)));
       assert.equal(await ray.get(meter.mostAtOnce.remote()), maxConcurrency);
     });
@@ -228,7 +229,7 @@ underBothIsolations("actors", {}, (isolation) => {
       }
       all(): string[] { return this.events; }
     }
-    const actor = ray.remote(OneByOne).remote();
+    const actor = remote(OneByOne).remote();
     const first = actor.slow.remote("a");
     const stream = actor.items.remote();
     const second = actor.slow.remote("b");
@@ -247,7 +248,7 @@ underBothIsolations("actors", {}, (isolation) => {
       *count(upTo: number): Generator<number> { for (let step = 0; step < upTo; step++) yield this.base + step; }
       async *broken(): AsyncGenerator<number> { yield 1; throw new RangeError("dry"); }
     }
-    const source = ray.remote(Source).remote(10);
+    const source = remote(Source).remote(10);
     const values: number[] = [];
     for await (const ref of source.count.remote(5)) values.push(await ray.get(ref));
     assert.deepEqual(values, [10, 11, 12, 13, 14]);
@@ -267,13 +268,13 @@ underBothIsolations("actors", {}, (isolation) => {
       get doubled(): number { return this.hidden() * 2; }
       override greet(): string { return `${super.greet()} derived ${this.doubled}`; }
     }
-    const derived = ray.remote(Derived).remote();
+    const derived = remote(Derived).remote();
     assert.deepEqual(await ray.get([derived.greet.remote(), derived.hidden.remote()]), ["base derived 14", 7]);
   });
 
   it("take options of a call: numReturns", async () => {
     class Splitter { split(): number[] { return [1, 2, 3]; } }
-    const splitter = ray.remote(Splitter).remote();
+    const splitter = remote(Splitter).remote();
     const refs = splitter.split.options({ numReturns: 3 }).remote();
     assert.equal(refs.length, 3);
     assert.deepEqual(await ray.get([...refs] as ray.ObjectRef<number>[]), [1, 2, 3]);
@@ -281,9 +282,9 @@ underBothIsolations("actors", {}, (isolation) => {
   });
 
   it("are 50 at once, each called by each of several tasks", { timeout: 110_000 }, async () => {
-    const Sums = ray.remote(Sum);
+    const Sums = remote(Sum);
     const sums = Array.from({ length: isolation === "thread" ? 50 : 12 }, () => Sums.remote());
-    const feed = ray.remote(async (targets: ray.ActorHandle<Sum>[]) => { await ray.get(targets.map((target) => target.add.remote(1))); });
+    const feed = remote(async (targets: ray.ActorHandle<Sum>[]) => { await ray.get(targets.map((target) => target.add.remote(1))); });
     await ray.get(Array.from({ length: 4 }, () => feed.remote(sums)));
     assert.deepEqual(await ray.get(sums.map((sum) => sum.add.remote(0))), sums.map(() => 4));
     for (const sum of sums) sum.release();
@@ -298,7 +299,7 @@ underBothIsolations("actors", {}, (isolation) => {
         return hops === 0 ? 0 : 1 + (await ray.get((this.next as ray.ActorHandle<Passes>).pass.remote(hops - 1)));
       }
     }
-    const Members = ray.remote(Member);
+    const Members = remote(Member);
     const ring = [Members.remote(), Members.remote(), Members.remote()];
     await ray.get(ring.map((member, index) => member.link.remote(ring[(index + 1) % ring.length] as (typeof ring)[number])));
     assert.equal(await ray.get((ring[0] as (typeof ring)[number]).pass.remote(10)), 10);
@@ -314,7 +315,7 @@ underBothIsolations("actors", {}, (isolation) => {
       }
       async inner(): Promise<string> { return ray.getRuntimeContext().actorId as string; }
     }
-    const selfish = ray.remote(Selfish).remote();
+    const selfish = remote(Selfish).remote();
     assert.deepEqual(await ray.get(selfish.outer.remote()), [selfish.actorId, selfish.actorId]);
     assert.throws(() => ray.getRuntimeContext().currentActor, ray.RayError);
   });
@@ -322,21 +323,21 @@ underBothIsolations("actors", {}, (isolation) => {
   it("submit tasks and create actors", async () => {
     class Boss {
       async run(): Promise<number> {
-        const square = ray.remote((value: number) => value * value);
-        const helper = ray.remote(class Helper { add(a: number, b: number): number { return a + b; } }).remote();
+        const square = remote((value: number) => value * value);
+        const helper = remote(class Helper { add(a: number, b: number): number { return a + b; } }).remote();
         return ray.get(helper.add.remote(square.remote(3), square.remote(4)));
       }
     }
-    assert.equal(await ray.get(ray.remote(Boss).remote().run.remote()), 25);
+    assert.equal(await ray.get(remote(Boss).remote().run.remote()), 25);
   });
 
   it("hold the resources that they ask for, and give them back", async () => {
     const total = (await ray.clusterResources())["CPU"];
-    const holder = ray.remote(Log, { numCpus: 1.5 }).remote();
+    const holder = remote(Log, { numCpus: 1.5 }).remote();
     await ray.get(holder.ready());
     assert.equal((await ray.availableResources())["CPU"], (total as number) - 1.5);
     // The one that does not fit waits until there is room.
-    const waiting = ray.remote(Log, { numCpus: 1 }).remote();
+    const waiting = remote(Log, { numCpus: 1 }).remote();
     const answer = waiting.add.remote("at last");
     await assert.rejects(ray.get(answer, { timeoutMs: 0 }), ray.GetTimeoutError);
     await ray.kill(holder);
@@ -345,7 +346,7 @@ underBothIsolations("actors", {}, (isolation) => {
   });
 
   it("that need what the machine never has are refused at once", async () => {
-    const greedy = ray.remote(Log, { numCpus: 4096 }).remote();
+    const greedy = remote(Log, { numCpus: 4096 }).remote();
     await assert.rejects(ray.get(greedy.ready()), (error: unknown) => error instanceof ray.ActorUnschedulableError && /4096/.test(error.message));
     await assert.rejects(ray.get(greedy.add.remote(1)), ray.ActorUnschedulableError);
   });

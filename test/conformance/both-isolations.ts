@@ -21,6 +21,32 @@ export function underBothIsolations(name: string, options: Omit<ray.InitOptions,
   }
 }
 
+export type ActorIsolation = WorkerIsolation | "shared";
+type Remote = typeof ray.remote;
+
+/**
+ * As above, and once more with actors that share workers: `remote` makes them so, unless their options ask for what shared
+ * actors cannot have.
+ */
+export function underEveryActorIsolation(name: string, options: Omit<ray.InitOptions, "isolation">, suite: (isolation: ActorIsolation, remote: Remote) => void): void {
+  underBothIsolations(name, options, (isolation) => suite(isolation, ray.remote));
+  describe(`${name} (shared)`, () => {
+    before(() => ray.init({ numCpus: 2, ...options, isolation: "thread" }));
+    after(async () => {
+      await everythingFree();
+      await ray.shutdown();
+    });
+    suite("shared", remoteShared);
+  });
+}
+
+/** Also inside of tasks and actors, where it arrives in their closures. */
+const remoteShared = ((target: ray.Class, options: ray.ActorOptions = {}) => {
+  const isClass = /^class\b/.test(Function.prototype.toString.call(target));
+  const needsItsOwn = options.isolation !== undefined || options.numCpus !== undefined || options.resources !== undefined;
+  return ray.remote(target, !isClass || needsItsOwn ? options : { ...options, isolation: "shared" });
+}) as Remote;
+
 /** Resolves when no task holds anything any more; idle leases take a moment to come back. */
 export async function everythingFree(): Promise<void> {
   const total = await ray.clusterResources();

@@ -17,11 +17,16 @@ export type WorkloadReply =
 
 const RAY_PREFIX = "ray:";
 const STORE_PREFIX = "store:";
+const SHARED_ACTORS_PREFIX = "shared-actors:";
 
 async function workloadNamed(name: string): Promise<Workload> {
   if (name.startsWith(STORE_PREFIX)) {
     const { STORE_WORKLOADS } = await import("./workloads/store-workloads.ts");
     return STORE_WORKLOADS[name.slice(STORE_PREFIX.length) as keyof typeof STORE_WORKLOADS];
+  }
+  if (name.startsWith(SHARED_ACTORS_PREFIX)) {
+    const { SHARED_ACTOR_WORKLOADS } = await import("./workloads/shared-actors.ts");
+    return SHARED_ACTOR_WORKLOADS[name.slice(SHARED_ACTORS_PREFIX.length) as keyof typeof SHARED_ACTOR_WORKLOADS];
   }
   if (!name.startsWith(RAY_PREFIX)) return PEER_WORKLOADS[name as keyof typeof PEER_WORKLOADS];
   const { rayWorkload } = await import("./workloads/ray-workloads.ts");

@@ -36,6 +36,12 @@ const EXPECTED: Record<string, readonly (string | RegExp)[]> = {
     "cellar: letter 2",
     "here nothing has changed: no locale, no archive",
   ],
+  "game-of-life": [
+    "1024 cells, each an actor; a glider in a corner:",
+    ".#....", "..#...", "###...", "......", "......", "......",
+    "after 8 generations:",
+    "......", "......", "...#..", "....#.", "..###.", "......",
+  ],
   "actor-pool": ["78498 primes below 1000000, from 25 pieces", "every one of 3 actors had work: true"],
 };
 

@@ -20,6 +20,9 @@ class Account {
   async balance(): Promise<number> {
     return this.balanceNow;
   }
+  protected audit(): number {
+    return this.balanceNow;
+  }
   *history(): Generator<string> {
     yield 'opened';
   }
@@ -107,6 +110,13 @@ export async function actors() {
   account.withdraw.remote();
   // @ts-expect-error private state is not reachable
   void account.balanceNow;
+  // @ts-expect-error nor are protected methods
+  void account.audit;
+  // A method has its own argument types, refs of them included.
+  assertType<Equal<typeof account.deposit, ray.ActorMethod<[amount: number], number>>>();
+  account.deposit.remote(ray.put(5));
+  // @ts-expect-error a ref of something else is none of them
+  account.deposit.remote(ray.put('5'));
   // @ts-expect-error nor are fields: only methods are remote
   void account.limit;
   // @ts-expect-error the constructor takes a number

@@ -168,7 +168,6 @@ export class NodeService {
     this.#drain.workerLost(workerId);
     this.#surveys.workerLost(workerId);
     this.#timeline.workerLost(workerId);
-    this.store.workerLost(workerId);
     this.addresses.delete(workerId);
     this.gcs.workerLost(workerId, death);
   }

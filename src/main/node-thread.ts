@@ -49,6 +49,7 @@ const nodeManager: NodeManager = new NodeManager({
   },
   connect,
   placements: () => service.gcs,
+  endObjects: (workerId) => store.workerLost(workerId),
   workerLost: (workerId, death) => {
     memoryWatch.remove(workerId);
     brokers.get(workerId)?.close();

@@ -38,6 +38,8 @@ export interface NodeManagerEnvironment {
   watchRunning(workerId: WorkerId): Int32Array | null;
   /** For the program that the worker works for. */
   warn(workerId: WorkerId, text: string): void;
+  /** A worker has ended, and nobody has been told: whoever hears of it can read none of its objects any more. */
+  endObjects(workerId: WorkerId): void;
   /** Every worker that ended, after all here have been told. */
   workerLost(workerId: WorkerId, death: WorkerDeath): void;
   /** Workers fail to start, one after another: why. */
@@ -174,6 +176,7 @@ export class NodeManager {
     const death = worker.kind === "driver" ? told : deathWithinLimit(worker.kind, worker.memoryUsedBytes, told);
     this.#workers.delete(workerId);
     if (this.#isStopping) return;
+    this.#env.endObjects(workerId);
     for (const other of this.#workers.values()) {
       other.connectedTo.delete(workerId);
       other.link?.send({ type: "workerDied", workerId, cause: death });

@@ -108,8 +108,8 @@ describe("the options of the API", () => {
   });
 
   test("what this version cannot honour is refused rather than ignored, its default excepted", () => {
-    assert.match(message(() => checkTaskOptions({ timeoutMs: 5 }, "task f()")), /not supported by this version/);
-    assert.match(message(() => checkActorOptions({ isolation: "shared" }, "actor class A")), /not supported by this version/);
+    assert.match(message(() => checkTaskOptions({ labelSelector: { zone: "a" } }, "task f()")), /not supported by this version/);
+    assert.match(message(() => checkActorOptions({ schedulingStrategy: "SPREAD" }, "actor class A")), /not supported by this version/);
     checkTaskOptions({ schedulingStrategy: "DEFAULT", priority: 0, retryExceptions: false }, "task f()");
     checkActorOptions({ maxTaskRetries: 0, maxPendingCalls: -1 }, "actor class A");
   });

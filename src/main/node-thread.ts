@@ -35,7 +35,7 @@ const running = new Map<WorkerId, Promise<void>>();
 let processes: Promise<ProcessLauncher> | null = null;
 let door: Promise<SocketListener> | null = null;
 
-const environments = new EnvironmentAgent({ sessionDir: config.sessionDir, cacheFolder: cacheFolder(), wallClockMs: () => Date.now() });
+const environments = new EnvironmentAgent({ sessionDir: config.sessionDir, cacheFolder: cacheFolder(), clock: realClock, wallClockMs: () => Date.now() });
 const nodeManager: NodeManager = new NodeManager({
   clock: realClock, random: realRandom, totals: config.totals, acceleratorIds: config.acceleratorIds, defaultKind: workerKindOf(config.isolation, config.runtimeEnv), warmWorkersMin: warmWorkers(), firstJobId: config.jobId,
   launcher: {

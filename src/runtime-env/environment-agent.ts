@@ -14,7 +14,8 @@ export class EnvironmentAgent {
   readonly #settings: EnvironmentAgentSettings;
   #folders: Promise<WorkingFolders> | null = null;
   #installs: Promise<NpmInstalls> | null = null;
-  readonly #stopping = new AbortController();
+  readonly #underWay = new Set<AbortController>();
+  #isStopping = false;
 
   constructor(settings: EnvironmentAgentSettings) {
     this.#settings = settings;
@@ -23,8 +24,22 @@ export class EnvironmentAgent {
   /** Until `release`, what it needs is there. @throws RuntimeEnvSetupError */
   async acquire(record: RuntimeEnvRecord): Promise<PreparedEnvironment> {
     if (record.failure !== null) throw new RuntimeEnvSetupError(`its runtime environment cannot be set up: ${record.failure}`);
-    const { workingDir, npm, config } = record;
-    const deadline = AbortSignal.any([AbortSignal.timeout(config.setupTimeoutMs), this.#stopping.signal]);
+    const { config } = record;
+    // AbortSignal.timeout beneath AbortSignal.any may be collected before its time, and then never speaks.
+    const deadline = new AbortController();
+    if (this.#isStopping) deadline.abort();
+    this.#underWay.add(deadline);
+    const timer = this.#settings.clock.after(config.setupTimeoutMs, () => deadline.abort());
+    try {
+      return await this.#setUp(record, deadline.signal);
+    } finally {
+      timer.cancel();
+      this.#underWay.delete(deadline);
+    }
+  }
+
+  async #setUp(record: RuntimeEnvRecord, deadline: AbortSignal): Promise<PreparedEnvironment> {
+    const { workingDir, npm } = record;
     const folder = workingDir === null ? null : await this.#part("workingDir", record, deadline, async () => (await this.#workingFolders()).acquire(workingDir), () => this.#releaseFolder(workingDir));
     try {
       const installed = npm.length === 0 ? null : await this.#part("npm", record, deadline, async () => (await this.#npmInstalls()).acquire(npm, deadline), () => this.#releasePackages(npm));
@@ -51,7 +66,8 @@ export class EnvironmentAgent {
 
   /** What is under way is given up. */
   stop(): void {
-    this.#stopping.abort();
+    this.#isStopping = true;
+    for (const deadline of this.#underWay) deadline.abort();
   }
 
   /** After the last worker has ended. */
@@ -61,7 +77,7 @@ export class EnvironmentAgent {
 
   /** What comes too late is given back. */
   async #part<T>(name: string, { config }: RuntimeEnvRecord, deadline: AbortSignal, action: () => Promise<T>, giveBack: () => Promise<void>): Promise<T> {
-    const lateness = (): Error => new Error(this.#stopping.signal.aborted ? "the runtime was shut down" : `it was not ready within ${config.setupTimeoutMs} ms (config.setupTimeoutMs)`);
+    const lateness = (): Error => new Error(this.#isStopping ? "the runtime was shut down" : `it was not ready within ${config.setupTimeoutMs} ms (config.setupTimeoutMs)`);
     try {
       return await new Promise<T>((resolve, reject) => {
         let isLate = false;

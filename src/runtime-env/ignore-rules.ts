@@ -37,21 +37,22 @@ function ruleOf(line: string): IgnoreRule | null {
   return { matches: new RegExp(`^${isAnchored ? "" : "(?:.*/)?"}${expressionOf(pattern)}$`, "su"), isNegated, isForFoldersOnly };
 }
 
-/** `*` and `?` stay within a folder, `**` does not. */
+/** `*` and `?` stay within a folder; `**` between slashes, or more stars, do not. */
 function expressionOf(pattern: string): string {
   let expression = "";
   for (let index = 0; index < pattern.length; ) {
     const rest = pattern.slice(index);
     const isAtStart = index === 0 || pattern[index - 1] === "/";
-    if (isAtStart && rest.startsWith("**/")) {
+    const stars = /^\*+/.exec(rest)?.[0].length ?? 0;
+    if (isAtStart && stars > 1 && rest[stars] === "/") {
       expression += "(?:.*/)?";
-      index += 3;
-    } else if (isAtStart && rest === "**") {
+      index += stars + 1;
+    } else if (isAtStart && stars > 1 && stars === rest.length) {
       expression += ".+";
-      index += 2;
-    } else if (rest.startsWith("*")) {
+      index += stars;
+    } else if (stars > 0) {
       expression += "[^/]*";
-      index += /^\*+/.exec(rest)![0].length;
+      index += stars;
     } else if (rest.startsWith("?")) {
       expression += "[^/]";
       index++;

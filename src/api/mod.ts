@@ -1,4 +1,5 @@
 export { exitActor, getActor, kill, listNamedActors } from "./actors.ts";
+export { cancel } from "./cancel.ts";
 export { availableResources, clusterResources, init, isInitialized, nodes, shutdown } from "./lifecycle.ts";
 export type { InitInfo, InitOptions, NodeInfo, RuntimeContext } from "./lifecycle-types.ts";
 export { memorySummary } from "./memory-summary.ts";
@@ -27,5 +28,6 @@ export { installRevivers } from "./remote.ts";
 export { setRuntime, setStarter, type Runtime, type RuntimeInfo } from "./runtime.ts";
 
 // For the libraries.
+export { outsideTask } from "./runtime-context.ts";
 export { aBoolean, aDurationMs, anyObject, aSignal, checkOptions, wholeNumber } from "./option-checks.ts";
 export { clock } from "./runtime.ts";

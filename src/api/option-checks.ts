@@ -8,6 +8,8 @@ export const aBoolean: Check = (value) => (typeof value === "boolean" ? undefine
 export const anyObject: Check = (value) => (typeof value === "object" && value !== null ? undefined : "an object");
 export const aSignal: Check = (value) => (value instanceof AbortSignal ? undefined : "an AbortSignal");
 export const aDurationMs: Check = (value) => (typeof value === "number" && value >= 0 && !Number.isNaN(value) ? undefined : "a number of milliseconds, 0 or more");
+/** Of something that takes time in any case. */
+export const aTimeLimitMs: Check = (value) => (typeof value === "number" && value > 0 ? undefined : "a number of milliseconds, more than 0");
 export const bytes: Check = (value) => (typeof value === "number" && value >= 0 && Number.isFinite(value) ? undefined : "a number of bytes, 0 or more");
 export const anything: Check = () => undefined;
 

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, type ResourceAmounts, toAmounts } from "../base/mod.ts";
 import { type WorkerKind, workerKindOf } from "../protocol/mod.ts";
-import { aBoolean, aDurationMs, aLimit, aLimitFromOne, aGpuAmount, anAmount, anyObject, anything, aSignal, aString, bytes, type Check, checkOptions, either, oneOf, recordOf, wholeNumber } from "./option-checks.ts";
+import { aBoolean, aTimeLimitMs, aLimit, aLimitFromOne, aGpuAmount, anAmount, anyObject, anything, aSignal, aString, bytes, type Check, checkOptions, either, oneOf, recordOf, wholeNumber } from "./option-checks.ts";
 import type { InitOptions } from "./lifecycle-types.ts";
 import type { Runtime } from "./runtime.ts";
 import { checkRuntimeEnv } from "./runtime-env-options.ts";
@@ -16,11 +16,11 @@ const PLACEMENT: Readonly<Record<string, Check>> = {
 const TASK: Readonly<Record<string, Check>> = {
   ...PLACEMENT, isolation: oneOf("thread", "process"), name: aString, numReturns: returns, maxRetries: aLimit,
   retryExceptions: either(aBoolean, errorClasses), maxCalls: wholeNumber(0), generatorBackpressure: aLimitFromOne,
-  priority: (value) => (typeof value === "number" && Number.isFinite(value) ? undefined : "a number"), signal: aSignal, timeoutMs: aDurationMs,
+  priority: (value) => (typeof value === "number" && Number.isFinite(value) ? undefined : "a number"), signal: aSignal, timeoutMs: aTimeLimitMs,
 };
 const METHOD: Readonly<Record<string, Check>> = {
   name: aString, numReturns: returns, maxTaskRetries: aLimit, retryExceptions: either(aBoolean, errorClasses), concurrencyGroup: aString,
-  generatorBackpressure: aLimitFromOne, signal: aSignal, timeoutMs: aDurationMs,
+  generatorBackpressure: aLimitFromOne, signal: aSignal, timeoutMs: aTimeLimitMs,
 };
 const ACTOR: Readonly<Record<string, Check>> = {
   ...PLACEMENT, isolation: oneOf("thread", "process", "shared"), name: aString, namespace: aString, lifetime: oneOf("detached"), getIfExists: aBoolean,
@@ -40,7 +40,6 @@ const INIT: Readonly<Record<string, Check>> = {
  */
 const NOT_YET: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ["labelSelector", undefined], ["schedulingStrategy", "DEFAULT"],
-  ["signal", undefined], ["timeoutMs", undefined],
   ["persistence", undefined],
 ]);
 
@@ -70,7 +69,7 @@ export function checkActorOptions(options: unknown, label: string): ActorOptions
   const given = options as ActorOptions;
   checkResourceNames(given, label);
   if (given.getIfExists === true && given.name === undefined) throw new InvalidArgumentError(`option 'getIfExists' of ${label} needs a 'name' to look for`);
-  for (const [method, methodOptions] of Object.entries(given.methods ?? {})) checkMethodOptions(methodOptions, `${label}, method '${method}'`);
+  for (const [method, methodOptions] of Object.entries(given.methods ?? {})) checkOptionsOfClass(methodOptions, `${label}, method '${method}'`);
   return given;
 }
 
@@ -85,6 +84,10 @@ export function checkSharedActor(options: ActorOptions, label: string): void {
   if (options.isolation !== "shared") return;
   const given = Object.keys(amountsOf(options, 0));
   if (given.length > 0) throw new InvalidArgumentError(`${label} has isolation 'shared' and asks for ${given.join(", ")}; shared actors take no resources: leave them out, or give the actor a worker of its own (isolation: 'thread' or 'process')`);
+}
+
+function checkOptionsOfClass(options: MethodOptions, label: string): void {
+  if (checkMethodOptions(options, label).signal !== undefined) throw new InvalidArgumentError(`option 'signal' of ${label} is for single calls, since it stays in its program; give it with handle.method.options({ signal })`);
 }
 
 function checkResourceNames(options: Pick<PlacementOptions, "resources">, label: string): void {

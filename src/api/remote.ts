@@ -1,5 +1,5 @@
-import { InvalidArgumentError } from "../base/mod.ts";
-import { type ActorSetting, checkGroup, DESCRIBE, describe, isGeneratorFunction, retriedErrorsOf, returnsOf, travellingActorOptions, travellingMethods, travellingOptions, unconsumedMaxOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
+import { InvalidArgumentError, SerializationError } from "../base/mod.ts";
+import { type ActorSetting, checkGroup, DESCRIBE, describe, isGeneratorFunction, limitsOf, retriedErrorsOf, returnsOf, travellingActorOptions, travellingMethods, travellingOptions, unconsumedMaxOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
 import type { ActorMethods, RuntimeDescriptor } from "../protocol/mod.ts";
 import { amountsOf, checkActorOptions, checkSharedActor, checkTaskOptions, maxCallsOf, workerKindFor } from "./options.ts";
 import { currentRuntime, type Runtime } from "./runtime.ts";
@@ -42,6 +42,7 @@ class RemoteFunctionObject implements RuntimeObject {
       retryExceptions: retriedErrorsOf(options.retryExceptions),
       unconsumedMax: unconsumedMaxOf(options.generatorBackpressure, returns, `task ${this.#source.name}()`),
       priority: options.priority ?? 0,
+      limits: limitsOf(options),
     };
     this.#template = { runtime, made };
     return made;
@@ -50,6 +51,7 @@ class RemoteFunctionObject implements RuntimeObject {
   [DESCRIBE](): RuntimeDescriptor {
     const { name, isGenerator } = this.#source;
     const { core } = currentRuntime();
+    if (this.#options.signal !== undefined) throw new SerializationError(`task ${name}() has the option 'signal' and cannot be passed on: an AbortSignal stays in its program; pass the function without it, and give options({ signal }) where it is called`);
     return { kind: "remoteFunction", unitId: core.unitIdOf(this.#source), name, isGenerator, options: travellingOptions(portable(this.#options), core.serializer) };
   }
 }

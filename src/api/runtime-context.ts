@@ -10,6 +10,11 @@ export function getRuntimeContext(): RuntimeContext {
   return new Context(runtime, runtime.core.context.current());
 }
 
+/** For what belongs to this worker and not to the task that happens to need it first: the calls that `body` makes are not cancelled with that task. */
+export function outsideTask<T>(body: () => T): T {
+  return currentRuntime().core.context.outside(body);
+}
+
 class Context implements RuntimeContext {
   readonly #runtime: Runtime;
   readonly #execution: Execution | undefined;
@@ -73,7 +78,7 @@ class Context implements RuntimeContext {
     return this.#runtime.core.actors.ownHandle(actor.spec) as unknown as ActorHandle<any>;
   }
   get signal(): AbortSignal {
-    return this.#execution?.signal ?? neverAborted;
+    return this.#execution?.ownScope.signal ?? neverAborted;
   }
 }
 

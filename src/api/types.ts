@@ -131,7 +131,13 @@ export interface TaskOptions extends PlacementOptions {
    * it fits.
    */
   priority?: number;
+  /** Aborting it is `cancel(ref)`. Aborted before the call: the call fails with TaskCancelledError and does not run. Stays in this program. */
   signal?: AbortSignal;
+  /**
+   * Milliseconds, more than 0; default: no limit. The call fails with TaskTimeoutError past so long a run, waiting included; time in
+   * queues does not count. Its signal (`getRuntimeContext().signal`) is aborted then; what has not ended half a second later is ended with
+   * its worker, also out of an endless loop. Not retried.
+   */
   timeoutMs?: number;
 }
 
@@ -154,7 +160,12 @@ export interface MethodOptions {
    * waits until its values are taken.
    */
   generatorBackpressure?: number;
+  /** As for tasks. */
   signal?: AbortSignal;
+  /**
+   * As for tasks, but for the end: the call fails with TaskTimeoutError and its signal is aborted, and the actor lives on. A call that
+   * goes on all the same keeps its place in the actor until it ends; `kill()` ends both.
+   */
   timeoutMs?: number;
 }
 

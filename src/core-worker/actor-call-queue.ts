@@ -99,6 +99,15 @@ export class ActorCallQueue<Call> {
     return waiting;
   }
 
+  /** Those of the calls that have not started, taken out; they never will. Not a `terminate()`, which calls after it count on. */
+  removeWaiting(matches: (call: Call) => boolean): Call[] {
+    const removed = this.#ungrouped.waiting.removeWhere(matches);
+    for (const group of this.#groups?.values() ?? []) removed.push(...group.waiting.removeWhere(matches));
+    const afterLast = this.#afterLast ?? [];
+    for (let index = afterLast.length - 1; index >= 0; index--) if (matches(afterLast[index] as Call)) removed.push(...afterLast.splice(index, 1));
+    return removed;
+  }
+
   get running(): number {
     return this.#running;
   }

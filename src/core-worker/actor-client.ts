@@ -123,6 +123,12 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> implements Hand
     }
   }
 
+  /** Calls that have their outcome are taken out, also behind one that cannot be sent yet. */
+  dropDone(): void {
+    this.waiting.removeWhere((call) => call.isDone);
+    if (this.#unready !== null) for (const call of this.#unready) if (call.isDone) this.#unready.delete(call);
+  }
+
   whenReady(callback: (failure: Failure | null) => void): void {
     if (this.death !== null) callback(readyFailure(this.death));
     else if (this.workerId !== null) callback(null);
@@ -173,9 +179,14 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> implements Hand
     return this.#toldAt === workerId ? [] : this.#settleLost();
   }
 
+  /** (2) A shared actor is not any more where calls were sent. */
+  leftWorker(): void {
+    if (this.#isWhereSent) this.workerId = null;
+  }
+
   /** (2) Of a shared actor that has left its worker and may start again: the call was there. */
   callLost(call: Call, reason: string): FailedCall<Call>[] {
-    if (this.#isWhereSent) this.workerId = null;
+    this.leftWorker();
     this.inFlight--;
     (this.#lost ??= []).push(call);
     this.#lossReason = reason;
@@ -214,6 +225,11 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> implements Hand
     const unsent = [...this.waiting.removeWhere(() => true), ...(this.#unready ?? [])];
     this.#unready = null;
     return [...this.#settleLost(), ...unsent.filter(({ isDone }) => !isDone).map((call) => ({ call, failure: death }))];
+  }
+
+  *unsent(): Iterable<Call> {
+    if (this.#lost !== null) yield* this.#lost;
+    yield* this.waiting;
   }
 
   /** All that were not sent, taken out: nothing runs here any more. */

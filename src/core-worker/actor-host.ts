@@ -3,7 +3,7 @@ import { forgetOldest, InvalidArgumentError, type AcceleratorIds, type ActorId, 
 import { type ActorParts, type ActorSpec, RecentTemplates, RUN_IS_CREATION, specFrom, type TaskErrorRecord, type ToNode } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
 import { isEncoded } from "./actor-creation.ts";
-import { ActorInstance, isAsyncType } from "./actor-instance.ts";
+import { ActorInstance, type CallRunner, isAsyncType } from "./actor-instance.ts";
 import type { CodeLoader } from "./code-loader.ts";
 import type { Execution } from "./execution.ts";
 import type { ExecutionContext } from "./execution-context.ts";
@@ -42,6 +42,7 @@ export class ActorHost {
   readonly #byNumber = new Map<number, ActorInstance>();
   readonly #endedNumbers = new Set<number>();
   readonly #templates = new RecentTemplates((template) => ({ ...template, units: [] }));
+  readonly #sharedRunner: CallRunner;
   #constructing: ActorInstance | null = null;
   /** What asynchronous work that a constructor has started belongs to. */
   #constructed: AsyncLocalStorage<ActorInstance> | null = null;
@@ -50,6 +51,7 @@ export class ActorHost {
 
   constructor(environment: ActorHostEnvironment) {
     this.#env = environment;
+    this.#sharedRunner = { start: (execution) => this.#startShared(execution), get lastRunMs() { return environment.executor.lastRunMs; } };
   }
 
   instance(actorId: ActorId): ActorInstance | undefined {
@@ -84,7 +86,7 @@ export class ActorHost {
   start(spec: ActorSpec, number: number, wasRestarted: boolean, acceleratorIds: AcceleratorIds | null): void {
     if (this.#instances.has(spec.actorId)) return;
     if (number === 0) this.#env.useAccelerators(acceleratorIds);
-    const instance = new ActorInstance(number === 0 ? spec : specFrom(Object.getPrototypeOf(spec) as ActorSpec, spec.actorId, []), number, wasRestarted, acceleratorIds, this.#startCall);
+    const instance = new ActorInstance(number === 0 ? spec : specFrom(Object.getPrototypeOf(spec) as ActorSpec, spec.actorId, []), number, wasRestarted, acceleratorIds, number === 0 ? this.#env.executor : this.#sharedRunner);
     this.#instances.set(spec.actorId, instance);
     if (number !== 0) this.#byNumber.set(number, instance);
     try {
@@ -141,16 +143,15 @@ export class ActorHost {
     }
   }
 
-  readonly #startCall = (execution: Execution): Promise<void> | undefined => {
-    const { number } = execution.actor as ActorInstance;
-    if (number === 0 || this.#running === null) return this.#env.executor.start(execution);
-    this.#running[0] = number;
+  #startShared(execution: Execution): Promise<void> | undefined {
+    if (this.#running === null) return this.#env.executor.start(execution);
+    this.#running[0] = (execution.actor as ActorInstance).number;
     try {
       return this.#env.executor.start(execution);
     } finally {
       this.#running[0] = 0;
     }
-  };
+  }
 
   #started(instance: ActorInstance): void {
     if (instance.end === null) this.#env.sendToNodeSoon({ type: "actorStarted", actorId: instance.actorId, error: null });

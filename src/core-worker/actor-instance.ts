@@ -7,6 +7,15 @@ import { isAsyncFunction, TERMINATE } from "./task.ts";
 /** Calls of an actor with at least one asynchronous method that may run at once, unless it says otherwise. */
 const ASYNC_CONCURRENCY_DEFAULT = 1000;
 
+/** An actor that was busy for so long lets the event loop turn before its next call: else it would not learn that calls in its queue are cancelled. */
+const CALLS_TURN_MS_MAX = 5;
+
+export interface CallRunner {
+  /** Undefined when the call has ended already. */
+  start(execution: Execution): Promise<void> | undefined;
+  readonly lastRunMs: number;
+}
+
 /**
  * One actor in its worker: the user's object and the calls that wait for it. Calls start in the order in which they
  * arrived, at most `maxConcurrency` at once, or as many as their group allows; above 1 they interleave at their awaits.
@@ -19,7 +28,10 @@ export class ActorInstance {
   readonly acceleratorIds: AcceleratorIds | null;
   readonly #queue: ActorCallQueue<Execution>;
   #instance: object | null = null;
-  readonly #start: (execution: Execution) => Promise<void> | undefined;
+  readonly #runner: CallRunner;
+  /** Since the event loop turned; of calls that do not wait. */
+  #busyMs = 0;
+  #isTurning = false;
   #whenDrained: (() => void) | null = null;
   #whenAlone: (() => void) | null = null;
   /** Calls that threw and whose owners have not said yet whether they run again. Each counts as running. */
@@ -29,12 +41,12 @@ export class ActorInstance {
   /** After its end: it may start again, here or elsewhere. */
   mayRestart = false;
 
-  constructor(spec: ActorSpec, number: number, wasRestarted: boolean, acceleratorIds: AcceleratorIds | null, start: (execution: Execution) => Promise<void> | undefined) {
+  constructor(spec: ActorSpec, number: number, wasRestarted: boolean, acceleratorIds: AcceleratorIds | null, runner: CallRunner) {
     this.spec = spec;
     this.number = number;
     this.wasRestarted = wasRestarted;
     this.acceleratorIds = acceleratorIds;
-    this.#start = start;
+    this.#runner = runner;
     this.#queue = new ActorCallQueue<Execution>(spec.rules.groups);
   }
 
@@ -116,6 +128,11 @@ export class ActorInstance {
     return this.#queue.takeWaiting();
   }
 
+  /** Calls of these that have not started never will. */
+  removeWaiting(matches: (call: Execution) => boolean): Execution[] {
+    return this.#queue.removeWaiting(matches);
+  }
+
   /** Nothing will be called any more: the object may go. */
   release(): void {
     this.#queue.stop();
@@ -123,9 +140,11 @@ export class ActorInstance {
   }
 
   #run(execution: Execution): void {
-    const finished = this.#start(execution);
-    if (finished === undefined) this.#ended(execution);
-    else void finished.then(() => { this.#ended(execution); this.#pump(); });
+    const finished = this.#runner.start(execution);
+    if (finished === undefined) {
+      this.#ended(execution);
+      this.#turnIfBusy();
+    } else void finished.then(() => { this.#ended(execution); this.#pump(); });
   }
 
   #ended(execution: Execution): void {
@@ -135,7 +154,11 @@ export class ActorInstance {
 
   #pump(): void {
     if (this.#instance === null) return;
-    for (let next = this.#queue.next(); next !== undefined; next = this.#queue.next()) this.#run(next);
+    while (!this.#isTurning) {
+      const next = this.#queue.next();
+      if (next === undefined) break;
+      this.#run(next);
+    }
     if (this.#whenAlone !== null && this.#queue.running === 1) {
       this.#whenAlone();
       this.#whenAlone = null;
@@ -145,6 +168,18 @@ export class ActorInstance {
       this.#whenDrained = null;
       then();
     }
+  }
+
+  #turnIfBusy(): void {
+    this.#busyMs += this.#runner.lastRunMs;
+    if (this.#busyMs < CALLS_TURN_MS_MAX) return;
+    this.#busyMs = 0;
+    this.#isTurning = true;
+    // Twice: channels are read between two turns of this kind.
+    setImmediate(() => setImmediate(() => {
+      this.#isTurning = false;
+      this.#pump();
+    }));
   }
 }
 

@@ -21,6 +21,8 @@ export interface ActorManagerEnvironment {
   sendToNode(message: ToNode): void;
   sendToNodeSoon(message: ToNode): void;
   fail(task: PendingTask, failure: Failure): void;
+  /** Drops what a cancelled call pinned, which was at a worker and is not any more. */
+  dropped(call: PendingTask): void;
 }
 
 /** All actors that this worker calls: their state, their order of calls, and their handles. */
@@ -36,6 +38,7 @@ export class ActorManager {
   readonly #dirty = new Set<ActorClient<PendingTask>>();
   /** Actors of this worker that the GCS has not been told of, and whether their last handle is gone already. */
   readonly #uncreated = new Map<ActorId, { isOutOfScope: boolean }>();
+  readonly #withDone = new Set<ActorClient<PendingTask>>();
   #isFlushScheduled = false;
 
   constructor(environment: ActorManagerEnvironment) {
@@ -161,6 +164,8 @@ export class ActorManager {
   }
 
   flush(): void {
+    for (const client of this.#withDone) client.dropDone();
+    this.#withDone.clear();
     let calls: PendingTask[] = [];
     let peer: Peer | null = null;
     for (const client of this.#dirty) {
@@ -207,6 +212,17 @@ export class ActorManager {
   giveUpTurn(call: PendingTask): void {
     const client = clientOf(call);
     if (client.turnKeptAt !== null) this.#env.peer(client.turnKeptAt).sendMessage({ type: "turnGivenUp", actorId: client.actorId, taskSequence: call.sequence });
+  }
+
+  /** The calls that have not been sent. */
+  *waiting(): Iterable<PendingTask> {
+    for (const client of this.#clients.values()) yield* client.unsent();
+  }
+
+  /** Some of its calls have their outcome before they could be sent. They are taken out together, at the end of the turn. */
+  doneInQueue(client: ActorClient<PendingTask>): void {
+    this.#withDone.add(client);
+    this.wake(client);
   }
 
   /** The calls that have not been sent, taken out. Who waits for the beginning or end of an actor gets the failure. */
@@ -261,9 +277,14 @@ export class ActorManager {
   /** Its worker ended. What becomes of the calls that were there, and of later ones, depends on what the GCS says: dead, or restarted elsewhere. */
   workerLost(peer: Peer, death: WorkerDeath): void {
     const lost = new Map<ActorClient<PendingTask>, PendingTask[]>();
+    const done: PendingTask[] = [];
     for (const call of [...peer.tasksInFlight()]) {
       if (call.queue !== null) continue;
       peer.releaseSlot(call.slot);
+      if (call.isDone) {
+        done.push(call);
+        continue;
+      }
       const client = clientOf(call);
       const calls = lost.get(client);
       if (calls === undefined) lost.set(client, [call]);
@@ -274,12 +295,19 @@ export class ActorManager {
       this.#failAll(client.workerLost(peer.workerId, calls, `${death.reason} (worker ${peer.workerId}, pid ${death.pid})`, death.isOutOfMemory === true));
       this.wake(client);
     }
+    // Last: this may send what waits behind them, and not to this worker.
+    for (const call of done) this.#env.dropped(call);
   }
 
   /** Of a shared actor that has left its worker and may start again elsewhere. */
   callLost(call: PendingTask, reason: string): void {
     const client = clientOf(call);
-    this.#failAll(client.callLost(call, reason));
+    if (call.isDone) {
+      client.leftWorker();
+      this.#env.dropped(call);
+    } else {
+      this.#failAll(client.callLost(call, reason));
+    }
     this.wake(client);
   }
 

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../base/mod.ts";
+import { limitsOf } from "./call-limits.ts";
 import { type RetriedErrors, retriedErrorsOf } from "./retried-errors.ts";
 import { type CallTemplate, type MethodCallable, type Returns, type SharedMethodCallable, STREAMING } from "./task.ts";
 
@@ -10,6 +11,8 @@ export interface CallOptions {
   readonly maxTaskRetries?: number;
   readonly retryExceptions?: boolean | RetriedErrors;
   readonly concurrencyGroup?: string;
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
 }
 
 const made = new WeakMap<MethodCallable | SharedMethodCallable, WeakMap<CallOptions, CallTemplate>>();
@@ -35,6 +38,7 @@ function templateWith(callable: MethodCallable | SharedMethodCallable, options: 
     retryExceptions: retriedErrorsOf(options.retryExceptions),
     unconsumedMax: unconsumedMaxOf(options.generatorBackpressure, returns, `${callable.name}()`),
     priority: 0,
+    limits: limitsOf(options),
   };
 }
 

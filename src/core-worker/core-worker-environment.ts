@@ -19,6 +19,8 @@ export interface CoreWorkerEnvironment {
   sendToNode(message: ToNode): void;
   /** With others of this turn in one frame. */
   sendToNodeSoon(message: ToNode): void;
+  /** What was sent to the node leaves this thread at once. */
+  flushToNode(): void;
   /** Whether something is awaited that must keep the process alive. */
   keepAlive(isNeeded: boolean): void;
   /** What user code runs on from now on, as far as libraries ask the environment for it; null: whatever the program itself may use. */

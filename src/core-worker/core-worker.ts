@@ -1,5 +1,5 @@
-import { type AcceleratorIds, forgetOldest, RuntimeStateError, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type WorkerDeath, TASK_SLOTS_MAX } from "../protocol/mod.ts";
+import { type AcceleratorIds, RuntimeStateError, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type WorkerDeath } from "../protocol/mod.ts";
 import { Serializer } from "../serialization/mod.ts";
 import { type Channel, FrameReader } from "../transport/mod.ts";
 import { ActorCalls } from "./actor-calls.ts";
@@ -8,9 +8,12 @@ import { ActorHost } from "./actor-host.ts";
 import { ActorCreation, type ActorSetting } from "./actor-creation.ts";
 import { ActorManager } from "./actor-manager.ts";
 import { CallWatch } from "./call-watch.ts";
+import { LimitedTasks } from "./call-limits.ts";
+import { Cancellation, type CancelOptions } from "./cancellation.ts";
 import { CodeExports } from "./code-exports.ts";
 import { CodeLoader } from "./code-loader.ts";
 import { TaskExecutor } from "./task-executor.ts";
+import { TimedRuns } from "./timed-runs.ts";
 import type { CoreWorkerEnvironment } from "./core-worker-environment.ts";
 import { IncomingFunction, IncomingMethod } from "./incoming-callable.ts";
 import { ExceptionRetries } from "./exception-retries.ts";
@@ -21,8 +24,8 @@ import { ObjectAccess, type WaitOptions } from "./object-access.ts";
 import { describeRuntimeObject, ObjectRef, type GetOptions } from "./object-ref.ts";
 import { ObjectServer } from "./object-server.ts";
 import { LargeObjects } from "./large-objects.ts";
-import { LoopbackChannel } from "./loopback-channel.ts";
-import { Peer } from "./peer.ts";
+import type { Peer } from "./peer.ts";
+import { Peers } from "./peers.ts";
 import { References } from "./references.ts";
 import { RunRecorder } from "./run-recorder.ts";
 import { ResultReceiver, settleFailed } from "./result-receiver.ts";
@@ -54,6 +57,10 @@ export class CoreWorker {
   readonly submission: Submission;
   readonly context = new ExecutionContext();
   readonly requests: NodeRequests;
+  readonly #cancellation: Cancellation;
+  readonly #limited = new LimitedTasks({
+    cancel: (task, why) => this.#cancellation.cancelTask(task, { isForced: false, isRecursive: true }, why), settle: (task, failure) => this.#cancellation.settleRunning(task, failure),
+  });
   readonly #executor: TaskExecutor;
   readonly #receiver: ResultReceiver;
   readonly #retries: ExceptionRetries;
@@ -62,8 +69,7 @@ export class CoreWorker {
   readonly #creation: ActorCreation;
   readonly #objects: ObjectServer;
   readonly #largeObjects: LargeObjects;
-  readonly #peers = new Map<WorkerId, Peer>();
-  readonly #deaths = new Map<WorkerId, WorkerDeath>();
+  readonly #peers: Peers;
   readonly #revivers = new Map<RuntimeDescriptor["kind"], Reviver>();
   readonly #reader = new FrameReader();
   /** Apart, because user code runs while it is in use. */
@@ -84,6 +90,10 @@ export class CoreWorker {
       ...(env.prepareImports === undefined ? {} : { prepareImports: env.prepareImports }),
     });
     this.#exports = new CodeExports(this.serializer);
+    this.#peers = new Peers({
+      workerId: env.workerId, clock: env.clock, connect: (id) => env.sendToNode({ type: "connectPeer", workerId: id }),
+      onFrame: (peer, frame) => this.#onPeerFrame(peer, frame), lost: (id, peer, death) => this.#workerLost(id, peer, death),
+    });
     this.requests = new NodeRequests((message) => env.sendToNode(message), () => this.#life.hold());
     this.code = new CodeLoader(this.serializer, (unitIds) => this.requests.ask<readonly CodeUnitRecord[]>((requestId) => ({ type: "getCode", requestId, unitIds })));
     const refHost = { getOne: (ref: ObjectRef, options: GetOptions | undefined) => this.get(ref, options), describeRef: (ref: ObjectRef, entry: ObjectEntry) => this.#describeRef(ref, entry), releaseRef: (ref: ObjectRef, entry: ObjectEntry) => this.references.dropRef(ref, entry) };
@@ -101,7 +111,7 @@ export class CoreWorker {
     const sender = new TaskSender(this.code);
     const fail = (task: PendingTask, failure: Failure): void => { settleFailed(task, failure); this.#finished(task, false); };
     this.submitter = new TaskSubmitter({
-      clock: env.clock, sender, peer: (id) => this.peer(id), fail, warn: (text) => env.warn(text),
+      clock: env.clock, sender, peer: (id) => this.peer(id), fail, dropped: (task) => this.#finished(task, false), warn: (text) => env.warn(text),
       requestLeases: (key, shape, target, priority) => env.sendToNode({ type: "leaseDemand", key, shape, target, priority }),
     });
     this.#retries = new ExceptionRetries({ clock: env.clock, serializer: this.serializer, code: this.code,
@@ -111,16 +121,20 @@ export class CoreWorker {
     const handleHost = new ActorCalls({
       references: this.references, actors: () => this.actors, submission: () => this.submission, hold: () => this.#life.hold(), checkMethodOptions: (options, label) => this.checkMethodOptions(options, label),
     });
-    this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost, peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), sendToNodeSoon: (message) => env.sendToNodeSoon(message), callWatch: new CallWatch(env.clock, (workerId) => env.sendToNode({ type: "callsWait", workerId })), fail });
+    this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost, peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), sendToNodeSoon: (message) => env.sendToNodeSoon(message), callWatch: new CallWatch(env.clock, (workerId) => env.sendToNode({ type: "callsWait", workerId })), fail, dropped: (task) => this.#finished(task, true) });
     this.submission = new Submission({
       workerId: env.workerId, totals: env.totals, store: env.store, lifetimes, largeObjects, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
-      fetch: (entry) => this.#objects.fetch(entry), hold: () => this.#life.hold(), block: () => this.#block(), currentSequence: () => this.context.current()?.sequence ?? 0, isShutDown: () => this.#isShutDown,
+      fetch: (entry) => this.#objects.fetch(entry), hold: () => this.#life.hold(), block: (reject) => this.#block(reject), currentSequence: () => this.context.current()?.sequence ?? 0, limited: this.#limited, currentScope: () => this.context.current()?.ownScope, isShutDown: () => this.#isShutDown,
     });
     this.access = new ObjectAccess({
       serializer: this.serializer, code: this.code, store: env.store, clock: env.clock, fetch: (entry) => this.#objects.fetch(entry),
-      block: () => this.#block(), hold: () => this.#life.hold(), isShutDown: () => this.#isShutDown,
+      block: (reject) => this.#block(reject), hold: () => this.#life.hold(), isShutDown: () => this.#isShutDown,
     });
-    this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, peer: (id) => this.peer(id), deathOf: (id) => this.#deaths.get(id) });
+    this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, peer: (id) => this.peer(id), deathOf: (id) => this.#peers.deathOf(id) });
+    this.#cancellation = new Cancellation({
+      workerId: env.workerId, submission: this.submission, submitter: this.submitter, actors: this.actors, peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), hold: () => this.#life.hold(),
+      sharedEntry: (id) => this.references.entry(id), pendingTasks: () => this.#pendingTasks(), giveUpRetry: (task) => this.#retries.giveUp(task), finished: (task, wasSent) => this.#finished(task, wasSent),
+    });
     this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, retries: this.#retries, largeObjects, callLost: (call, reason) => this.actors.callLost(call, reason), finished: (task) => this.#finished(task, true) });
     this.#runs = new RunRecorder({ workerId: env.workerId, pid: env.pid, timeOriginMs: performance.timeOrigin, after: (delayMs, callback) => void env.clock.after(delayMs, callback), report: (report) => env.sendToNode({ type: "runsReported", surveyId: null, report }) });
     const retirement = new WorkerRetirement({ clock: env.clock, stopTakingTasks: () => this.#leave(), isNeeded: () => this.#isNeeded(), exit: (reason) => this.exit(reason) });
@@ -128,7 +142,7 @@ export class CoreWorker {
       limitedCall: (callable) => retirement.called(callable),
       serializer: this.serializer, encode, code: this.code, store: env.store, references: this.references, context: this.context, runs: this.#runs, pid: env.pid,
       nowMs: () => env.clock.nowMs(), after: (delayMs, callback) => void env.clock.after(delayMs, callback), emitLeaseEvent: (leaseId, event) => this.#leaseEvent(leaseId, event),
-      notifyLeaseClosed: (peer, leaseId) => void peer.sendMessage({ type: "leaseClosed", leaseId }), actor: (actorId) => this.actorHost.instance(actorId), actorByNumber: (number) => this.actorHost.byNumber(number), useAccelerators: (ids) => env.useAccelerators(ids), terminateActor: (actor) => this.actorHost.terminate(actor),
+      notifyLeaseClosed: (peer, leaseId) => void peer.sendMessage({ type: "leaseClosed", leaseId }), actor: (actorId) => this.actorHost.instance(actorId), actorByNumber: (number) => this.actorHost.byNumber(number), useAccelerators: (ids) => env.useAccelerators(ids), terminateActor: (actor) => this.actorHost.terminate(actor), cancelChildren: (scopes) => this.#cancellation.cancelChildren(scopes), timedRuns: new TimedRuns(env),
     });
     this.actorHost = new ActorHost({ executor: this.#executor, code: this.code, serializer: this.serializer, references: this.references, context: this.context, runs: this.#runs, pid: env.pid, useAccelerators: (ids) => env.useAccelerators(ids), sendToNode: (message) => env.sendToNode(message), sendToNodeSoon: (message) => env.sendToNodeSoon(message), exit: (reason) => this.exit(reason) });
     this.#creation = new ActorCreation({
@@ -153,6 +167,11 @@ export class CoreWorker {
 
   async wait<R extends ObjectRef<any> | RefGenerator<any>>(refs: readonly R[], options?: WaitOptions): Promise<[R[], R[]]> {
     return this.access.wait(refs, options);
+  }
+
+  /** Of the task or call that makes this object. */
+  cancel(entry: ObjectEntry, options: CancelOptions): Promise<void> {
+    return this.#cancellation.cancel(entry, options);
   }
 
   put(value: unknown): ObjectRef {
@@ -194,18 +213,29 @@ export class CoreWorker {
   }
 
   #finished(task: PendingTask, wasSent: boolean): void {
+    const isAwaited = !task.isDone;
+    if (!isAwaited && !this.#cancellation.hasEnded(task)) return;
     task.isDone = true;
     if (task.pinnedIds !== null) this.references.unpin(task.pinnedIds);
     task.pinnedIds = null;
     if (task.queue === null && wasSent) this.actors.finished(task);
-    this.submission.finished(task);
+    if (isAwaited) this.submission.finished(task);
+    else this.submission.left(task);
+  }
+
+  *#pendingTasks(): Iterable<PendingTask> {
+    yield* this.submission.waiting;
+    yield* this.submitter.queued();
+    yield* this.#retries.waiting;
+    yield* this.actors.waiting();
+    for (const peer of this.#peers) for (const task of peer.tasksInFlight()) if (task !== RECALLED) yield task;
   }
 
   // ------------------------------------------------------------------ blocked tasks, and the process's life
 
-  #block(): () => void {
+  #block(reject: (reason: Error) => void): () => void {
     const execution = this.context.current();
-    return execution === undefined ? nothing : this.#executor.blocking.block(execution);
+    return execution === undefined ? nothing : this.#executor.blocking.block(execution, reject);
   }
 
   #leaseEvent(leaseId: number, event: LeaseEvent): void {
@@ -222,39 +252,12 @@ export class CoreWorker {
   // ------------------------------------------------------------------ peers
 
   peer(workerId: WorkerId): Peer {
-    let peer = this.#peers.get(workerId);
-    if (peer === undefined) {
-      peer = new Peer(workerId);
-      peer.isLost = this.#deaths.has(workerId);
-      if (peer.isLost) return peer;
-      this.#peers.set(workerId, peer);
-      if (workerId === this.env.workerId) this.#connectToSelf();
-      else this.env.sendToNode({ type: "connectPeer", workerId });
-    }
-    return peer;
-  }
-
-  #connectToSelf(): void {
-    const claims = new Int32Array(TASK_SLOTS_MAX);
-    this.peerConnected(this.env.workerId, new LoopbackChannel(this.env.workerId), { outgoing: claims, incoming: claims });
+    return this.#peers.peer(workerId);
   }
 
   /** A channel to another worker is open; both sides may have asked for it, and it may have ended before this one opened. */
   peerConnected(workerId: WorkerId, channel: Channel, claims: { outgoing: Int32Array; incoming: Int32Array } | null): void {
-    if (this.#deaths.has(workerId)) return channel.close();
-    let peer = this.#peers.get(workerId);
-    if (peer === undefined) this.#peers.set(workerId, (peer = new Peer(workerId)));
-    if (peer.channel !== null || peer.isLost) return channel.close();
-    const opened = peer;
-    opened.outgoingClaims = claims?.outgoing ?? null;
-    opened.incomingClaims = claims?.incoming ?? null;
-    channel.onFrame((frame) => this.#onPeerFrame(opened, frame));
-    // Why it closed comes from the node manager (`workerDied`), which also knows of ends that close nothing.
-    channel.onClose(() => {
-      opened.isDrained = true;
-      opened.whenDrained?.();
-    });
-    opened.opened(channel);
+    this.#peers.connected(workerId, channel, claims);
   }
 
   #onPeerFrame(peer: Peer, frame: Uint8Array): void {
@@ -305,6 +308,12 @@ export class CoreWorker {
         peer.isLeaving = true;
         return undefined;
       case "turnGivenUp": return this.actorHost.turnGivenUp(peer.workerId, message.actorId, message.taskSequence);
+      case "stopRuns":
+        return this.#executor.stopper.stop(peer.workerId, message.actorId, message.taskSequences, message.isRecursive);
+      case "cancel":
+        return void this.#cancellation.requested(peer, message);
+      case "cancelled":
+        return this.#cancellation.answered(message);
       case "closeLease":
         return this.#executor.closeLease(message.leaseId);
       case "leaseClosed":
@@ -326,6 +335,10 @@ export class CoreWorker {
         return this.#executor.leaseOpened(message.leaseId, message.ownerId, message.resources, message.acceleratorIds);
       case "slotGranted":
         return this.#executor.slotGranted(message.leaseId);
+      case "runTimedOut":
+        return this.#limited.timedOut(message.workerId, message.taskSequence);
+      case "stopTimedOutRun":
+        return this.#executor.stopper.timedOut(message.ownerId, message.taskSequence);
       case "revokeLease":
         return this.#executor.revokeLease(message.leaseId);
       case "reportObjects":
@@ -337,7 +350,7 @@ export class CoreWorker {
         this.#executor.leave(); // A task may be on its way.
         return this.exit("was idle and not needed any more");
       case "workerDied":
-        return this.#workerDied(message.workerId, message.cause);
+        return this.#peers.died(message.workerId, message.cause);
       case "startActor":
         return this.actorHost.start(message.spec, 0, message.wasRestarted, message.acceleratorIds);
       case "startSharedActor": return this.actorHost.startShared(message, message.number, message.wasRestarted);
@@ -366,30 +379,12 @@ export class CoreWorker {
     }
   }
 
-  #workerDied(workerId: WorkerId, death: WorkerDeath): void {
-    const peer = this.#peers.get(workerId);
-    if (peer === undefined || peer.channel === null || peer.isDrained) return this.#workerLost(workerId, peer, death);
-    // What it sent before its end counts, and may still lie in its channel.
-    const timer = this.env.clock.after(LAST_WORDS_MS_MAX, () => peer.whenDrained?.());
-    peer.whenDrained = () => {
-      peer.whenDrained = null;
-      timer.cancel();
-      this.#workerLost(workerId, peer, death);
-    };
-  }
-
-  #workerLost(workerId: WorkerId, peer: Peer | undefined, death: WorkerDeath): void {
-    this.#deaths.set(workerId, death);
-    forgetOldest(this.#deaths, DEATHS_REMEMBERED_MAX);
-    // A lease or an actor there may be known already, and nothing sent yet: nothing is to be sent now.
-    const lost = peer ?? new Peer(workerId);
-    lost.isLost = true;
-    this.#peers.delete(workerId);
-    this.submitter.workerLost(lost, death);
-    this.actors.workerLost(lost, death);
-    lost.channel?.close();
+  #workerLost(workerId: WorkerId, peer: Peer, death: WorkerDeath): void {
+    this.submitter.workerLost(peer, death);
+    this.actors.workerLost(peer, death);
     this.#executor.ownerLost(workerId);
     this.actorHost.ownerLost(workerId);
+    this.#cancellation.workerLost(workerId);
     this.references.workerLost(workerId, death.reason);
     this.#objects.workerLost(workerId, death);
   }
@@ -413,8 +408,9 @@ export class CoreWorker {
   /** Everything that is still awaited ends with a typed error; nothing is sent any more. */
   shutDown(): void {
     this.#isShutDown = true;
+    this.#limited.close();
     this.failEverything("the runtime was shut down before this was finished");
-    for (const peer of this.#peers.values()) peer.channel?.close();
+    this.#peers.close();
   }
 
   /** Grows with everything that was ever awaited here. */
@@ -424,7 +420,7 @@ export class CoreWorker {
     const error: SystemErrorRecord = { kind: "RuntimeStateError", message, subjectId: null };
     const failure = systemFailure(error);
     for (const task of [...this.submission.takeWaiting(), ...this.submitter.takeAll(), ...this.#retries.takeAll(), ...this.actors.takeWaiting(failure)]) settleFailed(task, failure);
-    for (const peer of this.#peers.values()) for (const task of peer.tasksInFlight()) if (task !== RECALLED) settleFailed(task, failure);
+    for (const peer of this.#peers) for (const task of peer.tasksInFlight()) if (task !== RECALLED) settleFailed(task, failure);
     this.#objects.failAll(failure);
     this.requests.failAll(new RuntimeStateError(message));
   }
@@ -449,14 +445,9 @@ export class CoreWorker {
 
   exit(reason: string): void {
     this.flush();
-    if (this.#executor.isLeaving) for (const peer of this.#peers.values()) peer.sendMessage({ type: "leaving" });
+    if (this.#executor.isLeaving) for (const peer of this.#peers) peer.sendMessage({ type: "leaving" });
     this.env.exit(reason);
   }
 }
-
-/** How long a dead worker's channel may take to say that it is closed. */
-const LAST_WORDS_MS_MAX = 200;
-/** Workers whose end is remembered, so that late callers get an error instead of silence. */
-const DEATHS_REMEMBERED_MAX = 10_000;
 
 const nothing = (): void => undefined;

@@ -26,11 +26,16 @@ export class ExceptionRetries {
     this.#env = environment;
   }
 
+  /** The tasks that are between two runs. */
+  get waiting(): Iterable<PendingTask> {
+    return this.#waiting;
+  }
+
   /** True if it takes the task: it runs again, or gets the failure from here. */
   takes(task: PendingTask, failure: Failure): boolean {
     const { retryExceptions } = task.template;
     if (retryExceptions === null || failure.kind !== "taskError" || task.retriesLeft === 0) return false;
-    if (task.stream?.isClosed === true) {
+    if (task.isDone || task.stream?.isClosed === true) {
       this.#env.giveUp(task);
       return false;
     }
@@ -49,9 +54,8 @@ export class ExceptionRetries {
     }
     if (!this.#waiting.has(task)) return;
     if (isRetried) return this.#retry(task);
-    this.#waiting.delete(task);
-    this.#env.giveUp(task);
-    if (!task.isDone) this.#env.fail(task, failure);
+    this.giveUp(task);
+    this.#env.fail(task, failure);
   }
 
   async #isRetried(error: TaskErrorRecord, retried: Exclude<RetriedErrors, true>): Promise<boolean> {
@@ -75,9 +79,14 @@ export class ExceptionRetries {
   }
 
   #runAgain(task: PendingTask): void {
-    if (!this.#waiting.delete(task)) return;
-    if (task.isDone) this.#env.giveUp(task);
-    else this.#env.runAgain(task);
+    if (this.#waiting.delete(task)) this.#env.runAgain(task);
+  }
+
+  /** It is not to run again. False if it is not between two runs. */
+  giveUp(task: PendingTask): boolean {
+    if (!this.#waiting.delete(task)) return false;
+    this.#env.giveUp(task);
+    return true;
   }
 
   /** The tasks that are between two runs, taken out; nothing runs here any more. */

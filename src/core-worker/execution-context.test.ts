@@ -23,6 +23,20 @@ describe("the context of running code", () => {
     assert.equal(context.current(), undefined);
   });
 
+  test("code that is called outside has none, and its surroundings keep theirs", async () => {
+    const context = new ExecutionContext();
+    context.run(execution("sync"), false, () => {
+      assert.equal(context.outside(() => context.current()), undefined);
+      assert.throws(() => context.outside(() => { throw new Error("thrown outside"); }), /thrown outside/);
+      assert.equal(context.current()?.name, "sync");
+    });
+    await context.run(execution("async"), true, async () => {
+      await null;
+      assert.equal(context.outside(() => context.outside(() => 1) + (context.current() === undefined ? 1 : 0)), 2);
+      assert.equal(context.current()?.name, "async");
+    });
+  });
+
   test("asynchronous code keeps its task over awaits, while others run in between", async () => {
     const context = new ExecutionContext();
     const open: (() => void)[] = [];

@@ -10,8 +10,10 @@ export class ExecutionContext {
   #storage: AsyncLocalStorage<Execution> | null = null;
   /** Tasks that run or wait in this worker. With exactly one, code that lost its context can only be its. */
   readonly running = new Set<Execution>();
+  #isOutside = false;
 
   current(): Execution | undefined {
+    if (this.#isOutside) return undefined;
     if (this.#current !== null) return this.#current;
     const stored = this.#storage?.getStore();
     if (stored !== undefined) return stored;
@@ -19,6 +21,17 @@ export class ExecutionContext {
     // Several actors of one worker have timers and callbacks besides their calls.
     for (const only of this.running) return only.actor?.spec.isShared === true ? undefined : only;
     return undefined;
+  }
+
+  /** Calls `body` as no task's: what it submits is not cancelled with the one that happens to run. What it starts asynchronously is that one's again. */
+  outside<T>(body: () => T): T {
+    const wasOutside = this.#isOutside;
+    this.#isOutside = true;
+    try {
+      return body();
+    } finally {
+      this.#isOutside = wasOutside;
+    }
   }
 
   /** Calls `body`; what it starts asynchronously keeps the context if `isAsync`. */

@@ -3,6 +3,7 @@ import type { ActorSpec, EncodedValueRecord } from "../protocol/mod.ts";
 import type { HeldLease } from "./held-lease.ts";
 import type { Peer } from "./peer.ts";
 import type { IncomingCallable } from "./incoming-callable.ts";
+import { RunScope } from "./run-scope.ts";
 import type { StreamProducer } from "./stream-producer.ts";
 
 /** An argument that must be decoded before the call. */
@@ -56,7 +57,8 @@ export class Execution {
   keepsTurn = false;
   /** It was answered already: its actor ended while it ran. What comes of it is dropped. */
   isAbandoned = false;
-  #abort: AbortController | null = null;
+  /** How it can be told to stop; null until that is asked for. */
+  scope: RunScope | null = null;
 
   constructor(peer: Peer, slot: number, sequence: number, callable: IncomingCallable, displayName: string | null, returns: number, args: unknown[], lease: HeldLease<Execution> | null, actor: ExecutingActor | null) {
     this.peer = peer;
@@ -79,7 +81,11 @@ export class Execution {
     this.borrowing = null;
     return borrowing;
   }
-  get signal(): AbortSignal {
-    return (this.#abort ??= new AbortController()).signal;
+  get ownScope(): RunScope {
+    return (this.scope ??= new RunScope());
+  }
+  /** Nobody wants its outcome any more. */
+  get isCancelled(): boolean {
+    return this.scope !== null && this.scope.isCancelled;
   }
 }

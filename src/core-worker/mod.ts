@@ -1,5 +1,6 @@
 export type { ActorSetting } from "./actor-creation.ts";
 export { ActorHandleObject } from "./actor-handle.ts";
+export { limitsOf } from "./call-limits.ts";
 export { CoreWorker, type Reviver } from "./core-worker.ts";
 export type { CoreWorkerEnvironment } from "./core-worker-environment.ts";
 export type { Execution } from "./execution.ts";
@@ -8,5 +9,6 @@ export { DESCRIBE, ObjectRef, type GetOptions, type RuntimeObject } from "./obje
 export { checkGroup, returnsOf, unconsumedMaxOf } from "./call-templates.ts";
 export { retriedErrorsOf, travellingActorOptions, travellingMethods, travellingOptions } from "./retried-errors.ts";
 export { isGeneratorFunction, type CodeSource, type TaskTemplate } from "./task.ts";
+export { isCancelReason } from "./run-scope.ts";
 export { RefGenerator } from "./value-stream.ts";
 export { describe } from "./object-access.ts";

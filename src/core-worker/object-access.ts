@@ -18,8 +18,8 @@ export interface AccessEnvironment extends FailureContext {
   readonly store: StoreClient;
   /** Starts to bring a borrowed object here, if that has not begun. */
   fetch(entry: ObjectEntry): void;
-  /** The running task waits from now on; call the result when it goes on. */
-  block(): () => void;
+  /** The running task waits from now on; call the result when it goes on. `reject` is called if it is cancelled meanwhile. */
+  block(reject: (reason: Error) => void): () => void;
   /** Something is awaited: the process must not end before. */
   hold(): () => void;
   isShutDown(): boolean;
@@ -208,7 +208,7 @@ class Ending {
   #cleanUp: (() => void) | null = null;
 
   constructor(env: AccessEnvironment, options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } | undefined, onTimeout: () => void, onAborted: (reason: unknown) => void) {
-    this.#unblock = env.block();
+    this.#unblock = env.block((reason) => { if (this.finish()) onAborted(reason); });
     this.#release = env.hold();
     this.#signal = options?.signal;
     this.#onAbort = () => { if (this.finish()) onAborted(this.#signal?.reason); };

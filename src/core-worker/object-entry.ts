@@ -78,6 +78,12 @@ export class ObjectEntry {
     else for (const settled of waiting) settled(this);
   }
 
+  /** While it is not known yet its content is the task that makes it. */
+  isMadeBy(task: object, site: CallSite | null): void {
+    this.content = task;
+    this.site = site;
+  }
+
   /** Calls `settled` once, when the outcome is known. The caller has checked that it is not known yet. */
   whenSettled(settled: Settled): void {
     if (this.#waiting === null) this.#waiting = settled;

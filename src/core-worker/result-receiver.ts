@@ -66,10 +66,10 @@ export class ResultReceiver {
   #settle(peer: Peer, reader: FrameReader, task: PendingTask, status: number): boolean {
     switch (status) {
       case RESULT_VALUE:
-        this.#value(peer, reader, Array.isArray(task.entries) ? null : task.entries, task);
+        this.#value(peer, reader, task.isDone || Array.isArray(task.entries) ? null : task.entries, task);
         return true;
       case RESULT_VALUES:
-        for (const entry of task.entries as ObjectEntry[]) this.#value(peer, reader, entry, task);
+        for (const entry of task.entries as ObjectEntry[]) this.#value(peer, reader, task.isDone ? null : entry, task);
         return true;
       case RESULT_LOST:
         this.#env.callLost(task, reader.string());
@@ -89,7 +89,7 @@ export class ResultReceiver {
   }
 
   #item(peer: Peer, reader: FrameReader, task: PendingTask | null): void {
-    const call = task === RECALLED ? null : task;
+    const call = task === RECALLED || task?.isDone === true ? null : task;
     const stream = call?.stream ?? null;
     const entry = stream?.nextEntry() ?? null;
     this.#value(peer, reader, entry, call);

@@ -77,6 +77,8 @@ export class SchedulingQueue {
   /** Tasks that came back without having run, and are not in their places yet. */
   #returned: PendingTask[] = [];
   readonly leases = new Map<number, OwnedLease>();
+  /** Set with the first task in it that is done. */
+  hasDone = false;
   readonly #leasesMax: number;
   #leasesGranted = 0;
   /** All leases ever wanted; what the node manager is told, so that a repeated message changes nothing. */
@@ -106,6 +108,13 @@ export class SchedulingQueue {
       this.#returned = [];
     }
     return this.#tasks;
+  }
+
+  /** Some of its tasks have their outcome. They are taken out together, at the end of the turn: there may be thousands. */
+  dropDone(): void {
+    if (!this.hasDone) return;
+    this.hasDone = false;
+    this.tasks.removeWhere((task) => task.isDone);
   }
 
   /** Moves tasks to leases with room, fair shares first; `send` is called for each in order. */

@@ -6,15 +6,17 @@ import type { ActorHandleObject } from "./actor-handle.ts";
 import type { ActorManager } from "./actor-manager.ts";
 import { type CallOptions, templateOf } from "./call-templates.ts";
 import type { LargeObjects } from "./large-objects.ts";
+import type { LimitedTasks } from "./call-limits.ts";
 import { FAILED, type CallSite, type Failure, ObjectEntry, PENDING } from "./object-entry.ts";
 import { ObjectRef, type RefHost } from "./object-ref.ts";
 import { isPrimitive } from "./primitives.ts";
 import type { References } from "./references.ts";
+import type { RunScope } from "./run-scope.ts";
 import { settleFailed } from "./result-receiver.ts";
 import type { StoredLifetimes } from "./stored-lifetimes.ts";
 import type { SchedulingQueue } from "./scheduling-queue.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
-import { clientOf, EncodedArg, leaseKeyOf, type MethodCallable, PendingTask, type Returns, SharedCall, type SharedMethodCallable, STREAMING, type TaskTemplate, TERMINATE } from "./task.ts";
+import { type CallLimits, type CallTemplate, ChildTask, clientOf, EncodedArg, leaseKeyOf, type MethodCallable, PendingTask, type Returns, SharedCall, type SharedMethodCallable, STREAMING, type TaskTemplate, TERMINATE } from "./task.ts";
 import { RefGenerator, type StreamHost, ValueStream } from "./value-stream.ts";
 
 export interface SubmissionEnvironment {
@@ -31,9 +33,12 @@ export interface SubmissionEnvironment {
   readonly refHost: RefHost;
   fetch(entry: ObjectEntry): void;
   hold(): () => void;
-  block(): () => void;
+  block(reject: (reason: Error) => void): () => void;
   /** Of the running task, 0 in a driver. */
   currentSequence(): number;
+  readonly limited: LimitedTasks;
+  /** What a call made now is cancelled with; undefined in a driver. */
+  currentScope(): RunScope | undefined;
   isShutDown(): boolean;
 }
 
@@ -67,7 +72,7 @@ export class Submission {
   /** Calls whose arguments are not there yet. */
   readonly #waitingForArgs = new Set<PendingTask>();
   readonly #streamHost: StreamHost = {
-    newEntry: (sequence) => this.newEntry(sequence), refOf: (entry) => this.refOf(entry), hold: () => this.#env.hold(), block: () => this.#env.block(),
+    newEntry: (sequence) => this.newEntry(sequence), refOf: (entry) => this.refOf(entry), hold: () => this.#env.hold(), block: (reject) => this.#env.block(reject),
     dropped: (entry) => this.#env.lifetimes.unreferenced(entry), paused: (isPaused) => this.#pending(isPaused ? -1 : 1),
   };
 
@@ -109,7 +114,7 @@ export class Submission {
 
   task(template: TaskTemplate, args: unknown[]): unknown {
     if (this.#env.isShutDown()) this.checkRunning(`${template.displayName ?? template.callable.name}()`);
-    const task = this.#create(new PendingTask(template, this.#nextSequence, args, this.#entriesFor(template.returns)), this.task);
+    const task = this.#create(this.#newTask(template, args), this.task);
     if (task.unresolvedCount === 0) this.#ready(task);
     return this.#returnOf(task);
   }
@@ -119,10 +124,7 @@ export class Submission {
     const template = templateOf(callable, options);
     const { maxPendingCalls } = client.rules;
     if (maxPendingCalls !== -1 && client.pendingCalls >= maxPendingCalls && callable.method !== TERMINATE) throw tooManyPending(callable.name, client);
-    const sequence = this.#nextSequence;
-    const entries = this.#entriesFor(template.returns);
-    const call = callable.kind === "sharedMethod" ? new SharedCall(template, sequence, args, entries, client) : new PendingTask(template, sequence, args, entries);
-    const task = this.#create(call, this.call);
+    const task = this.#create(callable.kind === "sharedMethod" ? this.#newSharedCall(template, args, client) : this.#newTask(template, args), this.call);
     client.pendingCalls++;
     // The actor outlives its last handle for as long as a call is on its way.
     if (!client.isDetached && this.#env.references.isHeld(handle)) {
@@ -136,6 +138,18 @@ export class Submission {
 
   checkRunning(what: string): void {
     if (this.#env.isShutDown()) throw new RuntimeStateError(`${what} was called after shutdown(); call init() first, or make the call before`);
+  }
+
+  #newTask(template: CallTemplate, args: unknown[]): PendingTask {
+    const sequence = this.#nextSequence;
+    const entries = this.#entriesFor(template.returns);
+    const parent = this.#env.currentScope();
+    return parent === undefined ? new PendingTask(template, sequence, args, entries) : new ChildTask(template, sequence, args, entries, parent);
+  }
+
+  #newSharedCall(template: CallTemplate, args: unknown[], client: ActorClient<PendingTask>): SharedCall {
+    const sequence = this.#nextSequence;
+    return new SharedCall(template, sequence, args, this.#entriesFor(template.returns), client, this.#env.currentScope() ?? null);
   }
 
   #entriesFor(returns: Returns): ObjectEntry | ObjectEntry[] | null {
@@ -156,12 +170,23 @@ export class Submission {
       throw error;
     }
     const site = callSiteUnlessMany(above);
-    if (site !== null && task.entries !== null) for (const entry of Array.isArray(task.entries) ? task.entries : [task.entries]) entry.site = site;
+    const { entries } = task;
+    if (Array.isArray(entries)) for (const entry of entries) entry.isMadeBy(task, site);
+    else entries?.isMadeBy(task, site);
     if (task.template.returns === STREAMING) {
       task.stream = new ValueStream(this.#streamHost, task.entries as ObjectEntry, task.sequence, task.template.unconsumedMax);
     }
     this.#pending(1);
+    const { limits } = task.template;
+    if (limits !== null) this.#limit(task, limits);
     return task;
+  }
+
+  #limit(task: PendingTask, limits: CallLimits): void {
+    const failure = this.#env.limited.submitted(task, limits);
+    if (failure === null || task.isDone) return;
+    this.#waitingForArgs.delete(task);
+    this.#failSoon(task, failure);
   }
 
   #returnOf(task: PendingTask): unknown {
@@ -212,16 +237,19 @@ export class Submission {
   #failIfArgFailed(task: PendingTask): void {
     for (const arg of task.args) {
       if (arg instanceof ObjectEntry && arg.status === FAILED) {
-        const failure = arg.content as Failure;
-        task.isDone = true;
-        queueMicrotask(() => {
-          settleFailed(task, failure);
-          if (task.pinnedIds !== null) this.#env.references.unpin(task.pinnedIds);
-          this.finished(task);
-        });
-        return;
+        return this.#failSoon(task, arg.content as Failure);
       }
     }
+  }
+
+  /** It will not run, and its caller learns so when it has its refs. */
+  #failSoon(task: PendingTask, failure: Failure): void {
+    task.isDone = true;
+    queueMicrotask(() => {
+      settleFailed(task, failure);
+      if (task.pinnedIds !== null) this.#env.references.unpin(task.pinnedIds);
+      this.finished(task);
+    });
   }
 
   #ready(task: PendingTask): void {
@@ -230,8 +258,19 @@ export class Submission {
 
   /** The task has its outcome. */
   finished(task: PendingTask): void {
+    this.left(task);
+    this.#pending(-1);
+  }
+
+  /** No worker needs its arguments any more. */
+  left(task: PendingTask): void {
     if (task.args.length > 0) this.#env.lifetimes.callEnded(task.args);
+    if (task.template.limits !== null) this.#env.limited.ended(task, task.template.limits);
     if (task.queue === null) clientOf(task).pendingCalls--;
+  }
+
+  /** It has its outcome, though a worker goes on with it. Nobody waits for that. */
+  settled(): void {
     this.#pending(-1);
   }
 
@@ -285,6 +324,16 @@ export class Submission {
       entry.whenSettled(() => { if (--missing === 0) finish(); });
       this.#env.fetch(entry);
     }
+  }
+
+  /** The calls that wait for arguments. */
+  get waiting(): Iterable<PendingTask> {
+    return this.#waitingForArgs;
+  }
+
+  /** It has its outcome, whatever becomes of its arguments. */
+  stopWaiting(task: PendingTask): void {
+    this.#waitingForArgs.delete(task);
   }
 
   /** The calls that wait for arguments, taken out. */

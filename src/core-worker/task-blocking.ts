@@ -19,10 +19,13 @@ export class TaskBlocking {
     this.#env = environment;
   }
 
-  /** It waits from now on; call the result when it goes on. A call of an actor has no slot to give away meanwhile. */
-  block(execution: Execution): () => void {
+  /** It waits from now on; call the result when it goes on. When it is cancelled, `reject` is called with the reason, at most once. */
+  block(execution: Execution, reject: (reason: Error) => void): () => void {
+    if (!this.#env.isRunning(execution)) return nothing;
+    const stopAwaiting = execution.ownScope.awaits(reject);
     const { lease } = execution;
-    if (lease === null || !this.#env.isRunning(execution)) return nothing;
+    // A call of an actor has no slot to give away meanwhile.
+    if (lease === null) return stopAwaiting;
     if (execution.blockedCount++ === 0) {
       execution.blockedSinceMs = this.#env.nowMs();
       lease.taskBlocked();
@@ -30,6 +33,7 @@ export class TaskBlocking {
       this.#scheduleReturn();
     }
     return () => {
+      stopAwaiting();
       if (--execution.blockedCount > 0 || !this.#env.isRunning(execution)) return;
       execution.blockedMs += this.#env.nowMs() - execution.blockedSinceMs;
       lease.taskUnblocked();

@@ -11,17 +11,20 @@ import { ResultSender } from "./result-sender.ts";
 import type { ResultWriter } from "./result-writer.ts";
 import type { ExecutionContext } from "./execution-context.ts";
 import { HeldLease, TIME_SLICE_MS } from "./held-lease.ts";
-import type { Failure } from "./object-entry.ts";
+import { type Failure, systemFailure } from "./object-entry.ts";
 import { CLAIM_OPEN, CLAIM_RECALLED, CLAIM_STARTED, type Peer } from "./peer.ts";
 import { isIterable, isThenable } from "./iterables.ts";
 import { isPrimitive } from "./primitives.ts";
 import type { References } from "./references.ts";
 import type { RunRecorder } from "./run-recorder.ts";
+import type { RunScope } from "./run-scope.ts";
+import { RunStopper } from "./run-stopper.ts";
 import { StreamRunner } from "./stream-runner.ts";
 import { readStreamState } from "./stream-wire.ts";
 import { TaskBlocking } from "./task-blocking.ts";
+import type { TimedRuns } from "./timed-runs.ts";
 import { packMessage, type StoreClient } from "../clients/mod.ts";
-import { RESULT_FAILED, RESULT_ITEM, RESULT_LOST, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES, TASK_HAS_ACTOR, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_IS_RETRY, TASK_IS_STREAMING, TASK_KEEPS_TURN } from "./task-wire.ts";
+import { RESULT_FAILED, RESULT_ITEM, RESULT_LOST, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES, TASK_HAS_ACTOR, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_HAS_TIMEOUT, TASK_IS_RETRY, TASK_IS_STREAMING, TASK_KEEPS_TURN } from "./task-wire.ts";
 import { STREAMING, TERMINATE } from "./task.ts";
 import { ActorExit, recordOfThrown } from "./thrown-error.ts";
 import { readEncodedValue, TAG_ENCODED, writeEncodedValue } from "./value-wire.ts";
@@ -35,6 +38,7 @@ export interface ExecutorEnvironment {
   readonly references: References;
   readonly context: ExecutionContext;
   readonly runs: RunRecorder;
+  readonly timedRuns: TimedRuns;
   readonly pid: number;
   nowMs(): number;
   after(delayMs: number, callback: () => void): void;
@@ -49,6 +53,8 @@ export interface ExecutorEnvironment {
   actorByNumber(number: number): ActorInstance | undefined;
   /** The actor ends after this call. */
   terminateActor(actor: ActorInstance): Promise<void>;
+  /** Cancels what these runs have submitted. */
+  cancelChildren(scopes: ReadonlySet<RunScope>): void;
 }
 
 /** Runs tasks under leases and calls of actors, and sends back what comes of them. */
@@ -60,6 +66,9 @@ export class TaskExecutor {
   #newestLeaseId = 0;
   readonly blocking: TaskBlocking;
   readonly streams: StreamRunner;
+  readonly stopper: RunStopper;
+  /** How long the last run took that ended, waiting included. */
+  lastRunMs = 0;
   readonly #results = new ResultSender();
   #isLeaving = false;
   /** In use by the task that started last. */
@@ -69,8 +78,13 @@ export class TaskExecutor {
     this.#env = environment;
     this.blocking = new TaskBlocking({ isRunning: (execution) => environment.context.running.has(execution), nowMs: () => environment.nowMs(), runQueued: (lease) => this.#runQueued(lease) });
     this.streams = new StreamRunner({
-      context: environment.context, nowMs: () => environment.nowMs(), block: (execution) => this.blocking.block(execution),
+      context: environment.context, nowMs: () => environment.nowMs(), block: (execution, reject) => this.blocking.block(execution, reject),
       sendItem: (execution, value) => this.#sendItem(execution, value), sendEnd: (execution) => this.#sendEnd(execution), threw: (execution, thrown) => this.#threw(execution, thrown), refused: (execution, error) => this.#refused(execution, error),
+    });
+    this.stopper = new RunStopper({
+      running: environment.context.running, leases: () => this.#leases.values(), actor: (id) => environment.actor(id),
+      refuse: (execution) => (execution.lease === null ? this.#dropped(execution) : this.#reject(execution)), queueChanged: (lease) => this.#afterTask(lease),
+      closeStream: (execution) => this.streams.closed(execution.peer.workerId, execution.sequence), cancelChildren: (scopes) => environment.cancelChildren(scopes),
     });
   }
 
@@ -131,6 +145,7 @@ export class TaskExecutor {
   /** Nobody waits for the results any more: what has not started never will. */
   ownerLost(ownerId: WorkerId): void {
     this.streams.ownerLost(ownerId);
+    this.stopper.ownerLost(ownerId);
     for (const lease of [...this.#leases.values()]) {
       if (lease.ownerId !== ownerId) continue;
       lease.queue.removeWhere(() => true);
@@ -190,6 +205,7 @@ export class TaskExecutor {
     const displayName = (flags & TASK_HAS_NAME) !== 0 ? reader.string() : null;
     const returns = (flags & TASK_HAS_RETURNS) !== 0 ? reader.varuint() : (flags & TASK_IS_STREAMING) !== 0 ? STREAMING : 1;
     const stream = returns === STREAMING ? readStreamState(reader, flags) : null;
+    const timeoutMs = (flags & TASK_HAS_TIMEOUT) !== 0 ? reader.f64() : null;
     const argCount = reader.varuint();
     const args: unknown[] = new Array(argCount);
     for (let index = 0; index < argCount; index++) {
@@ -202,6 +218,7 @@ export class TaskExecutor {
     }
     const actor = actorNumber !== null ? this.#env.actorByNumber(actorNumber) ?? null : callable.kind === "method" ? this.#env.actor(callable.actorId as string) ?? null : null;
     const execution = new Execution(peer, slot, sequence, callable, displayName, returns, args, lease, actor);
+    if (timeoutMs !== null) execution.ownScope.timeoutMs = timeoutMs;
     if (stream !== null) {
       execution.stream = stream;
       this.streams.arrived(execution);
@@ -283,10 +300,12 @@ export class TaskExecutor {
 
   #ended(execution: Execution, startMs: number, calledMs: number): void {
     this.#env.context.running.delete(execution);
+    if (execution.scope !== null && execution.scope.timeoutMs !== null) this.#env.timedRuns.ended(execution);
     const { results } = execution.peer;
     const nowMs = performance.now();
+    this.lastRunMs = nowMs - startMs;
     // Waiting for objects is no work: other tasks run meanwhile.
-    if (results !== null) results.busyUs += (nowMs - startMs - execution.blockedMs) * 1000;
+    if (results !== null) results.busyUs += (this.lastRunMs - execution.blockedMs) * 1000;
     this.#env.runs.add(execution.name, execution.peer.workerId, execution.sequence, execution.lease === null ? RUN_IS_CALL : RUN_IS_TASK, startMs, calledMs, nowMs, execution.blockedMs);
     this.#results.flushOld(nowMs);
   }
@@ -296,12 +315,14 @@ export class TaskExecutor {
     let returned: unknown;
     if (execution.isAbandoned) return undefined;
     if (execution.stream?.isClosed === true) return this.#sendEnd(execution);
+    if (execution.isCancelled) return this.#dropped(execution);
     try {
       const target = this.#target(execution);
       for (let index = 0; index < args.length; index++) {
         const arg = args[index];
         if (arg instanceof EncodedInput) args[index] = this.#decodeArg(execution, arg.value);
       }
+      if (execution.scope !== null && execution.scope.timeoutMs !== null) this.#env.timedRuns.starts(execution, execution.scope.timeoutMs);
       returned = this.#env.context.run(execution, callable.isAsync, target);
       if (execution.stream !== null) return this.streams.run(execution, returned);
       if (!isThenable(returned)) {
@@ -335,11 +356,17 @@ export class TaskExecutor {
 
   // ------------------------------------------------------------------ outcomes
 
+  #begin(execution: Execution, status: number): ResultWriter {
+    if (execution.stream !== null && status !== RESULT_ITEM) this.streams.ended(execution);
+    return this.#results.begin(execution.peer, execution.slot, status);
+  }
+
   #returned(execution: Execution, value: unknown): Promise<void> | undefined {
     // References in the arguments must be known to their owners before this reply lets the caller drop its own.
     const borrowing = execution.takeBorrowing();
     if (borrowing !== null) return borrowing.then(() => this.#returned(execution, value));
     if (execution.isAbandoned) return undefined;
+    if (execution.isCancelled) return this.#dropped(execution);
     if (execution.returns > 1) return this.#returnedMany(execution, value);
     if (execution.returns === 0) value = undefined;
     const encoded = isPrimitive(value) ? null : this.#encodeResult(execution, value);
@@ -406,6 +433,7 @@ export class TaskExecutor {
     // As in #returned: what threw may have kept references of the arguments.
     const borrowing = execution.takeBorrowing();
     if (borrowing !== null) return borrowing.then(() => this.#threw(execution, thrown));
+    if (execution.isCancelled) return this.#dropped(execution);
     this.fail(execution, this.failureOf(execution, thrown));
     return undefined;
   }
@@ -448,7 +476,13 @@ export class TaskExecutor {
     if (execution.isAbandoned) return;
     this.endedUnder(execution, end, mayRestart);
     execution.isAbandoned = true;
+    if (execution.scope !== null && execution.scope.timeoutMs !== null) this.#env.timedRuns.ended(execution);
     if (execution.stream !== null) this.streams.closed(execution.peer.workerId, execution.sequence);
+  }
+
+  /** Its owner has its outcome already. */
+  #dropped(execution: Execution): undefined {
+    this.fail(execution, CANCELLED);
   }
 
   #reject(execution: Execution): void {
@@ -456,15 +490,10 @@ export class TaskExecutor {
     this.#results.written(execution.peer);
   }
 
-  // ------------------------------------------------------------------ result frames
-
-  #begin(execution: Execution, status: number): ResultWriter {
-    if (execution.stream !== null && status !== RESULT_ITEM) this.streams.ended(execution);
-    return this.#results.begin(execution.peer, execution.slot, status);
-  }
-
   /** Sends every result that is ready. */
   flushResults(): void {
     this.#results.flush();
   }
 }
+
+const CANCELLED = systemFailure({ kind: "TaskCancelledError", message: "it was cancelled", subjectId: null });

@@ -5,7 +5,7 @@ import { ENCODED, type ObjectEntry, PRIMITIVE } from "./object-entry.ts";
 import type { Peer } from "./peer.ts";
 import { hasStreamState, writeStreamState } from "./stream-wire.ts";
 import { type Callable, EncodedArg, type PendingTask, SharedCall, STREAMING, TURN_KEPT } from "./task.ts";
-import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, TASK_HAS_ACTOR, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_HAS_STREAM_STATE, TASK_IS_RETRY, TASK_IS_STREAMING, TASK_KEEPS_TURN } from "./task-wire.ts";
+import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, TASK_HAS_ACTOR, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_HAS_STREAM_STATE, TASK_HAS_TIMEOUT, TASK_IS_RETRY, TASK_IS_STREAMING, TASK_KEEPS_TURN } from "./task-wire.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import { writeEncodedValue } from "./value-wire.ts";
 
@@ -68,17 +68,19 @@ export class TaskSender {
     writer.u32(peer.takeSlot(task));
     writer.f64(task.sequence);
     writer.varuint(peer.callableNumbers.get(task.callable) as number);
-    const { displayName, returns } = task.template;
+    const { displayName, returns, limits } = task.template;
+    const timeoutMs = limits === null ? null : limits.timeoutMs;
     const isStreaming = returns === STREAMING;
     const hasReturns = !isStreaming && returns !== 1;
     const { stream } = task;
     const isShared = task instanceof SharedCall;
-    writer.u8((isShared ? TASK_HAS_ACTOR : 0) | (displayName === null ? 0 : TASK_HAS_NAME) | (hasReturns ? TASK_HAS_RETURNS : 0) | (isStreaming ? TASK_IS_STREAMING : 0) | (hasStreamState(stream) ? TASK_HAS_STREAM_STATE : 0) | (keepsTurn(task) ? TASK_KEEPS_TURN : 0) | (isRetry ? TASK_IS_RETRY : 0));
+    writer.u8((isShared ? TASK_HAS_ACTOR : 0) | (displayName === null ? 0 : TASK_HAS_NAME) | (hasReturns ? TASK_HAS_RETURNS : 0) | (isStreaming ? TASK_IS_STREAMING : 0) | (hasStreamState(stream) ? TASK_HAS_STREAM_STATE : 0) | (keepsTurn(task) ? TASK_KEEPS_TURN : 0) | (isRetry ? TASK_IS_RETRY : 0) | (timeoutMs === null ? 0 : TASK_HAS_TIMEOUT));
     if (isShared) writer.varuint(task.client.number);
     if (displayName !== null) writer.string(displayName);
     if (hasReturns) writer.varuint(returns);
     if (hasStreamState(stream)) writeStreamState(writer, stream);
     stream?.sentTo(peer);
+    if (timeoutMs !== null) writer.f64(timeoutMs);
     writer.varuint(task.args.length);
     for (const arg of task.args) {
       const value = valueOf(arg);

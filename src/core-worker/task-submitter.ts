@@ -22,6 +22,8 @@ export interface SubmitterEnvironment {
   fail(task: PendingTask, failure: Failure): void;
   /** Tells the user. */
   warn(text: string): void;
+  /** Drops what a cancelled task pinned, which no worker has any more. */
+  dropped(task: PendingTask): void;
 }
 
 /** Gets tasks to workers: asks for leases, batches, retries after crashes, takes back what is stuck behind a long task. */
@@ -68,6 +70,7 @@ export class TaskSubmitter {
   }
 
   #pump(queue: SchedulingQueue): void {
+    queue.dropDone();
     if (queue.leases.size > 0) {
       const batches = new Map<OwnedLease, PendingTask[]>();
       queue.distribute((lease, task) => {
@@ -101,6 +104,7 @@ export class TaskSubmitter {
     const queue = this.#queues.get(key);
     if (queue === undefined) return;
     queue.refused();
+    queue.dropDone();
     // Those that nobody gets would never be missed.
     let told: string | null = null;
     let count = 0;
@@ -159,6 +163,7 @@ export class TaskSubmitter {
 
   /** It has not been run, and goes to the next worker that has room. */
   rejected(task: PendingTask): void {
+    if (task.isDone) return this.#env.dropped(task);
     const queue = task.queue as SchedulingQueue;
     queue.giveBack(task);
     this.#later(queue);
@@ -179,6 +184,8 @@ export class TaskSubmitter {
   }
 
   #crashed(task: PendingTask, peer: Peer, death: WorkerDeath): void {
+    if (task.isDone) return this.#env.dropped(task);
+    if (death.isRetryable && death.isForced === true) return this.rejected(task);
     if (death.isRetryable && task.retriesLeft !== 0) {
       if (task.retriesLeft > 0) task.retriesLeft--;
       this.rejected(task);
@@ -236,13 +243,38 @@ export class TaskSubmitter {
     if (peer.outgoingClaims === null) return;
     lease.isStuck = true;
     for (const task of [...peer.tasksInFlight()]) {
-      if (task.lease !== lease || !this.#recall(peer, task)) continue;
-      lease.remove(task);
-      // The slot stays taken until the worker has seen the recall and answers `rejected`.
-      peer.slots[task.slot] = RECALLED;
-      task.slot = -1;
-      this.rejected(task);
+      if (task.lease === lease && this.#withdraw(peer, lease, task)) this.rejected(task);
     }
+  }
+
+  #withdraw(peer: Peer, lease: OwnedLease, task: PendingTask): boolean {
+    if (!this.#recall(peer, task)) return false;
+    lease.remove(task);
+    // The slot stays taken until the worker has seen the recall and answers `rejected`.
+    peer.slots[task.slot] = RECALLED;
+    task.slot = -1;
+    return true;
+  }
+
+  // ------------------------------------------------------------------ cancelled tasks
+
+  /** True if the worker that the task was sent to will not start it. */
+  withdraw(task: PendingTask): boolean {
+    const lease = task.lease as OwnedLease;
+    if (!this.#withdraw(this.#env.peer(lease.workerId), lease, task)) return false;
+    this.#later(lease.queue);
+    return true;
+  }
+
+  /** It is done while it is queued here. */
+  doneInQueue(task: PendingTask): void {
+    const queue = task.queue as SchedulingQueue;
+    queue.hasDone = true;
+    this.#later(queue);
+  }
+
+  *queued(): Iterable<PendingTask> {
+    for (const queue of this.#queues.values()) yield* queue.tasks;
   }
 
   /** The tasks that have not been sent, taken out; nothing runs here any more. */

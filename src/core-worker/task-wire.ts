@@ -3,7 +3,7 @@
  *
  *   tasks    u8 FRAME_TASKS, u32 lease (0: actor calls), u16 count, then each:
  *            u32 slot, f64 sequence, varuint callable, u8 flags,
- *            [varuint which actor of the worker], [string display name], [varuint returns], [stream state], varuint argument count, arguments
+ *            [varuint which actor of the worker], [string display name], [varuint returns], [stream state], [f64 time limit in ms], varuint argument count, arguments
  *            stream state: varuint values that may be unconsumed (0: any number), varuint values received from an earlier
  *            run, varuint values consumed, u8 whether nobody wants any more
  *   results  u8 FRAME_RESULTS, u16 count, f64 busy microseconds, then each:
@@ -21,6 +21,7 @@ export const TASK_KEEPS_TURN = 16;
 /** Of a call that threw and kept its turn: it runs again in it. */
 export const TASK_IS_RETRY = 32;
 export const TASK_HAS_ACTOR = 64;
+export const TASK_HAS_TIMEOUT = 128;
 
 export const RESULT_VALUE = 0;
 export const RESULT_VALUES = 1;

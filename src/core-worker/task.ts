@@ -1,7 +1,9 @@
+import type { WorkerId } from "../base/mod.ts";
 import { type ActorMethods, type CallRules, type EncodedValueRecord, type LeaseShape, workerKindKeyOf } from "../protocol/mod.ts";
 import type { ActorClient, ClientType } from "./actor-client.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { RetriedErrors } from "./retried-errors.ts";
+import type { RunScope } from "./run-scope.ts";
 import type { ValueStream } from "./value-stream.ts";
 
 /** Something that can be called remotely; each channel gives it a small number. */
@@ -49,7 +51,7 @@ export class MethodCallable {
     this.group = group;
     this.name = `${className}.${method}`;
     const isEnd = method === TERMINATE;
-    this.plain = { callable: this, queue: null, displayName: null, returns: isEnd ? 0 : 1, maxRetries: isEnd ? -1 : client.rules.maxTaskRetries, retryExceptions: null, unconsumedMax: null, priority: 0 };
+    this.plain = { callable: this, queue: null, displayName: null, returns: isEnd ? 0 : 1, maxRetries: isEnd ? -1 : client.rules.maxTaskRetries, retryExceptions: null, unconsumedMax: null, limits: null, priority: 0 };
   }
 }
 
@@ -68,7 +70,7 @@ export class SharedMethodCallable {
     this.group = group;
     this.name = `${className}.${method}`;
     const isEnd = method === TERMINATE;
-    this.plain = { callable: this, queue: null, displayName: null, returns: isEnd ? 0 : 1, maxRetries: isEnd ? -1 : rules.maxTaskRetries, retryExceptions: null, unconsumedMax: null, priority: 0 };
+    this.plain = { callable: this, queue: null, displayName: null, returns: isEnd ? 0 : 1, maxRetries: isEnd ? -1 : rules.maxTaskRetries, retryExceptions: null, unconsumedMax: null, limits: null, priority: 0 };
   }
 }
 
@@ -78,6 +80,14 @@ export interface TaskQueue {
 }
 export interface TaskLease {
   readonly leaseId: number;
+  readonly workerId: WorkerId;
+}
+
+/** What may end a task or call before it ends by itself. */
+export interface CallLimits {
+  readonly signal: AbortSignal | null;
+  /** Of each run; null without limit. */
+  readonly timeoutMs: number | null;
 }
 
 /** How calls of one function or method with one set of options are run; shared by all of them. */
@@ -96,6 +106,7 @@ export interface CallTemplate {
   readonly unconsumedMax: number | null;
   /** Larger first among tasks that wait for the same resources; 0 for calls of actors. */
   readonly priority: number;
+  readonly limits: CallLimits | null;
 }
 
 export interface TaskTemplate extends CallTemplate {
@@ -143,7 +154,7 @@ export class PendingTask {
   /** A place in its peer's table, or NO_SLOT, or TURN_KEPT. */
   slot = NO_SLOT;
   estimateUs = 0;
-  /** Set when it failed before it could be sent. */
+  /** It has its outcome. It may still be at a worker then, which was told to stop. */
   isDone = false;
   /** Of a streaming call: where its values go. */
   stream: ValueStream | null = null;
@@ -170,16 +181,34 @@ export class PendingTask {
 /** A call whose callable does not say which actor it is for. */
 export class SharedCall extends PendingTask {
   readonly client: ActorClient<PendingTask>;
+  /** See `ChildTask`; null in a driver. */
+  readonly parent: RunScope | null;
 
-  constructor(template: CallTemplate, sequence: number, args: PreparedArg[], entries: ObjectEntry | ObjectEntry[] | null, client: ActorClient<PendingTask>) {
+  constructor(template: CallTemplate, sequence: number, args: PreparedArg[], entries: ObjectEntry | ObjectEntry[] | null, client: ActorClient<PendingTask>, parent: RunScope | null) {
     super(template, sequence, args, entries);
     this.client = client;
+    this.parent = parent;
   }
 }
 
 /** Of an actor call. */
 export function clientOf(call: PendingTask): ActorClient<PendingTask> {
   return call instanceof SharedCall ? call.client : (call.callable as MethodCallable).client;
+}
+
+/** A task or call that another one submitted, and that is cancelled with it. */
+export class ChildTask extends PendingTask {
+  readonly parent: RunScope;
+
+  constructor(template: CallTemplate, sequence: number, args: PreparedArg[], entries: ObjectEntry | ObjectEntry[] | null, parent: RunScope) {
+    super(template, sequence, args, entries);
+    this.parent = parent;
+  }
+}
+
+/** What it is cancelled with; null if nothing but itself. */
+export function parentOf(task: PendingTask): RunScope | null {
+  return task instanceof ChildTask || task instanceof SharedCall ? task.parent : null;
 }
 
 export interface ActorDescription {

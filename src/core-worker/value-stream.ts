@@ -14,7 +14,8 @@ export interface StreamHost {
   newEntry(taskSequence: number): ObjectEntry;
   refOf(entry: ObjectEntry): ObjectRef;
   hold(): () => void;
-  block(): () => void;
+  /** The running task waits until the result is called, or it is cancelled. */
+  block(reject: (reason: Error) => void): () => void;
   /** A value's ref will never be handed out. */
   dropped(entry: ObjectEntry): void;
   /** While a generator is paused nothing will come of its call by itself: nothing to keep the process alive for. */
@@ -204,11 +205,7 @@ export class RefGenerator<Y = unknown> implements AsyncIterableIterator<ObjectRe
     const stream = this.#stream;
     // In a loop: another call of `next` may have taken what came.
     while (!this.#isDone && !stream.isReady) {
-      const unblock = stream.host.block();
-      const release = stream.host.hold();
-      await new Promise<void>((resolve) => stream.whenChanged(resolve));
-      release();
-      unblock();
+      await changeOf(stream);
     }
     if (this.#isDone) return { done: true, value: undefined };
     const entry = stream.take();
@@ -231,6 +228,11 @@ export class RefGenerator<Y = unknown> implements AsyncIterableIterator<ObjectRe
   #finish(): void {
     this.#isDone = true;
     collected.unregister(this);
+  }
+
+  /** @internal The entry that its task settles at the end. */
+  static endOf(value: unknown): ObjectEntry | undefined {
+    return typeof value === "object" && value !== null && #stream in value ? value.#stream.end : undefined;
   }
 
   /** Resolves when the generator function has returned; rejects if it threw. */
@@ -261,4 +263,26 @@ export class RefGenerator<Y = unknown> implements AsyncIterableIterator<ObjectRe
   stopWaiting(callback: () => void): void {
     this.#stream.stopWaiting(callback);
   }
+}
+
+/** Rejects when the task that waits for it is cancelled. */
+function changeOf(stream: ValueStream): Promise<void> {
+  const { host } = stream;
+  return new Promise<void>((resolve, reject) => {
+    const finish = (): void => {
+      stream.stopWaiting(changed);
+      release();
+      unblock();
+    };
+    const changed = (): void => {
+      finish();
+      resolve();
+    };
+    const release = host.hold();
+    const unblock = host.block((reason) => {
+      finish();
+      reject(reason);
+    });
+    stream.whenChanged(changed);
+  });
 }

@@ -1,5 +1,5 @@
 import {
-  aBoolean, ActorDiedError, ActorError, ActorUnschedulableError, aDurationMs, anyObject, aSignal, checkOptions, clock, get, getRuntimeContext, GetTimeoutError, InvalidArgumentError, kill, QueueEmptyError, QueueFullError, remote,
+  aBoolean, ActorDiedError, ActorError, ActorUnschedulableError, aDurationMs, anyObject, aSignal, checkOptions, clock, get, getRuntimeContext, GetTimeoutError, InvalidArgumentError, kill, outsideTask, QueueEmptyError, QueueFullError, remote,
   wholeNumber, type ActorHandle, type ActorOptions, type ObjectRef, type ObjectRefGenerator, type ValueOf,
 } from "../api/mod.ts";
 import { type ClientId, type Got, QueueActor } from "./queue-actor.ts";
@@ -55,10 +55,15 @@ const unannounced: { readonly client: Client; readonly actor: ActorHandle<QueueA
 
 /**
  * In a turn of its own: a pending call remembers the stack that it was made on, and with it the objects whose methods are there. One
- * that lasts as long as the queue must not keep the queue.
+ * that lasts as long as the queue must not keep the queue. Nor is it the task's that needs it first: others may use this object, too, also
+ * after that one has ended or was cancelled.
  */
 function announce(): void {
   for (const { client, actor } of unannounced.splice(0)) client.presence = actor.presence.options({ generatorBackpressure: 1 }).remote(client.id);
+}
+
+function announceOutside(): void {
+  outsideTask(announce);
 }
 
 /**
@@ -204,7 +209,7 @@ export class Queue<T> {
       const client = this.presentClient();
       const call = client.calls++;
       const answer = await this.answerOrGiveUp(make(client.id, call), left, client.id, call);
-      if (Array.isArray(answer) && answer.length > 1) this.actor.confirm.remote(client.id, call);
+      if (Array.isArray(answer) && answer.length > 1) outsideTask(() => this.actor.confirm.remote(client.id, call));
       return answer;
     } finally {
       turnstile.leave();
@@ -223,10 +228,10 @@ export class Queue<T> {
       if (error instanceof ActorError) throw error;
       const isGivenUp = error instanceof GetTimeoutError || (options?.signal?.aborted === true && error === options.signal.reason);
       if (!isGivenUp) {
-        this.actor.abandon.remote(client, call);
+        outsideTask(() => this.actor.abandon.remote(client, call));
         throw error;
       }
-      this.actor.giveUp.remote(client, call);
+      outsideTask(() => this.actor.giveUp.remote(client, call));
       // Whether that was in time, the answer to the call says.
       return this.checkAnswer(await get(ref));
     }
@@ -242,7 +247,7 @@ export class Queue<T> {
     if (client === undefined) {
       client = { id: `${getRuntimeContext().workerId}/${clientCount++}`, calls: 0, presence: null };
       clients.set(this, client);
-      if (unannounced.push({ client, actor: this.actor }) === 1) queueMicrotask(announce);
+      if (unannounced.push({ client, actor: this.actor }) === 1) queueMicrotask(announceOutside);
     }
     return client;
   }

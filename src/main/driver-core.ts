@@ -34,6 +34,7 @@ export function createDriverCore(setting: DriverSetting): { readonly core: CoreW
     totals, labels, store,
     sendToNode: (message) => link.send(message),
     sendToNodeSoon: (message) => link.sendSoon(message),
+    flushToNode: () => void link.flush(),
     keepAlive: (isNeeded) => setting.keepAlive(isNeeded),
     useAccelerators: () => undefined,
     exit: () => undefined,

@@ -8,7 +8,7 @@ import { startRuntime } from "./start-runtime.ts";
 
 setStarter(startRuntime);
 
-export { exitActor, getActor, kill, listNamedActors } from "../api/mod.ts";
+export { cancel, exitActor, getActor, kill, listNamedActors } from "../api/mod.ts";
 export { availableResources, clusterResources, init, isInitialized, nodes, shutdown } from "../api/mod.ts";
 export type { InitInfo, InitOptions, NodeInfo, RuntimeContext } from "../api/mod.ts";
 export { asCompleted, get, put, wait } from "../api/mod.ts";

@@ -3,7 +3,7 @@ import type { Clock, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import { GcsService } from "../gcs/mod.ts";
 import type { WorkerLink } from "../clients/mod.ts";
 import type { ClusterStateRecord, FromNode, ObjectSurveyRecord, ToNode, WorkerDeath } from "../protocol/mod.ts";
-import type { NodeManager } from "../node-manager/mod.ts";
+import { type NodeManager, RunDeadlines } from "../node-manager/mod.ts";
 import type { StoreService } from "../object-store/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { ObjectSurveys } from "./object-surveys.ts";
@@ -20,6 +20,7 @@ export class NodeService {
   readonly addresses = new Map<WorkerId, string>();
   readonly #drain: OutputDrain;
   readonly #surveys: ObjectSurveys;
+  readonly #deadlines: RunDeadlines;
   readonly #timeline: TimelineSurveys;
 
   constructor(config: SessionConfig, nodeManager: NodeManager, clock: Clock, store: StoreService, onShutdown: () => void) {
@@ -27,6 +28,7 @@ export class NodeService {
     this.#drain = new OutputDrain(clock, (workerId, drainId) => nodeManager.send(workerId, { type: "drainOutput", drainId }));
     this.#surveys = new ObjectSurveys(clock, (workerId, surveyId, limit) => nodeManager.send(workerId, { type: "reportObjects", surveyId, limit }));
     this.#timeline = new TimelineSurveys(clock, (workerId, surveyId) => nodeManager.send(workerId, { type: "reportRuns", surveyId }));
+    this.#deadlines = new RunDeadlines({ clock, send: (workerId, message) => nodeManager.send(workerId, message), endRun: (ownerId, workerId, leaseId, reason) => nodeManager.endRun(ownerId, workerId, leaseId, true, reason) });
     this.#config = config;
     this.nodeManager = nodeManager;
     this.#onShutdown = onShutdown;
@@ -62,6 +64,12 @@ export class NodeService {
         return this.nodeManager.demandLeases(senderId, message.key, message.shape, message.target, message.priority);
       case "leaseEvents":
         return this.nodeManager.leaseEvents(senderId, message.events);
+      case "endRun":
+        return this.nodeManager.endRun(senderId, message.workerId, message.leaseId, message.isRecursive, message.reason);
+      case "runStarted":
+        return this.#deadlines.started(senderId, message);
+      case "runEnded":
+        return this.#deadlines.ended(senderId, message.runId);
       case "connectPeer":
         return this.nodeManager.connectPeers(senderId, message.workerId);
       case "createActor": {
@@ -165,6 +173,7 @@ export class NodeService {
   }
 
   workerLost(workerId: WorkerId, death: WorkerDeath): void {
+    this.#deadlines.workerLost(workerId);
     this.#drain.workerLost(workerId);
     this.#surveys.workerLost(workerId);
     this.#timeline.workerLost(workerId);

@@ -2,7 +2,7 @@ import { Script } from "node:vm";
 import { installRevivers, setRuntime, type Runtime, checkMethodOptions } from "../api/mod.ts";
 import type { Clock, RandomSource, WorkerId } from "../base/mod.ts";
 import type { NodeLink } from "../clients/mod.ts";
-import { CoreWorker } from "../core-worker/mod.ts";
+import { CoreWorker, isCancelReason } from "../core-worker/mod.ts";
 import { captureOutput } from "../observability/mod.ts";
 import { SharedStore } from "../object-store/mod.ts";
 import type { FromNode, JobRecord, PreparedEnvironment } from "../protocol/mod.ts";
@@ -51,6 +51,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
     store,
     sendToNode: (message) => link.send(message),
     sendToNodeSoon: (message) => link.sendSoon(message),
+    flushToNode: () => void link.flush(),
     // The channel to the node manager keeps a worker alive, whatever it waits for.
     keepAlive: () => undefined,
     useAccelerators,
@@ -117,7 +118,10 @@ function reportUnusualEnds(core: CoreWorker, link: NodeLink): void {
     exit(1);
   };
   process.on("uncaughtException", (error) => crash(error, "uncaught exception"));
-  process.on("unhandledRejection", (error) => crash(error, "unhandled rejection"));
+  process.on("unhandledRejection", (error) => {
+    // A cancelled task need not await everything that it has started.
+    if (!isCancelReason(error)) crash(error, "unhandled rejection");
+  });
 }
 
 /** Of several actors in one worker: which one it was, as far as that is known. */

@@ -1,6 +1,7 @@
 import { invariant, isZero, type AcceleratorIds, type ActorId, type JobId, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { type LeaseEvent, type LeaseShape, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
 import { describeLack, keptWhileWaiting, ResourceLedger, without } from "../scheduling/mod.ts";
+import { workersToEnd } from "./forced-ends.ts";
 import { findHeldUp, type HeldUp } from "./held-up.ts";
 import { activeSlots, isFreeForTasks, isIdle, type Lease, type PoolWorker, WorkerPool, worksFor } from "./worker-pool.ts";
 
@@ -137,6 +138,13 @@ export class LeaseState {
       worker.isStopping = true;
       ending.push({ type: "endWorker", workerId: worker.workerId });
     }
+    return ending;
+  }
+
+  /** The workers that must end at once so that the run under this lease does, whoever else they work for; see `workersToEnd`. */
+  endRun(workerId: WorkerId, leaseId: number, isRecursive: boolean, askerId: WorkerId): WorkerId[] {
+    const ending = [...workersToEnd(this.#leases.values(), workerId, leaseId, isRecursive, askerId)];
+    for (const id of ending) (this.#workers.get(id) as PoolWorker).isStopping = true;
     return ending;
   }
 

@@ -1,1 +1,2 @@
 export { NodeManager } from "./node-manager.ts";
+export { RunDeadlines } from "./run-deadlines.ts";

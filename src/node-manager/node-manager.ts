@@ -60,6 +60,8 @@ interface ConnectedWorker {
   memoryUsedBytes: number | null;
   /** The shared actor that has said so. */
   endedBy: ActorId | null;
+  /** It ends for the sake of one of its tasks. */
+  isForced: boolean;
 }
 
 /** The machine's scheduler and worker pool (Ray's raylet): LeaseState decides, this acts. */
@@ -109,7 +111,7 @@ export class NodeManager {
   // ------------------------------------------------------------------ workers
 
   addDriver(workerId: WorkerId, link: WorkerLink): void {
-    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId: this.#env.firstJobId, endReason: null, memoryUsedBytes: null, endedBy: null });
+    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId: this.#env.firstJobId, endReason: null, memoryUsedBytes: null, endedBy: null, isForced: false });
   }
 
   /** A program of its own, which may leave again: `workerExited`. */
@@ -119,13 +121,13 @@ export class NodeManager {
     this.#jobs.set(jobId, job);
     if (this.#jobs.size > JOBS_REMEMBERED_MAX) this.#forgetUnusedJob();
     this.#state.driverAdded(workerId, jobId);
-    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId, endReason: null, memoryUsedBytes: null, endedBy: null });
+    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId, endReason: null, memoryUsedBytes: null, endedBy: null, isForced: false });
   }
 
   /** A worker that somebody else started for this node; it will register. */
   expectWorker(workerId: WorkerId, kind: WorkerKind, launched: LaunchedWorker): void {
     this.#state.workerExpected(kind);
-    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null, memoryUsedBytes: null, endedBy: null });
+    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null, memoryUsedBytes: null, endedBy: null, isForced: false });
   }
 
   isExpected(workerId: WorkerId): boolean {
@@ -151,7 +153,7 @@ export class NodeManager {
     if (this.#isStopping) return;
     const workerId = newWorkerId(this.#env.random);
     const launched = this.#env.launcher.launch(workerId, kind, { exited: (death) => this.workerExited(workerId, death), refused: (error) => this.#refused(workerId, kind, error) });
-    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null, memoryUsedBytes: null, endedBy: null });
+    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null, memoryUsedBytes: null, endedBy: null, isForced: false });
   }
 
   #refused(workerId: WorkerId, kind: WorkerKind, error: RefusalRecord): void {
@@ -170,7 +172,7 @@ export class NodeManager {
     const worker = this.#workers.get(workerId);
     if (worker === undefined) return;
     // What was said says more than an exit code, but not more than an exhausted heap.
-    const said = worker.endReason === null || !seen.isRetryable ? seen : { ...seen, reason: worker.endReason };
+    const said: WorkerDeath = { ...seen, ...(worker.endReason === null || !seen.isRetryable ? {} : { reason: worker.endReason }), ...(worker.isForced ? { isForced: true } : {}) };
     const running = this.shared.workerLost(workerId, worker.endedBy);
     const told = running === null || worker.endReason !== null ? said : { ...said, reason: `${said.reason} in ${running}` };
     const death = worker.kind === "driver" ? told : deathWithinLimit(worker.kind, worker.memoryUsedBytes, told);
@@ -250,6 +252,14 @@ export class NodeManager {
     this.shared.retireRefused(workerId);
     this.#act(this.#state.stopRefused(workerId));
     this.#checkIdleSoon();
+  }
+
+  /** The run under this lease must not go on; see `ToNode`. */
+  endRun(askerId: WorkerId, workerId: WorkerId, leaseId: number, isRecursive: boolean, reason: string): void {
+    for (const endingId of this.#state.endRun(workerId, leaseId, isRecursive, askerId)) {
+      (this.#workers.get(endingId) as ConnectedWorker).isForced = true;
+      this.terminate(endingId, reason);
+    }
   }
 
   placeActor(spec: ActorSpec): void {

@@ -30,6 +30,11 @@ export type ToNode =
   /** Idempotent: `target` counts all leases of this key ever wanted, the granted ones included. */
   | { readonly type: "leaseDemand"; readonly key: string; readonly shape: LeaseShape; readonly target: number; readonly priority: number }
   | { readonly type: "leaseEvents"; readonly events: readonly (readonly [leaseId: number, event: LeaseEvent])[] }
+  /** End the worker that has this lease, unless the lease has ended. `isRecursive`: also those that work for it, and so on, but not the sender. */
+  | { readonly type: "endRun"; readonly workerId: WorkerId; readonly leaseId: number; readonly isRecursive: boolean; readonly reason: string }
+  /** From a worker: it begins with something that has a time limit, or has ended it. `leaseId` null: a call of an actor. */
+  | { readonly type: "runStarted"; readonly runId: number; readonly ownerId: WorkerId; readonly taskSequence: number; readonly leaseId: number | null; readonly name: string; readonly timeoutMs: number }
+  | { readonly type: "runEnded"; readonly runId: number }
   | { readonly type: "connectPeer"; readonly workerId: WorkerId }
   | { readonly type: "createActor"; readonly requestId: number; readonly spec: ActorSpec }
   /** Of a shared actor without a name, which cannot be refused; many to a frame. */
@@ -89,6 +94,10 @@ export type FromNode =
   | { readonly type: "leaseOpened"; readonly leaseId: number; readonly ownerId: WorkerId; readonly resources: ResourceAmounts; readonly acceleratorIds: AcceleratorIds | null }
   | { readonly type: "slotGranted"; readonly leaseId: number }
   | { readonly type: "revokeLease"; readonly leaseId: number }
+  /** To the owner of a task or call: it ran for too long there. */
+  | { readonly type: "runTimedOut"; readonly workerId: WorkerId; readonly taskSequence: number }
+  /** To the worker that runs it: abort it. */
+  | { readonly type: "stopTimedOutRun"; readonly ownerId: WorkerId; readonly taskSequence: number }
   /** To a worker without work: end, unless something depends on it. */
   | { readonly type: "retire" }
   /** To the driver, about a worker thread that it started itself. */
@@ -127,6 +136,8 @@ export interface WorkerDeath {
   readonly isHeapExhausted?: true;
   /** It used more than the limit of its kind. */
   readonly isOutOfMemory?: true;
+  /** It was ended for the sake of one of its tasks: that costs the others no retry. */
+  readonly isForced?: boolean;
 }
 
 export interface ActorSpec {

@@ -30,6 +30,12 @@ export type PeerMessage =
   | { readonly type: "turnGivenUp"; readonly actorId: ActorId; readonly taskSequence: number }
   /** From a worker that is about to end, after its last results: what it has not answered has not run. */
   | { readonly type: "leaving" }
+  /** To the worker that has these tasks, or calls of this actor, of ours: nobody wants their outcome any more. */
+  | { readonly type: "stopRuns"; readonly actorId: ActorId | null; readonly taskSequences: readonly number[]; readonly isRecursive: boolean }
+  /** To the owner of an object: cancel the task that makes it. */
+  | { readonly type: "cancel"; readonly requestId: number; readonly objectId: ObjectId; readonly isForced: boolean; readonly isRecursive: boolean }
+  /** The answer. `error`: why the request was wrong in itself. */
+  | { readonly type: "cancelled"; readonly requestId: number; readonly error: string | null }
   | { readonly type: "closeLease"; readonly leaseId: number }
   | { readonly type: "leaseClosed"; readonly leaseId: number };
 

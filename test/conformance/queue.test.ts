@@ -265,4 +265,24 @@ underBothIsolations("Queue", { numCpus: 2 }, (isolation) => {
     assert.equal(await codeOf(queue.put(Promise.resolve(1) as never)), "ERR_MANTARAY_SERIALIZATION");
     assert.equal(await queue.size(), 0);
   });
+
+  it("loses nothing with a call that is cancelled, and goes on for others that use it", async () => {
+    class Reader {
+      readonly queue: ray.Queue<string>;
+      constructor(queue: ray.Queue<string>) { this.queue = queue; }
+      async read(): Promise<string> { return this.queue.get(); }
+    }
+    const queue = new ray.Queue<string>();
+    const reader = ray.remote(Reader).remote(queue);
+    // The first one is the first to use the queue in that worker.
+    const [first, second] = [reader.read.remote(), reader.read.remote()];
+    await ray.wait([first, second], { timeoutMs: 50 });
+    await ray.cancel(first);
+    assert.equal(await codeOf(ray.get(first)), "ERR_MANTARAY_TASK_CANCELLED");
+    await queue.put("an item");
+    assert.equal(await ray.get(second), "an item");
+    const third = reader.read.remote();
+    await queue.put("another");
+    assert.equal(await ray.get(third), "another");
+  });
 });

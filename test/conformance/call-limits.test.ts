@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
+import { describe, it } from "node:test";
+import * as ray from "mantaray";
+import { eventually, everythingFree, underBothIsolations } from "./both-isolations.ts";
+
+const isTimeout = (name: RegExp) => (error: unknown): boolean => {
+  assert.ok(error instanceof ray.TaskTimeoutError, `${String(error)} is not a TaskTimeoutError`);
+  assert.equal(error.code, "ERR_MANTARAY_TASK_TIMEOUT");
+  assert.match(error.message, name);
+  assert.match(error.message, /timeoutMs of \d+ ms/);
+  return true;
+};
+const isAborted = (error: unknown): boolean => {
+  assert.ok(error instanceof ray.TaskCancelledError, String(error));
+  assert.match(error.message, /its signal was aborted/);
+  return true;
+};
+
+class Notes {
+  readonly #notes: string[] = [];
+  write(note: string): void { this.#notes.push(note); }
+  read(): string[] { return this.#notes; }
+}
+type NotesHandle = ray.ActorHandle<Notes>;
+
+const untilAborted = ray.remote(async function untilAborted(notes: NotesHandle | null): Promise<string> {
+  void notes?.write.remote("runs");
+  const { signal } = ray.getRuntimeContext();
+  await new Promise((resolve) => { signal.addEventListener("abort", resolve); });
+  void notes?.write.remote(`ended with ${(signal.reason as Error).name}`);
+  return "dropped";
+});
+const increment = ray.remote((value: number) => value + 1);
+
+underBothIsolations("limits of calls", {}, () => {
+  const newNotes = (): NotesHandle => ray.remote(Notes).remote();
+  const noted = (notes: NotesHandle, note: string): Promise<void> => eventually(`the note '${note}'`, async () => (await ray.get(notes.read.remote())).includes(note));
+
+  describe("signal", () => {
+    it("cancels a task that runs, and those that are queued", async () => {
+      const notes = newNotes();
+      const controller = new AbortController();
+      const limited = untilAborted.options({ signal: controller.signal, numCpus: 2 });
+      const refs = [limited.remote(notes), limited.remote(notes), limited.remote(notes)];
+      await noted(notes, "runs");
+      controller.abort();
+      for (const ref of refs) await assert.rejects(ray.get(ref), isAborted);
+      await noted(notes, "ended with TaskCancelledError");
+      await everythingFree();
+      assert.equal((await ray.get(notes.read.remote())).length, 2);
+    });
+
+    it("that is aborted already fails the call without running it", async () => {
+      const notes = newNotes();
+      const signal = AbortSignal.abort();
+      const ref = untilAborted.options({ signal }).remote(notes);
+      await assert.rejects(ray.get(ref), isAborted);
+      await assert.rejects(ray.get(notes.write.options({ signal }).remote("ran")), isAborted);
+      await assert.rejects(ray.get(increment.remote(ref as never)), isAborted);
+      assert.deepEqual(await ray.get(notes.read.remote()), []);
+    });
+
+    it("cancels calls of actors", async () => {
+      class Waiter {
+        async waits(): Promise<string> {
+          const { signal } = ray.getRuntimeContext();
+          await new Promise((resolve) => { signal.addEventListener("abort", resolve); });
+          return "dropped";
+        }
+        answers(): string { return "here"; }
+      }
+      const actor = ray.remote(Waiter).remote();
+      const controller = new AbortController();
+      const call = actor.waits.options({ signal: controller.signal }).remote();
+      assert.equal(await ray.get(actor.answers.remote()), "here");
+      controller.abort();
+      await assert.rejects(ray.get(call), isAborted);
+      assert.equal(await ray.get(actor.answers.remote()), "here");
+    });
+
+    it("keeps nothing of tasks that have ended", async () => {
+      const controller = new AbortController();
+      const limited = increment.options({ signal: controller.signal });
+      const refs = Array.from({ length: 5_000 }, (_, index) => limited.remote(index));
+      assert.equal(getEventListeners(controller.signal, "abort").length, 1);
+      assert.equal((await ray.get(refs)).length, 5_000);
+      assert.equal(getEventListeners(controller.signal, "abort").length, 0);
+      controller.abort();
+      assert.equal(await ray.get(refs[1] as ray.ObjectRef<number>), 2);
+    });
+
+    it("does not travel", async () => {
+      const limited = increment.options({ signal: new AbortController().signal });
+      const calls = ray.remote(async () => ray.get(limited.remote(1)));
+      assert.throws(() => calls.remote(), (error: unknown) => error instanceof ray.SerializationError && /'signal'/.test(error.message));
+      assert.throws(() => ray.remote(Notes, { methods: { read: { signal: new AbortController().signal } } }), ray.InvalidArgumentError);
+    });
+
+    it("of wait() ends the wait with its reason", async () => {
+      const controller = new AbortController();
+      const ref = untilAborted.remote(null);
+      const waiting = ray.wait([ref], { signal: controller.signal });
+      controller.abort(new Error("enough"));
+      await assert.rejects(waiting, /enough/);
+      await assert.rejects(ray.wait([ref], { signal: AbortSignal.abort(new Error("at once")) }), /at once/);
+      await ray.cancel(ref);
+    });
+  });
+
+  describe("timeoutMs", () => {
+    it("aborts a task that heeds its signal, and its worker goes on", async () => {
+      const notes = newNotes();
+      const ref = untilAborted.options({ timeoutMs: 50 }).remote(notes);
+      await assert.rejects(ray.get(ref), isTimeout(/untilAborted/));
+      await noted(notes, "ended with TaskTimeoutError");
+      await everythingFree();
+    });
+
+    it("ends one that does not, also in an endless loop, and does not retry it", async () => {
+      const notes = newNotes();
+      const spins = ray.remote(async function spins(into: NotesHandle): Promise<never> {
+        await ray.get(into.write.remote("runs"));
+        for (;;) { /* for ever */ }
+      });
+      const ref = spins.options({ timeoutMs: 100, maxRetries: -1, numCpus: 2 }).remote(notes);
+      await assert.rejects(ray.get(ref), isTimeout(/spins/));
+      assert.equal(await ray.get(increment.remote(1)), 2);
+      await everythingFree();
+      assert.deepEqual(await ray.get(notes.read.remote()), ["runs"]);
+    });
+
+    it("is kept even if the owner is the very worker that is blocked", async () => {
+      const spins = ray.remote(function spins(): never { for (;;) { /* for ever */ } });
+      const parent = ray.remote(async () => ray.get(spins.options({ timeoutMs: 100 }).remote()).then(() => "no error", (error: unknown) => (error as Error).name));
+      // With all of the processors the child must run where its parent waits; it takes that worker with it, and the parent starts again.
+      const notes = newNotes();
+      const once = ray.remote(async (into: NotesHandle) => {
+        await ray.get(into.write.remote("attempt"));
+        if ((await ray.get(into.read.remote())).length > 1) return "a second attempt";
+        return ray.get(parent.options({ numCpus: 2 }).remote());
+      });
+      assert.ok(["TaskTimeoutError", "a second attempt"].includes(await ray.get(once.options({ numCpus: 2, maxRetries: 0 }).remote(notes))));
+    });
+
+    it("does not count time in queues, and lets what is in time alone", async () => {
+      const sleeps = ray.remote(async (durationMs: number) => { await new Promise((resolve) => setTimeout(resolve, durationMs)); return durationMs; });
+      // One after the other these take longer than each may.
+      const limited = sleeps.options({ timeoutMs: 2_000, numCpus: 2 });
+      assert.deepEqual(await ray.get(Array.from({ length: 6 }, () => limited.remote(500))), Array.from({ length: 6 }, () => 500));
+    });
+
+    it("of a call fails it and aborts its signal, and the actor lives on", async () => {
+      class Waiter {
+        readonly #done: string[] = [];
+        async waits(): Promise<void> {
+          const { signal } = ray.getRuntimeContext();
+          await new Promise((resolve) => { signal.addEventListener("abort", resolve); });
+          this.#done.push((signal.reason as Error).name);
+        }
+        blocks(durationMs: number): void {
+          const endMs = performance.now() + durationMs;
+          while (performance.now() < endMs);
+          this.#done.push("blocked");
+        }
+        done(): string[] { return this.#done; }
+      }
+      const actor = ray.remote(Waiter).remote();
+      await assert.rejects(ray.get(actor.waits.options({ timeoutMs: 50 }).remote()), isTimeout(/Waiter\.waits/));
+      await eventually("the first to end", async () => (await ray.get(actor.done.remote())).length === 1);
+      const blocking = actor.blocks.options({ timeoutMs: 50 }).remote(1_000);
+      const outcome = await Promise.race([ray.get(blocking).catch((error: unknown) => (error as Error).name), ray.get(actor.done.remote())]);
+      assert.equal(outcome, "TaskTimeoutError");
+      assert.deepEqual(await ray.get(actor.done.remote()), ["TaskTimeoutError", "blocked"]);
+    });
+
+    it("of a stream ends it", async () => {
+      const endless = ray.remote(async function* endless() { yield 1; await new Promise(() => {}); });
+      const seen: number[] = [];
+      await assert.rejects(async () => { for await (const ref of endless.options({ timeoutMs: 100 }).remote()) seen.push(await ray.get(ref as ray.ObjectRef<number>)); }, isTimeout(/endless/));
+      assert.deepEqual(seen, [1]);
+      await everythingFree();
+    });
+
+    it("is checked", () => {
+      for (const timeoutMs of [0, -1, Number.NaN, "100" as never]) assert.throws(() => increment.options({ timeoutMs }), /more than 0/);
+      assert.doesNotThrow(() => increment.options({ timeoutMs: Number.POSITIVE_INFINITY }));
+    });
+  });
+});

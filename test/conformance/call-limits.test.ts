@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import * as ray from "mantaray";
-import { eventually, everythingFree, underBothIsolations } from "./both-isolations.ts";
+import { eventually, everythingFree, underEveryActorIsolation } from "./both-isolations.ts";
 
 const isTimeout = (name: RegExp) => (error: unknown): boolean => {
   assert.ok(error instanceof ray.TaskTimeoutError, `${String(error)} is not a TaskTimeoutError`);
@@ -33,8 +36,8 @@ const untilAborted = ray.remote(async function untilAborted(notes: NotesHandle |
 });
 const increment = ray.remote((value: number) => value + 1);
 
-underBothIsolations("limits of calls", {}, () => {
-  const newNotes = (): NotesHandle => ray.remote(Notes).remote();
+underEveryActorIsolation("limits of calls", {}, (_isolation, remote) => {
+  const newNotes = (): NotesHandle => remote(Notes).remote();
   const noted = (notes: NotesHandle, note: string): Promise<void> => eventually(`the note '${note}'`, async () => (await ray.get(notes.read.remote())).includes(note));
 
   describe("signal", () => {
@@ -70,7 +73,7 @@ underBothIsolations("limits of calls", {}, () => {
         }
         answers(): string { return "here"; }
       }
-      const actor = ray.remote(Waiter).remote();
+      const actor = remote(Waiter).remote();
       const controller = new AbortController();
       const call = actor.waits.options({ signal: controller.signal }).remote();
       assert.equal(await ray.get(actor.answers.remote()), "here");
@@ -118,16 +121,17 @@ underBothIsolations("limits of calls", {}, () => {
     });
 
     it("ends one that does not, also in an endless loop, and does not retry it", async () => {
-      const notes = newNotes();
-      const spins = ray.remote(async function spins(into: NotesHandle): Promise<never> {
-        await ray.get(into.write.remote("runs"));
+      const folder = mkdtempSync(join(tmpdir(), "mantaray-test-"));
+      const spins = ray.remote(function spins(file: string): never {
+        appendFileSync(file, "runs\n");
         for (;;) { /* for ever */ }
       });
-      const ref = spins.options({ timeoutMs: 100, maxRetries: -1, numCpus: 2 }).remote(notes);
+      const ref = spins.options({ timeoutMs: 100, maxRetries: -1, numCpus: 2 }).remote(join(folder, "notes"));
       await assert.rejects(ray.get(ref), isTimeout(/spins/));
       assert.equal(await ray.get(increment.remote(1)), 2);
       await everythingFree();
-      assert.deepEqual(await ray.get(notes.read.remote()), ["runs"]);
+      assert.equal(readFileSync(join(folder, "notes"), "utf8"), "runs\n");
+      rmSync(folder, { recursive: true });
     });
 
     it("is kept even if the owner is the very worker that is blocked", async () => {
@@ -165,7 +169,7 @@ underBothIsolations("limits of calls", {}, () => {
         }
         done(): string[] { return this.#done; }
       }
-      const actor = ray.remote(Waiter).remote();
+      const actor = remote(Waiter).remote();
       await assert.rejects(ray.get(actor.waits.options({ timeoutMs: 50 }).remote()), isTimeout(/Waiter\.waits/));
       await eventually("the first to end", async () => (await ray.get(actor.done.remote())).length === 1);
       const blocking = actor.blocks.options({ timeoutMs: 50 }).remote(1_000);

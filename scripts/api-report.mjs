@@ -7,13 +7,14 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { apiReferenceOf } from './api-reference.mjs';
 import { Extractor, ExtractorConfig, ExtractorLogLevel } from '@microsoft/api-extractor';
 
 const repository = dirname(dirname(fileURLToPath(import.meta.url)));
 const cache = join(repository, '.cache');
 const reportName = 'mantaray.api.md';
-const reportInGit = join(repository, 'api', reportName);
 const freshReport = join(cache, 'report', reportName);
+const rolledUp = join(repository, 'dist/index.d.ts');
 
 function emitDeclarations() {
   // An incremental build writes nothing for unchanged sources, so its memory goes when its output is gone.
@@ -46,7 +47,7 @@ function rollUpDeclarations() {
       },
       docModel: { enabled: false },
       tsdocMetadata: { enabled: false },
-      dtsRollup: { enabled: true, untrimmedFilePath: join(repository, 'dist/index.d.ts') },
+      dtsRollup: { enabled: true, untrimmedFilePath: rolledUp },
       newlineKind: 'lf',
       messages: {
         compilerMessageReporting: { default: { logLevel: ExtractorLogLevel.Error } },
@@ -85,15 +86,18 @@ export function makePublicTypes(mode) {
   emitDeclarations();
   const problems = rollUpDeclarations();
   if (problems.length > 0) throw new Error(`The public types have problems:\n${problems.join('\n')}`);
-  const fresh = readFileSync(freshReport, 'utf8');
-  if (mode === 'update') writeFileSync(reportInGit, fresh);
-  if (mode !== 'check') return;
-  const stale = existsSync(reportInGit) ? readFileSync(reportInGit, 'utf8') : '';
-  if (stale !== fresh) {
-    throw new Error(
-      `api/${reportName} does not describe the public surface any more; ${firstDifference(stale, fresh)}\n` +
-        'If the change is meant, run `npm run api:update` and commit the report.',
-    );
+  if (mode === 'build') return;
+  const made = { [`api/${reportName}`]: readFileSync(freshReport, 'utf8'), 'docs/api.md': apiReferenceOf(readFileSync(rolledUp, 'utf8')) };
+  for (const [name, fresh] of Object.entries(made)) {
+    const path = join(repository, name);
+    const stale = existsSync(path) ? readFileSync(path, 'utf8') : '';
+    if (mode === 'update') writeFileSync(path, fresh);
+    else if (stale !== fresh) {
+      throw new Error(
+        `${name} does not describe the public surface any more; ${firstDifference(stale, fresh)}\n` +
+          'If the change is meant, run `npm run api:update` and commit it.',
+      );
+    }
   }
 }
 

@@ -69,11 +69,16 @@ export class TaskError extends RayError {
     this.pid = details.pid;
   }
 }
+/** The task or call was cancelled, or one that makes an argument of it. Inside of a cancelled task: what it awaits. */
 export class TaskCancelledError extends RayError {}
+/** The task or call ran for longer than its option `timeoutMs`. Inside of it: what it awaits. */
 export class TaskTimeoutError extends RayError {}
+/** The task asks for more than the machine has. */
 export class TaskUnschedulableError extends RayError {}
+/** The worker ended under the task, and no retry is left. The message tells the cause. */
 export class WorkerCrashedError extends RayError {}
 
+/** The class above ActorDiedError and ActorUnavailableError. */
 export class ActorError extends RayError {
   readonly actorId: string;
   constructor(message: string, details: { actorId: string; cause?: unknown }) {
@@ -81,14 +86,21 @@ export class ActorError extends RayError {
     this.actorId = details.actorId;
   }
 }
+/** The actor has ended. The message tells why; `cause` is what its constructor threw, if that is why. */
 export class ActorDiedError extends ActorError {}
+/** The actor's worker was lost while the call was there, and the actor starts again: the call may have run or not. */
 export class ActorUnavailableError extends ActorError {}
+/** The actor asks for more than the machine has. */
 export class ActorUnschedulableError extends RayError {}
+/** The actor's name is taken in its namespace. */
 export class ActorAlreadyExistsError extends RayError {}
+/** No live actor has that name in that namespace. */
 export class ActorNotFoundError extends RayError {}
 
+/** `timeoutMs` of `get` is over. The task goes on. */
 export class GetTimeoutError extends RayError {}
 
+/** The class above OwnerDiedError and ObjectFreedError; itself when the copy on disk is damaged or gone. */
 export class ObjectLostError extends RayError {
   readonly objectId: string;
   constructor(message: string, details: { objectId: string; cause?: unknown }) {
@@ -96,7 +108,9 @@ export class ObjectLostError extends RayError {
     this.objectId = details.objectId;
   }
 }
+/** The worker that made the ref has ended, and its objects with it. */
 export class OwnerDiedError extends ObjectLostError {}
+/** The object is lost and cannot be made again; `reason` says why. */
 export class ObjectReconstructionFailedError extends ObjectLostError {
   readonly reason: string;
   constructor(message: string, details: { objectId: string; reason: string; cause?: unknown }) {
@@ -104,17 +118,27 @@ export class ObjectReconstructionFailedError extends ObjectLostError {
     this.reason = details.reason;
   }
 }
+/** The ref was released, or nobody held the object any more. */
 export class ObjectFreedError extends ObjectLostError {}
+/** No room for a large value within 5 seconds, because views keep in memory what is there; or it is larger than one object may be. */
 export class ObjectStoreFullError extends RayError {}
+/** The object store is full, and so is the disk that it spills to. */
 export class OutOfDiskError extends RayError {}
+/** The worker of the task or actor used more than its `memory`, and was ended. Not retried. */
 export class OutOfMemoryError extends RayError {}
+/** The machine that was needed has ended, or cannot be reached. */
 export class NodeDiedError extends RayError {}
+/** An actor with `maxPendingCalls` is called while so many calls of this caller have no result yet. */
 export class PendingCallsLimitExceededError extends RayError {}
+/** The placement group that the task or actor was to run in has been removed. */
 export class PlacementGroupRemovedError extends RayError {}
+/** The runtime environment of the task or actor cannot be had on the machine. The message names the part. */
 export class RuntimeEnvSetupError extends RayError {}
 /** Something cannot be shipped. The message names the path to it and its size or kind. */
 export class SerializationError extends RayError {}
+/** The queue has no item, or not enough of them. Nothing was taken. */
 export class QueueEmptyError extends RayError {}
+/** The queue has no room. Nothing was added. */
 export class QueueFullError extends RayError {}
 
 /** What is known of an error that must cross a channel without the user's values: kind, message, and ids. */

@@ -1,5 +1,5 @@
 // Runs the tests: every file in a process of its own, on each Node version that is supported.
-//   node scripts/run-tests.mjs [--node 20,24] [--only PART_OF_A_PATH]… [--concurrency 2]
+//   node scripts/run-tests.mjs [--node 20,24] [--only PART_OF_A_PATH]… [--concurrency 3]
 // MANTARAY_TEST_NODE and MANTARAY_TEST_ONLY (comma-separated) mean the same as the options.
 import { spawn } from 'node:child_process';
 import { dirname, join, relative, sep } from 'node:path';
@@ -16,6 +16,8 @@ const fileMsMax = 600_000;
 /** Processes that a test file started have so long to end after it. */
 const processesEndMsMax = 5_000;
 const shownOutputBytesMax = 20_000;
+/** One more than a small machine has processors: many tests wait for something most of the time. */
+const concurrentFiles = 3;
 
 /** What depends on the Node version; the rest is run on the current one alone. */
 const dependsOnNodeVersion = ['src/base/finalizer', 'src/serialization/', 'src/transport/', 'src/object-store/', 'test/'];
@@ -175,7 +177,7 @@ function print(result, major) {
  * @param {{ majors?: number[], only?: string[], concurrency?: number }} options
  * @returns {Promise<{ passed: number, skipped: number, failed: number }>}
  */
-export async function runTests({ majors, only = [], concurrency = 2 }) {
+export async function runTests({ majors, only = [], concurrency = concurrentFiles }) {
   const total = { passed: 0, skipped: 0, failed: 0 };
   const wanted = majors ?? [currentMajor, ...testedMajors.filter((major) => major !== currentMajor)];
   for (const major of wanted) {
@@ -219,7 +221,7 @@ export function selection(commandLine) {
     options: {
       node: { type: 'string', default: process.env.MANTARAY_TEST_NODE },
       only: { type: 'string', multiple: true, default: process.env.MANTARAY_TEST_ONLY?.split(',') },
-      concurrency: { type: 'string', default: '2' },
+      concurrency: { type: 'string', default: String(concurrentFiles) },
     },
   });
   return {

@@ -3,8 +3,6 @@ import type { FromNode, ToNode } from "../protocol/mod.ts";
 
 /** How long a task may take to end by itself after it was told that its time is over. */
 const TIMED_OUT_GRACE_MS = 500;
-/** Timers are not exact. */
-const EARLY_MS_MAX = 1;
 
 export interface RunDeadlinesEnvironment {
   readonly clock: Clock;
@@ -31,7 +29,7 @@ export class RunDeadlines {
   }
 
   started(workerId: WorkerId, run: Started): void {
-    this.#wait(workerId, run, this.#env.clock.nowMs() + run.timeoutMs, () => this.#isOver(workerId, run));
+    this.#wait(workerId, run, run.timeoutMs, () => this.#isOver(workerId, run));
   }
 
   ended(workerId: WorkerId, runId: number): void {
@@ -50,20 +48,15 @@ export class RunDeadlines {
     this.#env.send(ownerId, { type: "runTimedOut", workerId, taskSequence });
     this.#env.send(workerId, { type: "stopTimedOutRun", ownerId, taskSequence });
     if (leaseId === null) return this.ended(workerId, run.runId);
-    this.#wait(workerId, run, this.#env.clock.nowMs() + TIMED_OUT_GRACE_MS, () => {
+    this.#wait(workerId, run, TIMED_OUT_GRACE_MS, () => {
       this.ended(workerId, run.runId);
       this.#env.endRun(ownerId, workerId, leaseId, `was ended because ${name}() went on after its timeoutMs of ${timeoutMs} ms`);
     });
   }
 
-  /** A timer may take less than the delay that it was made for, when that is very long. */
-  #wait(workerId: WorkerId, run: Started, untilMs: number, then: () => void): void {
-    const leftMs = Math.max(0, untilMs - this.#env.clock.nowMs());
+  #wait(workerId: WorkerId, { runId }: Started, delayMs: number, then: () => void): void {
     let ofWorker = this.#timers.get(workerId);
     if (ofWorker === undefined) this.#timers.set(workerId, (ofWorker = new Map()));
-    ofWorker.set(run.runId, this.#env.clock.after(leftMs, () => {
-      if (untilMs - this.#env.clock.nowMs() > EARLY_MS_MAX) this.#wait(workerId, run, untilMs, then);
-      else then();
-    }));
+    ofWorker.set(runId, this.#env.clock.after(delayMs, then));
   }
 }

@@ -1,6 +1,8 @@
 import type { RandomSource } from "./random.ts";
 
-/** 16 hexadecimal digits: one core worker (a driver, a worker thread or a worker process). */
+/** The first 8 digits of a node's id, which no other node of the cluster has. */
+export type NodeKey = string;
+/** 20 hexadecimal digits: one core worker (a driver, a worker thread or a worker process). The first are the key of its node. */
 export type WorkerId = string;
 /** The owner's worker id followed by 12 hexadecimal digits that count within it. */
 export type ObjectId = string;
@@ -10,14 +12,25 @@ export type ActorId = string;
 export type NodeId = string;
 export type JobId = string;
 
-const WORKER_ID_BYTES = 8;
+const NODE_KEY_DIGITS = 8;
+const WORKER_ID_BYTES = 6;
+const ID_BYTES = 8;
 const SEQUENCE_DIGITS = 12;
 
-export function newWorkerId(random: RandomSource): WorkerId {
-  return random.hex(WORKER_ID_BYTES);
+/** Of a worker that lives on this node, so that everybody can see where. */
+export function newWorkerId(random: RandomSource, node: NodeKey): WorkerId {
+  return node + random.hex(WORKER_ID_BYTES);
 }
-export const newActorId: (random: RandomSource) => ActorId = newWorkerId;
-export const newNodeId: (random: RandomSource) => NodeId = newWorkerId;
+export function newActorId(random: RandomSource): ActorId {
+  return random.hex(ID_BYTES);
+}
+export function newNodeId(random: RandomSource): NodeId {
+  return random.hex(ID_BYTES);
+}
+/** Of a node's id, or of that of a worker of its. */
+export function nodeKeyOf(id: NodeId | WorkerId): NodeKey {
+  return id.slice(0, NODE_KEY_DIGITS);
+}
 export function newJobId(random: RandomSource): JobId {
   return random.hex(4);
 }

@@ -11,7 +11,7 @@ const OTHER_ID = "bbbbbbbbbbbbbbbb";
 
 function storedEntry(sequence: number, ownerId = MY_ID): ObjectEntry {
   const entry = new ObjectEntry(ownerId, sequence, sequence);
-  entry.settleEncoded({ format: 0, header: new Uint8Array(), buffers: [], descriptors: [], code: [], stored: { id: sequence, row: 0, byteLength: 1 } });
+  entry.settleEncoded({ format: 0, header: new Uint8Array(), buffers: [], descriptors: [], code: [], stored: { node: "a", id: sequence, row: 0, byteLength: 1 } });
   return entry;
 }
 
@@ -89,8 +89,8 @@ describe("the origin of a large object", () => {
     const site: { stack?: string } = {};
     Error.captureStackTrace(site);
     const entry = storedEntry(1);
-    large.put({ id: 1, row: 0, byteLength: 1 }, entry, site);
-    large.put({ id: 2, row: 0, byteLength: 1 }, storedEntry(2), site);
+    large.put({ node: "a", id: 1, row: 0, byteLength: 1 }, entry, site);
+    large.put({ node: "a", id: 2, row: 0, byteLength: 1 }, storedEntry(2), site);
     const [[, first], [, second]] = described as [[number, ObjectOrigin], [number, ObjectOrigin]];
     assert.deepEqual([first.objectId, first.createdBy], [entry.id, "put()"]);
     assert.ok(first.places !== null && first.places.length > 0);

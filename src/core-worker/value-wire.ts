@@ -6,7 +6,7 @@ import { packMessage, unpackMessage } from "../clients/mod.ts";
  * Encoded values inside task and result frames.
  *
  *   u8 TAG_ENCODED, u8 format, bytes header, varuint buffer count, bytes each,
- *   u8 flags, [runtime objects and code that it names (clients/message-codec.ts)], [f64 id, u32 row, f64 bytes in shared memory]
+ *   u8 flags, [runtime objects and code that it names (clients/message-codec.ts)], [node, f64 id, u32 row, f64 bytes in shared memory]
  *
  * The tag lies outside of the tags that FrameWriter.writePrimitive uses.
  */
@@ -24,6 +24,7 @@ export function writeEncodedValue(writer: FrameWriter, value: EncodedValueRecord
   writer.u8((hasNames ? HAS_NAMES : 0) | (value.stored === undefined ? 0 : IS_STORED));
   if (hasNames) writer.bytes(packMessage([value.descriptors, value.code]));
   if (value.stored === undefined) return;
+  writer.string(value.stored.node);
   writer.f64(value.stored.id);
   writer.u32(value.stored.row);
   writer.f64(value.stored.byteLength);
@@ -39,7 +40,7 @@ export function readEncodedValue(reader: FrameReader): EncodedValueRecord {
   if (flags === 0) return { format, header, buffers, descriptors: NONE, code: NONE };
   const [descriptors, code] = (flags & HAS_NAMES) === 0 ? [NONE, NONE] : (unpackMessage(reader.bytes()) as [unknown[], string[]]);
   if ((flags & IS_STORED) === 0) return { format, header, buffers, descriptors, code };
-  return { format, header, buffers, descriptors, code, stored: { id: reader.f64(), row: reader.u32(), byteLength: reader.f64() } };
+  return { format, header, buffers, descriptors, code, stored: { node: reader.string(), id: reader.f64(), row: reader.u32(), byteLength: reader.f64() } };
 }
 
 const NONE: readonly never[] = Object.freeze([]);

@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { InitOptions, Runtime, RuntimeInfo } from "../api/mod.ts";
-import { InvalidArgumentError, newJobId, newWorkerId, RuntimeStateError, type WorkerId } from "../base/mod.ts";
+import { InvalidArgumentError, newJobId, newWorkerId, nodeKeyOf, RuntimeStateError, type WorkerId } from "../base/mod.ts";
 import { openMessageLink } from "../clients/mod.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
 import { EnvironmentResolver } from "../runtime-env/mod.ts";
@@ -41,7 +41,7 @@ class AttachedRuntime implements Runtime {
   readonly environments: EnvironmentResolver;
   readonly ready: Promise<RuntimeInfo>;
   readonly #ticket: Ticket;
-  readonly #driverId: WorkerId = newWorkerId(realRandom);
+  readonly #driverId: WorkerId;
   readonly #store: SharedStore;
   readonly #link = new JoiningLink();
   readonly #programEnd: ProgramEnd;
@@ -60,6 +60,7 @@ class AttachedRuntime implements Runtime {
     const { session } = ticket;
     const jobId = newJobId(realRandom);
     this.#ticket = ticket;
+    this.#driverId = newWorkerId(realRandom, nodeKeyOf(session.nodeId));
     this.namespace = options.namespace ?? `job-${jobId}`;
     this.isolation = options.isolation === "process" || options.isolation === "thread" ? options.isolation : session.isolation;
     this.address = session.address;

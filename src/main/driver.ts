@@ -3,7 +3,7 @@ import { availableParallelism, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { InitOptions, Runtime, RuntimeInfo } from "../api/mod.ts";
-import { newJobId, newNodeId, newWorkerId, RuntimeStateError, toAmounts } from "../base/mod.ts";
+import { newJobId, newNodeId, newWorkerId, nodeKeyOf, RuntimeStateError, toAmounts } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type NodeLink } from "../clients/mod.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
 import { createStoreDoor, type SharedStore } from "../object-store/mod.ts";
@@ -25,8 +25,9 @@ const NODE_THREAD = new URL("./node-thread.js", import.meta.url);
 
 /** Starts an embedded runtime: the driver here, the node thread, and at once a first worker beside it. */
 export function startEmbedded(options: InitOptions): Runtime {
-  const driverId = newWorkerId(realRandom);
   const config = sessionConfig(options);
+  const node = nodeKeyOf(config.nodeId);
+  const driverId = newWorkerId(realRandom, node);
   const spinPermits = createSpinPermitMemory(availableParallelism() > 1 ? availableParallelism() : 0);
   const poller = createPoller(spinPermits);
   const [ours, theirs] = createThreadLinkPair();
@@ -38,7 +39,7 @@ export function startEmbedded(options: InitOptions): Runtime {
   let firstLink: NodeThreadData["firstWorker"] = null;
   if (config.isolation === "thread" && (config.runtimeEnv === null || needsNoSetup(config.runtimeEnv)) && (config.totals["CPU"] ?? 0) > 0) {
     // A thread takes as long to start as the node thread: both at once, instead of one after the other.
-    const workerId = newWorkerId(realRandom);
+    const workerId = newWorkerId(realRandom, node);
     const [forNode, forWorker] = createThreadLinkPair();
     const [forUs, forPeer] = createPeerEnds(driverId, workerId);
     firstLink = { workerId, ...forNode };
@@ -46,8 +47,8 @@ export function startEmbedded(options: InitOptions): Runtime {
     openPeer(core, forUs, poller);
   }
   const nodeData: NodeThreadData = { kind: "mantaray-node", config, driverId, driver: theirs, spinPermits, storeDoor, firstWorker: firstLink };
-  const node = new Worker(NODE_THREAD, { workerData: nodeData, execArgv: [], transferList: [...linkTransferList(theirs), ...(firstLink === null ? [] : linkTransferList(firstLink))], name: "mantaray-node" });
-  node.unref();
+  const thread = new Worker(NODE_THREAD, { workerData: nodeData, execArgv: [], transferList: [...linkTransferList(theirs), ...(firstLink === null ? [] : linkTransferList(firstLink))], name: "mantaray-node" });
+  thread.unref();
 
   const output = new DriverOutput(realClock);
   if (options.logToDriver !== false) core.onLog((record) => output.print(record));
@@ -55,7 +56,7 @@ export function startEmbedded(options: InitOptions): Runtime {
     if (message.type === "peer") openPeer(core, message.end, poller);
   });
   ours.broker.unref();
-  const embedded = new EmbeddedRuntime(core, store, config, link, node, firstWorker, output);
+  const embedded = new EmbeddedRuntime(core, store, config, link, thread, firstWorker, output);
   link.send({ type: "register", workerId: driverId, pid: process.pid, listenAddress: null });
   // While the threads are starting, this one has time.
   publishTicket(config);

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import type { WorkerId } from "../base/mod.ts";
+import { nodeKeyOf, type WorkerId } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type LaunchListener, type WorkerLink } from "../clients/mod.ts";
 import { NodeManager } from "../node-manager/mod.ts";
 import { makeOwnedFolder, StoreService } from "../object-store/mod.ts";
@@ -37,7 +37,7 @@ let door: Promise<SocketListener> | null = null;
 
 const environments = new EnvironmentAgent({ sessionDir: config.sessionDir, cacheFolder: cacheFolder(), clock: realClock, wallClockMs: () => Date.now() });
 const nodeManager: NodeManager = new NodeManager({
-  clock: realClock, random: realRandom, totals: config.totals, acceleratorIds: config.acceleratorIds, defaultKind: workerKindOf(config.isolation, config.runtimeEnv), warmWorkersMin: warmWorkers(), firstJobId: config.jobId,
+  clock: realClock, random: realRandom, node: nodeKeyOf(config.nodeId), totals: config.totals, acceleratorIds: config.acceleratorIds, defaultKind: workerKindOf(config.isolation, config.runtimeEnv), warmWorkersMin: warmWorkers(), firstJobId: config.jobId,
   launcher: {
     launch: (workerId, kind, listener) => {
       const start = kind.isolation === "thread" ? launchWorkerThread : launchWorkerProcess;

@@ -1,4 +1,4 @@
-import { newWorkerId, type AcceleratorIds, type ActorId, type Clock, type JobId, type RandomSource, type ResourceAmounts, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
+import { newWorkerId, type AcceleratorIds, type ActorId, type Clock, type JobId, type NodeKey, type RandomSource, type ResourceAmounts, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker, PlacementListener, WorkerLauncher, WorkerLink } from "../clients/mod.ts";
 import type { ActorSpec, ActorStateRecord, FromNode, JobRecord, LeaseEvent, LeaseShape, RefusalRecord, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
 import type { HeldUp } from "./held-up.ts";
@@ -23,6 +23,7 @@ const JOBS_REMEMBERED_MAX = 1_000;
 export interface NodeManagerEnvironment {
   readonly clock: Clock;
   readonly random: RandomSource;
+  readonly node: NodeKey;
   readonly totals: ResourceAmounts;
   readonly acceleratorIds: AcceleratorIds;
   /** Of workers that are kept warm. */
@@ -151,7 +152,7 @@ export class NodeManager {
 
   #start(kind: WorkerKind): void {
     if (this.#isStopping) return;
-    const workerId = newWorkerId(this.#env.random);
+    const workerId = newWorkerId(this.#env.random, this.#env.node);
     const launched = this.#env.launcher.launch(workerId, kind, { exited: (death) => this.workerExited(workerId, death), refused: (error) => this.#refused(workerId, kind, error) });
     this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null, memoryUsedBytes: null, endedBy: null, isForced: false });
   }

@@ -1,7 +1,7 @@
 import { closeSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { markAsUntransferable } from "node:worker_threads";
-import { Finalizer, forgetOldest, ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
+import { Finalizer, forgetOldest, nodeKeyOf, ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
 import type { ObjectOrigin, OwnedObject, StoreClient } from "../clients/mod.ts";
 import type { EncodedValueRecord, StoredRecord, ToStore } from "../protocol/mod.ts";
 import { classPages, PAGE_BYTES } from "./arena-state.ts";
@@ -129,7 +129,7 @@ export class SharedStore implements StoreClient {
     table.touch(row, control.nextTick());
     table.change(row, WRITING, slot, SEALED, slot);
     this.#env.send({ type: "storeSealed", row, id, byteLength, ownerId });
-    const stored: StoredRecord = { id, row, byteLength };
+    const stored: StoredRecord = { node: nodeKeyOf(this.#env.workerId), id, row, byteLength };
     if (ownerId === this.#env.workerId) this.#own(stored);
     return { format: value.format, header: EMPTY, buffers: [], descriptors: value.descriptors, code: value.code, stored };
   }

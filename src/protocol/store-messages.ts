@@ -1,8 +1,9 @@
-import type { WorkerId } from "../base/mod.ts";
+import type { NodeKey, WorkerId } from "../base/mod.ts";
 
-/** Where in the machine's shared memory an encoded value lies. */
+/** Where in the shared memory of a node an encoded value lies. */
 export interface StoredRecord {
-  /** Unique in the cluster's lifetime on this machine. */
+  readonly node: NodeKey;
+  /** Unique on this node for as long as it lives. */
   readonly id: number;
   /** The row of the extent table where it was last seen; it may have been moved to disk and back since. */
   readonly row: number;

@@ -30,7 +30,7 @@ underBothIsolations("the runtime context", { namespace: "ours", labels: { zone: 
   it("of the driver is that of the program", () => {
     const seen = look();
     assert.deepEqual(place(seen), common());
-    assert.match(seen.workerId, /^[0-9a-f]{16}$/);
+    assert.match(seen.workerId, /^[0-9a-f]{20}$/);
     assert.equal(seen.pid, process.pid);
     assert.throws(() => ray.getRuntimeContext().currentActor, ray.InvalidArgumentError);
   });

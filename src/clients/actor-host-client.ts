@@ -1,7 +1,7 @@
-import type { ActorId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
-import type { ActorSpec, ActorStateRecord } from "../protocol/mod.ts";
+import type { ActorId, WorkerId } from "../base/mod.ts";
+import type { ActorSpec, ActorStateRecord, ClusterStateRecord, FromNode } from "../protocol/mod.ts";
 
-/** What the GCS needs of node managers to run actors. */
+/** What the GCS needs of nodes to run actors. */
 export interface ActorHostClient {
   /** Finds a worker for the actor; the answer is `placed` or `placementRefused`. */
   place(spec: ActorSpec): void;
@@ -15,13 +15,7 @@ export interface ActorHostClient {
   /** Whether the owner will still create it; the answer comes to the GCS. */
   askOwner(ownerId: WorkerId, actorId: ActorId): void;
   publish(workerId: WorkerId, state: ActorStateRecord): void;
-}
-
-/** The node manager's answers. */
-export interface PlacementListener {
-  /** `number`: which of the actors of that worker it is, 0 where it is the only one. */
-  placed(actorId: ActorId, workerId: WorkerId, number: number): void;
-  /** Class, name and id, for messages to people. */
-  describeActor(actorId: ActorId): string;
-  placementRefused(actorId: ActorId, error: SystemErrorRecord): void;
+  /** To a core worker, wherever it lives. */
+  send(workerId: WorkerId, message: FromNode): void;
+  clusterState(): ClusterStateRecord;
 }

@@ -1,11 +1,11 @@
 import type { ActorId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
-import type { ActorHostClient, PlacementListener } from "../clients/mod.ts";
-import { type ActorDeath, type ActorParts, type ActorSpec, type CodeUnitRecord, type FoundActor, RecentTemplates, specFrom, type TaskErrorRecord, type WorkerDeath } from "../protocol/mod.ts";
+import type { ActorHostClient, GcsClient } from "../clients/mod.ts";
+import { type ActorParts, type ForGcs, RecentTemplates, specFrom, type WorkerDeath } from "../protocol/mod.ts";
 import { ActorState, type ActorInstruction } from "./actor-state.ts";
 import { FunctionTable } from "./function-table.ts";
 
 /** The global control store: actors, names, code. Decides with its state machines and tells node managers what to do. */
-export class GcsService implements PlacementListener {
+export class GcsService implements GcsClient {
   readonly #functions = new FunctionTable();
   readonly #actors = new ActorState();
   readonly #host: ActorHostClient;
@@ -19,23 +19,48 @@ export class GcsService implements PlacementListener {
     this.#host = host;
   }
 
-  createActor(spec: ActorSpec): SystemErrorRecord | null {
-    const { instructions, error } = this.#actors.create(spec);
-    if (error === null) this.#functions.put(spec.units);
-    this.#act(instructions);
-    return error;
+  fromWorker(senderId: WorkerId, message: ForGcs): void {
+    switch (message.type) {
+      case "createActor": {
+        const { instructions, error } = this.#actors.create(message.spec);
+        if (error === null) this.#functions.put(message.spec.units);
+        this.#act(instructions);
+        return this.#reply(senderId, message.requestId, null, error);
+      }
+      case "createSharedActor":
+        return this.#createSharedActor(message);
+      case "watchActor":
+        return this.#act(this.#actors.watch(senderId, message.actorId, message.ownerId));
+      case "actorNotCreated":
+        return this.#act(this.#actors.notCreated(message.actorId, message.death));
+      case "findActor":
+        return this.#reply(senderId, message.requestId, this.#actors.findByName(message.name, message.namespace) ?? null);
+      case "listNamedActors":
+        return this.#reply(senderId, message.requestId, this.#actors.listNames(message.namespace));
+      case "killActor":
+        this.#act(this.#actors.kill(message.actorId, message.noRestart));
+        return this.#reply(senderId, message.requestId, null);
+      case "actorOutOfScope":
+        return this.#act(this.#actors.outOfScope(message.actorId));
+      case "actorStarted":
+        return this.#act(this.#actors.started(message.actorId, message.error));
+      case "actorExiting":
+        return this.#act(this.#actors.exiting(message.actorId, message.reason));
+      case "actorEnded":
+        return this.#act(this.#actors.ended(message.actorId, message.reason));
+      case "getCode":
+        return this.#reply(senderId, message.requestId, this.#functions.get(message.unitIds));
+      case "clusterState":
+        return this.#reply(senderId, message.requestId, this.#host.clusterState());
+    }
   }
 
-  createSharedActor({ template, actorId, args }: ActorParts): void {
+  #createSharedActor({ template, actorId, args }: ActorParts): void {
     this.#act(this.#actors.create(specFrom(this.#templates.same(template), actorId, args)).instructions);
   }
 
-  watchActor(watcherId: WorkerId, actorId: ActorId, ownerId: WorkerId): void {
-    this.#act(this.#actors.watch(watcherId, actorId, ownerId));
-  }
-
-  actorNotCreated(actorId: ActorId, death: ActorDeath): void {
-    this.#act(this.#actors.notCreated(actorId, death));
+  #reply(workerId: WorkerId, requestId: number, result: unknown, error: SystemErrorRecord | null = null): void {
+    this.#host.send(workerId, { type: "reply", requestId, result, error });
   }
 
   placed(actorId: ActorId, workerId: WorkerId, number: number): void {
@@ -46,24 +71,9 @@ export class GcsService implements PlacementListener {
     this.#act(this.#actors.placementRefused(actorId, error));
   }
 
-  actorStarted(actorId: ActorId, error: TaskErrorRecord | null): void {
-    this.#act(this.#actors.started(actorId, error));
-  }
-
-  actorExiting(actorId: ActorId, reason: string): void {
-    this.#act(this.#actors.exiting(actorId, reason));
-  }
-
-  actorEnded(actorId: ActorId, reason: string): void {
-    this.#act(this.#actors.ended(actorId, reason));
-  }
-
-  killActor(actorId: ActorId, noRestart: boolean): void {
-    this.#act(this.#actors.kill(actorId, noRestart));
-  }
-
-  actorOutOfScope(actorId: ActorId): void {
-    this.#act(this.#actors.outOfScope(actorId));
+  /** The owner of an actor that it has not created says so by its end. */
+  ownerEnded(actorId: ActorId, ownerId: WorkerId): void {
+    this.#act(this.#actors.notCreated(actorId, { message: `its owner (worker ${ownerId}) has ended`, creation: null, refusal: null }));
   }
 
   workerLost(workerId: WorkerId, death: WorkerDeath): void {
@@ -72,18 +82,6 @@ export class GcsService implements PlacementListener {
 
   describeActor(actorId: ActorId): string {
     return this.#actors.describe(actorId);
-  }
-
-  findActor(name: string, namespace: string): FoundActor | null {
-    return this.#actors.findByName(name, namespace) ?? null;
-  }
-
-  listNamedActors(namespace: string | null): { name: string; namespace: string }[] {
-    return this.#actors.listNames(namespace);
-  }
-
-  getCode(unitIds: readonly string[]): CodeUnitRecord[] {
-    return this.#functions.get(unitIds);
   }
 
   #act(instructions: readonly ActorInstruction[]): void {

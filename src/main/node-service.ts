@@ -1,8 +1,6 @@
-import { hostname } from "node:os";
 import type { Clock, SystemErrorRecord, WorkerId } from "../base/mod.ts";
-import { GcsService } from "../gcs/mod.ts";
-import type { WorkerLink } from "../clients/mod.ts";
-import type { ClusterStateRecord, FromNode, ObjectSurveyRecord, ToNode, WorkerDeath } from "../protocol/mod.ts";
+import type { GcsClient, WorkerLink } from "../clients/mod.ts";
+import type { FromNode, ObjectSurveyRecord, ToNode, WorkerDeath } from "../protocol/mod.ts";
 import { type NodeManager, RunDeadlines } from "../node-manager/mod.ts";
 import type { StoreService } from "../object-store/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
@@ -10,10 +8,10 @@ import { ObjectSurveys } from "./object-surveys.ts";
 import { OutputDrain } from "./output-drain.ts";
 import { TimelineSurveys } from "./timeline-surveys.ts";
 
-/** One machine's control: its node manager, and in an embedded runtime the GCS beside it. Routes what workers send. */
+/** One node's control: routes what its workers send, to its node manager, its object store or the GCS. */
 export class NodeService {
   readonly nodeManager: NodeManager;
-  readonly gcs: GcsService;
+  readonly gcs: GcsClient;
   readonly store: StoreService;
   readonly #config: SessionConfig;
   readonly #onShutdown: () => void;
@@ -23,8 +21,9 @@ export class NodeService {
   readonly #deadlines: RunDeadlines;
   readonly #timeline: TimelineSurveys;
 
-  constructor(config: SessionConfig, nodeManager: NodeManager, clock: Clock, store: StoreService, onShutdown: () => void) {
+  constructor(config: SessionConfig, nodeManager: NodeManager, gcs: GcsClient, clock: Clock, store: StoreService, onShutdown: () => void) {
     this.store = store;
+    this.gcs = gcs;
     this.#drain = new OutputDrain(clock, (workerId, drainId) => nodeManager.send(workerId, { type: "drainOutput", drainId }));
     this.#surveys = new ObjectSurveys(clock, (workerId, surveyId, limit) => nodeManager.send(workerId, { type: "reportObjects", surveyId, limit }));
     this.#timeline = new TimelineSurveys(clock, (workerId, surveyId) => nodeManager.send(workerId, { type: "reportRuns", surveyId }));
@@ -32,18 +31,6 @@ export class NodeService {
     this.#config = config;
     this.nodeManager = nodeManager;
     this.#onShutdown = onShutdown;
-    this.gcs = new GcsService({
-      place: (spec) => nodeManager.placeActor(spec),
-      cancelPlacement: (actorId) => nodeManager.cancelPlacement(actorId),
-      start: (workerId, spec, number, wasRestarted) => nodeManager.startActor(workerId, spec, number, wasRestarted),
-      endShared: (workerId, actorId, graceful, mayRestart, reason) => nodeManager.shared.end(workerId, { type: "endSharedActor", actorId, graceful, mayRestart, reason }),
-      endWorker: (workerId, graceful, reason) => nodeManager.endActorWorker(workerId, graceful, reason),
-      askOwner: (ownerId, actorId) => {
-        if (nodeManager.isConnected(ownerId)) nodeManager.send(ownerId, { type: "whereIsActor", actorId });
-        else this.gcs.actorNotCreated(actorId, { message: `its owner (worker ${ownerId}) has ended`, creation: null, refusal: null });
-      },
-      publish: (workerId, state) => nodeManager.publish(workerId, state),
-    });
   }
 
   /** Serves one core worker over its link. */
@@ -72,40 +59,26 @@ export class NodeService {
         return this.#deadlines.ended(senderId, message.runId);
       case "connectPeer":
         return this.nodeManager.connectPeers(senderId, message.workerId);
-      case "createActor": {
-        const error = this.gcs.createActor(message.spec);
-        return reply(link, message.requestId, null, error);
-      }
+      case "createActor":
       case "createSharedActor":
-        return this.gcs.createSharedActor(message);
       case "watchActor":
-        return this.gcs.watchActor(senderId, message.actorId, message.ownerId);
       case "actorNotCreated":
-        return this.gcs.actorNotCreated(message.actorId, message.death);
       case "findActor":
-        return reply(link, message.requestId, this.gcs.findActor(message.name, message.namespace), null);
       case "listNamedActors":
-        return reply(link, message.requestId, this.gcs.listNamedActors(message.namespace), null);
       case "killActor":
-        this.gcs.killActor(message.actorId, message.noRestart);
-        return reply(link, message.requestId, null, null);
       case "actorOutOfScope":
-        return this.gcs.actorOutOfScope(message.actorId);
       case "actorStarted":
-        return this.gcs.actorStarted(message.actorId, message.error);
       case "actorExiting":
-        return this.gcs.actorExiting(message.actorId, message.reason);
+      case "getCode":
+      case "clusterState":
+        return this.gcs.fromWorker(senderId, message);
       case "actorEnded":
         this.nodeManager.shared.actorEnded(senderId, message.actorId);
-        return this.gcs.actorEnded(message.actorId, message.reason);
+        return this.gcs.fromWorker(senderId, message);
       case "callsWait":
         return this.nodeManager.shared.callsWait(message.workerId);
       case "pong":
         return this.nodeManager.shared.answered(senderId);
-      case "getCode":
-        return reply(link, message.requestId, this.gcs.getCode(message.unitIds), null);
-      case "clusterState":
-        return reply(link, message.requestId, this.#clusterState(), null);
       case "storeAttach":
       case "storeRequest":
       case "storeRequestCancelled":
@@ -190,11 +163,6 @@ export class NodeService {
       // After the workers: what they freed or made before they answered has arrived here.
       reply(link, requestId, { store: this.store.list(limit), workers, unansweredWorkerIds } satisfies ObjectSurveyRecord, null);
     });
-  }
-
-  #clusterState(): ClusterStateRecord {
-    const { nodeId, address, totals, labels } = this.#config;
-    return { nodes: [{ nodeId, isAlive: true, address, hostname: hostname(), totals, available: this.nodeManager.available, labels }] };
   }
 }
 

@@ -10,6 +10,7 @@ import { listenSocket, openThreadChannel, type Channel, type SocketListener } fr
 import type { BrokerMessage, NodeThreadData, PeerEnd, ThreadLink } from "./bootstrap.ts";
 import { launchInEnvironment } from "./environment-launcher.ts";
 import { cacheFolder } from "./cache-folder.ts";
+import { createLocalGcs } from "./local-gcs.ts";
 import { MemoryWatch } from "./memory-limit.ts";
 import { NodeService } from "./node-service.ts";
 import type { ProcessLauncher } from "./process-launcher.ts";
@@ -66,7 +67,7 @@ const store = new StoreService({
   send: (workerId, message) => nodeManager.send(workerId, message),
   warn: (text) => service.toDrivers({ type: "warning", text }),
 });
-const service: NodeService = new NodeService(config, nodeManager, realClock, store, () => void stop());
+const service: NodeService = new NodeService(config, nodeManager, createLocalGcs(config, nodeManager), realClock, store, () => void stop());
 
 const driverLink: WorkerLink = openMessageLink(openThreadChannel(data.driver.channel, { peerId: driverId, poller }));
 brokers.set(driverId, data.driver.broker);

@@ -38,7 +38,7 @@ export function launchThread(launch: ThreadLaunch, onExit: (death: WorkerDeath) 
     ...(memoryLimitBytes === null ? {} : { resourceLimits: threadLimits(memoryLimitBytes) }),
     ...(environment === null ? {} : { env: { ...process.env, ...environment.record.envVars } }),
     transferList: [...linkTransferList(node), ...(driver === null ? [] : peerTransferList(driver))],
-    name: `mantaray-${workerId.slice(0, 8)}`,
+    name: `mantaray-${workerId.slice(8)}`,
   });
   worker.unref();
   worker.on("error", (error) => story.noteError(error));

@@ -7,6 +7,7 @@ export type { CallableTarget, ObjectOutcome, PeerMessage } from "./peer-messages
 export type * from "./runtime-env.ts";
 export * from "./run-messages.ts";
 export type * from "./store-messages.ts";
+export type * from "./strategy-record.ts";
 export type * from "./values.ts";
 export { plainWorkerKind, type WorkerIsolation, type WorkerKind, workerKindKeyOf, workerKindOf } from "./worker-kind.ts";
 

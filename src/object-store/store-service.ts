@@ -37,8 +37,8 @@ export interface StoreServiceEnvironment {
   readonly config: StoreConfig;
   readonly door: SharedArrayBuffer;
   readonly pid: number;
-  /** The driver in this process, which may keep views when all else has ended. */
-  readonly driverId: WorkerId;
+  /** The driver in this process, which may keep views when all else has ended; null if there is none. */
+  readonly driverId: WorkerId | null;
   send(workerId: WorkerId, message: FromNode): void;
   /** Said once to the driver. */
   warn(message: string): void;
@@ -348,7 +348,8 @@ export class StoreService {
       await running.spill.close();
     } finally {
       rmSync(this.#env.config.spillFolder, { recursive: true, force: true });
-      const isDriverAttached = running.state.slotOf(this.#env.driverId) !== undefined;
+      const { driverId } = this.#env;
+      const isDriverAttached = driverId !== null && running.state.slotOf(driverId) !== undefined;
       if (!isDriverAttached || running.control.leave()) {
         for (const { address, byteLength } of running.segments) running.native.unmap(address, byteLength);
         running.native.unmap(running.controlAddress, running.controlBytes);

@@ -1,0 +1,189 @@
+import { nodeKeyOf, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
+import { openMessageLink, type LaunchedWorker, type LaunchListener } from "../clients/mod.ts";
+import { NodeManager } from "../node-manager/mod.ts";
+import { makeOwnedFolder, StoreService } from "../object-store/mod.ts";
+import { type PreparedEnvironment, type WorkerDeath, workerKindOf } from "../protocol/mod.ts";
+import { EnvironmentAgent } from "../runtime-env/mod.ts";
+import { listenSocket, type SocketListener } from "../transport/mod.ts";
+import type { SessionConfig } from "./bootstrap.ts";
+import { cacheFolder } from "./cache-folder.ts";
+import { launchInEnvironment } from "./environment-launcher.ts";
+import { createLocalGcs } from "./local-gcs.ts";
+import { MemoryWatch } from "./memory-limit.ts";
+import { NodeService } from "./node-service.ts";
+import type { ProcessLauncher } from "./process-launcher.ts";
+import { realClock } from "./real-clock.ts";
+import { realRandom } from "./real-random.ts";
+import { socketPathOf } from "./runtime-address.ts";
+import type { ProbedWorker } from "./thread-launcher.ts";
+
+/** Workers kept warm at most; more are started when there is work for them. */
+const WARM_WORKERS_MAX = 16;
+
+/** What is known when a worker starts. */
+export interface WorkerStart {
+  readonly workerId: WorkerId;
+  readonly memoryLimitBytes: number | null;
+  readonly environment: PreparedEnvironment | null;
+  readonly onExit: (death: WorkerDeath) => void;
+}
+
+/** Where worker threads live: in the process of the node, or in others. */
+export interface ThreadHosting {
+  launch(start: WorkerStart): ProbedWorker;
+  /** Makes a channel between two threads and hands each its end; false if these two have none but sockets. */
+  connect(askerId: WorkerId, targetId: WorkerId): boolean;
+  /** Where the thread writes which shared actor it is in; null if its memory cannot be seen from here. */
+  watchRunning(workerId: WorkerId): Int32Array | null;
+  /** It has ended. */
+  remove(workerId: WorkerId): void;
+}
+
+export interface LocalNodeSetting {
+  readonly config: SessionConfig;
+  /** Where the threads of this process find the object store. */
+  readonly storeDoor: SharedArrayBuffer;
+  /** The driver in this process. */
+  readonly driverId: WorkerId | null;
+  readonly threads: ThreadHosting;
+  /** The program that started the runtime asks for its end. */
+  readonly onShutdown: () => void;
+}
+
+/**
+ * One machine's part of the runtime, composed of its services: node manager, object store, environments, the processes that it has
+ * started and the socket on which these and other programs come in. The same on a thread of the user's program and in a process of its own.
+ */
+export class LocalNode {
+  readonly nodeManager: NodeManager;
+  readonly service: NodeService;
+  readonly #setting: LocalNodeSetting;
+  readonly #store: StoreService;
+  readonly #environments: EnvironmentAgent;
+  readonly #memoryWatch: MemoryWatch;
+  /** Workers started here that have not ended. */
+  readonly #running = new Map<WorkerId, Promise<void>>();
+  #processes: Promise<ProcessLauncher> | null = null;
+  #door: Promise<SocketListener> | null = null;
+
+  constructor(setting: LocalNodeSetting) {
+    const { config, threads } = setting;
+    this.#setting = setting;
+    this.#environments = new EnvironmentAgent({ sessionDir: config.sessionDir, cacheFolder: cacheFolder(), clock: realClock, wallClockMs: () => Date.now() });
+    this.nodeManager = new NodeManager({
+      clock: realClock, random: realRandom, node: nodeKeyOf(config.nodeId), totals: config.totals, acceleratorIds: config.acceleratorIds, defaultKind: workerKindOf(config.isolation, config.runtimeEnv), warmWorkersMin: warmWorkers(config), firstJobId: config.jobId,
+      launcher: {
+        launch: (workerId, { isolation, runtimeEnv, memoryLimitBytes }, listener) => {
+          const tracked = this.#trackedUntilEnd(workerId, listener);
+          const launch = (environment: PreparedEnvironment | null, onExit: (death: WorkerDeath) => void): LaunchedWorker => {
+            const start: WorkerStart = { workerId, memoryLimitBytes, environment, onExit };
+            return isolation === "thread" ? this.#watched(start, threads.launch(start)) : this.#launchProcess(start);
+          };
+          if (runtimeEnv === null) return launch(null, tracked.exited);
+          return launchInEnvironment(this.#environments, runtimeEnv, tracked, launch);
+        },
+      },
+      connect: (askerId, targetId) => this.#connect(askerId, targetId),
+      placements: () => this.service.gcs,
+      endObjects: (workerId) => this.#store.workerLost(workerId),
+      workerLost: (workerId, death) => {
+        this.#memoryWatch.remove(workerId);
+        threads.remove(workerId);
+        this.service.workerLost(workerId, death);
+      },
+      watchRunning: (workerId) => threads.watchRunning(workerId),
+      warn: (workerId, text) => this.service.toDriversOf(workerId, { type: "warning", text }),
+      startFailed: (reason) => this.service.toDrivers({ type: "startupFailed", reason }),
+    });
+    this.#memoryWatch = new MemoryWatch(realClock, (workerId, usedBytes) => this.nodeManager.memoryExceeded(workerId, usedBytes));
+    this.#store = new StoreService({
+      clock: realClock, config: config.store, door: setting.storeDoor, pid: process.pid, driverId: setting.driverId,
+      send: (workerId, message) => this.nodeManager.send(workerId, message),
+      warn: (text) => this.service.toDrivers({ type: "warning", text }),
+    });
+    this.service = new NodeService(config, this.nodeManager, createLocalGcs(config, this.nodeManager), realClock, this.#store, setting.onShutdown);
+  }
+
+  #watched(start: WorkerStart, launched: ProbedWorker): LaunchedWorker {
+    const { workerId, memoryLimitBytes } = start;
+    if (memoryLimitBytes !== null && launched.memoryProbe !== null) this.#memoryWatch.add(workerId, memoryLimitBytes, launched.memoryProbe);
+    return launched;
+  }
+
+  #launchProcess(start: WorkerStart): LaunchedWorker {
+    let launched: LaunchedWorker | null = null;
+    let isCancelled = false;
+    this.#processes ??= this.#prepareProcesses();
+    this.#processes.then(
+      (launcher) => {
+        if (isCancelled) start.onExit({ reason: "was not needed any more", pid: 0, isRetryable: true });
+        else launched = this.#watched(start, launcher.launch(start.workerId, start.environment, start.memoryLimitBytes, start.onExit));
+      },
+      (error: Error) => start.onExit({ reason: `could not be started: ${error.message}`, pid: 0, isRetryable: false }),
+    );
+    return {
+      terminate: () => {
+        isCancelled = true;
+        launched?.terminate();
+      },
+      noteReason: (reason) => launched?.noteReason(reason),
+    };
+  }
+
+  /** Where worker processes and programs that join connect to. */
+  openDoor(): Promise<SocketListener> {
+    const { config } = this.#setting;
+    return (this.#door ??= listenSocket({ path: socketPathOf(config.address) }, { workerId: config.nodeId, token: config.token, onChannel: (channel) => this.service.serve(channel.peerId, openMessageLink(channel)) }));
+  }
+
+  async #prepareProcesses(): Promise<ProcessLauncher> {
+    const { config } = this.#setting;
+    makeOwnedFolder(config.sessionDir);
+    await this.openDoor();
+    // Loaded here: a runtime of threads alone starts without node:child_process.
+    const launching = await import("./process-launcher.ts");
+    const launcher = new launching.ProcessLauncher(config, socketPathOf(config.address), (workerId, pid, stream, text) => {
+      const lines = text.split("\n").filter((line) => line !== "");
+      if (lines.length > 0) this.service.toDriversOf(workerId, { type: "log", record: { pid, workerId, source: null, stream, lines } });
+    });
+    process.on("exit", () => launcher.killAll());
+    return launcher;
+  }
+
+  #trackedUntilEnd(workerId: WorkerId, listener: LaunchListener): LaunchListener {
+    let resolve = (): void => undefined;
+    this.#running.set(workerId, new Promise<void>((resolved) => { resolve = resolved; }));
+    const ended = (): void => {
+      this.#running.delete(workerId);
+      resolve();
+    };
+    return {
+      exited: (death) => { ended(); listener.exited(death); },
+      refused: (error) => { ended(); listener.refused(error); },
+    };
+  }
+
+  #connect(askerId: WorkerId, targetId: WorkerId): void {
+    if (this.#setting.threads.connect(askerId, targetId)) return;
+    // Not all threads have an address: whoever of the two has one is connected to.
+    const { addresses } = this.service;
+    const [fromId, toId] = addresses.has(targetId) ? [askerId, targetId] : [targetId, askerId];
+    const address = addresses.get(toId);
+    if (address !== undefined) this.nodeManager.send(fromId, { type: "connectSocket", workerId: toId, address });
+  }
+
+  /** Ends all that it has started; resolves when that is gone. */
+  async stop(): Promise<void> {
+    this.#environments.stop();
+    this.nodeManager.stop();
+    await Promise.all(this.#running.values());
+    await this.#environments.settled();
+    if (this.#processes !== null) (await this.#processes.catch(() => null))?.killAll();
+    if (this.#door !== null) (await this.#door.catch(() => null))?.close();
+    await this.#store.close();
+  }
+}
+
+function warmWorkers({ totals }: SessionConfig): number {
+  return Math.max(1, Math.min(Math.floor((totals["CPU"] ?? 0) / UNITS_PER_RESOURCE), WARM_WORKERS_MAX));
+}

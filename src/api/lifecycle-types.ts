@@ -26,6 +26,11 @@ export interface InitOptions {
   objectSpillingDirectory?: string;
   /** Custom resources by name. */
   resources?: Record<string, number>;
+  /**
+   * Of this machine, for `labelSelector` and `schedulingStrategy`: `{ zone: "a", "example.com/rack": "7" }`. Keys and values as those of
+   * Kubernetes: up to 63 letters, digits, `-`, `_` and `.`; a key may have a DNS name and `/` in front. `mantaray.io/node-id` and, with
+   * GPUs of one known type, `mantaray.io/accelerator-type` are there by themselves; keys in `mantaray.io/` cannot be given.
+   */
   labels?: Record<string, string>;
   /** Where names of actors are unique. Default: one of this program's own. */
   namespace?: string;
@@ -73,6 +78,7 @@ export interface RuntimeContext {
   readonly assignedResources: Record<string, number>;
   /** Ids of the accelerators among it, by resource: `{ GPU: ["1"] }`. `GPU` is always there, empty if it has none. */
   readonly acceleratorIds: Record<string, string[]>;
+  /** Of the node that this code runs on: those given and those that it has by itself. */
   readonly nodeLabels: Record<string, string>;
   /** Merged with what was inherited; in a driver what was given to `init`. Without one: no fields. */
   readonly runtimeEnv: RuntimeEnv;

@@ -108,10 +108,9 @@ describe("the options of the API", () => {
   });
 
   test("what this version cannot honour is refused rather than ignored, its default excepted", () => {
-    assert.match(message(() => checkTaskOptions({ labelSelector: { zone: "a" } }, "task f()")), /not supported by this version/);
-    assert.match(message(() => checkActorOptions({ schedulingStrategy: "SPREAD" }, "actor class A")), /not supported by this version/);
+    assert.match(message(() => checkActorOptions({ persistence: {} }, "actor class A")), /not supported by this version/);
     checkTaskOptions({ schedulingStrategy: "DEFAULT", priority: 0, retryExceptions: false }, "task f()");
-    checkActorOptions({ maxTaskRetries: 0, maxPendingCalls: -1 }, "actor class A");
+    checkActorOptions({ maxTaskRetries: 0, maxPendingCalls: -1, persistence: undefined }, "actor class A");
   });
 
   test("actors", () => {
@@ -126,6 +125,7 @@ describe("the options of the API", () => {
     checkInitOptions({ numCpus: 2, numGpus: 3, isolation: "process", resources: { slot: 2 }, logToDriver: false });
     assert.match(message(() => checkInitOptions({ isolation: "shared" })), /one of "thread", "process"/);
     assert.match(message(() => checkInitOptions({ numGpus: 0.5 })), /'numGpus' of init\(\) must be a whole number/);
+    assert.match(message(() => checkInitOptions({ labels: { "a zone": "a" } })), /^option 'labels' of init\(\): "a zone" cannot be the key of a label/);
     assert.match(message(() => checkInitOptions({ resources: { GPU: 1 } })), /'GPU' cannot be given in 'resources' of init\(\); use the option 'numGpus'/);
   });
 

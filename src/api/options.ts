@@ -1,17 +1,19 @@
 import { InvalidArgumentError, type ResourceAmounts, toAmounts } from "../base/mod.ts";
 import { type WorkerKind, workerKindOf } from "../protocol/mod.ts";
+import { checkNodeLabels } from "../scheduling/mod.ts";
 import { aBoolean, aTimeLimitMs, aLimit, aLimitFromOne, aGpuAmount, anAmount, anyObject, anything, aSignal, aString, bytes, type Check, checkOptions, either, oneOf, recordOf, wholeNumber } from "./option-checks.ts";
 import type { InitOptions } from "./lifecycle-types.ts";
 import type { Runtime } from "./runtime.ts";
 import { checkRuntimeEnv } from "./runtime-env-options.ts";
+import { aSelector, checkStrategy } from "./strategy-options.ts";
 import type { ActorOptions, MethodOptions, PlacementOptions, TaskOptions } from "./types.ts";
 
 const errorClasses: Check = (value) => (Array.isArray(value) && value.every((item) => typeof item === "function") ? undefined : "an array of error classes");
 const returns: Check = either(wholeNumber(0), oneOf("streaming"));
 
 const PLACEMENT: Readonly<Record<string, Check>> = {
-  numCpus: anAmount, numGpus: aGpuAmount, memory: bytes, resources: recordOf(anAmount), labelSelector: recordOf(aString),
-  schedulingStrategy: anything, runtimeEnv: anyObject,
+  numCpus: anAmount, numGpus: aGpuAmount, memory: bytes, resources: recordOf(anAmount), labelSelector: aSelector,
+  schedulingStrategy: either(oneOf("DEFAULT", "SPREAD"), anyObject), runtimeEnv: anyObject,
 };
 const TASK: Readonly<Record<string, Check>> = {
   ...PLACEMENT, isolation: oneOf("thread", "process"), name: aString, numReturns: returns, maxRetries: aLimit,
@@ -39,14 +41,14 @@ const INIT: Readonly<Record<string, Check>> = {
  * ignored would be a silent lie. Beside each, the default, which may be given.
  */
 const NOT_YET: ReadonlyMap<string, unknown> = new Map<string, unknown>([
-  ["labelSelector", undefined], ["schedulingStrategy", "DEFAULT"],
   ["persistence", undefined],
 ]);
 
 function check(options: unknown, allowed: Readonly<Record<string, Check>>, label: string): void {
   checkOptions(options, allowed, label);
-  const { runtimeEnv } = options as PlacementOptions;
-  if (runtimeEnv !== undefined) checkRuntimeEnv(runtimeEnv, label);
+  const given = options as PlacementOptions;
+  if (given.runtimeEnv !== undefined) checkRuntimeEnv(given.runtimeEnv, label);
+  checkStrategy(given, label);
   for (const [name, value] of Object.entries(options as object)) {
     if (value !== undefined && NOT_YET.has(name) && value !== NOT_YET.get(name)) throw new InvalidArgumentError(`option '${name}' of ${label} is not supported by this version of mantaray yet; leave it out`);
   }
@@ -77,6 +79,7 @@ export function checkInitOptions(options: InitOptions): void {
   checkOptions(options, INIT, "init()");
   if (options.runtimeEnv !== undefined) checkRuntimeEnv(options.runtimeEnv, "init()");
   checkResourceNames(options, "init()");
+  if (options.labels !== undefined) checkNodeLabels(options.labels, "option 'labels' of init()");
 }
 
 /** A shared actor has no worker of its own that anything could be given to. */

@@ -3,6 +3,7 @@ import { type ActorSetting, checkGroup, DESCRIBE, describe, isGeneratorFunction,
 import type { ActorMethods, RuntimeDescriptor } from "../protocol/mod.ts";
 import { amountsOf, checkActorOptions, checkSharedActor, checkTaskOptions, maxCallsOf, workerKindFor } from "./options.ts";
 import { currentRuntime, type Runtime } from "./runtime.ts";
+import { strategyOf } from "./strategy-options.ts";
 import type { ActorClass, ActorOptions, Class, PlacementOptions, RemoteFunction, TaskOptions } from "./types.ts";
 
 const TASK_RETRIES_DEFAULT = 3;
@@ -31,7 +32,8 @@ class RemoteFunctionObject implements RuntimeObject {
   #templateFor(runtime: Runtime): TaskTemplate {
     if (this.#template !== null && this.#template.runtime === runtime) return this.#template.made;
     const options = this.#options;
-    const shape = { resources: amountsOf(options, 1), workerKind: workerKindFor(options, runtime, `task ${this.#source.name}()`) };
+    const label = `task ${this.#source.name}()`;
+    const shape = { resources: amountsOf(options, 1), workerKind: workerKindFor(options, runtime, label), strategy: strategyOf(options, label) };
     const returns = returnsOf(options.numReturns, this.#source.isGenerator);
     const made: TaskTemplate = {
       callable: runtime.core.callableOf(this.#source, maxCallsOf(options, shape.workerKind)),
@@ -40,7 +42,7 @@ class RemoteFunctionObject implements RuntimeObject {
       returns,
       maxRetries: options.maxRetries ?? TASK_RETRIES_DEFAULT,
       retryExceptions: retriedErrorsOf(options.retryExceptions),
-      unconsumedMax: unconsumedMaxOf(options.generatorBackpressure, returns, `task ${this.#source.name}()`),
+      unconsumedMax: unconsumedMaxOf(options.generatorBackpressure, returns, label),
       priority: options.priority ?? 0,
       limits: limitsOf(options),
     };
@@ -77,6 +79,7 @@ class ActorClassObject implements RuntimeObject {
   #settingFor(runtime: Runtime): ActorSetting {
     if (this.#setting !== null && this.#setting.runtime === runtime) return this.#setting.made;
     const options = this.#options;
+    const label = `actor class ${this.#source.name}`;
     const made: ActorSetting = {
       className: this.#source.name,
       methods: travellingMethods(withOptions(this.#source, options), runtime.core.serializer),
@@ -91,7 +94,8 @@ class ActorClassObject implements RuntimeObject {
       maxRestarts: options.maxRestarts ?? 0,
       maxConcurrency: options.maxConcurrency ?? null,
       resources: amountsOf(options, 0),
-      workerKind: workerKindFor(options, runtime, `actor class ${this.#source.name}`),
+      workerKind: workerKindFor(options, runtime, label),
+      strategy: strategyOf(options, label),
       isShared: options.isolation === "shared",
     };
     this.#setting = { runtime, made };

@@ -65,6 +65,17 @@ export interface RuntimeEnv {
   config?: { setupTimeoutMs?: number };
 }
 
+/**
+ * Which of the nodes with room, and with the labels that are asked for, a task or actor gets.
+ *
+ * - `"DEFAULT"`: the node that holds most bytes of the arguments, else that of the caller, else one that is in use already but less than
+ *   half, else the least loaded one.
+ * - `"SPREAD"`: one node after the other.
+ * - `nodeAffinity`: the node with this id (`nodes()`, `getRuntimeContext().nodeId`), even if it must be waited for. `soft`: another one,
+ *   as by default, when that node is gone or could never hold it.
+ * - `nodeLabel`: a node whose labels meet all of `hard`; of those with room, one that meets all of `soft`, if there is one. Both are
+ *   selectors like `labelSelector`.
+ */
 export type SchedulingStrategy =
   | "DEFAULT"
   | "SPREAD"
@@ -92,7 +103,13 @@ export interface PlacementOptions {
   memory?: number;
   /** Custom resources by name, as declared with `init({ resources })`. */
   resources?: Record<string, number>;
+  /**
+   * What the labels of the node must be, by their keys: `"v"`, `"!v"`, `"in(a,b)"`, `"!in(a,b)"`, `"*"` (there is such a label) or `"!*"`
+   * (there is none). A label that a node has not is none of the values. Beside a `schedulingStrategy` both hold. Without such a node:
+   * TaskUnschedulableError, ActorUnschedulableError.
+   */
   labelSelector?: Record<string, string>;
+  /** Default `"DEFAULT"`. */
   schedulingStrategy?: SchedulingStrategy;
   runtimeEnv?: RuntimeEnv;
   isolation?: Isolation;

@@ -1,5 +1,5 @@
 import type { WorkerId } from "../base/mod.ts";
-import { type ActorMethods, type CallRules, type EncodedValueRecord, type LeaseShape, workerKindKeyOf } from "../protocol/mod.ts";
+import { type ActorMethods, type CallRules, type EncodedValueRecord, type LeaseShape, strategyKeyOf, workerKindKeyOf } from "../protocol/mod.ts";
 import type { ActorClient, ClientType } from "./actor-client.ts";
 import type { ObjectEntry } from "./object-entry.ts";
 import type { RetriedErrors } from "./retried-errors.ts";
@@ -232,8 +232,8 @@ export function isAsyncFunction(fn: Function): boolean {
   return fn instanceof AsyncFunction || fn instanceof AsyncGeneratorFunction;
 }
 
-/** Tasks of one key share leases: same resources, same kind of worker. */
-export function leaseKeyOf(shape: LeaseShape): string {
-  const resources = Object.entries(shape.resources).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify([workerKindKeyOf(shape.workerKind), resources]);
+/** Tasks of one key share leases: same resources, same kind of worker, same nodes. */
+export function leaseKeyOf({ resources, workerKind, strategy }: LeaseShape): string {
+  const key = JSON.stringify([workerKindKeyOf(workerKind), Object.entries(resources).sort(([a], [b]) => (a < b ? -1 : 1))]);
+  return strategy === null ? key : `${key} ${strategyKeyOf(strategy)}`;
 }

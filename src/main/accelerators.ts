@@ -1,4 +1,5 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { InvalidArgumentError, type AcceleratorIds } from "../base/mod.ts";
 
 /** By it, CUDA and the libraries above it learn which devices to use, in the order given. */
@@ -22,6 +23,30 @@ function deviceCount(): number {
     return readdirSync(NVIDIA_DEVICES).length;
   } catch {
     return 0;
+  }
+}
+
+/** Of NVIDIA's driver: "Model:  NVIDIA A100-SXM4-40GB", in a file for each device. */
+const MODEL_LINE = /^Model:(.+)$/m;
+const NO_MODEL = new Set(["NVIDIA", "Tesla", "GeForce", "Quadro"]);
+
+/** "A100", "RTX-3090": the model without its maker and its memory. Null for a name without a number. */
+export function acceleratorTypeOf(model: string): string | null {
+  const words = model.trim().split(/\s+/).filter((word) => !NO_MODEL.has(word));
+  const numbered = words.findIndex((word) => /\d/.test(word));
+  if (numbered < 0) return null;
+  const [number] = (words[numbered] as string).split("-");
+  return [...words.slice(0, numbered), number].join("-").replace(/[^a-zA-Z0-9._-]/g, "");
+}
+
+/** Of this machine's GPUs; null where it is not known, or they are of several types. */
+export function acceleratorType(): string | null {
+  try {
+    const models = readdirSync(NVIDIA_DEVICES).map((device) => MODEL_LINE.exec(readFileSync(join(NVIDIA_DEVICES, device, "information"), "utf8"))?.[1] ?? "");
+    const types = new Set(models.map(acceleratorTypeOf));
+    return types.size === 1 ? ([...types][0] as string | null) : null;
+  } catch {
+    return null;
   }
 }
 

@@ -9,8 +9,9 @@ import type { CoreWorker } from "../core-worker/mod.ts";
 import { createStoreDoor, type SharedStore } from "../object-store/mod.ts";
 import type { FromNode, RuntimeEnvRecord } from "../protocol/mod.ts";
 import { EnvironmentResolver, needsNoSetup } from "../runtime-env/mod.ts";
+import { labelsOfNode } from "../scheduling/mod.ts";
 import { createSpinPermitMemory, openThreadChannel } from "../transport/mod.ts";
-import { gpuIds } from "./accelerators.ts";
+import { acceleratorType, gpuIds } from "./accelerators.ts";
 import type { BrokerMessage, NodeThreadData, SessionConfig } from "./bootstrap.ts";
 import { createDriverCore, ProgramEnd, STOP_MS_MAX } from "./driver-core.ts";
 import { DriverOutput } from "./driver-output.ts";
@@ -165,15 +166,16 @@ function sessionConfig(options: InitOptions): SessionConfig {
   const capacityBytes = options.objectStoreMemory ?? Math.floor(memoryBytes * STORE_MEMORY_FRACTION);
   const { numCpus = availableParallelism(), memory = Math.max(0, memoryBytes - capacityBytes) } = options;
   const gpus = gpuIds(options.numGpus);
+  const nodeId = newNodeId(realRandom);
   return {
     jobId,
-    nodeId: newNodeId(realRandom),
+    nodeId,
     namespace: options.namespace ?? `job-${jobId}`,
     isolation: options.isolation === "process" ? "process" : "thread",
     runtimeEnv: programEnvironment(options, sessionDir),
     totals: toAmounts({ ...options.resources, CPU: numCpus, GPU: gpus.length, memory }),
     acceleratorIds: { GPU: gpus },
-    labels: options.labels ?? {},
+    labels: labelsOfNode(options.labels ?? {}, nodeId, gpus.length === 0 ? null : acceleratorType()),
     sessionDir,
     address: addressOf(join(sessionDir, `node-${realRandom.hex(4)}.sock`)),
     store: {

@@ -1,4 +1,4 @@
-import { nodeKeyOf, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
+import { UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type LaunchListener } from "../clients/mod.ts";
 import { NodeManager } from "../node-manager/mod.ts";
 import { makeOwnedFolder, StoreService } from "../object-store/mod.ts";
@@ -71,7 +71,7 @@ export class LocalNode {
     this.#setting = setting;
     this.#environments = new EnvironmentAgent({ sessionDir: config.sessionDir, cacheFolder: cacheFolder(), clock: realClock, wallClockMs: () => Date.now() });
     this.nodeManager = new NodeManager({
-      clock: realClock, random: realRandom, node: nodeKeyOf(config.nodeId), totals: config.totals, acceleratorIds: config.acceleratorIds, defaultKind: workerKindOf(config.isolation, config.runtimeEnv), warmWorkersMin: warmWorkers(config), firstJobId: config.jobId,
+      clock: realClock, random: realRandom, nodeId: config.nodeId, labels: config.labels, totals: config.totals, acceleratorIds: config.acceleratorIds, defaultKind: workerKindOf(config.isolation, config.runtimeEnv), warmWorkersMin: warmWorkers(config), firstJobId: config.jobId,
       launcher: {
         launch: (workerId, { isolation, runtimeEnv, memoryLimitBytes }, listener) => {
           const tracked = this.#trackedUntilEnd(workerId, listener);

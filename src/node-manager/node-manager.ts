@@ -1,9 +1,11 @@
-import { newWorkerId, type AcceleratorIds, type ActorId, type Clock, type JobId, type NodeKey, type RandomSource, type ResourceAmounts, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
+import { newWorkerId, type AcceleratorIds, type ActorId, type Clock, type JobId, type NodeId, nodeKeyOf, type RandomSource, type ResourceAmounts, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker, PlacementListener, WorkerLauncher, WorkerLink } from "../clients/mod.ts";
 import type { ActorSpec, ActorStateRecord, FromNode, JobRecord, LeaseEvent, LeaseShape, RefusalRecord, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
+import type { NodeView } from "../scheduling/mod.ts";
 import type { HeldUp } from "./held-up.ts";
 import { LeaseState, type LeaseInstruction } from "./lease-state.ts";
 import { deathWithinLimit } from "./memory-limits.ts";
+import { refusalOf } from "./refusals.ts";
 import { SharedHosts } from "./shared-hosts.ts";
 import { WaitingWatch } from "./waiting-watch.ts";
 
@@ -23,7 +25,8 @@ const JOBS_REMEMBERED_MAX = 1_000;
 export interface NodeManagerEnvironment {
   readonly clock: Clock;
   readonly random: RandomSource;
-  readonly node: NodeKey;
+  readonly nodeId: NodeId;
+  readonly labels: Readonly<Record<string, string>>;
   readonly totals: ResourceAmounts;
   readonly acceleratorIds: AcceleratorIds;
   /** Of workers that are kept warm. */
@@ -152,7 +155,7 @@ export class NodeManager {
 
   #start(kind: WorkerKind): void {
     if (this.#isStopping) return;
-    const workerId = newWorkerId(this.#env.random, this.#env.node);
+    const workerId = newWorkerId(this.#env.random, nodeKeyOf(this.#env.nodeId));
     const launched = this.#env.launcher.launch(workerId, kind, { exited: (death) => this.workerExited(workerId, death), refused: (error) => this.#refused(workerId, kind, error) });
     this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null, memoryUsedBytes: null, endedBy: null, isForced: false });
   }
@@ -241,7 +244,15 @@ export class NodeManager {
   // ------------------------------------------------------------------ requests
 
   demandLeases(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void {
-    this.#act(this.#state.demand(ownerId, key, shape, target, priority));
+    const error = shape.strategy === null ? null : refusalOf([this.#view()], shape, null);
+    if (error === null) this.#act(this.#state.demand(ownerId, key, shape, target, priority));
+    else this.#act([{ type: "refuse", ownerId, key, error }]);
+  }
+
+  /** This node, as it is seen when one is chosen. */
+  #view(): NodeView {
+    const { nodeId, totals, labels } = this.#env;
+    return { key: nodeKeyOf(nodeId), nodeId, totals, available: this.available, labels, isAlive: true, isDraining: false, weightless: 0 };
   }
 
   leaseEvents(workerId: WorkerId, events: readonly (readonly [number, LeaseEvent])[]): void {
@@ -264,9 +275,11 @@ export class NodeManager {
   }
 
   placeActor(spec: ActorSpec): void {
-    if (spec.isShared) return this.shared.place(spec);
+    const error = spec.strategy === null ? null : refusalOf([this.#view()], spec, spec.actorId);
+    if (spec.isShared && error === null) return this.shared.place(spec);
     this.#waitingActors.set(spec.actorId, { className: spec.className, jobId: spec.jobId });
-    this.#act(this.#state.placeActor(spec.actorId, spec.workerKind, spec.resources, spec.jobId));
+    if (error !== null) this.#act([{ type: "refuseActor", actorId: spec.actorId, error }]);
+    else this.#act(this.#state.placeActor(spec.actorId, spec.workerKind, spec.resources, spec.jobId));
   }
 
   cancelPlacement(actorId: ActorId): void {

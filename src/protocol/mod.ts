@@ -7,9 +7,9 @@ export type { CallableTarget, ObjectOutcome, PeerMessage } from "./peer-messages
 export type * from "./runtime-env.ts";
 export * from "./run-messages.ts";
 export type * from "./store-messages.ts";
-export type * from "./strategy-record.ts";
+export { type LabelCondition, type NodePreference, strategyKeyOf, type StrategyRecord } from "./strategy-record.ts";
 export type * from "./values.ts";
 export { plainWorkerKind, type WorkerIsolation, type WorkerKind, workerKindKeyOf, workerKindOf } from "./worker-kind.ts";
 
 /** Raised with every change of a message; parts that differ in it refuse each other. */
-export const PROTOCOL_VERSION = 5;
+export const PROTOCOL_VERSION = 6;

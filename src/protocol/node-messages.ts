@@ -2,6 +2,7 @@ import type { AcceleratorIds, ActorId, JobId, NodeId, ResourceAmounts, SystemErr
 import type { WorkerObjectsReport } from "./object-messages.ts";
 import type { RunsReport } from "./run-messages.ts";
 import type { StoreCollect, ToStore } from "./store-messages.ts";
+import type { StrategyRecord } from "./strategy-record.ts";
 import type { ActorMethods, CallRules, CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
 import type { WorkerKind } from "./worker-kind.ts";
 
@@ -9,6 +10,7 @@ import type { WorkerKind } from "./worker-kind.ts";
 export interface LeaseShape {
   readonly resources: ResourceAmounts;
   readonly workerKind: WorkerKind;
+  readonly strategy: StrategyRecord | null;
 }
 
 export type LeaseEvent = "slotReturned" | "slotTaken" | "wantSlot" | "closed";
@@ -159,6 +161,7 @@ export interface ActorSpec {
   readonly maxConcurrency: number | null;
   readonly resources: ResourceAmounts;
   readonly workerKind: WorkerKind;
+  readonly strategy: StrategyRecord | null;
   /** It lives in one worker with others. */
   readonly isShared: boolean;
   /** The shared actor that created it, whose worker says too little about whom it depends on; null for others. */

@@ -26,3 +26,8 @@ export interface StrategyRecord {
   readonly required: readonly LabelCondition[];
   readonly preference: NodePreference;
 }
+
+/** The same for equal records, as their fields and conditions always have the same order. */
+export function strategyKeyOf(strategy: StrategyRecord): string {
+  return JSON.stringify(strategy);
+}

@@ -108,7 +108,7 @@ for (const isolation of ISOLATIONS) {
       assert.deepEqual(await ray.availableResources(), has);
       const [node, ...others] = await ray.nodes();
       assert.equal(others.length, 0);
-      assert.deepEqual([node?.nodeId, node?.alive, node?.labels, node?.resources], [info.nodeId, true, { zone: "here" }, has]);
+      assert.deepEqual([node?.nodeId, node?.alive, node?.labels, node?.resources], [info.nodeId, true, { "mantaray.io/node-id": info.nodeId, zone: "here" }, has]);
       const context = ray.remote(() => { const { jobId, nodeId, namespace } = ray.getRuntimeContext(); return { jobId, nodeId, namespace }; });
       assert.deepEqual(await ray.get(context.remote()), { jobId: info.jobId, nodeId: info.nodeId, namespace: "mine" });
     });

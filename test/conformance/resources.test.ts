@@ -145,7 +145,7 @@ describe("what a node has", () => {
       const { hostname } = await import("node:os");
       const info = await ray.init({ numCpus: 1, numGpus: 1, memory: 5e8, resources: { licence: 1 }, labels: { zone: "here" }, isolation });
       const resources = { CPU: 1, GPU: 1, memory: 5e8, licence: 1 };
-      assert.deepEqual(await ray.nodes(), [{ nodeId: info.nodeId, alive: true, address: info.address, hostname: hostname(), resources, labels: { zone: "here" } }]);
+      assert.deepEqual(await ray.nodes(), [{ nodeId: info.nodeId, alive: true, address: info.address, hostname: hostname(), resources, labels: { "mantaray.io/node-id": info.nodeId, zone: "here" } }]);
       assert.deepEqual(await ray.clusterResources(), resources);
       assert.deepEqual(await ray.availableResources(), resources);
       await ray.shutdown();

@@ -20,7 +20,7 @@ underBothIsolations("the runtime context", { namespace: "ours", labels: { zone: 
   const common = (): Partial<Seen> => {
     const { jobId, nodeId, address } = ray.getRuntimeContext();
     return {
-      jobId, nodeId, address, namespace: "ours", nodeLabels: { zone: "here" }, runtimeEnv: {}, acceleratorIds: { GPU: [] }, placementGroupId: undefined, wasCurrentActorRestarted: false, isSignalAborted: false,
+      jobId, nodeId, address, namespace: "ours", nodeLabels: { "mantaray.io/node-id": nodeId, zone: "here" }, runtimeEnv: {}, acceleratorIds: { GPU: [] }, placementGroupId: undefined, wasCurrentActorRestarted: false, isSignalAborted: false,
       taskId: undefined, taskName: undefined, actorId: undefined, actorName: undefined, currentActorId: undefined, assignedResources: {},
     };
   };

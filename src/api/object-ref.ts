@@ -15,9 +15,9 @@ export interface ObjectRef<T = unknown> {
   readonly __value?: T;
   /** Same as `ray.get(this, options)`. */
   get(options?: GetOptions): Promise<T>;
-  /** 28 hexadecimal digits: the owner and a count. Equal for two refs of the same object. */
+  /** 32 hexadecimal digits: the owner and a count. Equal for two refs of the same object. */
   hex(): string;
-  /** The task that makes the object, or that put it; 28 hexadecimal digits. */
+  /** The task that makes the object, or that put it; 32 hexadecimal digits. */
   taskId(): string;
   /** Drops this handle now instead of at garbage collection. Also runs at the end of a `using` block. Idempotent. */
   release(): void;

@@ -18,4 +18,6 @@ export interface ActorHostClient {
   /** To a core worker, wherever it lives. */
   send(workerId: WorkerId, message: FromNode): void;
   clusterState(): ClusterStateRecord;
+  /** It has died, or left its worker to start again elsewhere. */
+  ended(actorId: ActorId): void;
 }

@@ -1,6 +1,7 @@
 export { packMessage, unpackMessage } from "./message-codec.ts";
 export type { ActorHostClient } from "./actor-host-client.ts";
 export type { GcsClient, PlacementListener } from "./gcs-client.ts";
+export { RemoteGcs } from "./remote-gcs.ts";
 export { openMessageLink, type MessageLink, type NodeLink, type WorkerLink } from "./node-link.ts";
 export { withOwnBuffers } from "./own-buffers.ts";
 export type { LaunchedWorker, LaunchListener, WorkerLauncher } from "./worker-launcher.ts";

@@ -54,12 +54,12 @@ export class ObjectRef<T = unknown> implements RuntimeObject {
     return this.#host.getOne(this, options) as Promise<T>;
   }
 
-  /** 28 hexadecimal digits: the owner and a count. Equal for two refs of the same object. */
+  /** 32 hexadecimal digits: the owner and a count. Equal for two refs of the same object. */
   hex(): string {
     return this.#entry.id;
   }
 
-  /** The task that makes the object, or that put it; 28 hexadecimal digits. */
+  /** The task that makes the object, or that put it; 32 hexadecimal digits. */
   taskId(): string {
     return sequencedId(this.#entry.ownerId, this.#entry.taskSequence);
   }

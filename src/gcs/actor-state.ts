@@ -1,4 +1,4 @@
-import { forgetOldest, invariant, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { forgetOldest, invariant, nodeKeyOf, type ActorId, type NodeKey, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { type ActorDeath, type ActorPhase, type ActorSpec, type ActorStateRecord, type FoundActor, partsOf, specFrom, type TaskErrorRecord, type WorkerDeath } from "../protocol/mod.ts";
 
 /**
@@ -222,6 +222,20 @@ export class ActorState {
     // (9) The worker of one may have been its owner too: the task that created it ran there before.
     for (const actor of lost) out.push(...this.#gone(actor, `its worker ${death.reason}`, actor.spec.ownerId === workerId && !actor.spec.isDetached));
     return out;
+  }
+
+  /** Of a node that is lost: those that an actor lives in, or that own or watch one. */
+  workersOf(node: NodeKey): Set<WorkerId> {
+    const found = new Set<WorkerId>();
+    const note = (workerId: WorkerId | null): void => { if (workerId !== null && nodeKeyOf(workerId) === node) found.add(workerId); };
+    for (const { spec, phase, workerId, watchers } of this.#actors.values()) {
+      if (phase === "DEAD") continue;
+      note(workerId);
+      note(spec.ownerId);
+      watchers?.forEach(note);
+    }
+    for (const { ownerId, watchers } of this.#awaited.values()) [ownerId, ...watchers].forEach(note);
+    return found;
   }
 
   /** (10) */

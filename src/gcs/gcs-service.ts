@@ -1,4 +1,4 @@
-import type { ActorId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { ActorId, NodeKey, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { ActorHostClient, GcsClient } from "../clients/mod.ts";
 import { type ActorParts, type ForGcs, RecentTemplates, specFrom, type WorkerDeath } from "../protocol/mod.ts";
 import { ActorState, type ActorInstruction } from "./actor-state.ts";
@@ -80,6 +80,11 @@ export class GcsService implements GcsClient {
     this.#act(this.#actors.workerLost(workerId, death));
   }
 
+  /** All workers of a node at once. */
+  nodeLost(node: NodeKey, death: WorkerDeath): void {
+    for (const workerId of this.#actors.workersOf(node)) this.workerLost(workerId, death);
+  }
+
   describeActor(actorId: ActorId): string {
     return this.#actors.describe(actorId);
   }
@@ -106,6 +111,7 @@ export class GcsService implements GcsClient {
           this.#host.endShared(instruction.workerId, instruction.actorId, instruction.graceful, instruction.mayRestart, instruction.reason);
           break;
         case "publish":
+          if (instruction.state.phase === "DEAD" || instruction.state.phase === "RESTARTING") this.#host.ended(instruction.state.actorId);
           for (const watcher of instruction.watchers) this.#host.publish(watcher, instruction.state);
           break;
       }

@@ -84,7 +84,7 @@ class AttachedRuntime implements Runtime {
     this.#link.onClose((reason) => this.#hostLost(reason));
     this.#keepAlive();
     const listenAddress = join(session.sessionDir, `${this.#driverId}.sock`);
-    this.#link.send({ type: "registerDriver", listenAddress, pid: process.pid, job: { jobId, namespace: this.namespace, loaders: resolvedLoaders() } });
+    this.#link.send({ type: "registerDriver", listenAddress, pid: process.pid, job: { jobId, driverId: this.#driverId, namespace: this.namespace, loaders: resolvedLoaders() } });
     this.#join(listenAddress).catch((error: Error) => this.#fail(error));
   }
 

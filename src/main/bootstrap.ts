@@ -29,6 +29,8 @@ export interface SessionConfig {
   /** Command-line options for worker processes: the driver's memory limits and the like. */
   readonly nodeOptions: readonly string[];
   readonly logToDriver: boolean;
+  /** Where workers listen for those of other nodes; null for a node that is alone. */
+  readonly networkHost: string | null;
 }
 
 /** The node thread's own. */

@@ -188,5 +188,6 @@ function sessionConfig(options: InitOptions): SessionConfig {
     loaders: preloadedLoaders(),
     nodeOptions: inheritedNodeOptions(),
     logToDriver: options.logToDriver ?? true,
+    networkHost: null,
   };
 }

@@ -17,6 +17,7 @@ export function createLocalGcs(config: SessionConfig, nodeManager: NodeManager):
     },
     publish: (workerId, state) => nodeManager.publish(workerId, state),
     send: (workerId, message) => nodeManager.send(workerId, message),
+    ended: () => undefined,
     clusterState: () => {
       const { nodeId, address, totals, labels } = config;
       return { nodes: [{ nodeId, isAlive: true, address, hostname: hostname(), totals, available: nodeManager.available, labels }] };

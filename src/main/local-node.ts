@@ -1,4 +1,4 @@
-import { UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
+import { nodeKeyOf, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type LaunchListener } from "../clients/mod.ts";
 import { NodeManager } from "../node-manager/mod.ts";
 import { makeOwnedFolder, StoreService } from "../object-store/mod.ts";
@@ -10,6 +10,7 @@ import { cacheFolder } from "./cache-folder.ts";
 import { launchInEnvironment } from "./environment-launcher.ts";
 import { createLocalGcs } from "./local-gcs.ts";
 import { MemoryWatch } from "./memory-limit.ts";
+import type { NodeCluster } from "./node-cluster.ts";
 import { NodeService } from "./node-service.ts";
 import type { ProcessLauncher } from "./process-launcher.ts";
 import { realClock } from "./real-clock.ts";
@@ -48,6 +49,8 @@ export interface LocalNodeSetting {
   readonly threads: ThreadHosting;
   /** The program that started the runtime asks for its end. */
   readonly onShutdown: () => void;
+  /** The nodes that this one is together with; null for one that is alone. */
+  readonly cluster: NodeCluster | null;
 }
 
 /**
@@ -67,7 +70,7 @@ export class LocalNode {
   #door: Promise<SocketListener> | null = null;
 
   constructor(setting: LocalNodeSetting) {
-    const { config, threads } = setting;
+    const { config, threads, cluster } = setting;
     this.#setting = setting;
     this.#environments = new EnvironmentAgent({ sessionDir: config.sessionDir, cacheFolder: cacheFolder(), clock: realClock, wallClockMs: () => Date.now() });
     this.nodeManager = new NodeManager({
@@ -86,6 +89,8 @@ export class LocalNode {
       connect: (askerId, targetId) => this.#connect(askerId, targetId),
       placements: () => this.service.gcs,
       endObjects: (workerId) => this.#store.workerLost(workerId),
+      endObjectsOfNode: (node) => this.#store.ownersLost((ownerId) => nodeKeyOf(ownerId) === node),
+      cluster: cluster?.side ?? null,
       workerLost: (workerId, death) => {
         this.#memoryWatch.remove(workerId);
         threads.remove(workerId);
@@ -101,7 +106,7 @@ export class LocalNode {
       send: (workerId, message) => this.nodeManager.send(workerId, message),
       warn: (text) => this.service.toDrivers({ type: "warning", text }),
     });
-    this.service = new NodeService(config, this.nodeManager, createLocalGcs(config, this.nodeManager), realClock, this.#store, setting.onShutdown);
+    this.service = new NodeService({ config, nodeManager: this.nodeManager, gcs: cluster?.gcs ?? createLocalGcs(config, this.nodeManager), cluster, clock: realClock, store: this.#store, onShutdown: setting.onShutdown });
   }
 
   #watched(start: WorkerStart, launched: ProbedWorker): LaunchedWorker {

@@ -1,19 +1,33 @@
-import type { Clock, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { Clock, JobId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { GcsClient, WorkerLink } from "../clients/mod.ts";
-import type { FromNode, ObjectSurveyRecord, ToNode, WorkerDeath } from "../protocol/mod.ts";
+import type { FromNode, NodeQuestion, ObjectSurveyRecord, TimelineRecord, ToNode, WorkerDeath } from "../protocol/mod.ts";
 import { type NodeManager, RunDeadlines } from "../node-manager/mod.ts";
 import type { StoreService } from "../object-store/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
+import { joinedSurveys, joinedTimelines } from "./joined-answers.ts";
+import type { NodeCluster } from "./node-cluster.ts";
 import { ObjectSurveys } from "./object-surveys.ts";
 import { OutputDrain } from "./output-drain.ts";
 import { TimelineSurveys } from "./timeline-surveys.ts";
 
 /** One node's control: routes what its workers send, to its node manager, its object store or the GCS. */
+export interface NodeServiceSetting {
+  readonly config: SessionConfig;
+  readonly nodeManager: NodeManager;
+  readonly gcs: GcsClient;
+  /** Null for a node that is alone. */
+  readonly cluster: NodeCluster | null;
+  readonly clock: Clock;
+  readonly store: StoreService;
+  readonly onShutdown: () => void;
+}
+
 export class NodeService {
   readonly nodeManager: NodeManager;
   readonly gcs: GcsClient;
   readonly store: StoreService;
   readonly #config: SessionConfig;
+  readonly #cluster: NodeCluster | null;
   readonly #onShutdown: () => void;
   readonly addresses = new Map<WorkerId, string>();
   readonly #drain: OutputDrain;
@@ -21,9 +35,10 @@ export class NodeService {
   readonly #deadlines: RunDeadlines;
   readonly #timeline: TimelineSurveys;
 
-  constructor(config: SessionConfig, nodeManager: NodeManager, gcs: GcsClient, clock: Clock, store: StoreService, onShutdown: () => void) {
+  constructor({ config, nodeManager, gcs, cluster, clock, store, onShutdown }: NodeServiceSetting) {
     this.store = store;
     this.gcs = gcs;
+    this.#cluster = cluster;
     this.#drain = new OutputDrain(clock, (workerId, drainId) => nodeManager.send(workerId, { type: "drainOutput", drainId }));
     this.#surveys = new ObjectSurveys(clock, (workerId, surveyId, limit) => nodeManager.send(workerId, { type: "reportObjects", surveyId, limit }));
     this.#timeline = new TimelineSurveys(clock, (workerId, surveyId) => nodeManager.send(workerId, { type: "reportRuns", surveyId }));
@@ -52,6 +67,7 @@ export class NodeService {
       case "leaseEvents":
         return this.nodeManager.leaseEvents(senderId, message.events);
       case "endRun":
+        if (this.#cluster?.passOn(message.workerId, senderId, message) === true) return undefined;
         return this.nodeManager.endRun(senderId, message.workerId, message.leaseId, message.isRecursive, message.reason);
       case "runStarted":
         return this.#deadlines.started(senderId, message);
@@ -75,7 +91,10 @@ export class NodeService {
       case "actorEnded":
         this.nodeManager.shared.actorEnded(senderId, message.actorId);
         return this.gcs.fromWorker(senderId, message);
+      case "listening":
+        return this.nodeManager.send(message.askerId, { type: "connectSocket", workerId: senderId, address: message.address });
       case "callsWait":
+        if (this.#cluster?.passOn(message.workerId, senderId, message) === true) return undefined;
         return this.nodeManager.shared.callsWait(message.workerId);
       case "pong":
         return this.nodeManager.shared.answered(senderId);
@@ -93,15 +112,15 @@ export class NodeService {
       case "log":
         return this.toDriversOf(message.record.workerId, { type: "log", record: message.record });
       case "drainOutput":
-        return this.#drain.start(this.nodeManager.liveWorkers(this.nodeManager.jobOf(senderId)), () => reply(link, message.requestId, null, null));
+        return void this.#drainOutput(this.nodeManager.jobOf(senderId)).then(() => reply(link, message.requestId, null, null));
       case "outputDrained":
         return this.#drain.drained(senderId, message.drainId);
       case "listObjects":
-        return this.#listObjects(link, message);
+        return void this.#listObjects(message).then((survey) => reply(link, message.requestId, survey, null));
       case "objectsReported":
         return this.#surveys.reported(senderId, message.surveyId, message.report);
       case "timeline":
-        return this.#timeline.start(this.nodeManager.liveWorkers(), message.timeoutMs, (record) => reply(link, message.requestId, record, null));
+        return void this.#askTimeline(message.timeoutMs).then((record) => reply(link, message.requestId, record, null));
       case "runsReported":
         return this.#timeline.reported(senderId, message.surveyId, message.report);
       case "leaving":
@@ -128,8 +147,9 @@ export class NodeService {
 
   #addJoinedDriver(driverId: WorkerId, link: WorkerLink, { listenAddress, pid, job }: ToNode & { readonly type: "registerDriver" }): void {
     if (this.nodeManager.isConnected(driverId)) return;
-    this.addresses.set(driverId, listenAddress);
+    if (listenAddress !== null) this.addresses.set(driverId, listenAddress);
     this.nodeManager.addJoinedDriver(driverId, link, job);
+    this.#cluster?.driverJoined(job);
     link.onClose((reason) => {
       this.nodeManager.workerExited(driverId, { reason: reason === "lost" ? "ended without a word: its program has exited or was killed" : "left this runtime in good order", pid, isRetryable: true });
     });
@@ -142,6 +162,8 @@ export class NodeService {
   /** To the program that this worker works for. If that has left, to the one that started the runtime. */
   toDriversOf(workerId: WorkerId, message: FromNode): void {
     const drivers = [...this.nodeManager.drivers(this.nodeManager.jobOf(workerId))];
+    const farDriverId = drivers.length > 0 ? null : (this.nodeManager.job(this.nodeManager.jobOf(workerId))?.driverId ?? null);
+    if (farDriverId !== null) return this.nodeManager.send(farDriverId, message);
     for (const driverId of drivers.length > 0 ? drivers : this.nodeManager.drivers(this.#config.jobId)) this.nodeManager.send(driverId, message);
   }
 
@@ -154,14 +176,47 @@ export class NodeService {
     this.gcs.workerLost(workerId, death);
   }
 
-  #listObjects(link: WorkerLink, message: ToNode & { type: "listObjects" }): void {
-    const { requestId, limit, timeoutMs } = message;
+  // ------------------------------------------------------------------ what all nodes are asked
+
+  /** Of another node: what this one's part of the answer is. */
+  answer(question: NodeQuestion): Promise<unknown> {
+    switch (question.type) {
+      case "drainOutput":
+        return new Promise((resolve) => this.#drain.start(this.nodeManager.liveWorkers(question.jobId), () => resolve(null)));
+      case "listObjects":
+        return this.#listObjectsHere(question);
+      case "timeline":
+        return new Promise((resolve) => this.#timeline.start(this.nodeManager.liveWorkers(), question.timeoutMs, resolve));
+    }
+  }
+
+  async #drainOutput(jobId: JobId): Promise<void> {
+    const question: NodeQuestion = { type: "drainOutput", jobId };
+    await Promise.all([this.answer(question), this.#cluster?.ask(question)]);
+  }
+
+  async #askTimeline(timeoutMs: number): Promise<TimelineRecord> {
+    const question: NodeQuestion = { type: "timeline", timeoutMs };
+    const [own, others] = await Promise.all([this.answer(question) as Promise<TimelineRecord>, this.#cluster?.ask(question) ?? []]);
+    return joinedTimelines([own, ...(others as TimelineRecord[])]);
+  }
+
+  async #listObjects({ limit, timeoutMs, collectsGarbage }: NodeQuestion & { readonly type: "listObjects" }): Promise<ObjectSurveyRecord> {
+    const question: NodeQuestion = { type: "listObjects", limit, timeoutMs, collectsGarbage };
+    const [own, others] = await Promise.all([this.#listObjectsHere(question), this.#cluster?.ask(question) ?? []]);
+    return joinedSurveys([own, ...(others as ObjectSurveyRecord[])], limit);
+  }
+
+  #listObjectsHere({ limit, timeoutMs, collectsGarbage }: NodeQuestion & { readonly type: "listObjects" }): Promise<ObjectSurveyRecord> {
     const workerIds = [...this.nodeManager.drivers(), ...this.nodeManager.liveWorkers()];
-    // What one worker holds no longer may be the last that keeps another's: all collect before the first is asked.
-    if (message.collectsGarbage) return this.#surveys.start(workerIds, 0, timeoutMs, () => this.#listObjects(link, { ...message, collectsGarbage: false }));
-    this.#surveys.start(workerIds, limit, timeoutMs, (workers, unansweredWorkerIds) => {
-      // After the workers: what they freed or made before they answered has arrived here.
-      reply(link, requestId, { store: this.store.list(limit), workers, unansweredWorkerIds } satisfies ObjectSurveyRecord, null);
+    return new Promise((resolve) => {
+      const list = (): void => this.#surveys.start(workerIds, limit, timeoutMs, (workers, unansweredWorkerIds) => {
+        // After the workers: what they freed or made before they answered has arrived here.
+        resolve({ store: this.store.list(limit), workers, unansweredWorkerIds });
+      });
+      // What one worker holds no longer may be the last that keeps another's: all collect before the first is asked.
+      if (collectsGarbage) this.#surveys.start(workerIds, 0, timeoutMs, list);
+      else list();
     });
   }
 }

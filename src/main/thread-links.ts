@@ -44,7 +44,7 @@ export function openPeer(core: CoreWorker, end: PeerEnd, poller: ThreadPoller): 
 
 /** Connects to a worker process on the node manager's word. */
 export function connectToProcess(core: CoreWorker, message: FromNode & { readonly type: "connectSocket" }, identity: { readonly workerId: WorkerId; readonly token: string }): void {
-  connectSocket({ path: message.address }, identity).then(
+  connectSocket(typeof message.address === "string" ? { path: message.address } : message.address, identity).then(
     (channel) => core.peerConnected(message.workerId, channel, null),
     // It has ended meanwhile; the node manager says so.
     () => undefined,

@@ -38,7 +38,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
   const { config, workerId, link } = host;
   const pid = process.pid;
   // Until it is used first, any program may get this worker.
-  let job: JobRecord = config;
+  let job: JobRecord = { ...config, driverId: null };
   let prepareImports = loadOnce(config.loaders);
   installStackMapping();
   const store = new SharedStore({

@@ -1,4 +1,4 @@
-import { invariant, isZero, type AcceleratorIds, type ActorId, type JobId, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { invariant, isZero, nodeKeyOf, type AcceleratorIds, type ActorId, type JobId, type NodeKey, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { type LeaseEvent, type LeaseShape, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
 import { describeLack, keptWhileWaiting, ResourceLedger, without } from "../scheduling/mod.ts";
 import { workersToEnd } from "./forced-ends.ts";
@@ -89,26 +89,36 @@ export class LeaseState {
   readonly #leases = new Map<number, Lease>();
   readonly #demands = new Map<string, Demand>();
   readonly #placements: ActorPlacement[] = [];
-  /** Of the drivers, but for the first one. */
+  /** Of the drivers, but for the first one, and of owners on other nodes. */
   readonly #driverJobs = new Map<WorkerId, JobId>();
   readonly #endedJobs = new Set<JobId>();
   readonly #firstJobId: JobId;
-  #nextLeaseId = 1;
+  #nextLeaseId: number;
   #isAnybodyStarved = false;
 
-  /** `firstJobId`: of the program that started all this. */
-  constructor(totals: ResourceAmounts, limits: LeaseLimits, firstJobId: JobId, acceleratorIds: AcceleratorIds = {}) {
+  /** `firstJobId`: of the program that started all this. `firstLeaseId`: those of other nodes are far from it. */
+  constructor(totals: ResourceAmounts, limits: LeaseLimits, firstJobId: JobId, acceleratorIds: AcceleratorIds = {}, firstLeaseId = 1) {
     this.ledger = new ResourceLedger(totals, acceleratorIds);
     this.#limits = limits;
     this.#firstJobId = firstJobId;
+    this.#nextLeaseId = firstLeaseId;
   }
 
   driverAdded(driverId: WorkerId, jobId: JobId): void {
     this.#driverJobs.set(driverId, jobId);
   }
 
-  driverLost(driverId: WorkerId): LeaseInstruction[] {
-    const jobId = this.jobOf(driverId);
+  /** One that lives on another node. */
+  farOwnerSeen(ownerId: WorkerId, jobId: JobId): void {
+    this.#driverJobs.set(ownerId, jobId);
+  }
+
+  /** Those of another node. */
+  ownersOf(node: NodeKey): WorkerId[] {
+    return [...this.#driverJobs.keys()].filter((ownerId) => nodeKeyOf(ownerId) === node);
+  }
+
+  driverLost(driverId: WorkerId, jobId = this.jobOf(driverId)): LeaseInstruction[] {
     this.#driverJobs.delete(driverId);
     this.#endedJobs.add(jobId);
     const instructions = this.#endOrphans(driverId, jobId);
@@ -189,7 +199,11 @@ export class LeaseState {
 
   workerLost(workerId: WorkerId): LeaseInstruction[] {
     const worker = this.#workers.get(workerId);
-    if (worker === undefined) return this.ownerLost(workerId);
+    if (worker === undefined) {
+      const jobId = this.#driverJobs.get(workerId) ?? null;
+      this.#driverJobs.delete(workerId);
+      return [...this.#endedJobLost(workerId, jobId), ...this.ownerLost(workerId)];
+    }
     this.#workers.delete(workerId);
     for (const lease of worker.leases.values()) this.#closeLease(lease);
     if (worker.actorHolds !== null) this.ledger.give(worker.actorHolds, worker.acceleratorIds);

@@ -1,8 +1,12 @@
-import { newWorkerId, type AcceleratorIds, type ActorId, type Clock, type JobId, type NodeId, nodeKeyOf, type RandomSource, type ResourceAmounts, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
+import { newWorkerId, nodeKeyOf, type AcceleratorIds, type ActorId, type Clock, type JobId, type NodeId, type NodeKey, type RandomSource, type ResourceAmounts, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker, PlacementListener, WorkerLauncher, WorkerLink } from "../clients/mod.ts";
-import type { ActorSpec, ActorStateRecord, FromNode, JobRecord, LeaseEvent, LeaseShape, RefusalRecord, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
+import type { ActorPlacementRecord, ActorSpec, ActorStateRecord, FarRequest, FromNode, JobRecord, LeaseEvent, LeaseShape, RefusalRecord, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
 import type { NodeView } from "../scheduling/mod.ts";
+import type { ClusterSide } from "./cluster-side.ts";
+import { type ConnectedWorker, connectedWorker } from "./connected-worker.ts";
 import type { HeldUp } from "./held-up.ts";
+import { KnownJobs } from "./known-jobs.ts";
+import { LeaseSpreading } from "./lease-spreading.ts";
 import { LeaseState, type LeaseInstruction } from "./lease-state.ts";
 import { deathWithinLimit } from "./memory-limits.ts";
 import { refusalOf } from "./refusals.ts";
@@ -19,8 +23,8 @@ const TASK_WORKERS_MAX = 64;
 const SHARED_HOSTS_MAX = 16;
 /** A worker that cannot start is tried again so often in a row. */
 const START_FAILURES_MAX = 3;
-/** Programs that have left: a detached actor of theirs may be about to start again. */
-const JOBS_REMEMBERED_MAX = 1_000;
+
+const UNKNOWN_HERE: WorkerDeath = { reason: "is not known here: it ended before", pid: 0, isRetryable: true };
 
 export interface NodeManagerEnvironment {
   readonly clock: Clock;
@@ -44,38 +48,24 @@ export interface NodeManagerEnvironment {
   warn(workerId: WorkerId, text: string): void;
   /** A worker has ended, and nobody has been told: whoever hears of it can read none of its objects any more. */
   endObjects(workerId: WorkerId): void;
+  /** As above, of all workers of a node that is gone. */
+  endObjectsOfNode(node: NodeKey): void;
   /** Every worker that ended, after all here have been told. */
   workerLost(workerId: WorkerId, death: WorkerDeath): void;
   /** Workers fail to start, one after another: why. */
   startFailed(reason: string): void;
-}
-
-interface ConnectedWorker {
-  readonly workerId: WorkerId;
-  readonly kind: WorkerKind | "driver";
-  link: WorkerLink | null;
-  readonly launched: LaunchedWorker | null;
-  readonly connectedTo: Set<WorkerId>;
-  /** Null until a worker is used. */
-  jobId: JobId | null;
-  /** Why it is about to end, as it or we said first. */
-  endReason: string | null;
-  /** Set when it is ended because of this. */
-  memoryUsedBytes: number | null;
-  /** The shared actor that has said so. */
-  endedBy: ActorId | null;
-  /** It ends for the sake of one of its tasks. */
-  isForced: boolean;
+  /** Null for a node that is alone. */
+  readonly cluster: ClusterSide | null;
 }
 
 /** The machine's scheduler and worker pool (Ray's raylet): LeaseState decides, this acts. */
 export class NodeManager {
   readonly #env: NodeManagerEnvironment;
+  readonly #node: NodeKey;
   readonly #state: LeaseState;
   readonly shared: SharedHosts;
   readonly #workers = new Map<WorkerId, ConnectedWorker>();
-  /** Of programs that have joined, also of those that have left: their detached actors go on. */
-  readonly #jobs = new Map<JobId, JobRecord>();
+  readonly #jobs = new KnownJobs();
   readonly #watch: WaitingWatch;
   /** Class names of actors that wait for a worker. */
   readonly #waitingActors = new Map<ActorId, { readonly className: string; readonly jobId: JobId }>();
@@ -83,10 +73,13 @@ export class NodeManager {
   #warmTimer: Timer | null = null;
   #startFailures = 0;
   #isStopping = false;
+  readonly spreading: LeaseSpreading | null;
 
   constructor(environment: NodeManagerEnvironment) {
     this.#env = environment;
-    this.#state = new LeaseState(environment.totals, { warmWorkersMin: environment.warmWorkersMin, taskWorkersMax: TASK_WORKERS_MAX }, environment.firstJobId, environment.acceleratorIds);
+    this.#node = nodeKeyOf(environment.nodeId);
+    this.#state = new LeaseState(environment.totals, { warmWorkersMin: environment.warmWorkersMin, taskWorkersMax: TASK_WORKERS_MAX }, environment.firstJobId, environment.acceleratorIds, environment.cluster?.firstLeaseId);
+    this.spreading = environment.cluster === null ? null : this.#createSpreading(environment.cluster);
     this.shared = new SharedHosts({
       clock: environment.clock, hostsMax: Math.max(1, Math.min(Math.floor((environment.totals["CPU"] ?? 0) / UNITS_PER_RESOURCE), SHARED_HOSTS_MAX)),
       placeHost: (hostId, jobId, kind) => this.#act(this.#state.placeActor(hostId, kind, {}, jobId)),
@@ -94,6 +87,15 @@ export class NodeManager {
       terminate: (workerId, reason) => this.terminate(workerId, reason), watchRunning: (workerId) => environment.watchRunning(workerId), warn: (workerId, text) => environment.warn(workerId, text),
     });
     this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(), tell: (heldUp) => this.#tellHeldUp(heldUp) });
+  }
+
+  #createSpreading({ fromWorker }: ClusterSide): LeaseSpreading {
+    return new LeaseSpreading({
+      clock: this.#env.clock, own: () => this.#view(),
+      demandHere: (ownerId, key, shape, target, priority) => this.#act(this.#state.demand(ownerId, key, shape, target, priority)),
+      demandThere: (other, ownerId, key, shape, target, priority) => void fromWorker(other, ownerId, { type: "leaseDemand", key, shape, target, priority }),
+      refuse: (ownerId, key, error) => this.send(ownerId, { type: "leaseRefused", key, error }),
+    });
   }
 
   /** To the program that it concerns. */
@@ -115,23 +117,22 @@ export class NodeManager {
   // ------------------------------------------------------------------ workers
 
   addDriver(workerId: WorkerId, link: WorkerLink): void {
-    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId: this.#env.firstJobId, endReason: null, memoryUsedBytes: null, endedBy: null, isForced: false });
+    this.#workers.set(workerId, connectedWorker(workerId, "driver", link, null, this.#env.firstJobId));
   }
 
   /** A program of its own, which may leave again: `workerExited`. */
   addJoinedDriver(workerId: WorkerId, link: WorkerLink, job: JobRecord): void {
     if (this.#isStopping || this.#workers.has(workerId)) return;
     const { jobId } = job;
-    this.#jobs.set(jobId, job);
-    if (this.#jobs.size > JOBS_REMEMBERED_MAX) this.#forgetUnusedJob();
+    this.jobSeen(job);
     this.#state.driverAdded(workerId, jobId);
-    this.#workers.set(workerId, { workerId, kind: "driver", link, launched: null, connectedTo: new Set(), jobId, endReason: null, memoryUsedBytes: null, endedBy: null, isForced: false });
+    this.#workers.set(workerId, connectedWorker(workerId, "driver", link, null, jobId));
   }
 
   /** A worker that somebody else started for this node; it will register. */
   expectWorker(workerId: WorkerId, kind: WorkerKind, launched: LaunchedWorker): void {
     this.#state.workerExpected(kind);
-    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null, memoryUsedBytes: null, endedBy: null, isForced: false });
+    this.#workers.set(workerId, connectedWorker(workerId, kind, null, launched, null));
   }
 
   isExpected(workerId: WorkerId): boolean {
@@ -155,9 +156,9 @@ export class NodeManager {
 
   #start(kind: WorkerKind): void {
     if (this.#isStopping) return;
-    const workerId = newWorkerId(this.#env.random, nodeKeyOf(this.#env.nodeId));
+    const workerId = newWorkerId(this.#env.random, this.#node);
     const launched = this.#env.launcher.launch(workerId, kind, { exited: (death) => this.workerExited(workerId, death), refused: (error) => this.#refused(workerId, kind, error) });
-    this.#workers.set(workerId, { workerId, kind, link: null, launched, connectedTo: new Set(), jobId: null, endReason: null, memoryUsedBytes: null, endedBy: null, isForced: false });
+    this.#workers.set(workerId, connectedWorker(workerId, kind, null, launched, null));
   }
 
   #refused(workerId: WorkerId, kind: WorkerKind, error: RefusalRecord): void {
@@ -187,6 +188,7 @@ export class NodeManager {
       other.connectedTo.delete(workerId);
       other.link?.send({ type: "workerDied", workerId, cause: death });
     }
+    this.spreading?.ownerLost(workerId);
     if (worker.kind === "driver") {
       this.#act(this.#state.driverLost(workerId));
     } else if (worker.link === null) {
@@ -244,7 +246,9 @@ export class NodeManager {
   // ------------------------------------------------------------------ requests
 
   demandLeases(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void {
-    const error = shape.strategy === null ? null : refusalOf([this.#view()], shape, null);
+    if (this.spreading !== null && nodeKeyOf(ownerId) === this.#node) return this.spreading.demand(ownerId, key, shape, target, priority);
+    // Of several nodes, the owner's has chosen this one.
+    const error = shape.strategy === null || this.spreading !== null ? null : refusalOf([this.#view()], shape, null);
     if (error === null) this.#act(this.#state.demand(ownerId, key, shape, target, priority));
     else this.#act([{ type: "refuse", ownerId, key, error }]);
   }
@@ -252,7 +256,7 @@ export class NodeManager {
   /** This node, as it is seen when one is chosen. */
   #view(): NodeView {
     const { nodeId, totals, labels } = this.#env;
-    return { key: nodeKeyOf(nodeId), nodeId, totals, available: this.available, labels, isAlive: true, isDraining: false, weightless: 0 };
+    return { key: this.#node, nodeId, totals, available: this.available, labels, isAlive: true, isDraining: false, weightless: 0 };
   }
 
   leaseEvents(workerId: WorkerId, events: readonly (readonly [number, LeaseEvent])[]): void {
@@ -274,12 +278,14 @@ export class NodeManager {
     }
   }
 
-  placeActor(spec: ActorSpec): void {
-    const error = spec.strategy === null ? null : refusalOf([this.#view()], spec, spec.actorId);
-    if (spec.isShared && error === null) return this.shared.place(spec);
-    this.#waitingActors.set(spec.actorId, { className: spec.className, jobId: spec.jobId });
-    if (error !== null) this.#act([{ type: "refuseActor", actorId: spec.actorId, error }]);
-    else this.#act(this.#state.placeActor(spec.actorId, spec.workerKind, spec.resources, spec.jobId));
+  placeActor(placement: ActorPlacementRecord): void {
+    const { actorId, className, jobId, workerKind, resources, strategy, isShared } = placement;
+    // As above.
+    const error = strategy === null || this.spreading !== null ? null : refusalOf([this.#view()], placement, actorId);
+    if (isShared && error === null) return this.shared.place(placement);
+    this.#waitingActors.set(actorId, { className, jobId });
+    if (error !== null) this.#act([{ type: "refuseActor", actorId, error }]);
+    else this.#act(this.#state.placeActor(actorId, workerKind, resources, jobId));
   }
 
   cancelPlacement(actorId: ActorId): void {
@@ -306,19 +312,86 @@ export class NodeManager {
   connectPeers(askerId: WorkerId, targetId: WorkerId): void {
     const asker = this.#workers.get(askerId);
     const target = this.#workers.get(targetId);
-    if (asker === undefined) return;
-    if (target === undefined) {
-      asker.link?.send({ type: "workerDied", workerId: targetId, cause: { reason: "is not known here: it ended before", pid: 0, isRetryable: true } });
+    if (asker === undefined) return this.#connectFarAsker(askerId, targetId, target);
+    if (asker.connectedTo.has(targetId)) return;
+    if (target === undefined && this.#isFar(targetId) && this.#env.cluster?.fromWorker(nodeKeyOf(targetId), askerId, { type: "connectPeer", workerId: targetId }) === true) {
+      asker.connectedTo.add(targetId);
       return;
     }
-    if (asker.connectedTo.has(targetId)) return;
+    if (target === undefined) {
+      asker.link?.send({ type: "workerDied", workerId: targetId, cause: UNKNOWN_HERE });
+      return;
+    }
     asker.connectedTo.add(targetId);
     target.connectedTo.add(askerId);
     this.#env.connect(askerId, targetId);
   }
 
-  send(workerId: WorkerId, message: FromNode): void {
+  /** It lives on another node, and connects to the worker of this one. */
+  #connectFarAsker(askerId: WorkerId, targetId: WorkerId, target: ConnectedWorker | undefined): void {
+    if (!this.#isFar(askerId)) return;
+    if (target === undefined) return this.send(askerId, { type: "workerDied", workerId: targetId, cause: UNKNOWN_HERE });
+    // Both have asked, each at its own node: one of the two ways is enough.
+    if (target.connectedTo.has(askerId) && askerId > targetId) return;
+    target.connectedTo.add(askerId);
+    target.link?.send({ type: "listenForPeers", askerId });
+  }
+
+  // ------------------------------------------------------------------ other nodes
+
+  /** A program that runs on other nodes too. */
+  jobSeen(job: JobRecord): void {
+    this.#jobs.add(job, () => new Set(Array.from(this.#workers.values(), (worker) => worker.jobId)));
+  }
+
+  job(jobId: JobId): JobRecord | undefined {
+    return this.#jobs.get(jobId);
+  }
+
+  /** An owner on another node asks for leases here. */
+  demandFromFar(ownerId: WorkerId, job: JobRecord, message: FarRequest & { readonly type: "leaseDemand" }): void {
+    this.jobSeen(job);
+    this.#state.farOwnerSeen(ownerId, job.jobId);
+    this.demandLeases(ownerId, message.key, message.shape, message.target, message.priority);
+  }
+
+  /** From another node, for a worker of this one. */
+  receiveFor(workerId: WorkerId, message: FromNode, from: NodeKey): void {
+    if (message.type === "leaseGranted") this.spreading?.granted(workerId, message.key, from);
+    else if (message.type === "leaseRefused") {
+      // What does not fit there after all is looked for elsewhere.
+      if (message.error.kind === "TaskUnschedulableError") return;
+      this.spreading?.refused(workerId, message.key);
+    }
     this.#workers.get(workerId)?.link?.send(message);
+  }
+
+  /** A worker of another node has ended. */
+  farWorkerLost(workerId: WorkerId, cause: WorkerDeath): void {
+    this.#env.endObjects(workerId);
+    for (const other of this.#workers.values()) if (other.connectedTo.delete(workerId)) other.link?.send({ type: "workerDied", workerId, cause });
+    const job = this.#jobs.ofDriver(workerId);
+    this.#act(job === undefined ? this.#state.workerLost(workerId) : this.#state.driverLost(workerId, job.jobId));
+  }
+
+  farNodeLost(node: NodeKey, cause: WorkerDeath): void {
+    this.spreading?.nodeLost(node);
+    const lost = new Set<WorkerId>(this.#state.ownersOf(node));
+    for (const { connectedTo } of this.#workers.values()) for (const workerId of connectedTo) if (nodeKeyOf(workerId) === node) lost.add(workerId);
+    for (const driverId of this.#jobs.driverIds()) if (nodeKeyOf(driverId) === node) lost.add(driverId);
+    this.#env.endObjectsOfNode(node);
+    for (const workerId of lost) this.farWorkerLost(workerId, cause);
+  }
+
+  /** Also to a worker of another node. */
+  send(workerId: WorkerId, message: FromNode): void {
+    const worker = this.#workers.get(workerId);
+    if (worker !== undefined) worker.link?.send(message);
+    else if (this.#isFar(workerId)) this.#env.cluster?.toWorker(workerId, message);
+  }
+
+  #isFar(workerId: WorkerId): boolean {
+    return this.#env.cluster !== null && nodeKeyOf(workerId) !== this.#node;
   }
 
   /** With others of this turn in one frame. */
@@ -341,11 +414,6 @@ export class NodeManager {
     for (const worker of this.#workers.values()) if (worker.kind === "driver" && (jobId === undefined || worker.jobId === jobId)) yield worker.workerId;
   }
 
-  #forgetUnusedJob(): void {
-    const used = new Set([...this.#workers.values()].map((worker) => worker.jobId));
-    for (const jobId of this.#jobs.keys()) if (!used.has(jobId)) return void this.#jobs.delete(jobId);
-  }
-
   // ------------------------------------------------------------------ acting
 
   #act(instructions: readonly LeaseInstruction[]): void {
@@ -365,6 +433,7 @@ export class NodeManager {
           break;
         case "openLease": {
           const { leaseId, workerId, ownerId, key, shape, acceleratorIds } = instruction;
+          if (!this.#isFar(ownerId)) this.spreading?.granted(ownerId, key, this.#node);
           this.send(workerId, { type: "leaseOpened", leaseId, ownerId, resources: shape.resources, acceleratorIds });
           this.send(ownerId, { type: "leaseGranted", key, leaseId, workerId });
           break;
@@ -391,6 +460,9 @@ export class NodeManager {
       }
     }
     if (this.#state.isAnybodyStarved) this.#watch.somebodyWaits();
+    if (this.spreading === null) return;
+    this.#env.cluster?.loadChanged(this.#state.ledger.totals, this.available);
+    this.spreading.plan();
   }
 
   #assignJob(workerId: WorkerId, jobId: JobId): void {
@@ -415,6 +487,7 @@ export class NodeManager {
     this.#isStopping = true;
     this.#idleTimer?.cancel();
     this.#watch.stop();
+    this.spreading?.stop();
     this.#warmTimer?.cancel();
     this.shared.stop();
     for (const worker of this.#workers.values()) {

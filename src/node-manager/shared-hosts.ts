@@ -31,7 +31,7 @@ export class SharedHosts {
     this.#state = new SharedHostState(environment.hostsMax);
   }
 
-  place({ actorId, jobId, workerKind }: ActorSpec): void {
+  place({ actorId, jobId, workerKind }: Pick<ActorSpec, "actorId" | "jobId" | "workerKind">): void {
     this.#act(this.#state.place(actorId, jobId, workerKind));
   }
 

@@ -117,6 +117,12 @@ export class StoreService {
     this.#carryOut(running);
   }
 
+  /** All workers of a node that is gone: what they own here ends. */
+  ownersLost(isLost: (ownerId: WorkerId) => boolean): void {
+    const owners = new Set(this.list(Infinity).objects.map(({ ownerId }) => ownerId));
+    for (const ownerId of owners) if (ownerId !== null && isLost(ownerId)) this.workerLost(ownerId);
+  }
+
   workerLost(workerId: WorkerId): void {
     const running = this.#running;
     if (running === null) return;

@@ -1,4 +1,6 @@
 export { partsOf, RecentTemplates, specFrom } from "./actor-template.ts";
+export type * from "./cluster-messages.ts";
+export type * from "./network-address.ts";
 export type * from "./gcs-messages.ts";
 export type * from "./node-messages.ts";
 export type * from "./object-messages.ts";

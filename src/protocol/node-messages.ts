@@ -1,4 +1,5 @@
 import type { AcceleratorIds, ActorId, JobId, NodeId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { NetworkAddress } from "./network-address.ts";
 import type { WorkerObjectsReport } from "./object-messages.ts";
 import type { RunsReport } from "./run-messages.ts";
 import type { StoreCollect, ToStore } from "./store-messages.ts";
@@ -18,6 +19,8 @@ export type LeaseEvent = "slotReturned" | "slotTaken" | "wantSlot" | "closed";
 /** One program that uses the runtime: what workers must know to run its code. Plain data. */
 export interface JobRecord {
   readonly jobId: JobId;
+  /** Null where it lives in the process that started the runtime. */
+  readonly driverId: WorkerId | null;
   readonly namespace: string;
   /** Modules that its workers load before they first import TypeScript, as absolute paths or URLs. */
   readonly loaders: readonly string[];
@@ -28,7 +31,7 @@ export type ToNode =
   | ToStore
   | { readonly type: "register"; readonly workerId: WorkerId; readonly pid: number; readonly listenAddress: string | null }
   /** From a program of its own that joins. */
-  | { readonly type: "registerDriver"; readonly listenAddress: string; readonly pid: number; readonly job: JobRecord }
+  | { readonly type: "registerDriver"; readonly listenAddress: string | null; readonly pid: number; readonly job: JobRecord }
   /** Idempotent: `target` counts all leases of this key ever wanted, the granted ones included. */
   | { readonly type: "leaseDemand"; readonly key: string; readonly shape: LeaseShape; readonly target: number; readonly priority: number }
   | { readonly type: "leaseEvents"; readonly events: readonly (readonly [leaseId: number, event: LeaseEvent])[] }
@@ -38,6 +41,7 @@ export type ToNode =
   | { readonly type: "runStarted"; readonly runId: number; readonly ownerId: WorkerId; readonly taskSequence: number; readonly leaseId: number | null; readonly name: string; readonly timeoutMs: number }
   | { readonly type: "runEnded"; readonly runId: number }
   | { readonly type: "connectPeer"; readonly workerId: WorkerId }
+  | { readonly type: "listening"; readonly askerId: WorkerId; readonly address: NetworkAddress }
   | { readonly type: "createActor"; readonly requestId: number; readonly spec: ActorSpec }
   /** Of a shared actor without a name, which cannot be refused; many to a frame. */
   | ({ readonly type: "createSharedActor" } & ActorParts)
@@ -106,7 +110,9 @@ export type FromNode =
   | { readonly type: "terminateWorker"; readonly workerId: WorkerId }
   | { readonly type: "noteWorkerEnd"; readonly workerId: WorkerId; readonly reason: string }
   | { readonly type: "startupFailed"; readonly reason: string }
-  | { readonly type: "connectSocket"; readonly workerId: WorkerId; readonly address: string }
+  | { readonly type: "connectSocket"; readonly workerId: WorkerId; readonly address: string | NetworkAddress }
+  /** A worker of another node wants to connect to this one: listen on TCP and say where. */
+  | { readonly type: "listenForPeers"; readonly askerId: WorkerId }
   | { readonly type: "workerDied"; readonly workerId: WorkerId; readonly cause: WorkerDeath }
   | { readonly type: "startActor"; readonly spec: ActorSpec; readonly wasRestarted: boolean; readonly acceleratorIds: AcceleratorIds | null }
   | ({ readonly type: "startSharedActor"; readonly number: number; readonly wasRestarted: boolean } & ActorParts)
@@ -138,6 +144,8 @@ export interface WorkerDeath {
   readonly isHeapExhausted?: true;
   /** It used more than the limit of its kind. */
   readonly isOutOfMemory?: true;
+  /** Its whole node is gone. */
+  readonly isNodeLost?: true;
   /** It was ended for the sake of one of its tasks: that costs the others no retry. */
   readonly isForced?: boolean;
 }

@@ -4,4 +4,4 @@ export { checkNodeLabels, labelsOfNode } from "./node-labels.ts";
 export { type NodeView, takesWork } from "./node-view.ts";
 export type { PlacementRequest } from "./placement-request.ts";
 export { chooseNode, distribute, type Distribution, type NodeAnswer } from "./policies.ts";
-export { describeLack, keptWhileWaiting, lacking, ResourceLedger, without } from "./resources.ts";
+export { describeLack, fits, keptWhileWaiting, lacking, ResourceLedger, without } from "./resources.ts";

@@ -41,8 +41,10 @@ const ignoresTheSignal = ray.remote(async function ignoresTheSignal(journal: Jou
   void journal.write.remote("stubborn ends");
   return "stubborn";
 });
-const spins = ray.remote(async function spins(journal: JournalHandle, name: string): Promise<never> {
+const spins = ray.remote(async function spins(journal: JournalHandle, name: string, file: string | null = null): Promise<never> {
   await ray.get(journal.write.remote(`${name} runs`)).catch(() => undefined);
+  // From now on it does not wait any more.
+  if (file !== null) writeFileSync(file, "");
   for (;;) { /* for ever */ }
 });
 const increment = ray.remote((value: number) => value + 1);
@@ -281,16 +283,18 @@ underBothIsolations("cancel()", {}, () => {
     });
 
     it("ends one that was asked before, in vain", async () => {
-      const journal = newJournal();
-      const ref = spins.options({ numCpus: 2 }).remote(journal, "loop");
-      await written(journal, "loop runs");
+      const folder = mkdtempSync(join(tmpdir(), "mantaray-test-"));
+      after(() => rmSync(folder, { recursive: true }));
+      const file = join(folder, "spins");
+      const ref = spins.options({ numCpus: 2 }).remote(newJournal(), "loop", file);
+      await eventually("the loop to begin", () => existsSync(file));
       await ray.cancel(ref);
       await assert.rejects(ray.get(ref), isCancelled(/spins/));
-      const after = increment.remote(1);
-      const [ready] = await ray.wait([after], { timeoutMs: 50 });
+      const next = increment.remote(1);
+      const [ready] = await ray.wait([next], { timeoutMs: 50 });
       assert.deepEqual(ready, []);
       await ray.cancel(ref, { force: true });
-      assert.equal(await ray.get(after), 2);
+      assert.equal(await ray.get(next), 2);
     });
 
     it("costs others that were in that worker no retry", async () => {

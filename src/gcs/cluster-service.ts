@@ -1,0 +1,250 @@
+import { nodeKeyOf, type Clock, type JobId, type NodeKey, type Timer, type WorkerId } from "../base/mod.ts";
+import type { ActorHostClient } from "../clients/mod.ts";
+import { type ClusterStateRecord, type FromGcs, type JobRecord, type NodeLoadRecord, type NodeRecord, partsOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
+import { ActorPlacement, type PlacementInstruction } from "./actor-placement.ts";
+import { GcsService } from "./gcs-service.ts";
+import { NodeTable } from "./node-table.ts";
+
+/** Loads that change are told to the other nodes together, so often at most. */
+const LOADS_SPREAD_MS = 10;
+/** How often a node is asked whether it is alive, and how long it may be silent. */
+const ASK_ALIVE_MS = 1_000;
+const SILENT_MS_MAX = 10_000;
+/** An actor that no node could ever hold, at two looks in a row, is refused. */
+const INFEASIBLE_LOOK_MS = 2_500;
+/** Programs that have left: their detached actors may start again. */
+const JOBS_REMEMBERED_MAX = 1_000;
+
+/** A node as the GCS reaches it: over a link, or in the same process. */
+export interface NodeConnection {
+  send(message: FromGcs): void;
+  /** With others of this turn in one frame. */
+  sendSoon(message: FromGcs): void;
+  close(): void;
+}
+
+export interface ClusterServiceEnvironment {
+  readonly clock: Clock;
+  readonly clusterId: string;
+  readonly packageVersion: string;
+  /** For whoever runs the head: who came, who went. */
+  note(text: string): void;
+}
+
+interface ConnectedNode {
+  readonly key: NodeKey;
+  readonly connection: NodeConnection;
+  heardMs: number;
+}
+
+/**
+ * The GCS of a cluster of several nodes: which there are, what each has free, where actors go, and the way of every message between the
+ * GCS and a worker, by way of its node.
+ */
+export class ClusterService {
+  readonly gcs: GcsService;
+  readonly #env: ClusterServiceEnvironment;
+  readonly #table = new NodeTable();
+  readonly #placement = new ActorPlacement();
+  readonly #nodes = new Map<NodeKey, ConnectedNode>();
+  readonly #jobs = new Map<JobId, JobRecord>();
+  readonly #changedLoads = new Set<NodeKey>();
+  #loadsTimer: Timer | null = null;
+  #infeasibleTimer: Timer | null = null;
+  /** Actors that were infeasible when it was last looked. */
+  #infeasibleBefore = new Set<string>();
+  #aliveTimer: Timer | null = null;
+  #isStopped = false;
+
+  constructor(environment: ClusterServiceEnvironment) {
+    this.#env = environment;
+    this.gcs = new GcsService(this.#host());
+    this.#askAlive();
+  }
+
+  // ------------------------------------------------------------------ nodes
+
+  /** Answers on the connection; true if the node is in. What it sends from then on goes to `onMessage`. */
+  join(message: ToGcs & { readonly type: "join" }, connection: NodeConnection): boolean {
+    const refusal = this.#whyNot(message);
+    const joined = refusal === null ? this.#table.join(message.record) : { refusal };
+    if ("refusal" in joined) {
+      connection.send({ type: "refused", reason: joined.refusal });
+      this.#env.note(`refused a node on ${message.record.hostname}: ${joined.refusal}`);
+      return false;
+    }
+    const { record } = message;
+    const key = nodeKeyOf(record.nodeId);
+    const others = [...this.#table.live()].filter((node) => node.record !== record);
+    connection.send({ type: "joined", clusterId: this.#env.clusterId, nodeNumber: joined.nodeNumber, nodes: others.map((node) => node.record), loads: others.map(({ load }) => load) });
+    for (const other of this.#nodes.values()) other.connection.send({ type: "nodeJoined", record });
+    this.#nodes.set(key, { key, connection, heardMs: this.#env.clock.nowMs() });
+    this.#env.note(`node ${record.nodeId} has joined, at ${record.address.host}:${record.address.port}`);
+    this.#act(this.#placement.nodeJoined(record, (this.#table.get(key) as { load: NodeLoadRecord }).load));
+    return true;
+  }
+
+  #whyNot({ packageVersion, clusterId }: ToGcs & { readonly type: "join" }): string | null {
+    if (packageVersion !== this.#env.packageVersion) return `it runs mantaray ${packageVersion}, this cluster ${this.#env.packageVersion}; install the same version on all nodes`;
+    if (clusterId !== null && clusterId !== this.#env.clusterId) return `it belongs to cluster ${clusterId}, and this is cluster ${this.#env.clusterId}: stop it, and start it again with this address`;
+    return null;
+  }
+
+  /** A node that has joined, and whose connection has ended, or that has said that it leaves. */
+  nodeLost(key: NodeKey, reason: string): void {
+    const record = this.#table.lost(key);
+    const node = this.#nodes.get(key);
+    this.#nodes.delete(key);
+    if (record === undefined || this.#isStopped) return;
+    node?.connection.close();
+    this.#env.note(`node ${record.nodeId} is gone: ${reason}`);
+    for (const other of this.#nodes.values()) other.connection.send({ type: "nodeLost", nodeId: record.nodeId, reason });
+    // What was on its way there goes elsewhere first; then what lived there restarts, or dies.
+    const moved = this.#placement.nodeLost(key);
+    this.gcs.nodeLost(key, { reason: `was on node ${record.nodeId} (${record.address.host}:${record.address.port}), which ${reason}`, pid: 0, isRetryable: true, isNodeLost: true });
+    this.#act(moved);
+  }
+
+  onMessage(key: NodeKey, message: ToGcs): void {
+    const node = this.#nodes.get(key);
+    if (node === undefined) return;
+    node.heardMs = this.#env.clock.nowMs();
+    switch (message.type) {
+      case "join":
+      case "alive":
+        return undefined;
+      case "fromWorker":
+        return this.gcs.fromWorker(message.senderId, message.message);
+      case "driverJoined":
+        return this.#addJob(message.job);
+      case "actorPlaced":
+        this.#placement.placed(message.actorId, key);
+        return this.gcs.placed(message.actorId, message.workerId, message.number);
+      case "placementRefused":
+        this.#placement.refused(message.actorId);
+        return this.gcs.placementRefused(message.actorId, message.error);
+      case "workerLost":
+        return this.#workerLost(key, message.workerId, message.death);
+      case "load":
+        return this.#loadChanged(message.load);
+      case "leave":
+        return this.nodeLost(key, message.reason);
+    }
+  }
+
+  #addJob(job: JobRecord): void {
+    this.#jobs.set(job.jobId, job);
+    if (this.#jobs.size <= JOBS_REMEMBERED_MAX) return;
+    for (const jobId of this.#jobs.keys()) return void this.#jobs.delete(jobId);
+  }
+
+  #workerLost(key: NodeKey, workerId: WorkerId, death: WorkerDeath): void {
+    for (const other of this.#nodes.values()) if (other.key !== key) other.connection.send({ type: "workerLost", workerId, death });
+    this.gcs.workerLost(workerId, death);
+  }
+
+  #loadChanged(load: NodeLoadRecord): void {
+    if (!this.#table.loadChanged(load)) return;
+    this.#act(this.#placement.loadChanged(load));
+    this.#changedLoads.add(load.node);
+    this.#loadsTimer ??= this.#env.clock.after(LOADS_SPREAD_MS, () => {
+      this.#loadsTimer = null;
+      const changed = Array.from(this.#changedLoads, (node) => this.#table.get(node)?.load).filter((known) => known !== undefined);
+      this.#changedLoads.clear();
+      for (const other of this.#nodes.values()) {
+        const loads = changed.filter(({ node }) => node !== other.key);
+        if (loads.length > 0) other.connection.send({ type: "loads", loads });
+      }
+    });
+  }
+
+  /** A link that was cut without a word closes nothing. */
+  #askAlive(): void {
+    this.#aliveTimer = this.#env.clock.after(ASK_ALIVE_MS, () => {
+      const nowMs = this.#env.clock.nowMs();
+      for (const { key, heardMs, connection } of [...this.#nodes.values()]) {
+        if (nowMs - heardMs > SILENT_MS_MAX) this.nodeLost(key, `has been silent for ${SILENT_MS_MAX / 1000} s`);
+        else connection.send({ type: "areYouAlive" });
+      }
+      if (!this.#isStopped) this.#askAlive();
+    });
+  }
+
+  clusterState(): ClusterStateRecord {
+    const state = ({ nodeId, hostname, address, labels }: NodeRecord) => ({ nodeId, hostname, address: `${address.host}:${address.port}`, labels });
+    return {
+      nodes: [
+        ...Array.from(this.#table.live(), ({ record, load }) => ({ ...state(record), isAlive: true, totals: load.totals, available: load.available })),
+        ...this.#table.lostNodes.map((record) => ({ ...state(record), isAlive: false, totals: record.totals, available: {} })),
+      ],
+    };
+  }
+
+  // ------------------------------------------------------------------ actors
+
+  #host(): ActorHostClient {
+    return {
+      place: (spec) => {
+        this.#act(this.#placement.place(spec));
+        this.#watchInfeasible();
+      },
+      cancelPlacement: (actorId) => this.#act(this.#placement.cancel(actorId)),
+      start: (workerId, spec, number, wasRestarted) => this.#soonTo(workerId, { type: "startActor", workerId, number, wasRestarted, ...partsOf(spec) }),
+      endWorker: (workerId, graceful, reason) => this.#to(workerId, { type: "endActorWorker", workerId, graceful, reason }),
+      endShared: (workerId, actorId, graceful, mayRestart, reason) => this.#soonTo(workerId, { type: "endSharedActor", workerId, actorId, graceful, mayRestart, reason }),
+      askOwner: (ownerId, actorId) => {
+        if (this.#nodes.has(nodeKeyOf(ownerId))) this.#to(ownerId, { type: "askOwner", ownerId, actorId });
+        else this.gcs.ownerEnded(actorId, ownerId);
+      },
+      publish: (workerId, state) => this.#soonTo(workerId, { type: "toWorker", workerId, message: { type: "actorState", state } }),
+      send: (workerId, message) => this.#to(workerId, { type: "toWorker", workerId, message }),
+      clusterState: () => this.clusterState(),
+      ended: (actorId) => this.#placement.ended(actorId),
+    };
+  }
+
+  #to(workerId: WorkerId, message: FromGcs): void {
+    this.#nodes.get(nodeKeyOf(workerId))?.connection.send(message);
+  }
+
+  #soonTo(workerId: WorkerId, message: FromGcs): void {
+    this.#nodes.get(nodeKeyOf(workerId))?.connection.sendSoon(message);
+  }
+
+  #act(instructions: readonly PlacementInstruction[]): void {
+    for (const instruction of instructions) {
+      const connection = this.#nodes.get(instruction.node)?.connection;
+      if (instruction.type === "cancel") {
+        connection?.send({ type: "cancelPlacement", actorId: instruction.actorId });
+        continue;
+      }
+      const { actorId, jobId, className, isShared, workerKind, resources, strategy } = instruction.spec;
+      connection?.sendSoon({ type: "placeActor", placement: { actorId, jobId, className, isShared, workerKind, resources, strategy }, job: this.#jobs.get(jobId) ?? null });
+    }
+  }
+
+  /** Whoever is infeasible twice in a row is told so. */
+  #watchInfeasible(): void {
+    if (this.#placement.waitingCount === 0 || this.#isStopped) return;
+    this.#infeasibleTimer ??= this.#env.clock.after(INFEASIBLE_LOOK_MS, () => {
+      this.#infeasibleTimer = null;
+      const infeasible = this.#placement.infeasible();
+      const before = this.#infeasibleBefore;
+      this.#infeasibleBefore = new Set(infeasible.map(({ spec }) => spec.actorId));
+      for (const { spec: { actorId }, reason } of infeasible) {
+        if (!before.has(actorId)) continue;
+        this.#act(this.#placement.cancel(actorId));
+        this.gcs.placementRefused(actorId, { kind: "ActorUnschedulableError", message: `needs ${reason}, so it can never start in this cluster as it is; ask for less, or start a node that has it`, subjectId: actorId });
+      }
+      this.#watchInfeasible();
+    });
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#loadsTimer?.cancel();
+    this.#aliveTimer?.cancel();
+    this.#infeasibleTimer?.cancel();
+    for (const { connection } of this.#nodes.values()) connection.close();
+  }
+}

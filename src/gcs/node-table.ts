@@ -1,0 +1,69 @@
+import { nodeKeyOf, type NodeId, type NodeKey } from "../base/mod.ts";
+import type { NodeLoadRecord, NodeRecord } from "../protocol/mod.ts";
+
+/** Nodes that have left or were lost, so that they can be listed. */
+const LOST_NODES_MAX = 100;
+
+export interface KnownNode {
+  readonly record: NodeRecord;
+  load: NodeLoadRecord;
+}
+
+/** The nodes of the cluster: who is there, and what each has free. Pure. */
+export class NodeTable {
+  readonly #live = new Map<NodeKey, KnownNode>();
+  readonly #lost: NodeRecord[] = [];
+  #nextNumber: number;
+
+  /** `firstNumber`: of the next node; numbers are never given twice. */
+  constructor(firstNumber = 1) {
+    this.#nextNumber = firstNumber;
+  }
+
+  /** Why it cannot join, or its number. */
+  join(record: NodeRecord): { readonly refusal: string } | { readonly nodeNumber: number } {
+    const key = nodeKeyOf(record.nodeId);
+    const other = this.#live.get(key);
+    if (other !== undefined) {
+      const { host, port } = other.record.address;
+      return { refusal: other.record.nodeId === record.nodeId ? `node ${record.nodeId} is in this cluster already, at ${host}:${port}` : `its id begins like that of node ${other.record.nodeId} at ${host}:${port}; start it again, for another id` };
+    }
+    this.#live.set(key, { record, load: { node: key, version: 0, totals: record.totals, available: record.totals } });
+    return { nodeNumber: this.#nextNumber++ };
+  }
+
+  /** False if it is not newer than what is known. */
+  loadChanged(load: NodeLoadRecord): boolean {
+    const node = this.#live.get(load.node);
+    if (node === undefined || load.version <= node.load.version) return false;
+    node.load = load;
+    return true;
+  }
+
+  /** Undefined if it was not there. */
+  lost(key: NodeKey): NodeRecord | undefined {
+    const node = this.#live.get(key);
+    if (node === undefined) return undefined;
+    this.#live.delete(key);
+    this.#lost.push(node.record);
+    if (this.#lost.length > LOST_NODES_MAX) this.#lost.shift();
+    return node.record;
+  }
+
+  get(key: NodeKey): KnownNode | undefined {
+    return this.#live.get(key);
+  }
+
+  find(nodeId: NodeId): KnownNode | undefined {
+    const node = this.#live.get(nodeKeyOf(nodeId));
+    return node?.record.nodeId === nodeId ? node : undefined;
+  }
+
+  live(): Iterable<KnownNode> {
+    return this.#live.values();
+  }
+
+  get lostNodes(): readonly NodeRecord[] {
+    return this.#lost;
+  }
+}

@@ -1,0 +1,203 @@
+import { nodeKeyOf, type Clock, type NodeId, type NodeKey, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
+import { RemoteGcs } from "../clients/mod.ts";
+import { type NodeManager, OtherNodes, type ClusterSide, type PeerNodeLink } from "../node-manager/mod.ts";
+import { type FarRequest, type FromGcs, type FromNode, type JobRecord, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
+import { WorkerSurvey } from "./worker-survey.ts";
+
+/** Changes of what is free are told to the GCS together, so often at most. */
+const LOAD_REPORT_MS = 5;
+/** A node that does not answer in time is left out. */
+const ANSWER_MS_MAX = 5_000;
+/** Of an id, for leases: each node gives its own from here on. */
+const LEASES_PER_NODE = 2 ** 32;
+
+/** What this node does for the others. */
+export interface ServingNode {
+  readonly nodeManager: NodeManager;
+  toDrivers(message: FromNode): void;
+  /** This node's part of the answer. */
+  answer(question: NodeQuestion): Promise<unknown>;
+}
+
+export interface NodeClusterSetting {
+  readonly clock: Clock;
+  readonly record: NodeRecord;
+  /** How the GCS has answered. */
+  readonly joined: FromGcs & { readonly type: "joined" };
+  toGcs(message: ToGcs): void;
+  connect(record: NodeRecord): Promise<PeerNodeLink>;
+}
+
+/** One node's part in the cluster: what it says to the GCS and to the other nodes, and what they say to it. */
+export class NodeCluster {
+  readonly gcs: RemoteGcs;
+  readonly side: ClusterSide;
+  readonly #setting: NodeClusterSetting;
+  readonly #others: OtherNodes;
+  readonly #surveys: WorkerSurvey<{ readonly answer: unknown }>;
+  #service: ServingNode | null = null;
+  #load: { readonly totals: ResourceAmounts; readonly available: ResourceAmounts } | null = null;
+  #loadSent = "";
+  #loadVersion = 0;
+  #loadTimer: Timer | null = null;
+
+  constructor(setting: NodeClusterSetting) {
+    this.#setting = setting;
+    const { clock, joined } = setting;
+    this.gcs = new RemoteGcs((message) => setting.toGcs(message));
+    this.#surveys = new WorkerSurvey(clock);
+    this.#others = new OtherNodes({
+      connect: (other) => setting.connect(other),
+      onMessage: (key, message) => this.#onNodeMessage(key, message),
+      jobOf: (workerId) => this.#job(workerId),
+      warn: (text) => this.#service?.toDrivers({ type: "warning", text }),
+    });
+    this.side = {
+      firstLeaseId: joined.nodeNumber * LEASES_PER_NODE + 1,
+      toWorker: (workerId, message) => this.#others.toWorker(workerId, message),
+      fromWorker: (node, senderId, message) => this.#others.fromWorker(node, senderId, message),
+      loadChanged: (totals, available) => this.#loadChanged(totals, available),
+    };
+  }
+
+  get #node(): NodeKey {
+    return nodeKeyOf(this.#setting.record.nodeId);
+  }
+
+  #job(workerId: WorkerId): JobRecord | null {
+    const nodeManager = this.#service?.nodeManager;
+    return nodeManager?.job(nodeManager.jobOf(workerId)) ?? null;
+  }
+
+  /** From now on messages are taken. */
+  attach(service: ServingNode): void {
+    this.#service = service;
+    const { nodes, loads } = this.#setting.joined;
+    for (const record of nodes) this.#nodeJoined(record);
+    service.nodeManager.spreading?.loadsChanged(loads);
+  }
+
+  // ------------------------------------------------------------------ to others
+
+  driverJoined(job: JobRecord): void {
+    this.#setting.toGcs({ type: "driverJoined", job });
+  }
+
+  /** True if the worker that it is about lives elsewhere: its node has it then. */
+  passOn(workerId: WorkerId, senderId: WorkerId, message: FarRequest): boolean {
+    const node = nodeKeyOf(workerId);
+    return node !== this.#node && this.#others.fromWorker(node, senderId, message);
+  }
+
+  /** Of all other nodes; those that do not answer in time are left out. */
+  ask(question: NodeQuestion): Promise<unknown[]> {
+    return new Promise((resolve) => {
+      this.#surveys.start(this.#others.keys(), ANSWER_MS_MAX, (node, surveyId) => void this.#others.send(node, { type: "survey", surveyId, question }), (answers) => resolve(answers.map(({ answer }) => answer)));
+    });
+  }
+
+  #loadChanged(totals: ResourceAmounts, available: ResourceAmounts): void {
+    this.#load = { totals, available };
+    this.#loadTimer ??= this.#setting.clock.after(LOAD_REPORT_MS, () => {
+      this.#loadTimer = null;
+      const text = JSON.stringify(this.#load);
+      if (text === this.#loadSent || this.#load === null) return;
+      this.#loadSent = text;
+      this.#setting.toGcs({ type: "load", load: { node: this.#node, version: ++this.#loadVersion, ...this.#load } });
+    });
+  }
+
+  // ------------------------------------------------------------------ from others
+
+  #nodeJoined(record: NodeRecord): void {
+    this.#others.joined(record);
+    this.#service?.nodeManager.spreading?.nodeJoined(nodeKeyOf(record.nodeId), record);
+  }
+
+  #nodeLost(nodeId: NodeId, reason: string): void {
+    const key = nodeKeyOf(nodeId);
+    const record = this.#others.get(key);
+    this.#others.lost(key);
+    this.#surveys.workerLost(key);
+    const where = record === undefined ? "" : ` (${record.address.host}:${record.address.port})`;
+    const death: WorkerDeath = { reason: `was on node ${nodeId}${where}, which ${reason}`, pid: 0, isRetryable: true, isNodeLost: true };
+    this.#service?.nodeManager.farNodeLost(key, death);
+  }
+
+  acceptNode(key: NodeKey, link: PeerNodeLink): void {
+    this.#others.accept(key, link);
+  }
+
+  onGcsMessage(message: FromGcs): void {
+    const nodeManager = this.#service?.nodeManager;
+    if (nodeManager === undefined) return;
+    switch (message.type) {
+      case "joined":
+      case "refused":
+        return undefined;
+      case "nodeJoined":
+        return this.#nodeJoined(message.record);
+      case "nodeLost":
+        return this.#nodeLost(message.nodeId, message.reason);
+      case "loads":
+        return nodeManager.spreading?.loadsChanged(message.loads);
+      case "toWorker":
+        return nodeManager.send(message.workerId, message.message);
+      case "placeActor":
+        if (message.job !== null) nodeManager.jobSeen(message.job);
+        return nodeManager.placeActor(message.placement);
+      case "cancelPlacement":
+        return nodeManager.cancelPlacement(message.actorId);
+      case "startActor":
+        return nodeManager.startActor(message.workerId, specFrom(message.template, message.actorId, message.args), message.number, message.wasRestarted);
+      case "endSharedActor": {
+        const { workerId, actorId, graceful, mayRestart, reason } = message;
+        return nodeManager.shared.end(workerId, { type: "endSharedActor", actorId, graceful, mayRestart, reason });
+      }
+      case "endActorWorker":
+        return nodeManager.endActorWorker(message.workerId, message.graceful, message.reason);
+      case "askOwner":
+        if (nodeManager.isConnected(message.ownerId)) nodeManager.send(message.ownerId, { type: "whereIsActor", actorId: message.actorId });
+        else this.gcs.fromWorker(message.ownerId, { type: "actorNotCreated", actorId: message.actorId, death: { message: `its owner (worker ${message.ownerId}) has ended`, creation: null, refusal: null } });
+        return undefined;
+      case "workerLost":
+        return nodeManager.farWorkerLost(message.workerId, message.death);
+      case "areYouAlive":
+        return this.#setting.toGcs({ type: "alive" });
+    }
+  }
+
+  #onNodeMessage(key: NodeKey, message: NodeToNode): void {
+    const service = this.#service;
+    if (service === null) return;
+    switch (message.type) {
+      case "toWorker":
+        return service.nodeManager.receiveFor(message.workerId, message.message, key);
+      case "fromWorker":
+        return this.#onFarRequest(service, message.senderId, message.message, message.job);
+      case "survey":
+        return void service.answer(message.question).then((answer) => void this.#others.send(key, { type: "surveyed", surveyId: message.surveyId, answer }));
+      case "surveyed":
+        return this.#surveys.answered(key, message.surveyId, { answer: message.answer });
+    }
+  }
+
+  #onFarRequest({ nodeManager }: ServingNode, senderId: WorkerId, message: FarRequest, job: JobRecord | null): void {
+    switch (message.type) {
+      case "leaseDemand":
+        if (job !== null) nodeManager.demandFromFar(senderId, job, message);
+        return undefined;
+      case "endRun":
+        return nodeManager.endRun(senderId, message.workerId, message.leaseId, message.isRecursive, message.reason);
+      case "connectPeer":
+        return nodeManager.connectPeers(senderId, message.workerId);
+      case "callsWait":
+        return nodeManager.shared.callsWait(message.workerId);
+    }
+  }
+
+  stop(): void {
+    this.#loadTimer?.cancel();
+    this.#others.close();
+  }
+}

@@ -1,0 +1,14 @@
+import type { NodeKey, ResourceAmounts, WorkerId } from "../base/mod.ts";
+import type { FarRequest, FromNode } from "../protocol/mod.ts";
+
+/** The other nodes of the cluster, as a node manager needs them. */
+export interface ClusterSide {
+  /** Leases of this node have ids from here on, which no other node gives. */
+  readonly firstLeaseId: number;
+  /** False if its node is not there. */
+  toWorker(workerId: WorkerId, message: FromNode): boolean;
+  /** As above. */
+  fromWorker(node: NodeKey, senderId: WorkerId, message: FarRequest): boolean;
+  /** The resources in use have changed. */
+  loadChanged(totals: ResourceAmounts, available: ResourceAmounts): void;
+}

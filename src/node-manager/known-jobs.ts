@@ -1,0 +1,31 @@
+import type { JobId, WorkerId } from "../base/mod.ts";
+import type { JobRecord } from "../protocol/mod.ts";
+
+/** Programs that have left: a detached actor of theirs may be about to start again. */
+const JOBS_REMEMBERED_MAX = 1_000;
+
+/** Programs that have joined, here or at other nodes, also those that have left: their detached actors go on. */
+export class KnownJobs {
+  readonly #jobs = new Map<JobId, JobRecord>();
+
+  /** `used`: the jobs that workers or drivers of this node are of. */
+  add(job: JobRecord, used: () => ReadonlySet<JobId | null>): void {
+    this.#jobs.set(job.jobId, job);
+    if (this.#jobs.size <= JOBS_REMEMBERED_MAX) return;
+    const inUse = used();
+    for (const jobId of this.#jobs.keys()) if (!inUse.has(jobId)) return void this.#jobs.delete(jobId);
+  }
+
+  get(jobId: JobId): JobRecord | undefined {
+    return this.#jobs.get(jobId);
+  }
+
+  ofDriver(driverId: WorkerId): JobRecord | undefined {
+    for (const job of this.#jobs.values()) if (job.driverId === driverId) return job;
+    return undefined;
+  }
+
+  driverIds(): WorkerId[] {
+    return [...this.#jobs.values()].flatMap(({ driverId }) => driverId ?? []);
+  }
+}

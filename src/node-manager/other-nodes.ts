@@ -1,0 +1,111 @@
+import { nodeKeyOf, type NodeKey, type WorkerId } from "../base/mod.ts";
+import type { MessageLink } from "../clients/mod.ts";
+import type { FarRequest, FromNode, JobRecord, NodeRecord, NodeToNode } from "../protocol/mod.ts";
+
+export type PeerNodeLink = MessageLink<NodeToNode, NodeToNode>;
+
+/** Attempts to reach a node that the GCS says is there. */
+const CONNECT_ATTEMPTS_MAX = 3;
+
+export interface OtherNodesEnvironment {
+  connect(record: NodeRecord): Promise<PeerNodeLink>;
+  onMessage(node: NodeKey, message: NodeToNode): void;
+  /** Of the worker's program, for whom it asks. */
+  jobOf(workerId: WorkerId): JobRecord | null;
+  warn(text: string): void;
+}
+
+interface OtherNode {
+  readonly record: NodeRecord;
+  link: PeerNodeLink | null;
+  /** While there is no link yet; null when nobody is connecting. */
+  waiting: NodeToNode[] | null;
+}
+
+/**
+ * The other nodes of the cluster, and the links to them. Each of two nodes opens the link on which it sends; what is sent before that is
+ * open waits.
+ */
+export class OtherNodes {
+  readonly #env: OtherNodesEnvironment;
+  readonly #nodes = new Map<NodeKey, OtherNode>();
+  readonly #incoming = new Set<PeerNodeLink>();
+
+  constructor(environment: OtherNodesEnvironment) {
+    this.#env = environment;
+  }
+
+  joined(record: NodeRecord): void {
+    this.#nodes.set(nodeKeyOf(record.nodeId), { record, link: null, waiting: null });
+  }
+
+  lost(key: NodeKey): void {
+    this.#nodes.get(key)?.link?.close();
+    this.#nodes.delete(key);
+  }
+
+  has(key: NodeKey): boolean {
+    return this.#nodes.has(key);
+  }
+
+  get(key: NodeKey): NodeRecord | undefined {
+    return this.#nodes.get(key)?.record;
+  }
+
+  keys(): NodeKey[] {
+    return [...this.#nodes.keys()];
+  }
+
+  /** A link that the other node has opened. */
+  accept(key: NodeKey, link: PeerNodeLink): void {
+    this.#incoming.add(link);
+    link.onMessage((message) => this.#env.onMessage(key, message));
+    link.onClose(() => this.#incoming.delete(link));
+  }
+
+  toWorker(workerId: WorkerId, message: FromNode): boolean {
+    return this.send(nodeKeyOf(workerId), { type: "toWorker", workerId, message });
+  }
+
+  /** False if there is no such node. */
+  fromWorker(key: NodeKey, senderId: WorkerId, message: FarRequest): boolean {
+    return this.send(key, { type: "fromWorker", senderId, message, job: message.type === "leaseDemand" ? this.#env.jobOf(senderId) : null });
+  }
+
+  /** False if there is no such node. */
+  send(key: NodeKey, message: NodeToNode): boolean {
+    const node = this.#nodes.get(key);
+    if (node === undefined) return false;
+    if (node.link !== null) node.link.sendSoon(message);
+    else if (node.waiting !== null) node.waiting.push(message);
+    else {
+      node.waiting = [message];
+      void this.#connect(key, node, 1);
+    }
+    return true;
+  }
+
+  async #connect(key: NodeKey, node: OtherNode, attempt: number): Promise<void> {
+    try {
+      const link = await this.#env.connect(node.record);
+      if (this.#nodes.get(key) !== node) return link.close();
+      link.onMessage((message) => this.#env.onMessage(key, message));
+      link.onClose(() => { node.link = null; });
+      node.link = link;
+      for (const message of node.waiting ?? []) link.send(message);
+      node.waiting = null;
+    } catch (error) {
+      if (this.#nodes.get(key) !== node) return;
+      if (attempt < CONNECT_ATTEMPTS_MAX) return this.#connect(key, node, attempt + 1);
+      node.waiting = null;
+      const { host, port } = node.record.address;
+      this.#env.warn(`node ${node.record.nodeId} at ${host}:${port} cannot be reached from here, although it is a part of the cluster: ${(error as Error).message}`);
+    }
+  }
+
+  close(): void {
+    for (const { link } of this.#nodes.values()) link?.close();
+    for (const link of this.#incoming) link.close();
+    this.#nodes.clear();
+  }
+}

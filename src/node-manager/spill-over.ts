@@ -1,0 +1,220 @@
+import { nodeKeyOf, type NodeKey, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import type { LeaseShape } from "../protocol/mod.ts";
+import { chooseNode, distribute, fits, type NodeView, type PlacementRequest } from "../scheduling/mod.ts";
+
+/** Leases that are waited for at a node without room, by owners whose own node could never hold them. */
+const WAITING_FAR_MAX = 2;
+
+export type SpillInstruction =
+  /** Of this node's own scheduler; as a demand of the owner's. */
+  | { readonly type: "askHere"; readonly ownerId: WorkerId; readonly key: string; readonly shape: LeaseShape; readonly target: number; readonly priority: number }
+  | { readonly type: "askThere"; readonly node: NodeKey; readonly ownerId: WorkerId; readonly key: string; readonly shape: LeaseShape; readonly target: number; readonly priority: number }
+  | { readonly type: "refuse"; readonly ownerId: WorkerId; readonly key: string; readonly error: SystemErrorRecord };
+
+/** What one owner of this node wants of leases with one key, here and elsewhere. */
+interface Wish {
+  readonly ownerId: WorkerId;
+  readonly key: string;
+  readonly shape: LeaseShape;
+  priority: number;
+  /** All ever wanted, the granted ones included. */
+  target: number;
+  askedHere: number;
+  grantedHere: number;
+  /** By node: as told last, and as granted. */
+  readonly asked: Map<NodeKey, number>;
+  readonly granted: Map<NodeKey, number>;
+  /** Of nodes that are gone. */
+  grantedByLost: number;
+  spreadAfter: NodeKey | null;
+  /** No node could ever hold it, when it was last looked. */
+  isInfeasible: boolean;
+}
+
+/**
+ * Where the owners of this node get their leases: here while there is room, and what has no room here from the nodes that fit best. Pure.
+ *
+ * A demand is a number, not an order, here as at other nodes: it may be told again, raised, and withdrawn by telling what was granted
+ * already. So a view of another node that was out of date does no harm: what that node could not grant is asked for elsewhere when
+ * its next view comes, and a lease too many goes back unused.
+ */
+export class SpillOver {
+  readonly #node: NodeKey;
+  readonly #wishes = new Map<string, Wish>();
+  readonly #others = new Map<NodeKey, NodeView>();
+
+  constructor(node: NodeKey) {
+    this.#node = node;
+  }
+
+  // ------------------------------------------------------------------ other nodes
+
+  nodeSeen(view: NodeView): void {
+    this.#others.set(view.key, view);
+  }
+
+  nodeLost(node: NodeKey): void {
+    this.#others.delete(node);
+    for (const wish of this.#wishes.values()) {
+      wish.grantedByLost += wish.granted.get(node) ?? 0;
+      wish.granted.delete(node);
+      wish.asked.delete(node);
+    }
+  }
+
+  // ------------------------------------------------------------------ owners
+
+  demand(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void {
+    const id = idOf(ownerId, key);
+    const known = this.#wishes.get(id);
+    if (known === undefined) {
+      this.#wishes.set(id, { ownerId, key, shape, priority, target, askedHere: 0, grantedHere: 0, asked: new Map(), granted: new Map(), grantedByLost: 0, spreadAfter: null, isInfeasible: false });
+      return;
+    }
+    known.target = target;
+    known.priority = priority;
+  }
+
+  ownerLost(ownerId: WorkerId): void {
+    for (const [id, wish] of this.#wishes) if (wish.ownerId === ownerId) this.#wishes.delete(id);
+  }
+
+  /** Nothing that is not granted is wanted any more. */
+  refused(ownerId: WorkerId, key: string): void {
+    const wish = this.#wishes.get(idOf(ownerId, key));
+    if (wish !== undefined) wish.target = this.#granted(wish);
+  }
+
+  granted(ownerId: WorkerId, key: string, node: NodeKey): void {
+    const wish = this.#wishes.get(idOf(ownerId, key));
+    if (wish === undefined) return;
+    if (node === this.#node) wish.grantedHere++;
+    else wish.granted.set(node, (wish.granted.get(node) ?? 0) + 1);
+  }
+
+  #granted({ grantedHere, granted, grantedByLost }: Wish): number {
+    let count = grantedHere + grantedByLost;
+    for (const there of granted.values()) count += there;
+    return count;
+  }
+
+  // ------------------------------------------------------------------ plan
+
+  get isAnythingMissing(): boolean {
+    for (const wish of this.#wishes.values()) if (wish.target > this.#granted(wish)) return true;
+    return false;
+  }
+
+  /** What to ask for here, first of all; then `planThere`, when it has been seen what this node has granted at once. */
+  planHere(own: NodeView): SpillInstruction[] {
+    const out: SpillInstruction[] = [];
+    for (const wish of this.#wishes.values()) {
+      const missing = wish.target - this.#granted(wish);
+      const here = this.#mayRunHere(wish, own) ? Math.max(0, missing) : 0;
+      this.#askHere(wish, wish.grantedHere + here, out);
+    }
+    return out;
+  }
+
+  /** Whether this node may be asked at all. SPREAD counts it as one of many. */
+  #mayRunHere({ shape }: Wish, own: NodeView): boolean {
+    if (shape.strategy?.preference.type === "spread" && this.#others.size > 0) return false;
+    const answer = chooseNode([own], requestOf(shape, this.#node, null));
+    if (answer.type === "infeasible") return false;
+    const preference = shape.strategy?.preference;
+    return preference?.type !== "node" || preference.nodeId === own.nodeId || !this.#others.has(nodeKeyOf(preference.nodeId));
+  }
+
+  planThere(own: NodeView): SpillInstruction[] {
+    const out: SpillInstruction[] = [];
+    const others = [...this.#others.values()];
+    // What this very plan sends somewhere is not there for the next wish.
+    const left = new Map(others.map((view) => [view.key, view]));
+    for (const wish of this.#wishes.values()) {
+      const missing = wish.target - this.#granted(wish);
+      const isSpread = wish.shape.strategy?.preference.type === "spread" && others.length > 0;
+      const asked = missing <= 0 ? new Map<NodeKey, number>() : isSpread ? this.#spread(wish, missing, own, [...left.values()]) : this.#overflow(wish, missing, own, [...left.values()]);
+      for (const view of others) {
+        const more = asked.get(view.key) ?? 0;
+        const target = (wish.granted.get(view.key) ?? 0) + more;
+        if (more > 0) left.set(view.key, taken(left.get(view.key) as NodeView, wish.shape.resources, more));
+        if (target === (wish.asked.get(view.key) ?? 0)) continue;
+        wish.asked.set(view.key, target);
+        out.push({ type: "askThere", node: view.key, ownerId: wish.ownerId, key: wish.key, shape: wish.shape, target, priority: wish.priority });
+      }
+      if (isSpread) this.#askHere(wish, wish.grantedHere + (asked.get(this.#node) ?? 0), out);
+    }
+    return out;
+  }
+
+  #askHere(wish: Wish, target: number, out: SpillInstruction[]): void {
+    if (target === wish.askedHere) return;
+    wish.askedHere = target;
+    out.push({ type: "askHere", ownerId: wish.ownerId, key: wish.key, shape: wish.shape, target, priority: wish.priority });
+  }
+
+  /** What this node has no room for. */
+  #overflow({ shape }: Wish, missing: number, own: NodeView, others: readonly NodeView[]): ReadonlyMap<NodeKey, number> {
+    const mayRunHere = this.#mayRunHere({ shape } as Wish, own);
+    const farWanted = missing - (mayRunHere ? roomFor(shape.resources, own.available, missing) : 0);
+    if (farWanted <= 0 || others.length === 0) return NOWHERE;
+    const request = requestOf(shape, null, null);
+    const { counts } = distribute(farWanted, others, request);
+    if (counts.size > 0 || mayRunHere) return counts;
+    // Whoever waits in nobody's queue is never given anything back for.
+    const feasible = others.find((view) => chooseNode([{ ...view, available: view.totals }], request).type === "node");
+    return feasible === undefined ? NOWHERE : new Map([[feasible.key, Math.min(missing, WAITING_FAR_MAX)]]);
+  }
+
+  #spread(wish: Wish, missing: number, own: NodeView, others: readonly NodeView[]): ReadonlyMap<NodeKey, number> {
+    const all = [own, ...others];
+    const { counts, lastNode } = distribute(missing, all, requestOf(wish.shape, this.#node, wish.spreadAfter));
+    if (lastNode !== null) wish.spreadAfter = lastNode;
+    if (counts.size > 0) return counts;
+    const answer = chooseNode(all.map((view) => ({ ...view, available: view.totals })), requestOf(wish.shape, this.#node, wish.spreadAfter));
+    return answer.type === "node" ? new Map([[answer.node, Math.min(missing, WAITING_FAR_MAX)]]) : NOWHERE;
+  }
+
+  /** Those that no node could ever hold, at this look and the one before: they are refused. */
+  refuseInfeasible(own: NodeView): SpillInstruction[] {
+    const out: SpillInstruction[] = [];
+    for (const wish of this.#wishes.values()) {
+      if (wish.target <= this.#granted(wish)) continue;
+      const answer = chooseNode([own, ...this.#others.values()], requestOf(wish.shape, this.#node, null));
+      if (answer.type !== "infeasible") {
+        wish.isInfeasible = false;
+      } else if (!wish.isInfeasible) {
+        wish.isInfeasible = true;
+      } else {
+        wish.isInfeasible = false;
+        wish.target = this.#granted(wish);
+        const message = `needs ${answer.reason}, so it can never run in this cluster as it is; ask for less, or start a node that has it`;
+        out.push({ type: "refuse", ownerId: wish.ownerId, key: wish.key, error: { kind: "TaskUnschedulableError", message, subjectId: null } });
+      }
+    }
+    return out;
+  }
+}
+
+const NOWHERE: ReadonlyMap<NodeKey, number> = new Map();
+
+function idOf(ownerId: WorkerId, key: string): string {
+  return `${ownerId}/${key}`;
+}
+
+function requestOf({ resources, strategy }: LeaseShape, ownNode: NodeKey | null, spreadAfter: NodeKey | null): PlacementRequest {
+  return { resources, strategy, ownNode, argumentBytes: null, spreadAfter };
+}
+
+function roomFor(resources: ResourceAmounts, available: ResourceAmounts, countMax: number): number {
+  if (!fits(resources, available)) return 0;
+  let room = countMax;
+  for (const name in resources) if ((resources[name] as number) > 0) room = Math.min(room, Math.floor((available[name] ?? 0) / (resources[name] as number)));
+  return room;
+}
+
+function taken(view: NodeView, resources: ResourceAmounts, count: number): NodeView {
+  const available: Record<string, number> = { ...view.available };
+  for (const name in resources) available[name] = (available[name] ?? 0) - count * (resources[name] as number);
+  return { ...view, available };
+}

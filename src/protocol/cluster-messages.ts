@@ -1,0 +1,82 @@
+import type { ActorId, JobId, NodeId, NodeKey, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { ForGcs } from "./gcs-messages.ts";
+import type { NetworkAddress } from "./network-address.ts";
+import type { ActorParts, ActorSpec, FromNode, JobRecord, ToNode, WorkerDeath } from "./node-messages.ts";
+
+/** A node of the cluster, as it tells when it joins. */
+export interface NodeRecord {
+  readonly nodeId: NodeId;
+  readonly hostname: string;
+  readonly pid: number;
+  /** For other nodes, and for programs that join from elsewhere. */
+  readonly address: NetworkAddress;
+  /** For the bytes of objects; null where the node serves none. */
+  readonly objectAddress: NetworkAddress | null;
+  readonly totals: ResourceAmounts;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What a node has free. Of two of one node the one with the larger version is newer. */
+export interface NodeLoadRecord {
+  readonly node: NodeKey;
+  readonly version: number;
+  readonly totals: ResourceAmounts;
+  readonly available: ResourceAmounts;
+}
+
+/** From a node to the GCS. */
+export type ToGcs =
+  /** First of all. Answered with `joined` or `refused`. */
+  | { readonly type: "join"; readonly record: NodeRecord; readonly packageVersion: string; readonly clusterId: string | null }
+  | { readonly type: "fromWorker"; readonly senderId: WorkerId; readonly message: ForGcs }
+  /** A program has joined at this node. */
+  | { readonly type: "driverJoined"; readonly job: JobRecord }
+  | { readonly type: "actorPlaced"; readonly actorId: ActorId; readonly workerId: WorkerId; readonly number: number }
+  | { readonly type: "placementRefused"; readonly actorId: ActorId; readonly error: SystemErrorRecord }
+  | { readonly type: "workerLost"; readonly workerId: WorkerId; readonly death: WorkerDeath }
+  | { readonly type: "load"; readonly load: NodeLoadRecord }
+  | { readonly type: "alive" }
+  /** It ends in good order. */
+  | { readonly type: "leave"; readonly reason: string };
+
+/** From the GCS to a node. */
+export type FromGcs =
+  /** `nodeNumber`: no other node of this cluster has had it. */
+  | { readonly type: "joined"; readonly clusterId: string; readonly nodeNumber: number; readonly nodes: readonly NodeRecord[]; readonly loads: readonly NodeLoadRecord[] }
+  | { readonly type: "refused"; readonly reason: string }
+  | { readonly type: "nodeJoined"; readonly record: NodeRecord }
+  | { readonly type: "nodeLost"; readonly nodeId: NodeId; readonly reason: string }
+  | { readonly type: "loads"; readonly loads: readonly NodeLoadRecord[] }
+  | { readonly type: "toWorker"; readonly workerId: WorkerId; readonly message: FromNode }
+  /** Of an actor, what its node must know to find a worker. */
+  | { readonly type: "placeActor"; readonly placement: ActorPlacementRecord; readonly job: JobRecord | null }
+  | { readonly type: "cancelPlacement"; readonly actorId: ActorId }
+  | ({ readonly type: "startActor"; readonly workerId: WorkerId; readonly number: number; readonly wasRestarted: boolean } & ActorParts)
+  | { readonly type: "endSharedActor"; readonly workerId: WorkerId; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string }
+  | { readonly type: "endActorWorker"; readonly workerId: WorkerId; readonly graceful: boolean; readonly reason: string }
+  /** Whether the owner will still create it. */
+  | { readonly type: "askOwner"; readonly ownerId: WorkerId; readonly actorId: ActorId }
+  /** A worker of another node has ended. */
+  | { readonly type: "workerLost"; readonly workerId: WorkerId; readonly death: WorkerDeath }
+  /** Answered with `alive`. */
+  | { readonly type: "areYouAlive" };
+
+export type ActorPlacementRecord = Pick<ActorSpec, "actorId" | "jobId" | "className" | "isShared" | "workerKind" | "resources" | "strategy">;
+
+/** Between two nodes. */
+export type NodeToNode =
+  /** A worker of the sender's asks something of the receiver. `job`: that it works for; null where that does not matter. */
+  | { readonly type: "fromWorker"; readonly senderId: WorkerId; readonly message: FarRequest; readonly job: JobRecord | null }
+  | { readonly type: "toWorker"; readonly workerId: WorkerId; readonly message: FromNode }
+  /** Answered with `surveyed`. */
+  | { readonly type: "survey"; readonly surveyId: number; readonly question: NodeQuestion }
+  | { readonly type: "surveyed"; readonly surveyId: number; readonly answer: unknown };
+
+/** What workers may ask of other nodes than their own. */
+export type FarRequest = Extract<ToNode, { readonly type: "leaseDemand" | "endRun" | "connectPeer" | "callsWait" }>;
+
+/** What a node asks all others. */
+export type NodeQuestion =
+  | { readonly type: "drainOutput"; readonly jobId: JobId }
+  | { readonly type: "listObjects"; readonly limit: number; readonly timeoutMs: number; readonly collectsGarbage: boolean }
+  | { readonly type: "timeline"; readonly timeoutMs: number };

@@ -12,6 +12,7 @@ import { createDriverCore, ProgramEnd, STOP_MS_MAX } from "./driver-core.ts";
 import { DriverOutput } from "./driver-output.ts";
 import { entryModuleUrl, resolvedLoaders } from "./entry-module.ts";
 import { JoiningLink } from "./joining-link.ts";
+import { PeerListener } from "./peer-listener.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
 import { findRuntime, isHostAlive, socketPathOf, type Ticket } from "./runtime-address.ts";
@@ -46,6 +47,7 @@ class AttachedRuntime implements Runtime {
   readonly #link = new JoiningLink();
   readonly #programEnd: ProgramEnd;
   #listener: SocketListener | null = null;
+  readonly #peers: PeerListener;
   #isNeeded = false;
   #isJoining = true;
   #isLeaving = false;
@@ -73,6 +75,7 @@ class AttachedRuntime implements Runtime {
       },
     });
     this.core = core;
+    this.#peers = new PeerListener({ workerId: this.#driverId, token: session.token, host: session.networkHost, link: this.#link, core: () => core });
     this.#store = store;
     const output = new DriverOutput(realClock);
     if (options.logToDriver !== false) core.onLog((record) => output.print(record));
@@ -119,6 +122,7 @@ class AttachedRuntime implements Runtime {
 
   #onMessage(message: FromNode): void {
     if (message.type === "registered") this.#joined();
+    else if (message.type === "listenForPeers") this.#peers.asked(message.askerId);
     else if (message.type === "connectSocket") connectToProcess(this.core, message, { workerId: this.#driverId, token: this.#ticket.session.token });
     this.core.onNodeMessage(message);
   }
@@ -181,6 +185,7 @@ class AttachedRuntime implements Runtime {
   /** Whoever is left removes what a program that was killed could not. */
   #removeFiles(): void {
     this.#listener?.close();
+    this.#peers.close();
     if (this.#isHostLost) rmSync(this.#ticket.session.sessionDir, { recursive: true, force: true });
   }
 }

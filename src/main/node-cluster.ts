@@ -36,6 +36,7 @@ export class NodeCluster {
   readonly #others: OtherNodes;
   readonly #surveys: WorkerSurvey<{ readonly answer: unknown }>;
   #service: ServingNode | null = null;
+  #onAttached: () => void = () => undefined;
   #load: { readonly totals: ResourceAmounts; readonly available: ResourceAmounts } | null = null;
   #loadSent = "";
   #loadVersion = 0;
@@ -69,12 +70,18 @@ export class NodeCluster {
     return nodeManager?.job(nodeManager.jobOf(workerId)) ?? null;
   }
 
+  /** Called when messages are taken. */
+  onAttached(callback: () => void): void {
+    this.#onAttached = callback;
+  }
+
   /** From now on messages are taken. */
   attach(service: ServingNode): void {
     this.#service = service;
     const { nodes, loads } = this.#setting.joined;
     for (const record of nodes) this.#nodeJoined(record);
     service.nodeManager.spreading?.loadsChanged(loads);
+    this.#onAttached();
   }
 
   // ------------------------------------------------------------------ to others

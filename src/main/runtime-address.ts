@@ -21,7 +21,7 @@ const PRIVATE_FOLDER_MODE = 0o700;
 const PRIVATE_FILE_MODE = 0o600;
 
 /** What a program that joins takes over from the one that started the runtime. */
-export type JoinedSession = Pick<SessionConfig, "nodeId" | "isolation" | "totals" | "labels" | "sessionDir" | "store" | "token" | "address">;
+export type JoinedSession = Pick<SessionConfig, "nodeId" | "isolation" | "totals" | "labels" | "sessionDir" | "store" | "token" | "address" | "networkHost">;
 
 export interface Ticket {
   readonly protocolVersion: number;
@@ -49,8 +49,8 @@ export function publishTicket(session: JoinedSession): void {
 }
 
 function writeTicket(session: JoinedSession): void {
-  const { nodeId, isolation, totals, labels, sessionDir, store, token, address } = session;
-  const ticket: Ticket = { protocolVersion: PROTOCOL_VERSION, surroundings: surroundings(), pid: process.pid, session: { nodeId, isolation, totals, labels, sessionDir, store, token, address } };
+  const { nodeId, isolation, totals, labels, sessionDir, store, token, address, networkHost } = session;
+  const ticket: Ticket = { protocolVersion: PROTOCOL_VERSION, surroundings: surroundings(), pid: process.pid, session: { nodeId, isolation, totals, labels, sessionDir, store, token, address, networkHost } };
   const path = ticketPathOf(socketPathOf(address));
   mkdirSync(sessionDir, { recursive: true, mode: PRIVATE_FOLDER_MODE });
   // Nobody reads half of it.

@@ -6,6 +6,7 @@ import { type SessionConfig, WORKER_ENVIRONMENT_VARIABLE, type WorkerProcessData
 import { resolvedLoaders } from "./entry-module.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
+import { PeerListener } from "./peer-listener.ts";
 import { connectToProcess } from "./thread-links.ts";
 import { startWorker } from "./worker-main.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
@@ -60,6 +61,7 @@ function nodeLost(looksLeft = ORPHAN_LOOKS_MAX): void {
   exit(0);
 }
 
+const peers = new PeerListener({ ...identity, host: config.networkHost, link, core: () => core as CoreWorker });
 core = startWorker({
   workerId, config, link, clock: realClock, random: realRandom, listenAddress: data.listenAddress, storeDoor: null, environment,
   memoryLimitBytes: data.memoryLimitBytes, memoryGauge: null,
@@ -70,6 +72,7 @@ core = startWorker({
   nodeLost: () => nodeLost(),
   onHostMessage: (message) => {
     if (message.type === "connectSocket" && core !== null) connectToProcess(core, message, identity);
+    else if (message.type === "listenForPeers") peers.asked(message.askerId);
   },
 });
 for (const connected of early) core.peerConnected(...connected);

@@ -14,7 +14,9 @@ const entryPoints = {
   'node-thread': 'src/main/node-thread.ts',
   'worker-thread': 'src/main/worker-thread.ts',
   'worker-process': 'src/main/worker-process.ts',
+  'cluster-node': 'src/main/cluster-node.ts',
   'module-hooks': 'src/main/module-hooks.ts',
+  cli: 'src/cli/main.ts',
 };
 
 /**

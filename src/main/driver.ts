@@ -1,24 +1,22 @@
 import { rmSync } from "node:fs";
-import { availableParallelism, tmpdir, totalmem } from "node:os";
-import { join } from "node:path";
+import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { InitOptions, Runtime, RuntimeInfo } from "../api/mod.ts";
-import { newJobId, newNodeId, newWorkerId, nodeKeyOf, RuntimeStateError, toAmounts } from "../base/mod.ts";
+import { newWorkerId, nodeKeyOf, RuntimeStateError } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type NodeLink } from "../clients/mod.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
 import { createStoreDoor, type SharedStore } from "../object-store/mod.ts";
-import type { FromNode, RuntimeEnvRecord } from "../protocol/mod.ts";
+import type { FromNode } from "../protocol/mod.ts";
 import { EnvironmentResolver, needsNoSetup } from "../runtime-env/mod.ts";
-import { labelsOfNode } from "../scheduling/mod.ts";
 import { createSpinPermitMemory, openThreadChannel } from "../transport/mod.ts";
-import { acceleratorType, gpuIds } from "./accelerators.ts";
 import type { BrokerMessage, NodeThreadData, SessionConfig } from "./bootstrap.ts";
 import { createDriverCore, ProgramEnd, STOP_MS_MAX } from "./driver-core.ts";
 import { DriverOutput } from "./driver-output.ts";
 import { entryModuleUrl, inheritedNodeOptions, preloadedLoaders } from "./entry-module.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
-import { addressOf, publishTicket } from "./runtime-address.ts";
+import { publishTicket } from "./runtime-address.ts";
+import { newSessionConfig } from "./session-config.ts";
 import { launchThread } from "./thread-launcher.ts";
 import { connectToProcess, createPeerEnds, createPoller, createThreadLinkPair, linkTransferList, openPeer } from "./thread-links.ts";
 
@@ -140,54 +138,9 @@ class EmbeddedRuntime implements Runtime {
   }
 }
 
-/** Of the machine's memory, for objects, unless `objectStoreMemory` says otherwise; the same as Ray. */
-const STORE_MEMORY_FRACTION = 0.3;
-
-/** What this process may use, where a container limits it. */
-function machineMemoryBytes(): number {
-  const limit = process.constrainedMemory();
-  return limit > 0 && limit < totalmem() ? limit : totalmem();
-}
-
-function programEnvironment({ runtimeEnv }: InitOptions, sessionDir: string): RuntimeEnvRecord | null {
-  try {
-    return EnvironmentResolver.forProgram(runtimeEnv, sessionDir).inherited;
-  } catch (error) {
-    rmSync(sessionDir, { recursive: true, force: true });
-    throw error;
-  }
-}
-
 function sessionConfig(options: InitOptions): SessionConfig {
-  const jobId = newJobId(realRandom);
-  const sessionName = `mantaray-${process.pid}-${jobId}`;
-  const sessionDir = join(tmpdir(), sessionName);
-  const memoryBytes = machineMemoryBytes();
-  const capacityBytes = options.objectStoreMemory ?? Math.floor(memoryBytes * STORE_MEMORY_FRACTION);
-  const { numCpus = availableParallelism(), memory = Math.max(0, memoryBytes - capacityBytes) } = options;
-  const gpus = gpuIds(options.numGpus);
-  const nodeId = newNodeId(realRandom);
-  return {
-    jobId,
-    nodeId,
-    namespace: options.namespace ?? `job-${jobId}`,
-    isolation: options.isolation === "process" ? "process" : "thread",
-    runtimeEnv: programEnvironment(options, sessionDir),
-    totals: toAmounts({ ...options.resources, CPU: numCpus, GPU: gpus.length, memory }),
-    acceleratorIds: { GPU: gpus },
-    labels: labelsOfNode(options.labels ?? {}, nodeId, gpus.length === 0 ? null : acceleratorType()),
-    sessionDir,
-    address: addressOf(join(sessionDir, `node-${realRandom.hex(4)}.sock`)),
-    store: {
-      sessionName, sessionDir, capacityBytes,
-      spillFolder: options.objectSpillingDirectory === undefined ? join(sessionDir, "spill") : join(options.objectSpillingDirectory, sessionName),
-    },
-    token: realRandom.hex(16),
-    driverPid: process.pid,
-    entryUrl: entryModuleUrl(),
-    loaders: preloadedLoaders(),
-    nodeOptions: inheritedNodeOptions(),
-    logToDriver: options.logToDriver ?? true,
-    networkHost: null,
-  };
+  return newSessionConfig(options, {
+    entryUrl: entryModuleUrl(), loaders: preloadedLoaders(), nodeOptions: inheritedNodeOptions(),
+    environment: (sessionDir) => EnvironmentResolver.forProgram(options.runtimeEnv, sessionDir).inherited,
+  });
 }

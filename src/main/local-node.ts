@@ -46,7 +46,8 @@ export interface LocalNodeSetting {
   readonly storeDoor: SharedArrayBuffer;
   /** The driver in this process. */
   readonly driverId: WorkerId | null;
-  readonly threads: ThreadHosting;
+  /** Null: each has a process of its own. */
+  readonly threads: ThreadHosting | null;
   /** The program that started the runtime asks for its end. */
   readonly onShutdown: () => void;
   /** The nodes that this one is together with; null for one that is alone. */
@@ -80,7 +81,7 @@ export class LocalNode {
           const tracked = this.#trackedUntilEnd(workerId, listener);
           const launch = (environment: PreparedEnvironment | null, onExit: (death: WorkerDeath) => void): LaunchedWorker => {
             const start: WorkerStart = { workerId, memoryLimitBytes, environment, onExit };
-            return isolation === "thread" ? this.#watched(start, threads.launch(start)) : this.#launchProcess(start);
+            return isolation === "thread" && threads !== null ? this.#watched(start, threads.launch(start)) : this.#launchProcess(start);
           };
           if (runtimeEnv === null) return launch(null, tracked.exited);
           return launchInEnvironment(this.#environments, runtimeEnv, tracked, launch);
@@ -93,10 +94,10 @@ export class LocalNode {
       cluster: cluster?.side ?? null,
       workerLost: (workerId, death) => {
         this.#memoryWatch.remove(workerId);
-        threads.remove(workerId);
+        threads?.remove(workerId);
         this.service.workerLost(workerId, death);
       },
-      watchRunning: (workerId) => threads.watchRunning(workerId),
+      watchRunning: (workerId) => threads?.watchRunning(workerId) ?? null,
       warn: (workerId, text) => this.service.toDriversOf(workerId, { type: "warning", text }),
       startFailed: (reason) => this.service.toDrivers({ type: "startupFailed", reason }),
     });
@@ -169,7 +170,7 @@ export class LocalNode {
   }
 
   #connect(askerId: WorkerId, targetId: WorkerId): void {
-    if (this.#setting.threads.connect(askerId, targetId)) return;
+    if (this.#setting.threads?.connect(askerId, targetId) === true) return;
     // Not all threads have an address: whoever of the two has one is connected to.
     const { addresses } = this.service;
     const [fromId, toId] = addresses.has(targetId) ? [askerId, targetId] : [targetId, askerId];

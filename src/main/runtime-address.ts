@@ -29,6 +29,22 @@ export interface Ticket {
   readonly surroundings: string;
   readonly pid: number;
   readonly session: JoinedSession;
+  /** Null for the runtime of a program. */
+  readonly node: NodeTicket | null;
+}
+
+/** Of a node that is a process of its own. */
+export interface NodeTicket {
+  /** Of the cluster that it is of: `HOST:PORT` of its head. */
+  readonly clusterAddress: string;
+  readonly name: string | null;
+  readonly isHead: boolean;
+}
+
+export interface FoundTicket {
+  readonly folder: string;
+  readonly ticket: Ticket;
+  readonly madeAtMs: number;
 }
 
 export function addressOf(socketPath: string): string {
@@ -45,12 +61,13 @@ function ticketPathOf(socketPath: string): string {
 
 /** From now on the runtime of this process can be found. Where files cannot be written it works too, but nobody can join. */
 export function publishTicket(session: JoinedSession): void {
-  attempt(() => writeTicket(session));
+  attempt(() => writeTicket(session, null));
 }
 
-function writeTicket(session: JoinedSession): void {
+/** @throws what the file system says: a node is there for others. */
+export function writeTicket(session: JoinedSession, node: NodeTicket | null): void {
   const { nodeId, isolation, totals, labels, sessionDir, store, token, address, networkHost } = session;
-  const ticket: Ticket = { protocolVersion: PROTOCOL_VERSION, surroundings: surroundings(), pid: process.pid, session: { nodeId, isolation, totals, labels, sessionDir, store, token, address, networkHost } };
+  const ticket: Ticket = { protocolVersion: PROTOCOL_VERSION, surroundings: surroundings(), pid: process.pid, session: { nodeId, isolation, totals, labels, sessionDir, store, token, address, networkHost }, node };
   const path = ticketPathOf(socketPathOf(address));
   mkdirSync(sessionDir, { recursive: true, mode: PRIVATE_FOLDER_MODE });
   // Nobody reads half of it.
@@ -58,32 +75,56 @@ function writeTicket(session: JoinedSession): void {
   renameSync(`${path}.unfinished`, path);
 }
 
-/** The ticket of the runtime at `address`, or of the newest one for "auto". @throws InvalidArgumentError, RuntimeStateError. */
+/** The ticket of the runtime at `address`, or for "auto" of the newest node of a cluster, else of the newest one of a program. @throws InvalidArgumentError, RuntimeStateError. */
 export function findRuntime(address: string): Ticket {
   if (address === "auto") return newestRuntime();
+  if (clusterAddressOf(address) !== null) return nodeOfCluster(address);
   const socketPath = socketPathOf(address);
   if (!address.startsWith(SCHEME) || !socketPath.endsWith(".sock")) {
-    throw new InvalidArgumentError(`the address '${address}' cannot be joined: pass what init() of another program on this machine has returned as 'address' (unix:/…/node-….sock), "auto" for the newest runtime of this user, or "local" for a new one; addresses of other machines are not supported by this version of mantaray`);
+    throw new InvalidArgumentError(`the address '${address}' cannot be joined: pass what init() of another program on this machine has returned as 'address' (unix:/…/node-….sock), the address of a cluster (HOST:PORT), "auto" for the newest cluster or runtime of this user on this machine, or "local" for a new one`);
   }
   const ticket = readTicket(ticketPathOf(socketPath));
   if (ticket === null) throw new RuntimeStateError(`there is no runtime at '${address}': the program that started it has ended, or it belongs to another user; start it, pass its new address, or use "local" for a runtime of this program's own`);
-  if (ticket.protocolVersion !== PROTOCOL_VERSION) {
-    throw new RuntimeStateError(`the runtime at '${address}' (pid ${ticket.pid}) speaks protocol version ${ticket.protocolVersion}, this program version ${PROTOCOL_VERSION}; run the same version of mantaray in both`);
-  }
+  checkVersion(ticket, address);
   if (!isHostAlive(ticket)) throw new RuntimeStateError(`the runtime at '${address}' is not there any more: its process (pid ${ticket.pid}) has ended; start that program again and pass its new address`);
   return ticket;
 }
 
 function newestRuntime(): Ticket {
-  let newest: { readonly ticket: Ticket; readonly madeAtMs: number } | null = null;
-  for (const { ticket, madeAtMs } of ticketsOfThisUser()) {
-    if (ticket.protocolVersion === PROTOCOL_VERSION && isHostAlive(ticket) && (newest === null || madeAtMs > newest.madeAtMs)) newest = { ticket, madeAtMs };
-  }
-  if (newest === null) throw new RuntimeStateError(`no runtime of this user was found on this machine (looked in ${tmpdir()}): start a program that calls init() first, or leave 'address' out for a runtime of this program's own`);
+  const usable = [...ticketsOfThisUser()].filter(({ ticket }) => ticket.protocolVersion === PROTOCOL_VERSION && isHostAlive(ticket)).sort((a, b) => b.madeAtMs - a.madeAtMs);
+  // A cluster was started to be joined; a program that happens to run was not.
+  const newest = usable.find(({ ticket }) => ticket.node !== null) ?? usable[0];
+  if (newest === undefined) throw new RuntimeStateError(`no runtime of this user was found on this machine (looked in ${tmpdir()}): run \`mantaray start --head\` or start a program that calls init() first, or leave 'address' out for a runtime of this program's own`);
   return newest.ticket;
 }
 
-function* ticketsOfThisUser(): Iterable<{ readonly folder: string; readonly ticket: Ticket; readonly madeAtMs: number }> {
+/** `HOST:PORT` as it is compared; null if it is none. */
+function clusterAddressOf(address: string): string | null {
+  const parts = /^(\[[0-9a-f:]+\]|[\w.-]+):(\d{1,5})$/i.exec(address);
+  return parts === null ? null : `${parts[1] === "localhost" ? "127.0.0.1" : parts[1]}:${Number(parts[2])}`;
+}
+
+/** A node of that cluster on this machine: the newest one. */
+function nodeOfCluster(address: string): Ticket {
+  const wanted = clusterAddressOf(address);
+  const nodes = findNodes().filter(({ ticket }) => ticket.node?.clusterAddress === wanted);
+  const newest = nodes.at(-1)?.ticket;
+  if (newest === undefined) throw new RuntimeStateError(`no node of the cluster at '${address}' of this user was found on this machine (looked in ${tmpdir()}): start one with \`mantaray start --head\`, or pass the address that it has printed`);
+  checkVersion(newest, address);
+  return newest;
+}
+
+/** The nodes of clusters of this user on this machine whose processes live, oldest first. */
+export function findNodes(): FoundTicket[] {
+  return [...ticketsOfThisUser()].filter(({ ticket }) => ticket.node !== null && isHostAlive(ticket)).sort((a, b) => a.madeAtMs - b.madeAtMs);
+}
+
+function checkVersion({ protocolVersion, pid }: Ticket, address: string): void {
+  if (protocolVersion === PROTOCOL_VERSION) return;
+  throw new RuntimeStateError(`the runtime at '${address}' (pid ${pid}) speaks protocol version ${protocolVersion}, this program version ${PROTOCOL_VERSION}; run the same version of mantaray in both`);
+}
+
+function* ticketsOfThisUser(): Iterable<FoundTicket> {
   for (const name of attempt(() => readdirSync(tmpdir())) ?? []) {
     if (!SESSION_FOLDER_NAME.test(name)) continue;
     const folder = join(tmpdir(), name);
@@ -106,7 +147,9 @@ function readTicket(path: string): Ticket | null {
     const userId = process.getuid?.();
     if (userId !== undefined && (folder.uid !== userId || file.uid !== userId)) return null;
     const ticket = JSON.parse(readFileSync(path, "utf8")) as Partial<Ticket>;
-    return typeof ticket.pid === "number" && typeof ticket.protocolVersion === "number" && typeof ticket.session === "object" ? (ticket as Ticket) : null;
+    if (typeof ticket.pid !== "number" || typeof ticket.protocolVersion !== "number" || typeof ticket.session !== "object") return null;
+    // Other versions of the package have none.
+    return { ...(ticket as Ticket), node: ticket.node ?? null };
   });
 }
 

@@ -87,6 +87,12 @@ function removeIfStale(folder: string, name: string): void {
   }
 }
 
+/** Whether the process that a folder was made for lives; "unknown" also where there is no note of it. */
+export function stateOfFolderOwner(folder: string): "alive" | "dead" | "unknown" {
+  const owner = attempt(() => readOwner(join(folder, OWNER_FILE_NAME)));
+  return owner === null || owner.hostName !== hostname() ? "unknown" : stateOf(owner);
+}
+
 /** Leaves the note until last: if this is interrupted, somebody else can go on. */
 function removeFolder(folder: string): void {
   for (const name of readdirSync(folder)) {
@@ -125,12 +131,16 @@ function surroundings(): Pick<FolderOwner, "hostName" | "bootId" | "processNames
   };
 }
 
-function startTicksOf(processId: number): string | null {
+/** Differs from what any process was started at: it has ended, and only its parent has not noticed. */
+const ENDED = "ended";
+
+/** Tells a process from a later one with its id; null where the system does not say. */
+export function startTicksOf(processId: number): string | null {
   const line = attempt(() => readFileSync(`/proc/${processId}/stat`, "utf8"));
   if (line === null) return null;
   // The second field is the program's name, which may contain blanks and brackets; the start is the 22nd.
   const [state, ...fields] = line.slice(line.lastIndexOf(")") + 2).split(" ");
-  return state === "Z" ? null : (fields[18] ?? null);
+  return state === "Z" ? ENDED : (fields[18] ?? null);
 }
 
 function isOurFolder(path: string): boolean {

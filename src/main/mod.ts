@@ -1,0 +1,5 @@
+export { availableResources, clusterResources, init, memorySummary, nodes, shutdown, timeline } from "./index.ts";
+export { launchNode } from "./node-launcher.ts";
+export { startNode, type NodeOptions, type NodeReport } from "./node-process.ts";
+export { stopNode } from "./node-stopper.ts";
+export { findNodes, findRuntime, type FoundTicket } from "./runtime-address.ts";

@@ -1,0 +1,48 @@
+import { existsSync, rmSync } from "node:fs";
+import { performance } from "node:perf_hooks";
+import { removeStaleFolders, startTicksOf, stateOfFolderOwner } from "../object-store/mod.ts";
+import type { FoundTicket } from "./runtime-address.ts";
+
+/** A node that has been asked to end may take so long; its own limit is shorter. */
+const END_MS_MAX = 10_000;
+/** One that was killed needs no time of its own. */
+const KILLED_MS_MAX = 2_000;
+const LOOK_EVERY_MS = 10;
+
+/** "ended" also when it had ended before; "hangs": it is still there. */
+export type NodeStop = "ended" | "killed" | "hangs";
+
+/** Ends a node of this machine in good order, or with `isForced` at once; then what it leaves is removed from here. */
+export async function stopNode({ folder, ticket: { pid } }: FoundTicket, isForced: boolean): Promise<NodeStop> {
+  const startTicks = startTicksOf(pid);
+  // Its process id may be another program's by now.
+  const mayBeThere = (): boolean => signal(pid, 0) && startTicksOf(pid) === startTicks;
+  const ends = async (limitMs: number): Promise<boolean> => {
+    const deadlineMs = performance.now() + limitMs;
+    while (mayBeThere()) {
+      if (performance.now() > deadlineMs) return false;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    }
+    return true;
+  };
+  if (!existsSync(folder) || stateOfFolderOwner(folder) === "dead" || !mayBeThere()) return "ended";
+  if (!isForced) {
+    signal(pid, "SIGTERM");
+    return (await ends(END_MS_MAX)) ? "ended" : "hangs";
+  }
+  signal(pid, "SIGKILL");
+  const hasEnded = await ends(KILLED_MS_MAX);
+  rmSync(folder, { recursive: true, force: true });
+  removeStaleFolders();
+  return hasEnded ? "killed" : "hangs";
+}
+
+/** False if there is no such process. */
+function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,129 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { startProgram, type RunningProgram } from "../conformance/running-program.ts";
+
+const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
+const COMMAND = join(REPOSITORY, "dist/cli.js");
+
+export interface CommandRun {
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command that is still running. */
+export interface RunningCommand {
+  readonly child: ChildProcess;
+  readonly ended: Promise<CommandRun>;
+  /** Resolves when it has written something that matches. */
+  wrote(pattern: RegExp): Promise<RegExpExecArray>;
+}
+
+/** A machine of its own, as far as `mantaray` can see: what runs elsewhere, and in other tests, is not in sight. */
+export class Place {
+  /** Where temporary files go. */
+  readonly folder: string;
+  /** Where programs lie, that find the package and tsx. */
+  readonly programs: string;
+  readonly #children = new Set<ChildProcess>();
+
+  constructor() {
+    this.folder = mkdtempSync(join(tmpdir(), "mantaray-cli-"));
+    this.programs = mkdtempSync(join(tmpdir(), "mantaray-programs-"));
+    mkdirSync(join(this.programs, "node_modules"));
+    symlinkSync(REPOSITORY, join(this.programs, "node_modules/mantaray"), "junction");
+    symlinkSync(join(REPOSITORY, "node_modules/tsx"), join(this.programs, "node_modules/tsx"), "junction");
+    writeFileSync(join(this.programs, "package.json"), JSON.stringify({ type: "module" }));
+  }
+
+  get environment(): Record<string, string> {
+    return { TMPDIR: this.folder, MANTARAY_ADDRESS: "" };
+  }
+
+  start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): RunningCommand {
+    const inherited = { ...process.env };
+    delete inherited["NODE_TEST_CONTEXT"];
+    const child = spawn(process.execPath, [COMMAND, ...args], { cwd: this.programs, env: { ...inherited, ...this.environment, ...environment }, stdio: ["ignore", "pipe", "pipe"] });
+    this.#children.add(child);
+    const texts = { stdout: "", stderr: "" };
+    const heard = new Set<() => void>();
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name].setEncoding("utf8").on("data", (text: string) => {
+        texts[name] += text;
+        for (const look of heard) look();
+      });
+    }
+    const ended = new Promise<CommandRun>((resolve) => child.once("close", (exitCode, signal) => {
+      this.#children.delete(child);
+      resolve({ exitCode, signal, ...texts });
+    }));
+    const wrote = (pattern: RegExp): Promise<RegExpExecArray> => new Promise((resolve, reject) => {
+      const look = (): void => {
+        const match = pattern.exec(texts.stdout + texts.stderr);
+        if (match === null) return;
+        heard.delete(look);
+        resolve(match);
+      };
+      heard.add(look);
+      void ended.then(() => reject(new Error(`the command ended before it wrote ${pattern}:\n${texts.stdout}${texts.stderr}`)));
+      look();
+    });
+    return { child, ended, wrote };
+  }
+
+  run(...args: string[]): Promise<CommandRun> {
+    return this.start(args).ended;
+  }
+
+  /** Starts a head; answers its address and process. */
+  async head(...args: string[]): Promise<{ readonly address: string; readonly pid: number }> {
+    const { stdout, stderr } = await this.run("start", "--head", "--port", "0", ...args);
+    const match = /runs at (\S+:\d+) \(pid (\d+)\)/.exec(stdout);
+    if (match === null) throw new Error(`no head was started:\n${stdout}${stderr}`);
+    return { address: match[1] as string, pid: Number(match[2]) };
+  }
+
+  program(name: string, source: string): string {
+    const path = join(this.programs, name);
+    writeFileSync(path, source);
+    return path;
+  }
+
+  /** A program that talks with the test. */
+  join(address: string, source: string, options = ""): RunningProgram {
+    return startProgram(`const info = await ray.init({ address: ${JSON.stringify(address)}, ${options} });\n${source}`, this.environment);
+  }
+
+  /** What is in the folder for temporary files, but for caches of other programs. */
+  leftovers(): string[] {
+    return readdirSync(this.folder).filter((name) => name.startsWith("mantaray"));
+  }
+
+  /** Ends everything that was started here, however the test went. */
+  async remove(): Promise<void> {
+    for (const child of this.#children) child.kill("SIGKILL");
+    await this.run("stop", "--force");
+    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.programs, { recursive: true, force: true });
+  }
+}
+
+/** Also false for one that has ended and that nobody has asked about. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return process.platform !== "linux" || !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/** Folders in shared memory that the process has made. */
+export function sharedMemoryOf(pid: number): string[] {
+  if (process.platform !== "linux") return [];
+  return readdirSync("/dev/shm").filter((name) => name.startsWith(`mantaray-${pid}-`));
+}

@@ -13,6 +13,7 @@ export const allowedImports = {
   clients: upToTransport,
   scheduling: ['base', 'protocol'],
   'runtime-env': ['base', 'protocol'],
+  'program-modules': ['base', 'protocol'],
   'object-store': upToClients,
   gcs: [...upToClients, 'scheduling'],
   'node-manager': [...upToClients, 'scheduling', 'object-store'],
@@ -24,11 +25,11 @@ export const allowedImports = {
   cli: ['main', 'clients', 'observability'],
   main: [
     ...upToClients, 'scheduling', 'object-store', 'gcs', 'node-manager', 'core-worker',
-    'api', 'observability', 'libraries', 'dashboard', 'runtime-env',
+    'api', 'observability', 'libraries', 'dashboard', 'runtime-env', 'program-modules',
   ],
   testing: [
     ...upToClients, 'scheduling', 'object-store', 'gcs', 'node-manager', 'core-worker',
-    'api', 'observability', 'libraries', 'dashboard', 'cli', 'main', 'runtime-env',
+    'api', 'observability', 'libraries', 'dashboard', 'cli', 'main', 'runtime-env', 'program-modules',
   ],
 };
 

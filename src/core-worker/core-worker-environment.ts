@@ -1,6 +1,7 @@
 import type { AcceleratorIds, Clock, JobId, NodeId, RandomSource, ResourceAmounts, WorkerId } from "../base/mod.ts";
 import type { StoreClient } from "../clients/mod.ts";
-import type { ToNode } from "../protocol/mod.ts";
+import type { CodeOrigin, ToNode } from "../protocol/mod.ts";
+import type { ModuleServices } from "./module-exchange.ts";
 
 /** What a core worker is given by whoever composes the process. */
 export interface CoreWorkerEnvironment {
@@ -30,6 +31,9 @@ export interface CoreWorkerEnvironment {
   warn(message: string): void;
   /** The program's entry module, which must never be imported a second time. */
   readonly entryUrl?: string;
+  /** Whose files the modules of code are that is captured here; null where nobody can be asked for them. */
+  readonly codeOrigin: CodeOrigin | null;
+  readonly modules: ModuleServices;
   /** Loads what the program's modules need to be loaded (tsx), once, before the first of them. */
   readonly prepareImports?: () => Promise<void>;
 }

@@ -20,7 +20,7 @@ function coreWorker(sent: ToNode[] = []): CoreWorker {
   return new CoreWorker({
     workerId: "self000000000001", jobId: "j", namespace: "n", nodeId: "node", isDriver: true, pid: 1, totals: { CPU: 10_000 }, labels: {}, store: STORE,
     clock: { nowMs: () => 0, after: () => ({ cancel: () => undefined }) }, random: { hex: (bytes) => (++ids).toString(16).padStart(2 * bytes, "0"), below: () => 0 },
-    sendToNode: (message) => void sent.push(message), sendToNodeSoon: (message) => void sent.push(message), keepAlive: () => undefined, useAccelerators: () => undefined, exit: () => undefined, flushToNode: () => undefined, warn: () => undefined,
+    sendToNode: (message) => void sent.push(message), sendToNodeSoon: (message) => void sent.push(message), keepAlive: () => undefined, useAccelerators: () => undefined, exit: () => undefined, flushToNode: () => undefined, codeOrigin: null, modules: { compare: () => "same", answer: () => Promise.reject(new Error("not asked")), place: () => Promise.reject(new Error("not asked")) }, warn: () => undefined,
   });
 }
 

@@ -35,6 +35,7 @@ import { TaskSender } from "./task-sender.ts";
 import { RECALLED, TaskSubmitter } from "./task-submitter.ts";
 import { type CodeSource, type FunctionCallable, type PendingTask, type TaskTemplate } from "./task.ts";
 import type { RefGenerator } from "./value-stream.ts";
+import { ModuleExchange } from "./module-exchange.ts";
 import { NodeRequests } from "./node-requests.ts";
 import { WorkerRetirement } from "./worker-retirement.ts";
 import { ProcessLife } from "./process-life.ts";
@@ -70,6 +71,7 @@ export class CoreWorker {
   readonly #objects: ObjectServer;
   readonly #largeObjects: LargeObjects;
   readonly #peers: Peers;
+  readonly #modules: ModuleExchange;
   readonly #revivers = new Map<RuntimeDescriptor["kind"], Reviver>();
   readonly #reader = new FrameReader();
   /** Apart, because user code runs while it is in use. */
@@ -83,10 +85,12 @@ export class CoreWorker {
   constructor(env: CoreWorkerEnvironment) {
     this.env = env;
     this.#life = new ProcessLife((isNeeded) => env.keepAlive(isNeeded));
+    this.#modules = new ModuleExchange(env.modules, (id) => this.peer(id));
     this.serializer = new Serializer({
       workerId: env.workerId,
       runtimeObjects: { describe: describeRuntimeObject, revive: (descriptor) => this.#revive(descriptor as RuntimeDescriptor) },
       ...(env.entryUrl === undefined ? {} : { entryUrl: env.entryUrl }),
+      codeOrigin: () => env.codeOrigin, modulePlaces: this.#modules,
       ...(env.prepareImports === undefined ? {} : { prepareImports: env.prepareImports }),
     });
     this.#exports = new CodeExports(this.serializer);
@@ -288,6 +292,8 @@ export class CoreWorker {
         peer.incomingCallables.set(message.callable, callable);
         return undefined;
       }
+      case "askModules": return void this.#modules.asked(peer, message);
+      case "modulesAnswered": return this.#modules.answered(message);
       case "fetch":
         return this.#objects.onFetch(peer, message.requestId, message.objectId);
       case "fetched":
@@ -387,6 +393,7 @@ export class CoreWorker {
     this.#cancellation.workerLost(workerId);
     this.references.workerLost(workerId, death.reason);
     this.#objects.workerLost(workerId, death);
+    this.#modules.workerLost(workerId);
   }
 
   // ------------------------------------------------------------------ the rest
@@ -409,6 +416,7 @@ export class CoreWorker {
   shutDown(): void {
     this.#isShutDown = true;
     this.#limited.close();
+    this.#modules.shutDown();
     this.failEverything("the runtime was shut down before this was finished");
     this.#peers.close();
   }

@@ -3,6 +3,7 @@ export { ActorHandleObject } from "./actor-handle.ts";
 export { limitsOf } from "./call-limits.ts";
 export { CoreWorker, type Reviver } from "./core-worker.ts";
 export type { CoreWorkerEnvironment } from "./core-worker-environment.ts";
+export type { ModuleServices } from "./module-exchange.ts";
 export type { Execution } from "./execution.ts";
 export type { WaitOptions } from "./object-access.ts";
 export { DESCRIBE, ObjectRef, type GetOptions, type RuntimeObject } from "./object-ref.ts";

@@ -4,7 +4,7 @@ import type { CodeUnitRecord } from "../protocol/mod.ts";
 import { FunctionTable } from "./function-table.ts";
 
 function unit(id: string, needs: readonly string[] = []): CodeUnitRecord {
-  return { id, name: id, blob: Uint8Array.of(1), needs, descriptors: [], kind: "function", isAsync: false, isGenerator: false, where: "file.ts:1" };
+  return { id, name: id, blob: Uint8Array.of(1), needs, descriptors: [], kind: "function", isAsync: false, isGenerator: false, where: "file.ts:1", origin: null };
 }
 const ids = (units: readonly CodeUnitRecord[]): string[] => units.map(({ id }) => id).sort();
 

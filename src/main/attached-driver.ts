@@ -12,6 +12,7 @@ import { createDriverCore, ProgramEnd, STOP_MS_MAX } from "./driver-core.ts";
 import { DriverOutput } from "./driver-output.ts";
 import { entryModuleUrl, resolvedLoaders } from "./entry-module.ts";
 import { JoiningLink } from "./joining-link.ts";
+import { codeOrigin } from "./module-services.ts";
 import { PeerListener } from "./peer-listener.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
@@ -67,8 +68,9 @@ class AttachedRuntime implements Runtime {
     this.isolation = options.isolation === "process" || options.isolation === "thread" ? options.isolation : session.isolation;
     this.address = session.address;
     this.environments = EnvironmentResolver.forProgram(options.runtimeEnv, session.sessionDir);
+    const origin = codeOrigin(this.#driverId);
     const { core, store } = createDriverCore({
-      ...session, driverId: this.#driverId, jobId, namespace: this.namespace, entryUrl: entryModuleUrl(), storeDoor: null, link: this.#link,
+      ...session, origin, driverId: this.#driverId, jobId, namespace: this.namespace, entryUrl: entryModuleUrl(), storeDoor: null, link: this.#link,
       keepAlive: (isNeeded) => {
         this.#isNeeded = isNeeded;
         this.#keepAlive();
@@ -87,7 +89,7 @@ class AttachedRuntime implements Runtime {
     this.#link.onClose((reason) => this.#hostLost(reason));
     this.#keepAlive();
     const listenAddress = join(session.sessionDir, `${this.#driverId}.sock`);
-    this.#link.send({ type: "registerDriver", listenAddress, pid: process.pid, job: { jobId, driverId: this.#driverId, namespace: this.namespace, loaders: resolvedLoaders() } });
+    this.#link.send({ type: "registerDriver", listenAddress, pid: process.pid, job: { jobId, driverId: this.#driverId, namespace: this.namespace, loaders: resolvedLoaders(), origin } });
     this.#join(listenAddress).catch((error: Error) => this.#fail(error));
   }
 

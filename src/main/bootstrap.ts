@@ -1,7 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { AcceleratorIds, JobId, NodeId, ResourceAmounts, WorkerId } from "../base/mod.ts";
 import type { StoreConfig } from "../object-store/mod.ts";
-import type { PreparedEnvironment, RuntimeEnvRecord, WorkerIsolation } from "../protocol/mod.ts";
+import type { CodeOrigin, PreparedEnvironment, RuntimeEnvRecord, WorkerIsolation } from "../protocol/mod.ts";
 import type { ThreadChannelEnd } from "../transport/mod.ts";
 
 /** What every worker of a session is told at its start. Plain data: it also travels in an environment variable. */
@@ -31,6 +31,8 @@ export interface SessionConfig {
   readonly logToDriver: boolean;
   /** Where workers listen for those of other nodes; null for a node that is alone. */
   readonly networkHost: string | null;
+  /** Of the program that the session was started by. */
+  readonly origin: CodeOrigin | null;
 }
 
 /** The node thread's own. */

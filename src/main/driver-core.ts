@@ -2,8 +2,10 @@ import { checkMethodOptions, installRevivers } from "../api/mod.ts";
 import type { JobId, NodeId, ResourceAmounts, WorkerId } from "../base/mod.ts";
 import type { NodeLink } from "../clients/mod.ts";
 import { CoreWorker } from "../core-worker/mod.ts";
+import type { CodeOrigin } from "../protocol/mod.ts";
 import { SharedStore, type StoreConfig } from "../object-store/mod.ts";
 import type { DriverOutput } from "./driver-output.ts";
+import { moduleServices } from "./module-services.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
 
@@ -19,6 +21,8 @@ export interface DriverSetting {
   /** Null in another process than the node thread's. */
   readonly storeDoor: SharedArrayBuffer | null;
   readonly link: NodeLink;
+  readonly origin: CodeOrigin | null;
+  readonly sessionDir: string;
   keepAlive(isNeeded: boolean): void;
 }
 
@@ -38,6 +42,7 @@ export function createDriverCore(setting: DriverSetting): { readonly core: CoreW
     keepAlive: (isNeeded) => setting.keepAlive(isNeeded),
     useAccelerators: () => undefined,
     exit: () => undefined,
+    codeOrigin: setting.origin, modules: moduleServices(setting.sessionDir, null),
     warn: (message) => process.emitWarning(message, "MantarayWarning"),
     ...(entryUrl === null ? {} : { entryUrl }),
   });

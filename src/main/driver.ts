@@ -13,6 +13,7 @@ import type { BrokerMessage, NodeThreadData, SessionConfig } from "./bootstrap.t
 import { createDriverCore, ProgramEnd, STOP_MS_MAX } from "./driver-core.ts";
 import { DriverOutput } from "./driver-output.ts";
 import { entryModuleUrl, inheritedNodeOptions, preloadedLoaders } from "./entry-module.ts";
+import { codeOrigin } from "./module-services.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
 import { publishTicket } from "./runtime-address.ts";
@@ -24,9 +25,10 @@ const NODE_THREAD = new URL("./node-thread.js", import.meta.url);
 
 /** Starts an embedded runtime: the driver here, the node thread, and at once a first worker beside it. */
 export function startEmbedded(options: InitOptions): Runtime {
-  const config = sessionConfig(options);
-  const node = nodeKeyOf(config.nodeId);
+  const session = sessionConfig(options);
+  const node = nodeKeyOf(session.nodeId);
   const driverId = newWorkerId(realRandom, node);
+  const config: SessionConfig = { ...session, origin: codeOrigin(driverId) };
   const spinPermits = createSpinPermitMemory(availableParallelism() > 1 ? availableParallelism() : 0);
   const poller = createPoller(spinPermits);
   const [ours, theirs] = createThreadLinkPair();

@@ -54,6 +54,7 @@ export function newSessionConfig(options: MachineOptions, program: ProgramConfig
     entryUrl, loaders, nodeOptions,
     logToDriver: options.logToDriver ?? true,
     networkHost: null,
+    origin: null,
   };
 }
 

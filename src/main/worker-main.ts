@@ -11,6 +11,7 @@ import { cleanStack, installStackMapping } from "../serialization/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { loadOnce } from "./entry-module.ts";
 import { guardMemory } from "./memory-limit.ts";
+import { moduleServices } from "./module-services.ts";
 import { useAccelerators } from "./accelerators.ts";
 
 export interface WorkerHost {
@@ -60,6 +61,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
       setImmediate(() => host.end(0));
     },
     warn: (message) => process.emitWarning(message, "MantarayWarning"),
+    get codeOrigin() { return job.origin; }, modules: moduleServices(config.sessionDir, host.environment),
     ...(config.entryUrl === null ? {} : { entryUrl: config.entryUrl }),
     prepareImports: () => prepareImports(),
   });

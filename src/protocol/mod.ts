@@ -2,6 +2,7 @@ export { partsOf, RecentTemplates, specFrom } from "./actor-template.ts";
 export type * from "./cluster-messages.ts";
 export type * from "./network-address.ts";
 export type * from "./gcs-messages.ts";
+export type * from "./module-messages.ts";
 export type * from "./node-messages.ts";
 export type * from "./object-messages.ts";
 export { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, TASK_SLOTS_MAX } from "./peer-messages.ts";

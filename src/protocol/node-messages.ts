@@ -2,6 +2,7 @@ import type { AcceleratorIds, ActorId, JobId, NodeId, ResourceAmounts, SystemErr
 import type { NetworkAddress } from "./network-address.ts";
 import type { WorkerObjectsReport } from "./object-messages.ts";
 import type { RunsReport } from "./run-messages.ts";
+import type { CodeOrigin } from "./module-messages.ts";
 import type { StoreCollect, ToStore } from "./store-messages.ts";
 import type { StrategyRecord } from "./strategy-record.ts";
 import type { ActorMethods, CallRules, CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
@@ -24,6 +25,8 @@ export interface JobRecord {
   readonly namespace: string;
   /** Modules that its workers load before they first import TypeScript, as absolute paths or URLs. */
   readonly loaders: readonly string[];
+  /** Of code that its workers capture. */
+  readonly origin: CodeOrigin | null;
 }
 
 /** From a core worker to its node manager and, through it, to the GCS. */

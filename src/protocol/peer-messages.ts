@@ -1,4 +1,5 @@
 import type { ActorId, ObjectId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { ModuleAnswer, ModuleQuestion } from "./module-messages.ts";
 import type { CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
 
 /**
@@ -16,6 +17,9 @@ export type PeerMessage =
   | { readonly type: "code"; readonly units: readonly CodeUnitRecord[] }
   /** Gives a callable a small number for use in task frames of this direction of this channel. */
   | { readonly type: "bind"; readonly callable: number; readonly target: CallableTarget }
+  /** To the program whose code refers to modules that are not there: what they are. */
+  | { readonly type: "askModules"; readonly requestId: number; readonly question: ModuleQuestion }
+  | { readonly type: "modulesAnswered"; readonly requestId: number; readonly answer: ModuleAnswer | null; readonly error: SystemErrorRecord | null }
   | { readonly type: "fetch"; readonly requestId: number; readonly objectId: ObjectId }
   | { readonly type: "fetched"; readonly requestId: number; readonly outcome: ObjectOutcome; readonly transit: number }
   | { readonly type: "addBorrower"; readonly ids: readonly string[]; readonly ackId: number }

@@ -1,3 +1,4 @@
+import type { CodeOrigin } from "./module-messages.ts";
 import type { StoredRecord } from "./store-messages.ts";
 
 /** Values and code as they travel. Structurally what `serialization/` produces; named here because messages carry them. */
@@ -25,6 +26,8 @@ export interface CodeUnitRecord {
   readonly isAsync: boolean;
   readonly isGenerator: boolean;
   readonly where: string;
+  /** Whose files its modules are; null where nobody can be asked for them. */
+  readonly origin: CodeOrigin | null;
 }
 
 /** Where an object of plain data lies, so that whoever gets a ref need not ask its owner. It may have moved since. */

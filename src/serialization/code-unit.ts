@@ -1,3 +1,5 @@
+import type { CodeOrigin } from "../protocol/mod.ts";
+
 /** A function or class with everything it captures, ready to travel. Made once per function object. */
 export interface CodeUnit {
   /** `${workerId}/${n}`; unique. */
@@ -13,4 +15,6 @@ export interface CodeUnit {
   readonly isGenerator: boolean;
   /** `file:line`, for messages. */
   readonly where: string;
+  /** Whose files its modules are; null where nobody can be asked for them. */
+  readonly origin: CodeOrigin | null;
 }

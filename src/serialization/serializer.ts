@@ -1,5 +1,6 @@
 import { deserialize, serialize } from "node:v8";
 import { SerializationError } from "../base/mod.ts";
+import type { CodeOrigin } from "../protocol/mod.ts";
 import { ModulePolicy } from "./closure/module-policy.ts";
 import type { CodeUnit } from "./code-unit.ts";
 import type { EncodedValue, RuntimeObjects } from "./encoded-value.ts";
@@ -9,10 +10,12 @@ import type { EncoderEnvironment } from "./graph/encoding-session.ts";
 import { readGraph } from "./graph/graph-reader.ts";
 import type { Graph, Reference } from "./graph/graph-format.ts";
 import { hydrate } from "./graph/hydrator.ts";
-import { importedReference, importModules } from "./graph/module-references.ts";
+import { importModules, noteModules } from "./graph/module-loading.ts";
+import { importedReference } from "./graph/module-references.ts";
 import { privateTwin } from "./graph/private-twins.ts";
 import { CODE_BYTES_MAX, CODE_WARNING_BYTES } from "./limits.ts";
-import { OWN_PACKAGE_URL } from "./own-package.ts";
+import { ownModuleUrl } from "./own-package.ts";
+import type { ModulePlaces } from "./placed-modules.ts";
 import { decodePlain, encodePlain } from "./values/plain-values.ts";
 
 export interface SerializerOptions {
@@ -22,6 +25,10 @@ export interface SerializerOptions {
   readonly entryUrl?: string;
   /** Before the first import of a module of the program: loads what the program needs to load modules (tsx), once. */
   readonly prepareImports?: () => Promise<void>;
+  /** Whose files the modules of captured code are, at the time of the capture. */
+  readonly codeOrigin?: () => CodeOrigin | null;
+  /** Finds modules that are not here. */
+  readonly modulePlaces?: ModulePlaces;
   /** Told of captures that are suspiciously large. */
   readonly warn?: (message: string) => void;
 }
@@ -42,8 +49,10 @@ class PendingUnit implements CodeUnit {
   isGenerator = false;
   where = "";
   blob: Uint8Array = EMPTY;
+  readonly origin: CodeOrigin | null;
 
-  constructor(id: string, fn: Function) {
+  constructor(id: string, fn: Function, origin: CodeOrigin | null) {
+    this.origin = origin;
     this.id = id;
     this.name = fn.name;
     this.kind = isClass(fn) ? "class" : "function";
@@ -57,6 +66,8 @@ export class Serializer {
   readonly #warn: (message: string) => void;
   readonly #policy: ModulePolicy;
   readonly #prepareImports: (() => Promise<void>) | null;
+  readonly #codeOrigin: () => CodeOrigin | null;
+  readonly #modulePlaces: ModulePlaces | null;
   readonly #environment: EncoderEnvironment;
   #nextUnit = 0;
 
@@ -73,6 +84,8 @@ export class Serializer {
     this.#runtimeObjects = options.runtimeObjects;
     this.#warn = options.warn ?? ((message) => process.emitWarning(message, "MantarayWarning"));
     this.#prepareImports = options.prepareImports ?? null;
+    this.#codeOrigin = options.codeOrigin ?? (() => null);
+    this.#modulePlaces = options.modulePlaces ?? null;
     this.#policy = new ModulePolicy(options.entryUrl);
     this.#environment = {
       runtimeObjects: options.runtimeObjects,
@@ -108,7 +121,7 @@ export class Serializer {
     const received = this.#units.get(id);
     if (received !== undefined) return received;
 
-    const unit = new PendingUnit(id, fn);
+    const unit = new PendingUnit(id, fn, this.#codeOrigin());
     this.#captured.set(fn, unit);
     try {
       this.#capture(fn, unit);
@@ -152,7 +165,7 @@ export class Serializer {
       this.#units.set(unit.id, unit);
       this.#codeById.set(unit.id, fn);
     };
-    const importing = this.#imports(graph, unit.blob);
+    const importing = this.#imports(graph, unit);
     if (importing === undefined) {
       load();
       return undefined;
@@ -160,12 +173,13 @@ export class Serializer {
     return importing.then(load);
   }
 
-  #imports(graph: Graph, blob: Uint8Array): Promise<void> | undefined {
-    const prepare = this.#prepareImports;
-    const isForeign = (reference: Reference): boolean => reference.type === "import" && reference.specifier !== "mantaray" && !reference.specifier.startsWith(OWN_PACKAGE_URL);
+  #imports(graph: Graph, { blob, origin }: CodeUnit): Promise<void> | undefined {
+    const environment = { origin, places: this.#modulePlaces, prepare: this.#prepareImports ?? (() => Promise.resolve()) };
+    noteModules(graph.groups.map(({ url }) => url), environment);
+    const isForeign = (reference: Reference): boolean => (reference.type === "import" && ownModuleUrl(reference.specifier) === undefined) || (reference.type === "required" && /\.[cm]?tsx?$/.test(reference.file));
     const mayLoadModules =
-      graph.references.some(isForeign) || Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength).includes("import(");
-    return prepare !== null && mayLoadModules ? prepare().then(() => importModules(graph.references)) : importModules(graph.references);
+      this.#prepareImports !== null && (graph.references.some(isForeign) || Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength).includes("import("));
+    return importModules(graph.references, environment, mayLoadModules);
   }
 
   isLoaded(id: string): boolean {

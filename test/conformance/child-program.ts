@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
@@ -17,7 +17,7 @@ export interface ProgramRun {
 }
 
 export interface ProgramOptions {
-  /** Source by file name; the first one is run. `.ts` runs under tsx. */
+  /** Source by path relative to the program's folder; the first one is run. `.ts` runs under tsx. */
   readonly files: Readonly<Record<string, string>>;
   readonly nodeArguments?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
@@ -29,7 +29,10 @@ export function runProgram({ files, nodeArguments = [], environment = {} }: Prog
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(REPOSITORY, join(folder, "node_modules", "mantaray"), "junction");
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
-  for (const [name, source] of Object.entries(files)) writeFileSync(join(folder, name), source);
+  for (const [name, source] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), source);
+  }
   const entry = Object.keys(files)[0] as string;
   const loader = entry.endsWith(".ts") ? ["--import", import.meta.resolve("tsx")] : [];
   return new Promise((resolve, reject) => {

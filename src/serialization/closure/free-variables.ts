@@ -22,6 +22,8 @@ export class FreeVariables {
   /** #names used and declared by no class inside the text. */
   readonly privateNames = new Set<string>();
   readonly importMeta: { readonly start: number; readonly end: number }[] = [];
+  /** The words `import` of `import()`. */
+  readonly imports: { readonly start: number; readonly end: number }[] = [];
   usesThis = false;
   usesArguments = false;
   usesSuper = false;
@@ -191,6 +193,13 @@ export class FreeVariables {
           this.usesNewTarget = true;
         }
         return;
+      case "ImportExpression": {
+        const start = node.start - this.#offset;
+        this.imports.push({ start, end: start + "import".length });
+        this.visit(node.source);
+        if (node.options) this.visit(node.options);
+        return;
+      }
       case "PrivateIdentifier":
         this.#privateName(node.name);
         return;

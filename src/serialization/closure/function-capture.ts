@@ -1,10 +1,11 @@
 import { Module } from "node:module";
 import { types } from "node:util";
 import type { FunctionHolder } from "../graph/encoding-session.ts";
-import type { CaptureSlot, FunctionRecord, ImportReference, PrivateInstances, SourceEdit } from "../graph/graph-format.ts";
+import type { CaptureSlot, FunctionRecord, ImportReference, PrivateInstances, Reference, SourceEdit } from "../graph/graph-format.ts";
 import { makeArguments } from "../graph/native-objects.ts";
 import { privateAccessOf } from "../graph/private-access.ts";
 import { isNodeGlobal } from "../graph/well-known-objects.ts";
+import { portableUrl } from "../own-package.ts";
 import { CaptureError } from "./capture-error.ts";
 import { classEdits } from "./class-edits.ts";
 import { parseFunction } from "./function-syntax.ts";
@@ -31,7 +32,7 @@ export interface Capture {
   readonly label: string;
   readonly value: unknown;
   /** To be found by the worker itself instead of travelling. */
-  readonly reference: ImportReference | { readonly type: "requireFunction"; readonly parentUrl: string } | undefined;
+  readonly reference: ImportReference | (Reference & { readonly type: "requireFunction" }) | undefined;
   /** The only properties that the function reads of it, where that is known and the rest had better stay. */
   readonly onlyProperties: ReadonlySet<string> | undefined;
   readonly variable: FoundVariable | undefined;
@@ -48,6 +49,8 @@ export interface CapturedFunction {
   readonly record: Omit<FunctionRecord, "group" | "scope" | "slots" | "unitId">;
 }
 
+/** What stands for syntax in hydrated code. */
+const OF_HYDRATED_CODE: ReadonlyMap<string, string> = new Map([[GENERATED_NAMES.importMeta, "import.meta"], [GENERATED_NAMES.importer, "import()"]]);
 const NEVER_CAPTURED = new Set(["undefined", "NaN", "Infinity"]);
 
 /** Reads a function: its text, its free variables and their values. Throws CaptureError. */
@@ -77,6 +80,7 @@ export function captureFunction(
   };
 
   const edits: SourceEdit[] = variables.importMeta.map((range) => ({ ...range, text: GENERATED_NAMES.importMeta }));
+  for (const range of variables.imports) edits.push({ ...range, text: GENERATED_NAMES.importer });
   let privateInstances: PrivateInstances | null = null;
   const names = new Set(variables.names);
   if (syntax.classSyntax !== undefined) {
@@ -116,7 +120,7 @@ export function captureFunction(
   }
 
   for (const name of names) {
-    if (NEVER_CAPTURED.has(name) || name === GENERATED_NAMES.importMeta) continue;
+    if (NEVER_CAPTURED.has(name) || OF_HYDRATED_CODE.has(name)) continue;
     const found = findVariable(inspection, name);
     if (found === undefined) {
       rejectUserGlobal(name, variables.typeofChecked.has(name));
@@ -133,16 +137,16 @@ export function captureFunction(
       name,
       label: `captured variable '${name}'`,
       value: found.value,
-      reference: found.isModuleLevel ? referenceOf(name, found, origin, policy) : undefined,
+      reference: found.isModuleLevel ? referenceOf(name, found, origin, policy, text) : undefined,
       onlyProperties: isPartlyShippable(found.value) ? (variables.members.get(name) ?? undefined) : undefined,
       variable: found,
       isAssigned: variables.assigned.has(name),
     });
   }
-  const importMeta = findVariable(inspection, GENERATED_NAMES.importMeta);
-  if (importMeta !== undefined && variables.names.has(GENERATED_NAMES.importMeta)) {
-    // An inner function of hydrated code: its import.meta is the one that its outer function was given.
-    add({ to: "local", name: GENERATED_NAMES.importMeta, label: "import.meta", value: importMeta.value });
+  for (const [name, label] of OF_HYDRATED_CODE) {
+    const found = variables.names.has(name) ? findVariable(inspection, name) : undefined;
+    // An inner function of hydrated code: what it has is what its outer function was given.
+    if (found !== undefined) add({ to: "local", name, label, value: found.value });
   }
 
   edits.sort((left, right) => left.start - right.start || left.end - right.end);
@@ -162,6 +166,7 @@ export function captureFunction(
       displayFile: origin.displayFile,
       positions: origin.positions,
       usesImportMeta: variables.importMeta.length > 0,
+      usesImporter: variables.imports.length > 0,
       isAsync: syntax.isAsync,
       isGenerator: syntax.isGenerator,
       privateInstances,
@@ -290,7 +295,7 @@ export function exportReference(
       local === "*default*"
         ? Object.keys(moduleScope.variables).some((key) => /(?:^\*default\*|_default)$/.test(key) && isVariable(key))
         : isVariable(local);
-    if (isThis) return { type: "import", specifier: script.url, parentUrl: script.url, name };
+    if (isThis) return { type: "import", specifier: portableUrl(script.url), parentUrl: portableUrl(script.url), name };
   }
   return undefined;
 }
@@ -343,9 +348,9 @@ function rejectUserGlobal(name: string, isChecked: boolean): void {
   );
 }
 
-function referenceOf(name: string, found: FoundVariable, origin: FunctionSource, policy: ModulePolicy): Capture["reference"] {
+function referenceOf(name: string, found: FoundVariable, origin: FunctionSource, policy: ModulePolicy, text: string): Capture["reference"] {
   if (name === "require" && typeof found.value === "function" && "resolve" in found.value) {
-    return { type: "requireFunction", parentUrl: origin.url };
+    return { type: "requireFunction", parentUrl: origin.url, specifiers: Array.from(text.matchAll(/\brequire\(\s*(["'])([^"'\n]+)\1/g), (match) => match[2] as string) };
   }
   if (found.kind !== "Module" || !/\bimport\b/.test(origin.script.source)) return undefined;
   const imported = tableOf(origin.script).imports.get(name);

@@ -1,6 +1,7 @@
 /** Names in generated code that no user's text contains. */
 export const GENERATED_NAMES = {
   importMeta: "__mantaray_import_meta",
+  importer: "__mantaray_import",
   heritage: "__mantaray_heritage",
   memberKey: "__mantaray_key_",
   registerPrivate: "__mantaray_register_private",

@@ -3,6 +3,7 @@ import { isBuiltin } from "node:module";
 import { isAbsolute } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { isMainThread } from "node:worker_threads";
+import { isPlacedSource } from "../placed-modules.ts";
 import { OWN_PACKAGE_URL } from "../own-package.ts";
 import { moduleTable } from "./module-imports.ts";
 import type { ModuleTable } from "./module-imports.ts";
@@ -30,7 +31,7 @@ export class ModulePolicy {
   isByReference(url: string): boolean {
     if (url.startsWith("node:")) return true;
     if (!url.startsWith("file:") || this.#programUrls.has(url)) return false;
-    if (url.includes("/node_modules/") || url.startsWith(OWN_PACKAGE_URL)) return true;
+    if (url.includes("/node_modules/") || url.startsWith(OWN_PACKAGE_URL) || isPlacedSource(url)) return true;
     return existsSync(fileURLToPath(url)) && !this.#doesLeadToProgram(url);
   }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { sourceUrlOf } from "../placed-modules.ts";
 import { inspectorProbe } from "./inspector-probe.ts";
 
 /** A script that V8 has loaded in this thread. */
@@ -17,6 +18,11 @@ export class LoadedScript {
 
   /** Without the query that loaders add: a file URL or the raw name of what is no file. */
   get url(): string {
+    return sourceUrlOf(this.#loadedUrl);
+  }
+
+  /** Where V8's text lies; another file than `url` if the program's file is not on this machine. */
+  get #loadedUrl(): string {
     if (/^(?:\/|[A-Za-z]:[\\/])/.test(this.rawUrl)) return pathToFileURL(this.rawUrl.replace(/\?namespace=.*$/, "")).href;
     return this.rawUrl.replace(/[?#].*$/, "");
   }
@@ -39,7 +45,7 @@ export class LoadedScript {
     if (this.isNodeInternal) return "";
     if (this.isFile) {
       try {
-        return readFileSync(fileURLToPath(this.url), "utf8");
+        return readFileSync(fileURLToPath(this.#loadedUrl), "utf8");
       } catch {
         // "[eval1]" of `node --input-type=module -e` poses as a file of the working directory.
       }

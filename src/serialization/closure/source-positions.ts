@@ -67,7 +67,8 @@ export function slicePositions(table: Int32Array, start: SourcePosition, end: So
 /** Of a frame in a module that was loaded as usual: by the source map that Node keeps, if there is one. */
 export function mappedLocation(rawUrl: string, position: SourcePosition): (SourcePosition & { file: string }) | undefined {
   const entry = sourceMapOf(rawUrl)?.findEntry(position.line, position.column);
-  if (entry === undefined || !("originalSource" in entry)) return undefined;
+  // Text that a compiler adds has an entry and no source.
+  if (entry === undefined || !("originalSource" in entry) || entry.originalSource === undefined) return undefined;
   return { file: displayName(entry.originalSource), line: entry.originalLine, column: entry.originalColumn };
 }
 

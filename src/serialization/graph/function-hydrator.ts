@@ -90,6 +90,7 @@ function emitFunction(code: CodeText, record: FunctionRecord, index: number, gra
     .filter((slot) => slot.to === "local" || slot.to === "heritage")
     .map((slot) => slot.name);
   if (record.usesImportMeta) names.push(GENERATED_NAMES.importMeta);
+  if (record.usesImporter) names.push(GENERATED_NAMES.importer);
   code.append(`${FUNCTIONS}[${index}]=(function(){${declarations(names)}return{set:{${setters(names)}},make(){return`);
   const [before, after] = { expression: ["(", "\n)"], method: ["({", "\n})"], classMember: ["(class{", "\n})"] }[record.form] as [
     string,

@@ -131,7 +131,10 @@ export type Reference =
   | ImportReference
   /** An object found inside what `require` of a file gives. */
   | { readonly type: "required"; readonly file: string; readonly path: readonly string[] }
-  | { readonly type: "requireFunction"; readonly parentUrl: string }
+  /** `specifiers`: what the function that has it requires, as far as that stands there. */
+  | { readonly type: "requireFunction"; readonly parentUrl: string; readonly specifiers: readonly string[] }
+  /** `import()` of a module's functions. */
+  | { readonly type: "importer"; readonly url: string }
   | { readonly type: "importMeta"; readonly url: string };
 export interface ImportReference {
   readonly type: "import";
@@ -196,6 +199,7 @@ export interface FunctionRecord {
   /** Identity of a class across messages. */
   readonly unitId: string | null;
   readonly usesImportMeta: boolean;
+  readonly usesImporter: boolean;
   readonly isAsync: boolean;
   readonly isGenerator: boolean;
   /** How to make an instance with #private members without running the user's constructor; null if there are none. */

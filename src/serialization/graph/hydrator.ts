@@ -1,4 +1,4 @@
-import { importMetaOf, resolveReference } from "./module-references.ts";
+import { importerOf, importMetaOf, resolveReference } from "./module-references.ts";
 import { noteHydratedFunction } from "../closure/hydrated-functions.ts";
 import { GENERATED_NAMES } from "../closure/generated-names.ts";
 import { CellValues } from "./cell-values.ts";
@@ -399,6 +399,7 @@ class Hydration {
     if (record.usesImportMeta) {
       template.set[GENERATED_NAMES.importMeta]?.(importMetaOf(this.#groupOf(record).url));
     }
+    if (record.usesImporter) template.set[GENERATED_NAMES.importer]?.(importerOf(this.#groupOf(record).url));
   }
 
   #extend(id: number, at: number): number {

@@ -1,31 +1,15 @@
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { Script } from "node:vm";
-import { IMPORT_AS_FILE, prepareDynamicImport } from "./dynamic-import.ts";
 import type { ImportReference, Reference } from "./graph-format.ts";
+import { baseUrl, importInside, namespaceOf, placedFileOf, requireBaseOf, sourceFileOf } from "./module-loading.ts";
 import { resolveBuiltin, resolveWellKnown } from "./well-known-objects.ts";
 
-const namespaces = new Map<string, object>();
 /** What came by reference goes on by reference: the objects, and how they were found. */
 const referencesByObject = new WeakMap<object, Reference>();
 
 export function importedReference(object: object): Reference | undefined {
   return referencesByObject.get(object) ?? requiredReference(object);
-}
-
-/** Imports what is not there yet. Undefined if all is. */
-export function importModules(references: readonly Reference[]): Promise<void> | undefined {
-  const missing = new Map<string, ImportReference>();
-  for (const reference of references) {
-    if (reference.type === "import" && !namespaces.has(moduleKey(reference))) missing.set(moduleKey(reference), reference);
-  }
-  if (missing.size === 0) return undefined;
-  return Promise.all(
-    Array.from(missing, async ([key, reference]) => {
-      namespaces.set(key, await importFrom(reference.specifier, reference.parentUrl));
-    }),
-  ).then(() => undefined);
 }
 
 /** The object that a reference means, in this process. */
@@ -38,15 +22,30 @@ export function resolveReference(reference: Reference): unknown {
     case "import":
       return remembered(exportOf(reference), reference);
     case "required": {
-      let value: unknown = createRequire(reference.file)(reference.file);
+      const file = placedFileOf(reference.file);
+      let value: unknown = createRequire(file)(file);
       for (const key of reference.path) value = (value as Record<string, unknown>)[key];
       return value;
     }
     case "requireFunction":
-      return remembered(createRequire(baseUrl(reference.parentUrl)), reference);
+      return remembered(createRequire(requireBaseOf(reference.parentUrl)), reference);
     case "importMeta":
       return importMetaOf(reference.url);
+    case "importer":
+      return importerOf(reference.url);
   }
+}
+
+const importers = new Map<string, (specifier: unknown, options?: ImportCallOptions) => Promise<object>>();
+/** What `import()` is in functions from that module. */
+export function importerOf(url: string): (specifier: unknown, options?: ImportCallOptions) => Promise<object> {
+  let importer = importers.get(url);
+  if (importer === undefined) {
+    importer = (specifier, options) => importInside(url, specifier, options);
+    referencesByObject.set(importer, { type: "importer", url });
+    importers.set(url, importer);
+  }
+  return importer;
 }
 
 const importMetas = new Map<string, object>();
@@ -71,7 +70,7 @@ function makeImportMeta(url: string): object {
 }
 
 function exportOf(reference: ImportReference): unknown {
-  const namespace = namespaces.get(moduleKey(reference)) as Record<string, unknown>;
+  const namespace = namespaceOf(reference) as Record<string, unknown>;
   if (reference.name === "*") return namespace;
   if (!(reference.name in namespace)) {
     throw new SyntaxError(
@@ -86,36 +85,6 @@ function remembered(value: unknown, reference: Reference): unknown {
     if (!referencesByObject.has(value)) referencesByObject.set(value, reference);
   }
   return value;
-}
-
-function moduleKey(reference: ImportReference): string {
-  return `${reference.specifier}\0${reference.parentUrl}`;
-}
-
-const importers = new Map<string, (specifier: string) => Promise<object>>();
-
-/**
- * Imports as the parent module would: a script that poses as that module asks Node's own loader, so that package exports,
- * import maps and the hooks of tsx all have their say.
- */
-function importFrom(specifier: string, parentUrl: string): Promise<object> {
-  const base = baseUrl(parentUrl);
-  prepareDynamicImport();
-  let importer = importers.get(base);
-  if (importer === undefined) {
-    const script = new Script("(specifier) => import(specifier)", {
-      filename: base,
-      importModuleDynamically: IMPORT_AS_FILE,
-    });
-    importer = script.runInThisContext() as (specifier: string) => Promise<object>;
-    importers.set(base, importer);
-  }
-  return importer(specifier);
-}
-
-/** Code that is no file (`node -e`, the REPL) resolves from the working directory. */
-function baseUrl(url: string): string {
-  return url.startsWith("file:") ? url : pathToFileURL(`${process.cwd()}/[eval]`).href;
 }
 
 interface CommonJsModule {
@@ -149,7 +118,7 @@ function createRequireCache(): Record<string, CommonJsModule> {
 function noteExports(file: string, exported: unknown): void {
   const note = (value: unknown, path: string[]): void => {
     if (((typeof value === "object" && value !== null) || typeof value === "function") && !required.has(value)) {
-      required.set(value, { type: "required", file, path });
+      required.set(value, { type: "required", file: sourceFileOf(file), path });
     }
   };
   if ((typeof exported !== "object" && typeof exported !== "function") || exported === null) return;

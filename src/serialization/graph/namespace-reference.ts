@@ -1,3 +1,4 @@
+import { portableUrl } from "../own-package.ts";
 import { inspectorProbe } from "../closure/inspector-probe.ts";
 import type { ModulePolicy } from "../closure/module-policy.ts";
 import { tableOf } from "../closure/function-capture.ts";
@@ -28,7 +29,7 @@ export function namespaceReference(namespace: object, policy: ModulePolicy): Ref
     const exportsOfScript = tableOf(script).exports;
     // A module that re-exports what others declare is not found by its functions.
     if (names.length === exportsOfScript.size && names.every((name) => exportsOfScript.has(name))) {
-      return { type: "import", specifier: script.url, parentUrl: script.url, name: "*" };
+      return { type: "import", specifier: portableUrl(script.url), parentUrl: portableUrl(script.url), name: "*" };
     }
   }
   return undefined;

@@ -6,6 +6,7 @@ import { RAY_ROWS } from "./ray-microbenchmark.ts";
 import type { Row } from "./row.ts";
 import { STARTING_ROWS } from "./starting.ts";
 import { TASK_ROWS } from "./tasks.ts";
+import { TYPING_ROWS } from "./typing.ts";
 
 export const ALL_ROWS: readonly Row[] = [
   ...TASK_ROWS,
@@ -14,5 +15,6 @@ export const ALL_ROWS: readonly Row[] = [
   ...STARTING_ROWS,
   ...OBJECT_ROWS,
   ...MEMORY_ROWS,
+  ...TYPING_ROWS,
   ...RAY_ROWS,
 ];

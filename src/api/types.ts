@@ -30,8 +30,10 @@ export type ValueOf<R> = R extends ObjectRef<infer T> ? T : never;
 /** What `.remote()` returns for a function that returns `R`. */
 export type Result<R> =
   0 extends 1 & R ? ObjectRef<any>
-  : R extends AsyncGenerator<infer Y, any, any> ? ObjectRefGenerator<Y>
-  : R extends Generator<infer Y, any, any> ? ObjectRefGenerator<Y>
+  // In brackets, a union is one type with one ref; and a function that never returns has a ref all the same.
+  : [R] extends [never] ? ObjectRef<never>
+  : [R] extends [AsyncGenerator<infer Y, any, any>] ? ObjectRefGenerator<Y>
+  : [R] extends [Generator<infer Y, any, any>] ? ObjectRefGenerator<Y>
   : ObjectRef<Awaited<R>>;
 
 /**

@@ -67,6 +67,18 @@ export async function tasks() {
   const loose = ray.remote((x: any) => x).remote(1);
   assertType<Equal<typeof loose, ray.ObjectRef<any>>>();
 
+  // One ref of several types, not one of several refs.
+  const some = ray.remote((x: number) => (x > 1 ? x : x > 0 ? 'a' : undefined)).remote(1);
+  assertType<Equal<typeof some, ray.ObjectRef<number | 'a' | undefined>>>();
+  const isLarge = ray.remote(async (x: number) => x > 1).remote(1);
+  assertType<Equal<typeof isLarge, ray.ObjectRef<boolean>>>();
+
+  // A function that never returns has a ref, of the error.
+  const failing = ray.remote(() => {
+    throw new Error('always');
+  }).remote();
+  assertType<Equal<typeof failing, ray.ObjectRef<never>>>();
+
   // A task may return a ref without its being unwrapped.
   const inner = await ray.get(ray.remote(() => ray.put(1)).remote());
   assertType<Equal<typeof inner, ray.ObjectRef<number>>>();

@@ -2,6 +2,20 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { runExample } from "./run-example.ts";
 
+/** Of the Mandelbrot set; the lower half is its mirror image. */
+const UPPER_HALF = [
+  "                       ...........................",
+  "                  ........................::...........",
+  "              ............................::-::...........",
+  "            ............................:--=@--:.............",
+  "          ........................:::::::=@@@@=:::.............",
+  "        ........................:::@@-#@@@@@@@@@@@=:=--:........",
+  "       ........................::-+@@@@@@@@@@@@@@@@@=:::........",
+  "      .............::::::::::::-*@@@@@@@@@@@@@@@@@@@@@*-:.......",
+  "     .............:::-@=@@@@=::*@@@@@@@@@@@@@@@@@@@@@@@:........",
+  "     ..........:::::=@@@@@@@@@-@@@@@@@@@@@@@@@@@@@@@@@=:........",
+];
+
 /** The whole output, line by line; a RegExp where it is not the same in every run. */
 const EXPECTED: Record<string, readonly (string | RegExp)[]> = {
   "bank-account": [
@@ -24,6 +38,31 @@ const EXPECTED: Record<string, readonly (string | RegExp)[]> = {
     "warm days: 1, 4, 7; nobody asked for more, and at most 10 days were made: true",
     "north: 5 readings, south: 5, never more than 2 of one that nobody had taken: true",
     "the archive is complete up to day 2, then: the tape is torn",
+  ],
+  "giving-up": [
+    "the safe opens with 471108",
+    "TaskCancelledError: task locksmith() was cancelled",
+    "TaskCancelledError: task locksmith() was cancelled",
+    "at work after the race: 0",
+    "at work for the foreman: 3",
+    "after he was called off: 0",
+    "after closing time: TaskCancelledError, TaskCancelledError, TaskCancelledError",
+    /^TaskTimeoutError: stubborn\(\) ran for longer than its timeoutMs of 100 ms \(worker \w+\)$/,
+    "the apprentice: 1, TaskTimeoutError, 2",
+  ],
+  bakery: [
+    "never more than 8 loaves on the shelf: true",
+    "120 loaves sold for 240, each of them once: true",
+    "QueueEmptyError: getBatch() asked for 5 items, but only 3 are there, and took none; ask for fewer, or use get() to wait",
+    "change from the till: 1 + 2 + 3",
+    "QueueEmptyError: get() gave up after 10 ms, in which the queue was empty; wait longer, or put items in",
+  ],
+  mandelbrot: [
+    ...[...UPPER_HALF, "     @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@-::.........", ...UPPER_HALF.toReversed()],
+    "21 % of the frame are inside",
+    "1",
+    "RangeError: 0 has no logarithm",
+    "3",
   ],
   "parameter-server": [
     /^synchronous: loss 0\.6931 -> 0\.3\d+, 9\d\.\d % of unseen examples right$/,

@@ -19,7 +19,7 @@ export {
   ActorAlreadyExistsError, ActorDiedError, ActorError, ActorNotFoundError, ActorUnavailableError, ActorUnschedulableError, GetTimeoutError, InvalidArgumentError,
   NodeDiedError, ObjectFreedError, ObjectLostError, ObjectReconstructionFailedError, ObjectStoreFullError, OutOfDiskError, OutOfMemoryError, OwnerDiedError,
   PendingCallsLimitExceededError, PlacementGroupRemovedError, QueueEmptyError, QueueFullError, RayError, RuntimeEnvSetupError, RuntimeStateError, SerializationError,
-  TaskCancelledError, TaskError, TaskTimeoutError, TaskUnschedulableError, WorkerCrashedError,
+  TaskCancelledError, TaskError, TaskTimeoutError, TaskUnschedulableError, WorkerCrashedError, type ActorEndReason,
 } from "../base/mod.ts";
 
 // For the composition roots.

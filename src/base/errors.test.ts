@@ -17,7 +17,7 @@ const make: Readonly<Record<string, (from: typeof errors) => Error>> = {
   TASK_UNSCHEDULABLE: (from) => new from.TaskUnschedulableError("m"),
   WORKER_CRASHED: (from) => new from.WorkerCrashedError("m"),
   ACTOR: (from) => new from.ActorError("m", { actorId: "a" }),
-  ACTOR_DIED: (from) => new from.ActorDiedError("m", { actorId: "a" }),
+  ACTOR_DIED: (from) => new from.ActorDiedError("m", { actorId: "a", reason: "killed" }),
   ACTOR_UNAVAILABLE: (from) => new from.ActorUnavailableError("m", { actorId: "a" }),
   ACTOR_UNSCHEDULABLE: (from) => new from.ActorUnschedulableError("m"),
   ACTOR_ALREADY_EXISTS: (from) => new from.ActorAlreadyExistsError("m"),
@@ -66,7 +66,7 @@ describe("errors", () => {
       assert.ok(theirs instanceof ours, `${theirs.name} of another copy`);
       assert.ok(theirs instanceof RayError);
     }
-    const died = new secondCopy.ActorDiedError("m", { actorId: "a" });
+    const died = new secondCopy.ActorDiedError("m", { actorId: "a", reason: "killed" });
     assert.ok(died instanceof ActorError);
     assert.ok(!(died instanceof TaskError));
     assert.ok(!(died instanceof InvalidArgumentError));
@@ -94,12 +94,12 @@ describe("errors", () => {
     assert.equal(new SerializationError("m", { cause }).cause, cause);
     assert.ok("cause" in new SerializationError("m", { cause: undefined }));
     assert.ok(!("cause" in new SerializationError("m")));
-    assert.ok(!("cause" in new ActorDiedError("m", { actorId: "a" })));
+    assert.ok(!("cause" in new ActorDiedError("m", { actorId: "a", reason: "killed" })));
     assert.equal(new TaskError("m", { cause: null, functionName: "f", taskId: "t", pid: 1 }).cause, null);
   });
 
   test("records rebuild the same error elsewhere", () => {
-    for (const error of [new WorkerCrashedError("m"), new ActorDiedError("m", { actorId: "a1" }), new OwnerDiedError("m", { objectId: "o1" }), new SerializationError("m")]) {
+    for (const error of [new WorkerCrashedError("m"), new ActorDiedError("m", { actorId: "a1", reason: "outOfScope" }), new OwnerDiedError("m", { objectId: "o1" }), new SerializationError("m")]) {
       const record = errors.recordOf(error);
       assert.ok(record !== null);
       const rebuilt = errors.systemErrorOf(structuredClone(record));
@@ -107,6 +107,7 @@ describe("errors", () => {
       assert.equal(rebuilt.message, error.message);
       assert.equal(rebuilt.code, error.code);
       assert.equal((rebuilt as { actorId?: string }).actorId, (error as { actorId?: string }).actorId);
+      assert.equal((rebuilt as { reason?: string }).reason, (error as { reason?: string }).reason);
       assert.equal((rebuilt as { objectId?: string }).objectId, (error as { objectId?: string }).objectId);
     }
   });

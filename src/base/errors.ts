@@ -86,8 +86,20 @@ export class ActorError extends RayError {
     this.actorId = details.actorId;
   }
 }
-/** The actor has ended. The message tells why; `cause` is what its constructor threw, if that is why. */
-export class ActorDiedError extends ActorError {}
+/**
+ * Why an actor has ended: `kill()`; by itself, or with `terminate()`; no handle was left; its owner, the worker or shared actor that
+ * created it, ended before; its constructor threw; its worker was lost and no restart was left; there has never been one; not known any more.
+ */
+export type ActorEndReason = "killed" | "exited" | "outOfScope" | "ownerEnded" | "constructorThrew" | "workerLost" | "notCreated" | "unknown";
+
+/** The actor has ended. The message tells why, and for programs `reason`; `cause` is what its constructor threw, if that is why. */
+export class ActorDiedError extends ActorError {
+  readonly reason: ActorEndReason;
+  constructor(message: string, details: { actorId: string; reason: ActorEndReason; cause?: unknown }) {
+    super(message, details);
+    this.reason = details.reason;
+  }
+}
 /** The actor's worker was lost while the call was there, and the actor starts again: the call may have run or not. */
 export class ActorUnavailableError extends ActorError {}
 /** The actor asks for more than the machine has. */
@@ -141,44 +153,51 @@ export class QueueEmptyError extends RayError {}
 /** The queue has no room. Nothing was added. */
 export class QueueFullError extends RayError {}
 
-/** What is known of an error that must cross a channel without the user's values: kind, message, and ids. */
-export interface SystemErrorRecord {
-  readonly kind: SystemErrorKind;
+interface ErrorRecord {
   readonly message: string;
   /** The actor or object it is about, or null. */
   readonly subjectId: string | null;
 }
+export interface ActorDiedRecord extends ErrorRecord {
+  readonly kind: "ActorDiedError";
+  readonly reason: ActorEndReason;
+}
+/** What is known of an error that must cross a channel without the user's values: kind, message, and ids. */
+export type SystemErrorRecord = ActorDiedRecord | (ErrorRecord & { readonly kind: Exclude<SystemErrorKind, "ActorDiedError"> });
+
 const SYSTEM_ERRORS = {
-  TaskCancelledError: (r: SystemErrorRecord) => new TaskCancelledError(r.message),
-  TaskTimeoutError: (r: SystemErrorRecord) => new TaskTimeoutError(r.message),
-  TaskUnschedulableError: (r: SystemErrorRecord) => new TaskUnschedulableError(r.message),
-  WorkerCrashedError: (r: SystemErrorRecord) => new WorkerCrashedError(r.message),
-  ActorDiedError: (r: SystemErrorRecord) => new ActorDiedError(r.message, { actorId: r.subjectId ?? "" }),
-  ActorUnavailableError: (r: SystemErrorRecord) => new ActorUnavailableError(r.message, { actorId: r.subjectId ?? "" }),
-  ActorUnschedulableError: (r: SystemErrorRecord) => new ActorUnschedulableError(r.message),
-  ActorAlreadyExistsError: (r: SystemErrorRecord) => new ActorAlreadyExistsError(r.message),
-  ActorNotFoundError: (r: SystemErrorRecord) => new ActorNotFoundError(r.message),
-  ObjectLostError: (r: SystemErrorRecord) => new ObjectLostError(r.message, { objectId: r.subjectId ?? "" }),
-  ObjectFreedError: (r: SystemErrorRecord) => new ObjectFreedError(r.message, { objectId: r.subjectId ?? "" }),
-  OwnerDiedError: (r: SystemErrorRecord) => new OwnerDiedError(r.message, { objectId: r.subjectId ?? "" }),
-  ObjectStoreFullError: (r: SystemErrorRecord) => new ObjectStoreFullError(r.message),
-  OutOfDiskError: (r: SystemErrorRecord) => new OutOfDiskError(r.message),
-  OutOfMemoryError: (r: SystemErrorRecord) => new OutOfMemoryError(r.message),
-  PendingCallsLimitExceededError: (r: SystemErrorRecord) => new PendingCallsLimitExceededError(r.message),
-  RuntimeEnvSetupError: (r: SystemErrorRecord) => new RuntimeEnvSetupError(r.message),
-  SerializationError: (r: SystemErrorRecord) => new SerializationError(r.message),
-  RuntimeStateError: (r: SystemErrorRecord) => new RuntimeStateError(r.message),
+  TaskCancelledError: (r: ErrorRecord) => new TaskCancelledError(r.message),
+  TaskTimeoutError: (r: ErrorRecord) => new TaskTimeoutError(r.message),
+  TaskUnschedulableError: (r: ErrorRecord) => new TaskUnschedulableError(r.message),
+  WorkerCrashedError: (r: ErrorRecord) => new WorkerCrashedError(r.message),
+  ActorDiedError: (r: ActorDiedRecord) => new ActorDiedError(r.message, { actorId: r.subjectId ?? "", reason: r.reason }),
+  ActorUnavailableError: (r: ErrorRecord) => new ActorUnavailableError(r.message, { actorId: r.subjectId ?? "" }),
+  ActorUnschedulableError: (r: ErrorRecord) => new ActorUnschedulableError(r.message),
+  ActorAlreadyExistsError: (r: ErrorRecord) => new ActorAlreadyExistsError(r.message),
+  ActorNotFoundError: (r: ErrorRecord) => new ActorNotFoundError(r.message),
+  ObjectLostError: (r: ErrorRecord) => new ObjectLostError(r.message, { objectId: r.subjectId ?? "" }),
+  ObjectFreedError: (r: ErrorRecord) => new ObjectFreedError(r.message, { objectId: r.subjectId ?? "" }),
+  OwnerDiedError: (r: ErrorRecord) => new OwnerDiedError(r.message, { objectId: r.subjectId ?? "" }),
+  ObjectStoreFullError: (r: ErrorRecord) => new ObjectStoreFullError(r.message),
+  OutOfDiskError: (r: ErrorRecord) => new OutOfDiskError(r.message),
+  OutOfMemoryError: (r: ErrorRecord) => new OutOfMemoryError(r.message),
+  PendingCallsLimitExceededError: (r: ErrorRecord) => new PendingCallsLimitExceededError(r.message),
+  RuntimeEnvSetupError: (r: ErrorRecord) => new RuntimeEnvSetupError(r.message),
+  SerializationError: (r: ErrorRecord) => new SerializationError(r.message),
+  RuntimeStateError: (r: ErrorRecord) => new RuntimeStateError(r.message),
 } as const;
 export type SystemErrorKind = keyof typeof SYSTEM_ERRORS;
 
 /** Rebuilds the typed error that a record stands for. */
 export function systemErrorOf(record: SystemErrorRecord): RayError {
-  return SYSTEM_ERRORS[record.kind](record);
+  return record.kind === "ActorDiedError" ? SYSTEM_ERRORS[record.kind](record) : SYSTEM_ERRORS[record.kind](record);
 }
 
 /** The record of a runtime error, or null when the error is not one that may travel this way. */
 export function recordOf(error: unknown): SystemErrorRecord | null {
   if (!(error instanceof RayError) || !(error.name in SYSTEM_ERRORS)) return null;
   const subjectId = error instanceof ActorError ? error.actorId : error instanceof ObjectLostError ? error.objectId : null;
-  return { kind: error.name as SystemErrorKind, message: error.message, subjectId };
+  const { name, message } = error;
+  if (error instanceof ActorDiedError) return { kind: "ActorDiedError", message, subjectId, reason: error.reason };
+  return { kind: name as Exclude<SystemErrorKind, "ActorDiedError">, message, subjectId };
 }

@@ -1,4 +1,4 @@
-import type { ActorId, WorkerId } from "../base/mod.ts";
+import type { ActorEndReason, ActorId, WorkerId } from "../base/mod.ts";
 import type { ActorSpec, ActorStateRecord, ClusterStateRecord, FromNode } from "../protocol/mod.ts";
 
 /** What the GCS needs of nodes to run actors. */
@@ -11,7 +11,7 @@ export interface ActorHostClient {
   /** `graceful`: after the calls that have arrived there. */
   endWorker(workerId: WorkerId, graceful: boolean, reason: string): void;
   /** Ends one of several actors of a worker; `actorEnded` follows, unless the worker is lost. */
-  endShared(workerId: WorkerId, actorId: ActorId, graceful: boolean, mayRestart: boolean, reason: string): void;
+  endShared(workerId: WorkerId, actorId: ActorId, graceful: boolean, mayRestart: boolean, reason: string, endReason: ActorEndReason): void;
   /** Whether the owner will still create it; the answer comes to the GCS. */
   askOwner(ownerId: WorkerId, actorId: ActorId): void;
   publish(workerId: WorkerId, state: ActorStateRecord): void;

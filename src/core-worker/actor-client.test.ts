@@ -10,7 +10,7 @@ interface Call extends WaitingCall {
 }
 
 const stateOf = (phase: ActorPhase, workerId: string | null = null, message = "over", number = 0): ActorStateRecord => ({
-  actorId: "a", phase, workerId, number, death: phase === "DEAD" ? { message, creation: null, refusal: null } : null, aliasOf: null,
+  actorId: "a", phase, workerId, number, death: phase === "DEAD" ? { message, reason: "workerLost", creation: null, refusal: null } : null, aliasOf: null,
 });
 const kinds = (failed: readonly FailedCall<Call>[]): [number, string][] => failed.map(({ call, failure }) => [call.sequence, failure.error && "kind" in failure.error ? failure.error.kind : "?"]);
 

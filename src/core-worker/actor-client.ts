@@ -1,4 +1,4 @@
-import { Deque, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { Deque, type ActorDiedRecord, type ActorEndReason, type ActorId, type WorkerId } from "../base/mod.ts";
 import type { ActorDeath, ActorStateRecord, CallRules } from "../protocol/mod.ts";
 import { HELD, type HandleHolder } from "./handle-holder.ts";
 import { type Failure, systemFailure } from "./object-entry.ts";
@@ -204,16 +204,15 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> implements Hand
     if (this.death !== null) return [];
     this.workerId = this.#toldAt = state.phase === "ALIVE" ? state.workerId : null;
     this.number = this.#toldNumber = state.number;
-    if (state.phase === "DEAD") return this.died(state.death ?? { message: "the reason is not known", creation: null, refusal: null });
+    if (state.phase === "DEAD") return this.died(state.death ?? { message: "the reason is not known", reason: "unknown", creation: null, refusal: null });
     const failed = this.#settleLost(); // (3)
     if (state.phase === "ALIVE") this.#settleReady(null);
     return failed;
   }
 
-  died({ message, creation, refusal }: ActorDeath): FailedCall<Call>[] {
-    const error: SystemErrorRecord = refusal !== null
-      ? { kind: refusal, message: `${this.#label} ${message}`, subjectId: this.actorId }
-      : { kind: "ActorDiedError", message: `${this.#label} is dead: ${message}`, subjectId: this.actorId };
+  died({ message, reason, creation, refusal }: ActorDeath): FailedCall<Call>[] {
+    if (refusal !== null) return this.failed(systemFailure({ kind: refusal, message: `${this.#label} ${message}`, subjectId: this.actorId }));
+    const error: ActorDiedRecord = { kind: "ActorDiedError", message: `${this.#label} is dead: ${message}`, subjectId: this.actorId, reason };
     return this.failed(creation === null ? systemFailure(error) : { kind: "creationError", error, creation });
   }
 
@@ -271,7 +270,12 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> implements Hand
 
   #diedUnder({ name }: Call): Failure {
     const message = `${this.#label} died while ${name}() was running or waiting there: ${this.#lossReason}`;
-    return systemFailure({ kind: this.#isLossOutOfMemory ? "OutOfMemoryError" : "ActorDiedError", message, subjectId: this.actorId });
+    const subjectId = this.actorId;
+    return systemFailure(this.#isLossOutOfMemory ? { kind: "OutOfMemoryError", message, subjectId } : { kind: "ActorDiedError", message, subjectId, reason: this.#endReason });
+  }
+
+  get #endReason(): ActorEndReason {
+    return this.death !== null && this.death.kind !== "taskError" && this.death.error.kind === "ActorDiedError" ? this.death.error.reason : "unknown";
   }
 
   #unavailableTo({ name }: Call): Failure {

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { forgetOldest, InvalidArgumentError, type AcceleratorIds, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { forgetOldest, InvalidArgumentError, type AcceleratorIds, type ActorEndReason, type ActorId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { type ActorParts, type ActorSpec, RecentTemplates, RUN_IS_CREATION, specFrom, type TaskErrorRecord, type ToNode } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
 import { isEncoded } from "./actor-creation.ts";
@@ -162,7 +162,7 @@ export class ActorHost {
     const { spec } = instance;
     const error = this.#creationError(spec, thrown);
     this.#env.sendToNodeSoon({ type: "actorStarted", actorId: spec.actorId, error });
-    if (instance.number !== 0) this.#remove(instance, "its constructor threw");
+    if (instance.number !== 0) this.#remove(instance, "its constructor threw", "constructorThrew");
   }
 
   #creationError(spec: ActorSpec, thrown: unknown): TaskErrorRecord {
@@ -184,28 +184,28 @@ export class ActorHost {
   exitCurrent(): never {
     const instance = this.#instances.get(this.#env.context.current()?.actor?.actorId ?? "");
     if (instance === undefined) throw new InvalidArgumentError("exitActor() was called outside of an actor's method; call it inside one, or use kill(handle)");
-    const record: SystemErrorRecord = { kind: "ActorDiedError", message: `actor ${instance.spec.className} (${instance.actorId}) ended itself with exitActor()`, subjectId: instance.actorId };
+    const record: SystemErrorRecord = { kind: "ActorDiedError", message: `actor ${instance.spec.className} (${instance.actorId}) ended itself with exitActor()`, subjectId: instance.actorId, reason: "exited" };
     const reason = "it ended itself with exitActor()";
     this.#env.sendToNode({ type: "actorExiting", actorId: instance.actorId, reason });
     instance.stopTakingCalls();
     // The call's own reply must leave first.
-    setImmediate(() => this.#finish(instance, reason));
+    setImmediate(() => this.#finish(instance, reason, "exited"));
     throw new ActorExit(record);
   }
 
-  /** Of the actor that has this worker for itself, after the calls that have arrived. */
+  /** Of the actor that has this worker for itself and no handle any more, after the calls that have arrived. */
   end(reason: string): void {
     const instance = this.byNumber(0);
     if (instance === undefined) return this.#env.exit(`was ended: ${reason}`);
-    instance.whenDrained(() => this.#finish(instance, reason));
+    instance.whenDrained(() => this.#finish(instance, reason, "outOfScope"));
   }
 
   /** Of one of several, after the calls that have arrived if `graceful`. */
-  endShared(actorId: ActorId, graceful: boolean, mayRestart: boolean, reason: string): void {
+  endShared(actorId: ActorId, graceful: boolean, mayRestart: boolean, reason: string, endReason: ActorEndReason): void {
     const instance = this.#instances.get(actorId);
     if (instance === undefined) this.#env.sendToNodeSoon({ type: "actorEnded", actorId, reason });
-    else if (graceful) instance.whenDrained(() => this.#finish(instance, reason));
-    else this.#finish(instance, reason, mayRestart);
+    else if (graceful) instance.whenDrained(() => this.#finish(instance, reason, endReason));
+    else this.#finish(instance, reason, endReason, mayRestart);
   }
 
   /** `handle.terminate()`: a call that has started after all those before it; ends when they have. */
@@ -213,28 +213,28 @@ export class ActorHost {
     const reason = "it was ended with terminate()";
     this.#env.sendToNode({ type: "actorExiting", actorId: instance.actorId, reason });
     await instance.othersEnded();
-    instance.whenDrained(() => this.#finish(instance, reason));
+    instance.whenDrained(() => this.#finish(instance, reason, "exited"));
   }
 
-  #finish(instance: ActorInstance, reason: string, mayRestart = false): void {
+  #finish(instance: ActorInstance, reason: string, endReason: ActorEndReason, mayRestart = false): void {
     if (instance.end !== null) return;
-    if (instance.number !== 0) return this.#remove(instance, reason, mayRestart);
-    this.#failWaiting(instance, reason);
+    if (instance.number !== 0) return this.#remove(instance, reason, endReason, mayRestart);
+    this.#failWaiting(instance, reason, endReason);
     this.#env.exit(`was ended: ${reason}`);
   }
 
-  #failWaiting(instance: ActorInstance, reason: string, mayRestart = false): void {
+  #failWaiting(instance: ActorInstance, reason: string, endReason: ActorEndReason, mayRestart = false): void {
     const message = mayRestart ? reason : `actor ${instance.spec.className} (${instance.actorId}) is dead: ${reason}`;
-    const record: SystemErrorRecord = { kind: "ActorDiedError", message, subjectId: instance.actorId };
+    const record: SystemErrorRecord = { kind: "ActorDiedError", message, subjectId: instance.actorId, reason: endReason };
     for (const execution of instance.takeWaiting()) this.#env.executor.endedUnder(execution, record, mayRestart);
     instance.end = record;
     instance.mayRestart = mayRestart;
   }
 
   /** A shared actor goes, its worker stays: calls that are running are answered, as they would be if the worker ended. */
-  #remove(instance: ActorInstance, reason: string, mayRestart = false): void {
+  #remove(instance: ActorInstance, reason: string, endReason: ActorEndReason, mayRestart = false): void {
     const { executor, context } = this.#env;
-    this.#failWaiting(instance, reason, mayRestart);
+    this.#failWaiting(instance, reason, endReason, mayRestart);
     for (const execution of context.running) if (execution.actor === instance) executor.abandon(execution, instance.end as SystemErrorRecord, mayRestart);
     instance.release();
     this.#instances.delete(instance.actorId);

@@ -103,7 +103,7 @@ export class ActorManager {
   /** Somebody watches an actor of this worker that the GCS does not know. */
   whereIs(actorId: ActorId): void {
     if (this.#uncreated.has(actorId)) return; // It will be told in time.
-    this.#env.sendToNode({ type: "actorNotCreated", actorId, death: { message: "it is not known here any more: it ended long ago", creation: null, refusal: null } });
+    this.#env.sendToNode({ type: "actorNotCreated", actorId, death: { message: "it is not known here any more: it ended long ago", reason: "unknown", creation: null, refusal: null } });
   }
 
   /** No handle of an actor that this worker created is left anywhere. */
@@ -268,7 +268,7 @@ export class ActorManager {
   creationFailed(actorId: ActorId, failure: Failure): void {
     this.#uncreated.delete(actorId);
     // For those who got a handle from us.
-    this.#env.sendToNode({ type: "actorNotCreated", actorId, death: { message: failure.error.message, creation: failure.kind === "taskError" ? failure.error : null, refusal: null } });
+    this.#env.sendToNode({ type: "actorNotCreated", actorId, death: { message: failure.error.message, reason: "notCreated", creation: failure.kind === "taskError" ? failure.error : null, refusal: null } });
     const client = this.#clients.get(actorId);
     if (client === undefined) return;
     this.#failAll(client.failed(failure));

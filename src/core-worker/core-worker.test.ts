@@ -45,7 +45,7 @@ test("a call made between the end of an actor's worker and the end of the actor 
   core.onNodeMessage({ type: "workerDied", workerId: WORKER, cause: DEATH });
   const call = handle.add.remote();
   await new Promise((resolve) => setImmediate(resolve));
-  core.onNodeMessage({ type: "actorState", state: { actorId: ACTOR.actorId, phase: "DEAD", workerId: null, number: 0, death: { message: "its worker was killed", creation: null, refusal: null }, aliasOf: null } });
+  core.onNodeMessage({ type: "actorState", state: { actorId: ACTOR.actorId, phase: "DEAD", workerId: null, number: 0, death: { message: "its worker was killed", reason: "killed", creation: null, refusal: null }, aliasOf: null } });
   const outcome = await outcomeOf(call, core);
   assert.ok(outcome instanceof ActorDiedError || outcome instanceof ActorUnavailableError, String(outcome));
 });

@@ -360,7 +360,7 @@ export class CoreWorker {
       case "startActor":
         return this.actorHost.start(message.spec, 0, message.wasRestarted, message.acceleratorIds);
       case "startSharedActor": return this.actorHost.startShared(message, message.number, message.wasRestarted);
-      case "endSharedActor": return this.actorHost.endShared(message.actorId, message.graceful, message.mayRestart, message.reason);
+      case "endSharedActor": return this.actorHost.endShared(message.actorId, message.graceful, message.mayRestart, message.reason, message.endReason);
       case "ping": return this.env.sendToNode({ type: "pong" });
       case "actorState":
         return this.actors.stateChanged(message.state);

@@ -18,7 +18,7 @@ export async function errorOfFailure(failure: Failure, site: CallSite | null, co
       return withSite(systemErrorOf(failure.error), site);
     case "creationError": {
       const { cause } = await taskErrorOf(failure.creation, null, context);
-      return withSite(new ActorDiedError(failure.error.message, { actorId: failure.error.subjectId ?? "", cause }), site);
+      return withSite(new ActorDiedError(failure.error.message, { actorId: failure.error.subjectId ?? "", reason: failure.error.reason, cause }), site);
     }
   }
 }

@@ -1,4 +1,4 @@
-import { sequencedId, type ObjectId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { sequencedId, type ActorDiedRecord, type ObjectId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import type { EncodedValueRecord, TaskErrorRecord } from "../protocol/mod.ts";
 import type { StackPlace } from "../serialization/mod.ts";
 
@@ -7,7 +7,7 @@ export type Failure =
   | { readonly kind: "taskError"; readonly error: TaskErrorRecord }
   | { readonly kind: "systemError"; readonly error: SystemErrorRecord }
   /** An actor whose constructor threw: calls of it fail with ActorDiedError, caused by that. */
-  | { readonly kind: "creationError"; readonly error: SystemErrorRecord; readonly creation: TaskErrorRecord };
+  | { readonly kind: "creationError"; readonly error: ActorDiedRecord; readonly creation: TaskErrorRecord };
 
 /** Where a call was made: formatted only when its error is shown. */
 export interface CallSite {

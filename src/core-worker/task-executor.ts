@@ -235,7 +235,7 @@ export class TaskExecutor {
 
   #callArrived(execution: Execution): void {
     if (execution.actor === null) {
-      const error: SystemErrorRecord = { kind: "ActorDiedError", message: `${execution.name}() was called on an actor that is not here any more`, subjectId: (execution.callable as IncomingMethod).actorId };
+      const error: SystemErrorRecord = { kind: "ActorDiedError", message: `${execution.name}() was called on an actor that is not here any more`, subjectId: (execution.callable as IncomingMethod).actorId, reason: "unknown" };
       this.fail(execution, { kind: "systemError", error });
       return;
     }

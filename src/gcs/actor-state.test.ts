@@ -77,7 +77,7 @@ describe("actors: the numbered transitions", () => {
     const state = new ActorState();
     state.create(specOf("a", { name: "it" }));
     const { death } = published(state.placementRefused("a", { kind: "ActorUnschedulableError", message: "needs 9 CPU", subjectId: "a" })).state;
-    assert.deepEqual(death, { message: "needs 9 CPU", creation: null, refusal: "ActorUnschedulableError" });
+    assert.deepEqual(death, { message: "needs 9 CPU", reason: "notCreated", creation: null, refusal: "ActorUnschedulableError" });
     assert.equal(state.findByName("it", "n"), undefined);
   });
 
@@ -94,7 +94,7 @@ describe("actors: the numbered transitions", () => {
     state.placed("a", "w1", 0);
     const instructions = state.started("a", thrown);
     assert.deepEqual(types(instructions), ["publish", "endWorker"]);
-    assert.deepEqual(published(instructions).state.death, { message: "its constructor threw no", creation: thrown, refusal: null });
+    assert.deepEqual(published(instructions).state.death, { message: "its constructor threw no", reason: "constructorThrew", creation: thrown, refusal: null });
     assert.deepEqual(state.workerLost("w1", crash), []);
     assert.equal(state.phaseOf("a"), "DEAD");
   });
@@ -191,8 +191,8 @@ describe("actors: the numbered transitions", () => {
 
     test("are ended alone: killed, out of scope, after their constructor threw", () => {
       const state = aliveTogether(shared("a"), shared("b"), shared("c"));
-      assert.deepEqual(state.kill("a", true).at(-1), { type: "endShared", workerId: "w1", actorId: "a", graceful: false, mayRestart: false, reason: "it was killed with kill()" });
-      assert.deepEqual(state.outOfScope("b").at(-1), { type: "endShared", workerId: "w1", actorId: "b", graceful: true, mayRestart: false, reason: "no handle to it was left" });
+      assert.deepEqual(state.kill("a", true).at(-1), { type: "endShared", workerId: "w1", actorId: "a", graceful: false, mayRestart: false, reason: "it was killed with kill()", endReason: "killed" });
+      assert.deepEqual(state.outOfScope("b").at(-1), { type: "endShared", workerId: "w1", actorId: "b", graceful: true, mayRestart: false, reason: "no handle to it was left", endReason: "outOfScope" });
       assert.equal(state.phaseOf("c"), "ALIVE");
       state.create(shared("d"));
       state.placed("d", "w1", 4);
@@ -211,7 +211,7 @@ describe("actors: the numbered transitions", () => {
 
     test("restart alone after kill with noRestart: false, as often as they may", () => {
       const state = aliveTogether(shared("a", { maxRestarts: 1 }), shared("b"));
-      assert.deepEqual(state.kill("a", false), [{ type: "endShared", workerId: "w1", actorId: "a", graceful: false, mayRestart: true, reason: "it was killed with kill()" }]);
+      assert.deepEqual(state.kill("a", false), [{ type: "endShared", workerId: "w1", actorId: "a", graceful: false, mayRestart: true, reason: "it was killed with kill()", endReason: "killed" }]);
       assert.deepEqual(types(state.ended("a", "it was killed with kill()")), ["publish", "place"]);
       assert.equal(state.phaseOf("a"), "RESTARTING");
       const [start] = state.placed("a", "w2", 7);
@@ -277,6 +277,30 @@ describe("actors: names and watchers", () => {
     assert.equal(state.findByName('b","c', "a"), undefined);
   });
 
+  test("every death has its reason", () => {
+    const reasonAfter = (state: ActorState) => published(state.watch("late", "a", "owner")).state.death?.reason;
+    const ends: readonly [reason: string, maxRestarts: number, end: (state: ActorState) => void][] = [
+      ["killed", 1, (state) => void state.kill("a", true)],
+      ["killed", 0, (state) => { state.kill("a", false); state.workerLost("w1", crash); }],
+      ["exited", 1, (state) => { state.exiting("a", "it ended itself"); state.workerLost("w1", crash); }],
+      ["outOfScope", 1, (state) => void state.outOfScope("a")],
+      ["ownerEnded", 1, (state) => void state.workerLost("owner", crash)],
+      ["workerLost", 0, (state) => void state.workerLost("w1", crash)],
+      ["workerLost", 1, (state) => { state.kill("a", false); state.workerLost("w1", crash); state.placed("a", "w2", 0); state.started("a", null); state.workerLost("w2", crash); }],
+      ["constructorThrew", 1, (state) => { state.workerLost("w1", crash); state.placed("a", "w2", 0); state.started("a", thrown); }],
+      ["notCreated", 1, (state) => { state.workerLost("w1", crash); state.placementRefused("a", { kind: "RuntimeEnvSetupError", message: "no", subjectId: "a" }); }],
+    ];
+    for (const [reason, maxRestarts, end] of ends) {
+      const state = alive({ maxRestarts });
+      end(state);
+      assert.equal(reasonAfter(state), reason);
+    }
+    const early = new ActorState();
+    early.kill("a", true);
+    early.create(specOf("a"));
+    assert.equal(reasonAfter(early), "killed");
+  });
+
   test("a name is kept over a restart", () => {
     const state = alive({ name: "it", maxRestarts: 1 });
     state.workerLost("w1", crash);
@@ -299,7 +323,7 @@ describe("actors: names and watchers", () => {
   });
 
   test("or that it never will be: by the owner's word, or by its end", () => {
-    const death = { message: "an argument failed", creation: null, refusal: null };
+    const death = { message: "an argument failed", reason: "notCreated" as const, creation: null, refusal: null };
     const state = new ActorState();
     state.watch("early", "a", "owner");
     assert.deepEqual(published(state.notCreated("a", death)).state, { actorId: "a", phase: "DEAD", workerId: null, number: 0, death, aliasOf: null });

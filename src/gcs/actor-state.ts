@@ -1,4 +1,4 @@
-import { forgetOldest, invariant, nodeKeyOf, type ActorId, type NodeKey, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { forgetOldest, invariant, nodeKeyOf, type ActorEndReason, type ActorId, type NodeKey, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { type ActorDeath, type ActorPhase, type ActorSpec, type ActorStateRecord, type FoundActor, partsOf, specFrom, type TaskErrorRecord, type WorkerDeath } from "../protocol/mod.ts";
 
 /**
@@ -33,7 +33,7 @@ export type ActorInstruction =
   | { readonly type: "start"; readonly workerId: WorkerId; readonly spec: ActorSpec; readonly number: number; readonly wasRestarted: boolean }
   /** `graceful`: after the calls that have arrived. */
   | { readonly type: "endWorker"; readonly workerId: WorkerId; readonly graceful: boolean; readonly reason: string }
-  | { readonly type: "endShared"; readonly workerId: WorkerId; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string }
+  | { readonly type: "endShared"; readonly workerId: WorkerId; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string; readonly endReason: ActorEndReason }
   /** Somebody watches an actor that is not known; its owner may be about to create it. */
   | { readonly type: "askOwner"; readonly ownerId: WorkerId; readonly actorId: ActorId }
   | { readonly type: "publish"; readonly watchers: readonly WorkerId[]; readonly state: ActorStateRecord };
@@ -49,6 +49,8 @@ interface Actor {
   restarts: number;
   /** Set when the next loss of the worker is the end, with why. */
   endReason: string | null;
+  /** `kill` with a restart left: what comes of it is no crash. */
+  isBeingKilled: boolean;
   death: ActorStateRecord["death"];
   /** Beside its owner. Null for nobody: most of a hundred thousand actors have no other. */
   watchers: Set<WorkerId> | null;
@@ -76,7 +78,7 @@ export class ActorState {
     const endReason = this.#endedEarly.get(spec.actorId);
     if (endReason !== undefined) {
       this.#endedEarly.delete(spec.actorId);
-      return { instructions: this.#die(this.#add(spec), endReason, null), error: null };
+      return { instructions: this.#die(this.#add(spec), "killed", endReason), error: null };
     }
     const nameKey = spec.name === null ? null : keyOf(spec.namespace, spec.name);
     const holder = nameKey === null ? undefined : this.#names.get(nameKey);
@@ -94,7 +96,7 @@ export class ActorState {
   }
 
   #add(spec: ActorSpec): Actor {
-    const actor: Actor = { spec, phase: "PENDING_CREATION", workerId: null, number: 0, restarts: 0, endReason: null, death: null, watchers: null };
+    const actor: Actor = { spec, phase: "PENDING_CREATION", workerId: null, number: 0, restarts: 0, endReason: null, isBeingKilled: false, death: null, watchers: null };
     this.#actors.set(spec.actorId, actor);
     for (const watcherId of this.#takeAwaiting(spec.actorId)) watch(actor, watcherId);
     if (spec.parentId !== null && !spec.isDetached) this.#addChild(spec.parentId, spec.actorId);
@@ -136,7 +138,7 @@ export class ActorState {
 
   placed(actorId: ActorId, workerId: WorkerId, number: number): ActorInstruction[] {
     const actor = this.#actor(actorId);
-    if (actor.phase === "DEAD") return endOf(actor.spec, workerId, false, "its actor was ended before it started");
+    if (actor.phase === "DEAD") return endOf(actor.spec, workerId, false, "its actor was ended before it started", actor.death?.reason ?? "unknown");
     actor.workerId = workerId;
     actor.number = number;
     if (!actor.spec.isShared) this.#byWorker.set(workerId, actorId);
@@ -144,7 +146,7 @@ export class ActorState {
   }
 
   placementRefused(actorId: ActorId, error: SystemErrorRecord): ActorInstruction[] {
-    return this.#die(this.#actor(actorId), error.message, null, error.kind === "ActorUnschedulableError" || error.kind === "RuntimeEnvSetupError" ? error.kind : null);
+    return this.#die(this.#actor(actorId), "notCreated", error.message, null, error.kind === "ActorUnschedulableError" || error.kind === "RuntimeEnvSetupError" ? error.kind : null);
   }
 
   started(actorId: ActorId, error: TaskErrorRecord | null): ActorInstruction[] {
@@ -160,7 +162,7 @@ export class ActorState {
       return [this.#publish(actor)];
     }
     const workerId = actor.workerId;
-    const instructions = this.#die(actor, `its constructor threw ${firstLine(error.message)}`, error);
+    const instructions = this.#die(actor, "constructorThrew", `its constructor threw ${firstLine(error.message)}`, error);
     // Of a shared one nothing is left there.
     if (workerId !== null && !actor.spec.isShared) instructions.push({ type: "endWorker", workerId, graceful: false, reason: "the constructor of its actor threw" });
     return instructions;
@@ -185,10 +187,13 @@ export class ActorState {
     if (actor === undefined) this.#endEarly(actorId, reason);
     if (actor === undefined || actor.phase === "DEAD") return [];
     const workerId = actor.workerId;
-    if (!noRestart && workerId !== null) return endOf(actor.spec, workerId, false, reason, this.#hasRestartLeft(actor));
+    if (!noRestart && workerId !== null) {
+      actor.isBeingKilled = true;
+      return endOf(actor.spec, workerId, false, reason, "killed", this.#hasRestartLeft(actor));
+    }
     // It waits for a worker: the start that is under way counts as the restart.
     if (!noRestart && this.#takeRestart(actor)) return [];
-    return [...this.#die(actor, reason, null), ...endOf(actor.spec, workerId, false, reason)];
+    return [...this.#die(actor, "killed", reason), ...endOf(actor.spec, workerId, false, reason, "killed")];
   }
 
   #endEarly(actorId: ActorId, reason: string): void {
@@ -202,14 +207,14 @@ export class ActorState {
     if (actor === undefined || actor.phase === "DEAD" || actor.spec.isDetached) return [];
     const reason = "no handle to it was left";
     const workerId = actor.workerId;
-    return [...this.#die(actor, reason, null), ...endOf(actor.spec, workerId, true, reason)];
+    return [...this.#die(actor, "outOfScope", reason), ...endOf(actor.spec, workerId, true, reason, "outOfScope")];
   }
 
   workerLost(workerId: WorkerId, death: WorkerDeath): ActorInstruction[] {
     const out: ActorInstruction[] = [];
     for (const [awaitedId, awaited] of this.#awaited) {
       awaited.watchers.delete(workerId);
-      if (awaited.ownerId === workerId) out.push(...this.notCreated(awaitedId, { message: `its owner (worker ${workerId}) ended before it created it: ${death.reason}`, creation: null, refusal: null }));
+      if (awaited.ownerId === workerId) out.push(...this.notCreated(awaitedId, { message: `its owner (worker ${workerId}) ended before it created it: ${death.reason}`, reason: "ownerEnded", creation: null, refusal: null }));
     }
     const lost: Actor[] = [];
     for (const actor of this.#actors.values()) {
@@ -248,7 +253,10 @@ export class ActorState {
   #gone(actor: Actor, reason: string, isOwnerLost: boolean): ActorInstruction[] {
     actor.workerId = null;
     if (actor.phase === "DEAD") return [];
-    if (actor.endReason !== null || isOwnerLost || !this.#takeRestart(actor)) return this.#die(actor, actor.endReason ?? reason, null);
+    if (actor.endReason !== null) return this.#die(actor, "exited", actor.endReason);
+    if (isOwnerLost) return this.#die(actor, "ownerEnded", reason);
+    if (!this.#takeRestart(actor)) return this.#die(actor, actor.isBeingKilled ? "killed" : "workerLost", reason);
+    actor.isBeingKilled = false;
     actor.phase = "RESTARTING";
     return [...this.#endChildren(actor.spec.actorId, reason), this.#publish(actor), { type: "place", spec: actor.spec }];
   }
@@ -263,7 +271,7 @@ export class ActorState {
 
   #endWithOwner(actor: Actor, reason: string): ActorInstruction[] {
     const { workerId } = actor;
-    return [...this.#die(actor, reason, null), ...endOf(actor.spec, workerId, false, reason)];
+    return [...this.#die(actor, "ownerEnded", reason), ...endOf(actor.spec, workerId, false, reason, "ownerEnded")];
   }
 
   /** Uses up one restart. False when none is left. */
@@ -304,11 +312,11 @@ export class ActorState {
     return this.#find(actorId)?.phase;
   }
 
-  #die(actor: Actor, message: string, creation: TaskErrorRecord | null, refusal: ActorDeath["refusal"] = null): ActorInstruction[] {
+  #die(actor: Actor, reason: ActorEndReason, message: string, creation: TaskErrorRecord | null = null, refusal: ActorDeath["refusal"] = null): ActorInstruction[] {
     const { actorId } = actor.spec;
     actor.phase = "DEAD";
     actor.workerId = null;
-    actor.death = { message, creation, refusal };
+    actor.death = { message, reason, creation, refusal };
     // The class and the arguments are not needed any more; only the reason is. A template is not this actor's alone.
     actor.spec = actor.spec.isShared ? withoutArgs(actor.spec) : { ...actor.spec, units: [], args: [] };
     if (actor.spec.parentId !== null) this.#forgetChild(actor.spec.parentId, actorId);
@@ -360,9 +368,9 @@ export class ActorState {
   }
 }
 
-function endOf({ actorId, isShared }: ActorSpec, workerId: WorkerId | null, graceful: boolean, reason: string, mayRestart = false): ActorInstruction[] {
+function endOf({ actorId, isShared }: ActorSpec, workerId: WorkerId | null, graceful: boolean, reason: string, endReason: ActorEndReason, mayRestart = false): ActorInstruction[] {
   if (workerId === null) return [{ type: "cancelPlacement", actorId }];
-  return isShared ? [{ type: "endShared", workerId, actorId, graceful, mayRestart, reason }] : [{ type: "endWorker", workerId, graceful, reason }];
+  return isShared ? [{ type: "endShared", workerId, actorId, graceful, mayRestart, reason, endReason }] : [{ type: "endWorker", workerId, graceful, reason }];
 }
 
 function watch(actor: Actor, watcherId: WorkerId): void {

@@ -191,7 +191,7 @@ export class ClusterService {
       cancelPlacement: (actorId) => this.#act(this.#placement.cancel(actorId)),
       start: (workerId, spec, number, wasRestarted) => this.#soonTo(workerId, { type: "startActor", workerId, number, wasRestarted, ...partsOf(spec) }),
       endWorker: (workerId, graceful, reason) => this.#to(workerId, { type: "endActorWorker", workerId, graceful, reason }),
-      endShared: (workerId, actorId, graceful, mayRestart, reason) => this.#soonTo(workerId, { type: "endSharedActor", workerId, actorId, graceful, mayRestart, reason }),
+      endShared: (workerId, actorId, graceful, mayRestart, reason, endReason) => this.#soonTo(workerId, { type: "endSharedActor", workerId, actorId, graceful, mayRestart, reason, endReason }),
       askOwner: (ownerId, actorId) => {
         if (this.#nodes.has(nodeKeyOf(ownerId))) this.#to(ownerId, { type: "askOwner", ownerId, actorId });
         else this.gcs.ownerEnded(actorId, ownerId);

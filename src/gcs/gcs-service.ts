@@ -73,7 +73,7 @@ export class GcsService implements GcsClient {
 
   /** The owner of an actor that it has not created says so by its end. */
   ownerEnded(actorId: ActorId, ownerId: WorkerId): void {
-    this.#act(this.#actors.notCreated(actorId, { message: `its owner (worker ${ownerId}) has ended`, creation: null, refusal: null }));
+    this.#act(this.#actors.notCreated(actorId, { message: `its owner (worker ${ownerId}) has ended`, reason: "ownerEnded", creation: null, refusal: null }));
   }
 
   workerLost(workerId: WorkerId, death: WorkerDeath): void {
@@ -108,7 +108,7 @@ export class GcsService implements GcsClient {
           this.#host.endWorker(instruction.workerId, instruction.graceful, instruction.reason);
           break;
         case "endShared":
-          this.#host.endShared(instruction.workerId, instruction.actorId, instruction.graceful, instruction.mayRestart, instruction.reason);
+          this.#host.endShared(instruction.workerId, instruction.actorId, instruction.graceful, instruction.mayRestart, instruction.reason, instruction.endReason);
           break;
         case "publish":
           if (instruction.state.phase === "DEAD" || instruction.state.phase === "RESTARTING") this.#host.ended(instruction.state.actorId);

@@ -35,10 +35,6 @@ const writers = new Map<string, Turnstile>();
 /** An actor that does not answer for so long is ended as it is. */
 const SHUTDOWN_MS_MAX = 5_000;
 
-/** What calls are told that wait, and what the runtime says of an actor that was killed, to those who come later and who were there. */
-const SHUT_DOWN = "was shut down with shutdown()";
-const ENDED_ON_PURPOSE = [SHUT_DOWN, "is dead: it was killed with kill()", "its worker was ended: it was killed with kill()"];
-
 const WAIT = { timeoutMs: aDurationMs, signal: aSignal };
 
 /** One `Queue` object in one worker, as its actor knows it. */
@@ -238,7 +234,7 @@ export class Queue<T> {
   }
 
   private checkAnswer<A>(answer: A): NonNullable<A> {
-    if (answer === null || answer === undefined) throw new ActorDiedError(`the queue (actor ${this.actor.actorId}) ${SHUT_DOWN}`, { actorId: this.actor.actorId });
+    if (answer === null || answer === undefined) throw new ActorDiedError(`the queue (actor ${this.actor.actorId}) was shut down with shutdown()`, { actorId: this.actor.actorId, reason: "killed" });
     return answer;
   }
 
@@ -261,5 +257,5 @@ function checkWait(options: QueueWaitOptions | undefined, label: string): void {
 
 /** An end that somebody asked for; one that nobody did is an error for those who iterate, too. */
 function wasShutDown(error: unknown): boolean {
-  return error instanceof ActorDiedError && ENDED_ON_PURPOSE.some((words) => error.message.includes(words));
+  return error instanceof ActorDiedError && error.reason === "killed";
 }

@@ -16,7 +16,7 @@ export { listObjects, memorySummary } from "../api/mod.ts";
 export type { ListObjectsOptions, ObjectListing, ObjectReference, ObjectState, ReferenceType } from "../api/mod.ts";
 export { ActorPool, AsyncResult, Pool, type PoolMapOptions, type PoolOptions, Queue, type QueueOptions, type QueueWaitOptions } from "../libraries/mod.ts";
 export { ObjectRef, type GetOptions } from "../api/mod.ts";
-export type { WaitOptions } from "../api/mod.ts";
+export type { ActorEndReason, WaitOptions } from "../api/mod.ts";
 export { remote } from "../api/mod.ts";
 export { getRuntimeContext, timeline } from "../api/mod.ts";
 export type {

@@ -9,7 +9,7 @@ export function createLocalGcs(config: SessionConfig, nodeManager: NodeManager):
     place: (spec) => nodeManager.placeActor(spec),
     cancelPlacement: (actorId) => nodeManager.cancelPlacement(actorId),
     start: (workerId, spec, number, wasRestarted) => nodeManager.startActor(workerId, spec, number, wasRestarted),
-    endShared: (workerId, actorId, graceful, mayRestart, reason) => nodeManager.shared.end(workerId, { type: "endSharedActor", actorId, graceful, mayRestart, reason }),
+    endShared: (workerId, actorId, graceful, mayRestart, reason, endReason) => nodeManager.shared.end(workerId, { type: "endSharedActor", actorId, graceful, mayRestart, reason, endReason }),
     endWorker: (workerId, graceful, reason) => nodeManager.endActorWorker(workerId, graceful, reason),
     askOwner: (ownerId, actorId) => {
       if (nodeManager.isConnected(ownerId)) nodeManager.send(ownerId, { type: "whereIsActor", actorId });

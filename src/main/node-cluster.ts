@@ -158,14 +158,14 @@ export class NodeCluster {
       case "startActor":
         return nodeManager.startActor(message.workerId, specFrom(message.template, message.actorId, message.args), message.number, message.wasRestarted);
       case "endSharedActor": {
-        const { workerId, actorId, graceful, mayRestart, reason } = message;
-        return nodeManager.shared.end(workerId, { type: "endSharedActor", actorId, graceful, mayRestart, reason });
+        const { workerId, actorId, graceful, mayRestart, reason, endReason } = message;
+        return nodeManager.shared.end(workerId, { type: "endSharedActor", actorId, graceful, mayRestart, reason, endReason });
       }
       case "endActorWorker":
         return nodeManager.endActorWorker(message.workerId, message.graceful, message.reason);
       case "askOwner":
         if (nodeManager.isConnected(message.ownerId)) nodeManager.send(message.ownerId, { type: "whereIsActor", actorId: message.actorId });
-        else this.gcs.fromWorker(message.ownerId, { type: "actorNotCreated", actorId: message.actorId, death: { message: `its owner (worker ${message.ownerId}) has ended`, creation: null, refusal: null } });
+        else this.gcs.fromWorker(message.ownerId, { type: "actorNotCreated", actorId: message.actorId, death: { message: `its owner (worker ${message.ownerId}) has ended`, reason: "ownerEnded", creation: null, refusal: null } });
         return undefined;
       case "workerLost":
         return nodeManager.farWorkerLost(message.workerId, message.death);

@@ -1,4 +1,4 @@
-import type { ActorId, JobId, NodeId, NodeKey, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { ActorEndReason, ActorId, JobId, NodeId, NodeKey, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { ForGcs } from "./gcs-messages.ts";
 import type { NetworkAddress } from "./network-address.ts";
 import type { ActorParts, ActorSpec, FromNode, JobRecord, ToNode, WorkerDeath } from "./node-messages.ts";
@@ -52,7 +52,7 @@ export type FromGcs =
   | { readonly type: "placeActor"; readonly placement: ActorPlacementRecord; readonly job: JobRecord | null }
   | { readonly type: "cancelPlacement"; readonly actorId: ActorId }
   | ({ readonly type: "startActor"; readonly workerId: WorkerId; readonly number: number; readonly wasRestarted: boolean } & ActorParts)
-  | { readonly type: "endSharedActor"; readonly workerId: WorkerId; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string }
+  | { readonly type: "endSharedActor"; readonly workerId: WorkerId; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string; readonly endReason: ActorEndReason }
   | { readonly type: "endActorWorker"; readonly workerId: WorkerId; readonly graceful: boolean; readonly reason: string }
   /** Whether the owner will still create it. */
   | { readonly type: "askOwner"; readonly ownerId: WorkerId; readonly actorId: ActorId }

@@ -1,4 +1,4 @@
-import type { AcceleratorIds, ActorId, JobId, NodeId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { AcceleratorIds, ActorEndReason, ActorId, JobId, NodeId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { NetworkAddress } from "./network-address.ts";
 import type { WorkerObjectsReport } from "./object-messages.ts";
 import type { RunsReport } from "./run-messages.ts";
@@ -120,13 +120,13 @@ export type FromNode =
   | { readonly type: "startActor"; readonly spec: ActorSpec; readonly wasRestarted: boolean; readonly acceleratorIds: AcceleratorIds | null }
   | ({ readonly type: "startSharedActor"; readonly number: number; readonly wasRestarted: boolean } & ActorParts)
   /** Ends one of several actors, after the calls that have arrived if `graceful`. */
-  | { readonly type: "endSharedActor"; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string }
+  | { readonly type: "endSharedActor"; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string; readonly endReason: ActorEndReason }
   /** Whether the event loop turns; answered with `pong`. */
   | { readonly type: "ping" }
   | { readonly type: "actorState"; readonly state: ActorStateRecord }
   /** To the owner of an actor that somebody watches and that nobody has created. */
   | { readonly type: "whereIsActor"; readonly actorId: ActorId }
-  /** Let the calls that have arrived finish, then end this worker. */
+  /** No handle is left: let the calls that have arrived finish, then end this worker. */
   | { readonly type: "endActor"; readonly reason: string }
   | { readonly type: "reply"; readonly requestId: number; readonly result: unknown; readonly error: SystemErrorRecord | null }
   | { readonly type: "drainOutput"; readonly drainId: number }
@@ -196,6 +196,7 @@ export type ActorPhase = "PENDING_CREATION" | "ALIVE" | "RESTARTING" | "DEAD";
 
 export interface ActorDeath {
   readonly message: string;
+  readonly reason: ActorEndReason;
   /** What the constructor threw, if that was the end. */
   readonly creation: TaskErrorRecord | null;
   /** Set when there was no worker for it, nor will be: the error of its calls. */

@@ -1,4 +1,4 @@
-import type { ActorId, ObjectId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { ActorDiedRecord, ActorId, ObjectId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { ModuleAnswer, ModuleQuestion } from "./module-messages.ts";
 import type { CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
 
@@ -54,6 +54,6 @@ export type ObjectOutcome =
   | { readonly kind: "value"; readonly value: EncodedValueRecord }
   | { readonly kind: "taskError"; readonly error: TaskErrorRecord }
   | { readonly kind: "systemError"; readonly error: SystemErrorRecord }
-  | { readonly kind: "creationError"; readonly error: SystemErrorRecord; readonly creation: TaskErrorRecord };
+  | { readonly kind: "creationError"; readonly error: ActorDiedRecord; readonly creation: TaskErrorRecord };
 
 export type { WorkerId };

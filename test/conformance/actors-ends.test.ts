@@ -68,6 +68,48 @@ underEveryActorIsolation("the end of actors", {}, (isolation, remote) => {
     await ray.kill(worker); // Twice is no error.
   });
 
+  it("has a reason for programs, the same to calls that were there and to later ones", async () => {
+    class Unmakeable { constructor() { throw new RangeError("no"); } quick(): number { return 1; } }
+    class Creator {
+      readonly #child = OneByOne.remote();
+      child(): ray.ActorHandle<Worker> { return this.#child; }
+      exit(): void { process.exit(4); }
+    }
+    const reasonOf = (ref: ray.ObjectRef<unknown>): Promise<unknown> => ray.get(ref).then(() => "no end", (error: unknown) => (error instanceof ray.ActorDiedError ? error.reason : error));
+    const gate = remote(Gate).remote();
+    const workerAtGate = async (count: number, handle = OneByOne.remote()) => {
+      const running = handle.waitAt.remote(gate);
+      const waiting = handle.quick.remote();
+      await ray.get(gate.reached.remote(count));
+      return { handle, calls: [running, waiting] };
+    };
+    const reasonsOf = async ({ handle, calls }: { handle: ray.ActorHandle<Worker>; calls: readonly ray.ObjectRef<unknown>[] }) => Promise.all([...calls, handle.quick.remote()].map(reasonOf));
+
+    const killed = await workerAtGate(1);
+    await ray.kill(killed.handle);
+    assert.deepEqual(await reasonsOf(killed), ["killed", "killed", "killed"]);
+
+    const creator = remote(Creator).remote();
+    const orphan = await workerAtGate(2, await ray.get(creator.child.remote()));
+    assert.equal(await reasonOf(creator.exit.remote()), "workerLost");
+    assert.deepEqual(await reasonsOf(orphan), ["ownerEnded", "ownerEnded", "ownerEnded"]);
+
+    for (const leave of ["leave", "terminate"] as const) {
+      const leaving = OneByOne.remote();
+      if (leave === "leave") assert.equal(await reasonOf(leaving.leave.remote()), "exited");
+      else await ray.get(leaving.terminate());
+      assert.equal(await reasonOf(leaving.quick.remote()), "exited");
+    }
+    assert.equal(await reasonOf(remote(Unmakeable).remote().quick.remote()), "constructorThrew");
+    const crashing = OneByOne.remote();
+    assert.deepEqual(await Promise.all([crashing.exit.remote(5), crashing.quick.remote()].map(reasonOf)), ["workerLost", "workerLost"]);
+
+    const restartable = OneByOne.remote();
+    await ray.get(restartable.ready());
+    await ray.kill(restartable, { noRestart: false });
+    await eventually("the end, since there was no restart for it", async () => (await reasonOf(restartable.quick.remote())) === "killed");
+  });
+
   it("kill() frees the name before it resolves", async () => {
     const name = `ending-${++unique}`;
     const worker = remote(Worker, { name }).remote();

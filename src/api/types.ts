@@ -145,9 +145,9 @@ export interface TaskOptions extends PlacementOptions {
   generatorBackpressure?: number;
   /**
    * Larger first among tasks of this caller that wait for the same resources; equal ones in the order of their calls. Default 0. Tasks
-   * that were sent to a worker already, at most two milliseconds of work, are not overtaken. Where several callers, or tasks that want
-   * other resources, wait for a machine that is full, the one whose next task has the larger priority gets what is given back first, if
-   * it fits.
+   * that were sent to a worker already, at most two milliseconds of work, are not overtaken. Where several callers of this program, or tasks
+   * that want other resources, wait for a machine that is full, the one whose next task has the larger priority gets what is given back
+   * first, if it fits. Of no account between programs, which share a machine evenly.
    */
   priority?: number;
   /** Aborting it is `cancel(ref)`. Aborted before the call: the call fails with TaskCancelledError and does not run. Stays in this program. */

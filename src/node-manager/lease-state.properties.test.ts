@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { toAmounts } from "../base/mod.ts";
 import type { LeaseShape, WorkerKind } from "../protocol/mod.ts";
 import { inEnv, oneCpu, PROCESS, shapeOf, THREAD } from "./fixtures/lease-instructions.ts";
-import { type LeaseInstruction, LeaseState } from "./lease-state.ts";
+import type { LeaseInstruction } from "./lease-instruction.ts";
+import { LeaseState } from "./lease-state.ts";
 
 const SHAPES: readonly LeaseShape[] = [oneCpu, shapeOf({ CPU: 0.5 }), shapeOf({ CPU: 2 }), shapeOf({ CPU: 1, slot: 1 }), shapeOf({}), shapeOf({ CPU: 1 }, PROCESS), shapeOf({ CPU: 1 }, inEnv("e")), shapeOf({}, inEnv("f")), shapeOf({ CPU: 1, GPU: 0.5 }), shapeOf({ GPU: 1 })];
 const ACTOR_HOLDS = [{}, toAmounts({ CPU: 1 }), toAmounts({ slot: 1 }), toAmounts({ GPU: 0.5 }), toAmounts({ GPU: 2 })];

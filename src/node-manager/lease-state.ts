@@ -1,9 +1,27 @@
-import { invariant, isZero, nodeKeyOf, type AcceleratorIds, type ActorId, type JobId, type NodeKey, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { invariant, nodeKeyOf, type AcceleratorIds, type ActorId, type JobId, type NodeKey, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { type LeaseEvent, type LeaseShape, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
 import { describeLack, keptWhileWaiting, ResourceLedger, without } from "../scheduling/mod.ts";
 import { workersToEnd } from "./forced-ends.ts";
 import { findHeldUp, type HeldUp } from "./held-up.ts";
-import { activeSlots, isFreeForTasks, isIdle, type Lease, type PoolWorker, WorkerPool, worksFor } from "./worker-pool.ts";
+import type { LeaseInstruction } from "./lease-instruction.ts";
+import { inTurns } from "./turns.ts";
+import { type ActorPlacement, type Demand, sharerOf, sharesOfDemands, sharesOfJobs, type Wishes, wishesWithRoom, workersWanted } from "./wishes.ts";
+import { activeSlots, isIdle, type Lease, type PoolWorker, WorkerPool } from "./worker-pool.ts";
+
+/** Of one event. */
+interface Grants {
+  readonly out: LeaseInstruction[];
+  readonly missing: Map<string, WorkerKind>;
+}
+
+const NONE_MISSING: ReadonlyMap<string, WorkerKind> = new Map();
+
+export interface LeaseLimits {
+  /** Workers kept warm, also when idle. */
+  readonly warmWorkersMin: number;
+  /** Task workers of one kind; actors are not counted. Above it, tasks that take no resources share workers. */
+  readonly taskWorkersMax: number;
+}
 
 /**
  * Who may run what on this machine. Pure: events in, instructions out.
@@ -22,7 +40,8 @@ import { activeSlots, isFreeForTasks, isIdle, type Lease, type PoolWorker, Worke
  *                             ▼
  *                           gone
  *
- * (1) An owner declares how many leases of a key it ever wanted; missing ones are granted in order of arrival.
+ * (1) An owner declares how many leases of a key it ever wanted. What there is goes to the job that has least of the machine; within it to
+ *     actors, then to demands by their priority, of equal ones to that which has least; then to leases that want a slot.
  * (2) Its tasks wait for objects and none is left to run: the processors go back to the node. What a task keeps while it waits
  *     (an accelerator, memory, resources of the user's own) the lease keeps until it is gone, and runs no other task meanwhile.
  * (3) A task goes on after waiting: it takes a slot back at once, even if the ledger goes below zero; nothing new starts
@@ -41,54 +60,13 @@ import { activeSlots, isFreeForTasks, isIdle, type Lease, type PoolWorker, Worke
  * what a job's code leaves behind in it is no other's concern. When a job's driver is lost, the workers that run its tasks
  * end, and those that run tasks of theirs; what its detached actors need stays.
  */
-export type LeaseInstruction =
-  | { readonly type: "startWorker"; readonly kind: WorkerKind }
-  | { readonly type: "stopWorker"; readonly workerId: WorkerId }
-  /** At once: whoever it works for is gone. */
-  | { readonly type: "endWorker"; readonly workerId: WorkerId }
-  /** It works for another job than the one it was started by; comes before its first lease or actor. */
-  | { readonly type: "assignJob"; readonly workerId: WorkerId; readonly jobId: JobId }
-  | { readonly type: "openLease"; readonly leaseId: number; readonly workerId: WorkerId; readonly ownerId: WorkerId; readonly key: string; readonly shape: LeaseShape; readonly acceleratorIds: AcceleratorIds | null }
-  | { readonly type: "refuse"; readonly ownerId: WorkerId; readonly key: string; readonly error: SystemErrorRecord }
-  | { readonly type: "grantSlot"; readonly leaseId: number; readonly workerId: WorkerId }
-  | { readonly type: "revoke"; readonly leaseId: number; readonly workerId: WorkerId }
-  | { readonly type: "placeActor"; readonly actorId: ActorId; readonly workerId: WorkerId }
-  | { readonly type: "refuseActor"; readonly actorId: ActorId; readonly error: SystemErrorRecord };
-
-interface Demand {
-  readonly ownerId: WorkerId;
-  readonly jobId: JobId;
-  readonly key: string;
-  readonly shape: LeaseShape;
-  readonly kindKey: string;
-  /** Of the task that comes next. */
-  priority: number;
-  target: number;
-  granted: number;
-}
-
-interface ActorPlacement {
-  readonly actorId: ActorId;
-  readonly jobId: JobId;
-  readonly kind: WorkerKind;
-  readonly kindKey: string;
-  readonly holds: ResourceAmounts;
-}
-
-export interface LeaseLimits {
-  /** Workers kept warm, also when idle. */
-  readonly warmWorkersMin: number;
-  /** Task workers of one kind; actors are not counted. Above it, tasks that take no resources share workers. */
-  readonly taskWorkersMax: number;
-}
-
 export class LeaseState {
   readonly ledger: ResourceLedger;
   readonly #limits: LeaseLimits;
   readonly #workers = new WorkerPool();
   readonly #leases = new Map<number, Lease>();
   readonly #demands = new Map<string, Demand>();
-  readonly #placements: ActorPlacement[] = [];
+  readonly #placements = new Map<ActorId, ActorPlacement>();
   /** Of the drivers, but for the first one, and of owners on other nodes. */
   readonly #driverJobs = new Map<WorkerId, JobId>();
   readonly #endedJobs = new Set<JobId>();
@@ -184,7 +162,7 @@ export class LeaseState {
       demand.target = demand.granted;
       refused.push({ type: "refuse", ownerId: demand.ownerId, key: demand.key, error });
     }
-    for (const { actorId } of this.#placements.filter((placement) => placement.kindKey === kindKey)) {
+    for (const { actorId } of [...this.#placements.values()].filter((placement) => placement.kindKey === kindKey)) {
       refused.push({ type: "refuseActor", actorId, error: { ...error, subjectId: actorId } }, ...this.cancelPlacement(actorId));
     }
     return [...refused, ...this.#schedule()];
@@ -236,15 +214,13 @@ export class LeaseState {
       const message = `needs ${describeLack(holds, this.ledger.totals)}, so it can never start here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
       return [{ type: "refuseActor", actorId, error: { kind: "ActorUnschedulableError", message, subjectId: actorId } }];
     }
-    this.#placements.push({ actorId, jobId, kind, kindKey: workerKindKeyOf(kind), holds });
+    this.#placements.set(actorId, { actorId, jobId, kind, kindKey: workerKindKeyOf(kind), holds });
     return this.#schedule();
   }
 
   /** The actor is not wanted any more before it was placed. */
   cancelPlacement(actorId: ActorId): LeaseInstruction[] {
-    const index = this.#placements.findIndex((placement) => placement.actorId === actorId);
-    if (index < 0) return [];
-    this.#placements.splice(index, 1);
+    if (!this.#placements.delete(actorId)) return [];
     return this.#schedule();
   }
 
@@ -312,80 +288,76 @@ export class LeaseState {
 
   #schedule(): LeaseInstruction[] {
     const out: LeaseInstruction[] = [];
-    const areWorkersMissing = [this.#scheduleActors(out), this.#scheduleDemands(out)].includes(true);
-    this.#grantSlots(out);
+    const wishes = wishesWithRoom(this.#placements.values(), this.#demands.values(), this.#leases.values(), this.ledger);
+    const missing = wishes === null ? NONE_MISSING : this.#grant(wishes, out);
     const starved = this.#findStarved();
     this.#isAnybodyStarved = starved.size > 0;
     if (starved.size > 0) this.#revokeLeases(out, starved);
-    if (!areWorkersMissing) return out;
-    const wanted = this.#workersWanted();
+    if (missing.size === 0) return out;
+    const wanted = workersWanted(this.#placements.values(), this.#demands.values(), this.#workers, this.ledger, this.#limits.taskWorkersMax);
     for (const [kindKey, { kind, count }] of wanted) {
       while (this.#workers.starting(kindKey) < count) out.push(this.#startWorker(kind));
     }
+    // Others have taken the room meanwhile; at the next turn there is a worker.
+    for (const [kindKey, kind] of missing) if (this.#workers.starting(kindKey) === 0) out.push(this.#startWorker(kind));
     // What is idle, of kinds that nobody waits for, goes beyond the warm ones: the first to go is the one not used for longest.
     out.push(...this.#workers.idle().filter((worker) => !wanted.has(worker.kindKey)).slice(this.#limits.warmWorkersMin).map(stop));
     return out;
   }
 
-  /** How many more workers could be put to use at once, by the key of their kind: no more than there are resources for. */
-  #workersWanted(): Map<string, { readonly kind: WorkerKind; count: number }> {
-    const wanted = new Map<string, { readonly kind: WorkerKind; count: number }>();
-    const want = (kindKey: string, kind: WorkerKind, count: number): void => {
-      const known = wanted.get(kindKey);
-      if (known !== undefined) known.count += count;
-      else if (count > 0) wanted.set(kindKey, { kind, count });
-    };
-    const room = this.ledger.free();
-    for (const { holds, kind, kindKey } of this.#placements) {
-      if (!room.hasRoomFor(holds)) continue;
-      room.take(holds);
-      want(kindKey, kind, 1);
-    }
-    for (const { target, granted, jobId, kindKey, shape: { resources, workerKind } } of this.#demands.values()) {
-      if (isZero(resources)) {
-        want(kindKey, workerKind, Math.max(0, Math.min(target - granted, this.#limits.taskWorkersMax - this.#workers.taskWorkerCountOf(kindKey, jobId))));
-        continue;
-      }
-      for (let missing = target - granted; missing > 0 && room.hasRoomFor(resources); missing--) {
-        room.take(resources);
-        want(kindKey, workerKind, 1);
-      }
-    }
-    return wanted;
+  /** The kinds of workers that somebody needs whose turn it was, by their keys. */
+  #grant(wishes: ReadonlyMap<JobId, Wishes>, out: LeaseInstruction[]): ReadonlyMap<string, WorkerKind> {
+    const grants: Grants = { out, missing: new Map() };
+    const takers = new Map(Array.from(wishes, ([jobId, ofJob]) => [jobId, this.#grantJob(ofJob, grants)]));
+    for (const _ of inTurns(takers, () => sharesOfJobs(this.ledger.totals, this.#workers.values(), this.#leases.values()))) continue;
+    return grants.missing;
   }
 
-  /** True if one waits for a worker. */
-  #scheduleActors(out: LeaseInstruction[]): boolean {
-    let isWorkerMissing = false;
-    for (let index = 0; index < this.#placements.length; ) {
-      const placement = this.#placements[index] as ActorPlacement;
-      if (!this.ledger.hasRoomFor(placement.holds)) { index++; continue; }
-      const worker = this.#workers.findIdle(placement.kindKey, placement.jobId, null);
-      if (worker === undefined) { isWorkerMissing = true; index++; continue; }
-      this.#use(worker, placement.jobId, out);
-      worker.actorId = placement.actorId;
-      worker.actorHolds = placement.holds;
-      worker.acceleratorIds = this.ledger.take(placement.holds);
-      this.#placements.splice(index, 1);
-      out.push({ type: "placeActor", actorId: placement.actorId, workerId: worker.workerId });
+  /** One thing after the other. */
+  *#grantJob({ placements, demands, leases }: Wishes, grants: Grants): Generator<ResourceAmounts> {
+    for (const placement of placements) if (this.#placeActor(placement, grants)) yield placement.holds;
+    const priorities = new Set(demands.map(({ priority }) => priority));
+    for (const priority of [...priorities].sort((a, b) => b - a)) {
+      const takers = demands.filter((demand) => demand.priority === priority).map((demand) => [sharerOf(demand), this.#grantLeases(demand, grants)] as const);
+      yield* inTurns(new Map(takers), () => sharesOfDemands(this.ledger.totals, this.#leases.values()));
     }
-    return isWorkerMissing;
+    for (const lease of leases) if (this.#grantSlot(lease, grants)) yield lease.slotHolds;
   }
 
-  /** True if a demand waits for a worker. */
-  #scheduleDemands(out: LeaseInstruction[]): boolean {
-    let isWorkerMissing = false;
-    const demands = [...this.#demands.values()].filter((demand) => demand.granted < demand.target);
-    if (demands.length > 1) demands.sort((a, b) => b.priority - a.priority);
-    for (const demand of demands) {
-      while (demand.granted < demand.target) {
-        if (!this.ledger.hasRoomFor(demand.shape.resources)) break;
-        const worker = this.#findTaskWorker(demand);
-        if (worker === undefined) { isWorkerMissing = true; break; }
-        this.#openLease(demand, worker, out);
-      }
+  #placeActor({ actorId, jobId, holds, kind, kindKey }: ActorPlacement, { out, missing }: Grants): boolean {
+    if (!this.ledger.hasRoomFor(holds)) return false;
+    const worker = this.#workers.findIdle(kindKey, jobId, null);
+    if (worker === undefined) {
+      missing.set(kindKey, kind);
+      return false;
     }
-    return isWorkerMissing;
+    this.#use(worker, jobId, out);
+    worker.actorId = actorId;
+    worker.actorHolds = holds;
+    worker.acceleratorIds = this.ledger.take(holds);
+    this.#placements.delete(actorId);
+    out.push({ type: "placeActor", actorId, workerId: worker.workerId });
+    return true;
+  }
+
+  *#grantLeases(demand: Demand, { out, missing }: Grants): Generator<ResourceAmounts> {
+    const { jobId, ownerId, kindKey, shape: { resources, workerKind } } = demand;
+    while (demand.granted < demand.target && this.ledger.hasRoomFor(resources)) {
+      const worker = this.#workers.findForTask(kindKey, jobId, ownerId, resources, this.#limits.taskWorkersMax);
+      if (worker === undefined) return void missing.set(kindKey, workerKind);
+      this.#openLease(demand, worker, out);
+      yield resources;
+    }
+  }
+
+  #grantSlot(lease: Lease, { out }: Grants): boolean {
+    const worker = this.#workers.get(lease.workerId) as PoolWorker;
+    if (!this.ledger.hasRoomFor(lease.slotHolds) || activeSlots(worker) > 0) return false;
+    lease.wantsSlot = false;
+    lease.slots++;
+    this.ledger.take(lease.slotHolds);
+    out.push({ type: "grantSlot", leaseId: lease.leaseId, workerId: lease.workerId });
+    return true;
   }
 
   #use(worker: PoolWorker, jobId: JobId, out: LeaseInstruction[]): void {
@@ -401,7 +373,7 @@ export class LeaseState {
     const keeps = keptWhileWaiting(resources);
     const slotHolds = keeps === null ? resources : without(resources, keeps);
     const acceleratorIds = this.ledger.take(resources);
-    const lease: Lease = { leaseId: this.#nextLeaseId++, ownerId: demand.ownerId, workerId: worker.workerId, key: demand.key, shape: demand.shape, slots: 1, wantsSlot: false, isRevokeSent: false, keeps, slotHolds, acceleratorIds };
+    const lease: Lease = { leaseId: this.#nextLeaseId++, jobId: demand.jobId, ownerId: demand.ownerId, workerId: worker.workerId, key: demand.key, shape: demand.shape, slots: 1, wantsSlot: false, isRevokeSent: false, keeps, slotHolds, acceleratorIds };
     this.#leases.set(lease.leaseId, lease);
     worker.leases.set(lease.leaseId, lease);
     worker.lastOwnerId = demand.ownerId;
@@ -409,40 +381,10 @@ export class LeaseState {
     out.push({ type: "openLease", leaseId: lease.leaseId, workerId: worker.workerId, ownerId: demand.ownerId, key: demand.key, shape: demand.shape, acceleratorIds });
   }
 
-  #findTaskWorker(demand: Demand): PoolWorker | undefined {
-    const { jobId, kindKey, shape: { resources } } = demand;
-    // A worker whose tasks all wait can run what they wait for: no thread switch, and no worker per level of nesting.
-    const self = this.#workers.get(demand.ownerId);
-    if (self !== undefined && self.kindKey === kindKey && isFreeForTasks(self)) return self;
-    const idle = this.#workers.findIdle(kindKey, jobId, demand.ownerId);
-    if (idle !== undefined) return idle;
-    let least: PoolWorker | undefined;
-    for (const worker of this.#workers.values()) {
-      if (worker.kindKey !== kindKey || worker.actorId !== null || worker.isStopping || !worksFor(worker, jobId)) continue;
-      if (isFreeForTasks(worker)) return worker;
-      if (least === undefined || worker.leases.size < least.leases.size) least = worker;
-    }
-    if (isZero(resources) && this.#workers.taskWorkerCountOf(kindKey, jobId) >= this.#limits.taskWorkersMax) return least;
-    return undefined;
-  }
-
-  #grantSlots(out: LeaseInstruction[]): void {
-    for (const lease of this.#leases.values()) {
-      // With a slot of its own again (a waiting task went on) it needs no other for now.
-      if (!lease.wantsSlot || lease.slots > 0) continue;
-      const worker = this.#workers.get(lease.workerId) as PoolWorker;
-      if (!this.ledger.hasRoomFor(lease.slotHolds) || activeSlots(worker) > 0) continue;
-      lease.wantsSlot = false;
-      lease.slots++;
-      this.ledger.take(lease.slotHolds);
-      out.push({ type: "grantSlot", leaseId: lease.leaseId, workerId: lease.workerId });
-    }
-  }
-
   /** Who waits for resources that are in use, after all that could be granted was. */
   #findStarved(): Set<string> {
     const starved = new Set<string>();
-    for (const { actorId, holds } of this.#placements) if (!this.ledger.hasRoomFor(holds)) starved.add(actorId);
+    for (const { actorId, holds } of this.#placements.values()) if (!this.ledger.hasRoomFor(holds)) starved.add(actorId);
     for (const demand of this.#demands.values()) if (demand.granted < demand.target && !this.ledger.hasRoomFor(demand.shape.resources)) starved.add(sharerOf(demand));
     for (const lease of this.#leases.values()) if (lease.wantsSlot && lease.slots === 0) starved.add(sharerOf(lease));
     return starved;
@@ -470,7 +412,7 @@ export class LeaseState {
   /** Who waits for what only actors, or waiting tasks, could give back. */
   heldUp(): HeldUp[] {
     const demands = [...this.#demands.values()].filter(({ granted, target }) => granted < target).map(({ ownerId, key, shape }) => ({ wanted: shape.resources, task: { ownerId, key }, actorId: null }));
-    const placements = this.#placements.map(({ actorId, holds }) => ({ wanted: holds, task: null, actorId }));
+    const placements = Array.from(this.#placements.values(), ({ actorId, holds }) => ({ wanted: holds, task: null, actorId }));
     const actorHolds = [...this.#workers.values()].map((worker) => worker.actorHolds).filter((holds) => holds !== null);
     return findHeldUp([...demands, ...placements], this.ledger, this.#leases.values(), actorHolds);
   }
@@ -479,13 +421,8 @@ export class LeaseState {
   snapshot(): { leases: number; workers: number; demandsWaiting: number; actorsWaiting: number } {
     let demandsWaiting = 0;
     for (const demand of this.#demands.values()) demandsWaiting += Math.max(0, demand.target - demand.granted);
-    return { leases: this.#leases.size, workers: this.#workers.size, demandsWaiting, actorsWaiting: this.#placements.length };
+    return { leases: this.#leases.size, workers: this.#workers.size, demandsWaiting, actorsWaiting: this.#placements.size };
   }
-}
-
-/** Owner and key: what shares leases. */
-function sharerOf(holder: { readonly ownerId: WorkerId; readonly key: string }): string {
-  return `${holder.ownerId}/${holder.key}`;
 }
 
 function stop(worker: PoolWorker): LeaseInstruction {

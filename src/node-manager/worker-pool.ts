@@ -1,8 +1,9 @@
-import type { AcceleratorIds, ActorId, JobId, ResourceAmounts, WorkerId } from "../base/mod.ts";
+import { isZero, type AcceleratorIds, type ActorId, type JobId, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
 import { type LeaseShape, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
 
 export interface Lease {
   readonly leaseId: number;
+  readonly jobId: JobId;
   readonly ownerId: WorkerId;
   readonly workerId: WorkerId;
   readonly key: string;
@@ -104,6 +105,22 @@ export class WorkerPool {
       if (found === undefined || (ownerId !== null && worker.lastOwnerId === ownerId && found.lastOwnerId !== ownerId)) found = worker;
     }
     return found;
+  }
+
+  /** Where a task of this owner may run, or undefined when another worker is needed. No more than `max` serve tasks that take nothing. */
+  findForTask(kindKey: string, jobId: JobId, ownerId: WorkerId, resources: ResourceAmounts, max: number): PoolWorker | undefined {
+    // A worker whose tasks all wait can run what they wait for: no thread switch, and no worker per level of nesting.
+    const self = this.#workers.get(ownerId);
+    if (self !== undefined && self.kindKey === kindKey && isFreeForTasks(self)) return self;
+    const idle = this.findIdle(kindKey, jobId, ownerId);
+    if (idle !== undefined) return idle;
+    let least: PoolWorker | undefined;
+    for (const worker of this.#workers.values()) {
+      if (worker.kindKey !== kindKey || worker.actorId !== null || worker.isStopping || !worksFor(worker, jobId)) continue;
+      if (isFreeForTasks(worker)) return worker;
+      if (least === undefined || worker.leases.size < least.leases.size) least = worker;
+    }
+    return isZero(resources) && this.taskWorkerCountOf(kindKey, jobId) >= max ? least : undefined;
   }
 
   /** Of all kinds, the ones used last first. */

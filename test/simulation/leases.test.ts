@@ -5,7 +5,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Execution } from "../../src/core-worker/execution.ts";
 import { HeldLease, TIME_SLICE_MS } from "../../src/core-worker/held-lease.ts";
-import { type LeaseInstruction, LeaseState } from "../../src/node-manager/lease-state.ts";
+import type { LeaseInstruction } from "../../src/node-manager/lease-instruction.ts";
+import { LeaseState } from "../../src/node-manager/lease-state.ts";
 import { type LeaseEvent, plainWorkerKind } from "../../src/protocol/mod.ts";
 
 const CPUS = 2;

@@ -1,0 +1,17 @@
+import type { AcceleratorIds, ActorId, JobId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { LeaseShape, WorkerKind } from "../protocol/mod.ts";
+
+/** What LeaseState has decided. */
+export type LeaseInstruction =
+  | { readonly type: "startWorker"; readonly kind: WorkerKind }
+  | { readonly type: "stopWorker"; readonly workerId: WorkerId }
+  /** At once: whoever it works for is gone. */
+  | { readonly type: "endWorker"; readonly workerId: WorkerId }
+  /** It works for another job than the one it was started by; comes before its first lease or actor. */
+  | { readonly type: "assignJob"; readonly workerId: WorkerId; readonly jobId: JobId }
+  | { readonly type: "openLease"; readonly leaseId: number; readonly workerId: WorkerId; readonly ownerId: WorkerId; readonly key: string; readonly shape: LeaseShape; readonly acceleratorIds: AcceleratorIds | null }
+  | { readonly type: "refuse"; readonly ownerId: WorkerId; readonly key: string; readonly error: SystemErrorRecord }
+  | { readonly type: "grantSlot"; readonly leaseId: number; readonly workerId: WorkerId }
+  | { readonly type: "revoke"; readonly leaseId: number; readonly workerId: WorkerId }
+  | { readonly type: "placeActor"; readonly actorId: ActorId; readonly workerId: WorkerId }
+  | { readonly type: "refuseActor"; readonly actorId: ActorId; readonly error: SystemErrorRecord };

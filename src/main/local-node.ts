@@ -73,7 +73,7 @@ export class LocalNode {
   constructor(setting: LocalNodeSetting) {
     const { config, threads, cluster } = setting;
     this.#setting = setting;
-    this.#environments = new EnvironmentAgent({ sessionDir: config.sessionDir, cacheFolder: cacheFolder(), clock: realClock, wallClockMs: () => Date.now() });
+    this.#environments = new EnvironmentAgent({ sessionDir: config.sessionDir, cacheFolder: cacheFolder(), clock: realClock, wallClockMs: () => Date.now(), packages: null });
     this.nodeManager = new NodeManager({
       clock: realClock, random: realRandom, nodeId: config.nodeId, labels: config.labels, totals: config.totals, acceleratorIds: config.acceleratorIds, defaultKind: workerKindOf(config.isolation, config.runtimeEnv), warmWorkersMin: warmWorkers(config), firstJobId: config.jobId,
       launcher: {

@@ -2,6 +2,7 @@ import { RuntimeEnvSetupError } from "../base/mod.ts";
 import type { PreparedEnvironment, RuntimeEnvRecord } from "../protocol/mod.ts";
 import type { EnvironmentAgentSettings } from "./agent-settings.ts";
 import type { NpmInstalls } from "./npm-installs.ts";
+import type { PackageStore } from "./package-store.ts";
 import type { WorkingFolders } from "./working-folders.ts";
 
 /** Whether a worker can start in it at once. */
@@ -12,6 +13,7 @@ export function needsNoSetup({ workingDir, npm, failure }: RuntimeEnvRecord): bo
 /** Sets up environments on one machine, for the workers that are about to start there. */
 export class EnvironmentAgent {
   readonly #settings: EnvironmentAgentSettings;
+  #packages: Promise<PackageStore> | null = null;
   #folders: Promise<WorkingFolders> | null = null;
   #installs: Promise<NpmInstalls> | null = null;
   readonly #underWay = new Set<AbortController>();
@@ -40,7 +42,7 @@ export class EnvironmentAgent {
 
   async #setUp(record: RuntimeEnvRecord, deadline: AbortSignal): Promise<PreparedEnvironment> {
     const { workingDir, npm } = record;
-    const folder = workingDir === null ? null : await this.#part("workingDir", record, deadline, async () => (await this.#workingFolders()).acquire(workingDir), () => this.#releaseFolder(workingDir));
+    const folder = workingDir === null ? null : await this.#part("workingDir", record, deadline, async () => (await this.#workingFolders()).acquire(workingDir, deadline), () => this.#releaseFolder(workingDir));
     try {
       const installed = npm.length === 0 ? null : await this.#part("npm", record, deadline, async () => (await this.#npmInstalls()).acquire(npm, deadline), () => this.#releasePackages(npm));
       return { record, workingDir: folder, npm: installed };
@@ -96,11 +98,15 @@ export class EnvironmentAgent {
 
   // Loaded when the first environment needs them.
 
+  #packageStore(): Promise<PackageStore> {
+    return (this.#packages ??= import("./package-store.ts").then(({ PackageStore: Store }) => new Store(this.#settings)));
+  }
+
   #workingFolders(): Promise<WorkingFolders> {
-    return (this.#folders ??= import("./working-folders.ts").then(({ WorkingFolders: Folders }) => new Folders(this.#settings.sessionDir)));
+    return (this.#folders ??= Promise.all([import("./working-folders.ts"), this.#packageStore()]).then(([{ WorkingFolders: Folders }, packages]) => new Folders(this.#settings.sessionDir, packages)));
   }
 
   #npmInstalls(): Promise<NpmInstalls> {
-    return (this.#installs ??= import("./npm-installs.ts").then(({ NpmInstalls: Installs }) => new Installs(this.#settings)));
+    return (this.#installs ??= Promise.all([import("./npm-installs.ts"), this.#packageStore()]).then(([{ NpmInstalls: Installs }, packages]) => new Installs(this.#settings, packages)));
   }
 }

@@ -5,7 +5,8 @@ import type { InstalledPackages } from "../protocol/mod.ts";
 import type { EnvironmentAgentSettings } from "./agent-settings.ts";
 import { InstallCache } from "./install-cache.ts";
 import { runNpm } from "./npm-command.ts";
-import { isPackageUri, packagePathOf } from "./package-files.ts";
+import { isPackageUri } from "./package-files.ts";
+import type { PackageStore } from "./package-store.ts";
 
 /** What "the newest" is, of versions that are not exact, is asked for again after so long. */
 const NEWEST_MS = 86_400_000;
@@ -21,14 +22,16 @@ interface Install {
 export class NpmInstalls {
   readonly #settings: EnvironmentAgentSettings;
   readonly #cache: InstallCache;
+  readonly #packages: PackageStore;
   readonly #installs = new Map<string, Install>();
   /** By key. */
   readonly #releasing = new Map<string, Promise<void>>();
   /** Also those that nobody waits for any more, while they clean up. */
   readonly #underWay = new Set<Promise<unknown>>();
 
-  constructor(settings: EnvironmentAgentSettings) {
+  constructor(settings: EnvironmentAgentSettings, packages: PackageStore) {
     this.#settings = settings;
+    this.#packages = packages;
     this.#cache = new InstallCache(join(settings.cacheFolder, "npm"), settings.wallClockMs);
   }
 
@@ -82,12 +85,19 @@ export class NpmInstalls {
     return createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 32);
   }
 
+  /** With paths in place of packages that were shipped. */
+  async #withFiles(packages: readonly string[], specs: readonly string[], signal: AbortSignal, action: (specs: readonly string[]) => Promise<void>): Promise<void> {
+    const spec = packages[specs.length];
+    if (spec === undefined) return action(specs);
+    if (!isPackageUri(spec)) return this.#withFiles(packages, [...specs, spec], signal, action);
+    return this.#packages.use(spec, signal, (path) => this.#withFiles(packages, [...specs, path], signal, action));
+  }
+
   async #install(key: string, packages: readonly string[], signal: AbortSignal): Promise<InstalledPackages> {
     await this.#releasing.get(key);
     const folder = await this.#cache.use(key, async (unfinished) => {
       await writeFile(join(unfinished, "package.json"), '{ "name": "runtime-environment", "private": true }\n');
-      const specs = packages.map((spec) => (isPackageUri(spec) ? packagePathOf(this.#settings.sessionDir, spec) : spec));
-      await runNpm(unfinished, ["install", ...specs], signal);
+      await this.#withFiles(packages, [], signal, (specs) => runNpm(unfinished, ["install", ...specs], signal));
     });
     const { dependencies = {} } = JSON.parse(await readFile(join(folder, "package.json"), "utf8")) as { dependencies?: Record<string, string> };
     return { folder, names: Object.keys(dependencies) };

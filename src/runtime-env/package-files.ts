@@ -6,9 +6,9 @@ import { RuntimeEnvSetupError } from "../base/mod.ts";
  * session's folder; whoever sets up an environment takes it from there. Environments name them by a URI.
  */
 const SCHEME = "mantaray-package:";
-const URI = /^mantaray-package:([0-9a-f]{64}\.(?:tar|tgz))$/;
+const URI = /^mantaray-package:([0-9a-f]{64}\.(?:tar|tgz|zip))$/;
 
-export type ArchiveKind = "tar" | "tgz";
+export type ArchiveKind = "tar" | "tgz" | "zip";
 
 export function packageUriOf(hash: string, kind: ArchiveKind): string {
   return `${SCHEME}${hash}.${kind}`;
@@ -16,6 +16,11 @@ export function packageUriOf(hash: string, kind: ArchiveKind): string {
 
 export function isPackageUri(text: string): boolean {
   return text.startsWith(SCHEME);
+}
+
+/** Whether a file is called as packages are. */
+export function isPackageName(name: string): boolean {
+  return URI.test(SCHEME + name);
 }
 
 export function packagesFolderOf(sessionDir: string): string {

@@ -13,7 +13,7 @@ export const PACKAGE_BYTES_MAX = 100 * 1024 * 1024;
 const PACKAGES_REMEMBERED_MAX = 1_000;
 const PRIVATE_FOLDER_MODE = 0o700;
 const MIB = 1024 * 1024;
-const SUPPORTED = "a folder, or an archive (.tgz, .tar.gz, .tar), as a path or file: URL";
+const SUPPORTED = "a folder, or an archive (.zip, .tgz, .tar.gz, .tar), as a path or file: URL";
 
 let filesMade = 0;
 
@@ -41,7 +41,8 @@ export class PackageMaker {
     const path = pathOf(what, given);
     const key = JSON.stringify([path, excludes, prefix]);
     const known = this.#made.get(key);
-    if (known !== undefined) return known;
+    // What was not used for long may have made room for others.
+    if (known !== undefined && existsSync(packagePathOf(this.#sessionDir, known))) return known;
     try {
       const uri = this.#make(what, path, excludes, prefix);
       this.#made.set(key, uri);
@@ -58,7 +59,8 @@ export class PackageMaker {
     if (status === undefined) throw new RuntimeEnvSetupError(`${what}: '${path}' does not exist; relative paths start at the folder of the program (${process.cwd()})`);
     if (status.isDirectory()) return this.#packFolder(what, path, listFolder(path, excludes), prefix);
     const kind = archiveKindOf(path);
-    if (kind === null || !status.isFile()) throw new RuntimeEnvSetupError(`${what}: '${path}' is not supported; give ${SUPPORTED}`);
+    // npm knows nothing of zip.
+    if (kind === null || !status.isFile() || (kind === "zip" && what === "npm")) throw new RuntimeEnvSetupError(`${what}: '${path}' is not supported; give ${SUPPORTED}`);
     checkSize(what, path, status.size, []);
     return this.#write(kind, [readFileSync(path)]);
   }
@@ -113,6 +115,7 @@ function pathOf(what: string, given: string): string {
 
 function archiveKindOf(path: string): ArchiveKind | null {
   if (/\.(?:tgz|tar\.gz)$/i.test(path)) return "tgz";
+  if (/\.zip$/i.test(path)) return "zip";
   return /\.tar$/i.test(path) ? "tar" : null;
 }
 

@@ -2,6 +2,7 @@ import { chmod, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, posix } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
+import { decodeZip, isZip } from "./zip-format.ts";
 import { decodeArchive, type TarEntry } from "./tar-format.ts";
 
 /** What an archive may hold once it is unpacked. */
@@ -11,8 +12,9 @@ export const UNPACKED_BYTES_MAX = 1024 * 1024 * 1024;
 export async function unpackArchive(archive: string, folder: string): Promise<void> {
   const packed = await readFile(archive);
   const isCompressed = packed[0] === 0x1f && packed[1] === 0x8b;
-  const entries = [...decodeArchive(isCompressed ? await promisify(gunzip)(packed, { maxOutputLength: UNPACKED_BYTES_MAX }) : packed)].map((entry) => ({ ...entry, path: safePath(entry.path) })).filter(({ path }) => path !== "");
-  const top = isCompressed ? commonFolder(entries) : "";
+  const decoded = isZip(packed) ? decodeZip(packed, UNPACKED_BYTES_MAX) : decodeArchive(isCompressed ? await promisify(gunzip)(packed, { maxOutputLength: UNPACKED_BYTES_MAX }) : packed);
+  const entries = [...decoded].map((entry) => ({ ...entry, path: safePath(entry.path) })).filter(({ path }) => path !== "");
+  const top = isCompressed || isZip(packed) ? commonFolder(entries) : "";
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const inside = entries.filter(({ path }) => path.startsWith(top) && path !== top.slice(0, -1)).map((entry) => ({ ...entry, path: entry.path.slice(top.length) }));
   for (const entry of inside) if (entry.type !== "link") await write(folder, entry);

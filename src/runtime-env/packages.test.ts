@@ -121,9 +121,9 @@ describe("packages of folders", () => {
   });
 
   test("what is not there or of no use is said", () => {
-    write("app.zip");
+    write("app.rar");
     assert.throws(() => uriOf("missing"), /workingDir: '.*missing' does not exist/);
-    assert.throws(() => uriOf("app.zip"), /not supported; give a folder, or an archive \(\.tgz/);
+    assert.throws(() => uriOf("app.rar"), /not supported; give a folder, or an archive \(\.zip, \.tgz/);
     assert.throws(() => new PackageMaker(root).workingDir("https://example.org/app.tgz", []), /'https:\/\/example\.org\/app\.tgz' is not supported; give a folder/);
     assert.throws(() => new PackageMaker(root).workingDir("s3://bucket/app.tgz", []), /not supported/);
   });

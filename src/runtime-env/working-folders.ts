@@ -1,6 +1,7 @@
 import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { packageNameOf, packagePathOf } from "./package-files.ts";
+import { packageNameOf } from "./package-files.ts";
+import type { PackageStore } from "./package-store.ts";
 import { unpackArchive } from "./package-unpacker.ts";
 
 /** Unpacked working directories that no worker uses and that are kept for the next one. */
@@ -15,20 +16,22 @@ interface WorkingFolder {
 /** The working directories on one machine: each is unpacked once, and all workers with that directory share it. */
 export class WorkingFolders {
   readonly #sessionDir: string;
+  readonly #packages: PackageStore;
   /** By the URI of the package; the ones used last come last. */
   readonly #folders = new Map<string, WorkingFolder>();
 
-  constructor(sessionDir: string) {
+  constructor(sessionDir: string, packages: PackageStore) {
     this.#sessionDir = sessionDir;
+    this.#packages = packages;
   }
 
   /** The folder, which stays until `release`. */
-  async acquire(uri: string): Promise<string> {
+  async acquire(uri: string, signal: AbortSignal): Promise<string> {
     let folder = this.#folders.get(uri);
     this.#folders.delete(uri);
     if (folder === undefined) {
       const path = join(this.#sessionDir, "working-directories", packageNameOf(uri).replace(/\..*$/, ""));
-      folder = { path, ready: this.#unpack(uri, path), users: 0 };
+      folder = { path, ready: this.#unpack(uri, path, signal), users: 0 };
     }
     this.#folders.set(uri, folder);
     folder.users++;
@@ -53,12 +56,12 @@ export class WorkingFolders {
   }
 
   /** Under another name first: nobody finds half of it. */
-  async #unpack(uri: string, path: string): Promise<string> {
+  async #unpack(uri: string, path: string, signal: AbortSignal): Promise<string> {
     const unfinished = `${path}.unfinished`;
     await rm(unfinished, { recursive: true, force: true });
     await rm(path, { recursive: true, force: true });
     try {
-      await unpackArchive(packagePathOf(this.#sessionDir, uri), unfinished);
+      await this.#packages.use(uri, signal, (archive) => unpackArchive(archive, unfinished));
     } catch (error) {
       await rm(unfinished, { recursive: true, force: true }).catch(() => undefined);
       throw error;

@@ -1,0 +1,124 @@
+import { createReadStream } from "node:fs";
+import { mkdir, open, readdir, rename, rm, stat, utimes, type FileHandle } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { isPackageName, packageNameOf, packagesFolderOf } from "./package-files.ts";
+
+/** Packages that a machine keeps; beyond it those not used for longest go. */
+export const PACKAGES_KEPT_BYTES_MAX = 4 * 1024 * 1024 * 1024;
+/** An archive with what tar adds to the 100 MiB that may be shipped. */
+export const ARCHIVE_BYTES_MAX = 160 * 1024 * 1024;
+/** What one piece of a package holds on its way from one machine to another. */
+export const PACKAGE_PIECE_BYTES_MAX = 1024 * 1024;
+const PRIVATE_FOLDER_MODE = 0o700;
+
+/** Where packages come from that are not on this machine. */
+export interface PackageSource {
+  /** The bytes of the package with this name (`HASH.tar`), in order, in pieces of at most PACKAGE_PIECE_BYTES_MAX. Throws if nobody has it. */
+  fetch(name: string, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+/** A package that is on this machine, for one that it is not on; null if it is not here. */
+export async function readPackage(sessionDir: string, name: string): Promise<AsyncIterable<Uint8Array> | null> {
+  if (!isPackageName(name)) return null;
+  const path = join(packagesFolderOf(sessionDir), name);
+  const found = await stat(path).catch(() => null);
+  return found === null ? null : (createReadStream(path, { highWaterMark: PACKAGE_PIECE_BYTES_MAX }) as AsyncIterable<Uint8Array>);
+}
+
+export interface PackageStoreSettings {
+  readonly sessionDir: string;
+  /** Null on a machine that is alone. */
+  readonly packages: PackageSource | null;
+  /** Milliseconds since 1970. */
+  wallClockMs(): number;
+}
+
+/** The packages on one machine: made here, or fetched when an environment first needs them. Named by content, so that none is stale. */
+export class PackageStore {
+  readonly #settings: PackageStoreSettings;
+  readonly #keptBytesMax: number;
+  /** By name: what uses the file just now. */
+  readonly #uses = new Map<string, number>();
+  readonly #fetches = new Map<string, Promise<void>>();
+  #filesMade = 0;
+
+  constructor(settings: PackageStoreSettings, keptBytesMax: number = PACKAGES_KEPT_BYTES_MAX) {
+    this.#settings = settings;
+    this.#keptBytesMax = keptBytesMax;
+  }
+
+  /** The file is there while `action` runs. */
+  async use<T>(uri: string, signal: AbortSignal, action: (path: string) => Promise<T>): Promise<T> {
+    const name = packageNameOf(uri);
+    const path = join(packagesFolderOf(this.#settings.sessionDir), name);
+    this.#uses.set(name, (this.#uses.get(name) ?? 0) + 1);
+    try {
+      await this.#ensure(name, path, signal);
+      return await action(path);
+    } finally {
+      const left = (this.#uses.get(name) ?? 1) - 1;
+      if (left > 0) this.#uses.set(name, left);
+      else this.#uses.delete(name);
+      await this.#removeOldest();
+    }
+  }
+
+  async #ensure(name: string, path: string, signal: AbortSignal): Promise<void> {
+    const now = this.#settings.wallClockMs() / 1000;
+    if (await utimes(path, now, now).then(() => true, () => false)) return;
+    let fetching = this.#fetches.get(name);
+    if (fetching === undefined) {
+      fetching = this.#fetch(name, path, signal).finally(() => this.#fetches.delete(name));
+      this.#fetches.set(name, fetching);
+    }
+    await fetching;
+  }
+
+  /** Under another name first, which becomes its own when the content is what the name says. */
+  async #fetch(name: string, path: string, signal: AbortSignal): Promise<void> {
+    const { packages, sessionDir } = this.#settings;
+    if (packages === null) throw new Error(`its package ${name} is not there any more; more than ${this.#keptBytesMax / 1024 ** 3} GiB of packages were used since it was made. Ask for the environment again`);
+    await mkdir(packagesFolderOf(sessionDir), { recursive: true, mode: PRIVATE_FOLDER_MODE });
+    const unfinished = join(packagesFolderOf(sessionDir), `unfinished-${process.pid}-fetched-${this.#filesMade++}`);
+    let file: FileHandle | null = null;
+    try {
+      file = await open(unfinished, "wx", 0o600);
+      const hash = createHash("sha256");
+      let bytes = 0;
+      for await (const piece of packages.fetch(name, signal)) {
+        bytes += piece.byteLength;
+        if (bytes > ARCHIVE_BYTES_MAX) throw new Error(`its package ${name} holds more than ${ARCHIVE_BYTES_MAX / 1024 ** 2} MiB`);
+        hash.update(piece);
+        for (let written = 0; written < piece.byteLength; ) written += (await file.write(piece, written)).bytesWritten;
+        signal.throwIfAborted();
+      }
+      await file.close();
+      file = null;
+      if (!name.startsWith(hash.digest("hex"))) throw new Error(`its package ${name} arrived damaged`);
+      const now = this.#settings.wallClockMs() / 1000;
+      await utimes(unfinished, now, now);
+      await rename(unfinished, path);
+    } catch (error) {
+      await file?.close();
+      await rm(unfinished, { force: true });
+      throw error;
+    }
+  }
+
+  async #removeOldest(): Promise<void> {
+    const folder = packagesFolderOf(this.#settings.sessionDir);
+    const found: { readonly name: string; readonly bytes: number; readonly usedMs: number }[] = [];
+    for (const name of (await readdir(folder).catch(() => [])).filter((each) => isPackageName(each))) {
+      const status = await stat(join(folder, name)).catch(() => null);
+      if (status !== null) found.push({ name, bytes: status.size, usedMs: status.mtimeMs });
+    }
+    let bytes = found.reduce((sum, each) => sum + each.bytes, 0);
+    for (const { name, bytes: size } of found.sort((a, b) => a.usedMs - b.usedMs)) {
+      if (bytes <= this.#keptBytesMax) return;
+      if (this.#uses.has(name)) continue;
+      await rm(join(folder, name), { force: true });
+      bytes -= size;
+    }
+  }
+}

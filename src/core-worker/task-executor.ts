@@ -172,7 +172,7 @@ export class TaskExecutor {
   // ------------------------------------------------------------------ incoming
 
   onTasks(peer: Peer, reader: FrameReader): void {
-    const leaseId = reader.u32();
+    const leaseId = reader.f64();
     const count = reader.u16();
     let lease: HeldLease<Execution> | null = null;
     let isClosed = false;

@@ -9,7 +9,7 @@ import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, TASK_HAS_ACTOR, TASK_HAS_NAME, T
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import { writeEncodedValue } from "./value-wire.ts";
 
-const COUNT_OFFSET = 5;
+const COUNT_OFFSET = 9;
 
 /** Writes tasks and calls into frames, many to a frame. */
 export class TaskSender {
@@ -29,7 +29,7 @@ export class TaskSender {
       for (let index = next; index < end; index++) this.#introduce(peer, tasks[index] as PendingTask);
       writer.reset();
       writer.u8(FRAME_TASKS);
-      writer.u32(leaseId);
+      writer.f64(leaseId);
       writer.u16(0);
       let count = 0;
       while (next < end && writer.length < FRAME_BYTES_SOFT_MAX) {

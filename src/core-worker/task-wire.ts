@@ -1,7 +1,7 @@
 /**
  * The binary layout of the hot path, little-endian. Values are FrameWriter primitives, or encoded (value-wire.ts).
  *
- *   tasks    u8 FRAME_TASKS, u32 lease (0: actor calls), u16 count, then each:
+ *   tasks    u8 FRAME_TASKS, f64 lease (0: actor calls), u16 count, then each:
  *            u32 slot, f64 sequence, varuint callable, u8 flags,
  *            [varuint which actor of the worker], [string display name], [varuint returns], [stream state], [f64 time limit in ms], varuint argument count, arguments
  *            stream state: varuint values that may be unconsumed (0: any number), varuint values received from an earlier

@@ -155,8 +155,11 @@ export class NodeCluster {
         return nodeManager.placeActor(message.placement);
       case "cancelPlacement":
         return nodeManager.cancelPlacement(message.actorId);
-      case "startActor":
-        return nodeManager.startActor(message.workerId, specFrom(message.template, message.actorId, message.args), message.number, message.wasRestarted);
+      case "startActor": {
+        const { workerId, template, actorId, args, number, wasRestarted } = message;
+        // The one of its own worker goes there as it is; of shared ones the parts do.
+        return nodeManager.startActor(workerId, template.isShared ? specFrom(template, actorId, args) : { ...template, actorId, args }, number, wasRestarted);
+      }
       case "endSharedActor": {
         const { workerId, actorId, graceful, mayRestart, reason, endReason } = message;
         return nodeManager.shared.end(workerId, { type: "endSharedActor", actorId, graceful, mayRestart, reason, endReason });

@@ -3,18 +3,24 @@ import { join } from "node:path";
 import { MessageChannel } from "node:worker_threads";
 import { RuntimeStateError } from "../base/mod.ts";
 import { makeOwnedFolder, createStoreDoor, removeStaleFolders } from "../object-store/mod.ts";
-import { listenSocket, type SocketListener, type TransportError } from "../transport/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
+import { ClusterConnections } from "./cluster-connections.ts";
 import { STOP_MS_MAX } from "./driver-core.ts";
 import { LocalNode } from "./local-node.ts";
+import { networkAddressOf, textOf } from "./network-address.ts";
+import { localHostTowards } from "./network-host.ts";
 import { realClock } from "./real-clock.ts";
 import { removeDeadSessions, writeTicket } from "./runtime-address.ts";
 import { newSessionConfig, type MachineOptions } from "./session-config.ts";
 
 /** A node that is a process of its own. Plain data. */
 export interface NodeOptions extends MachineOptions {
-  /** Where the head of a new cluster listens; port 0: any that is free. */
-  readonly head: { readonly host: string; readonly port: number };
+  /** `HOST:PORT` of the head whose cluster it joins; null for the head of a new one. */
+  readonly headAddress: string | null;
+  /** Where others reach this node; null: as the head is reached from here, and for a head on this machine alone. */
+  readonly host: string | null;
+  /** 0: any that is free. */
+  readonly port: number;
   readonly name: string | null;
 }
 
@@ -22,8 +28,11 @@ export interface NodeOptions extends MachineOptions {
 export interface NodeReport {
   readonly pid: number;
   readonly nodeId: string;
+  readonly isHead: boolean;
   /** `HOST:PORT` of its head. */
   readonly clusterAddress: string;
+  /** Programs of this machine join through this node with it. */
+  readonly address: string;
   readonly sessionDir: string;
   /** Null where it writes to the terminal. */
   readonly logFile: string | null;
@@ -31,6 +40,7 @@ export interface NodeReport {
 
 /** Secret of clusters whose users have set none: who can reach the port can join. */
 const TOKEN_DEFAULT = "mantaray";
+const LOOPBACK = "127.0.0.1";
 const SIGNALS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGHUP"];
 
 /**
@@ -41,34 +51,52 @@ const SIGNALS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGHUP"];
  * `logFile`: where its output goes already; it moves to the session's folder.
  */
 export async function startNode(options: NodeOptions, logFile: string | null): Promise<NodeReport> {
-  const config = newSessionConfig(options);
+  const headAddress = options.headAddress === null ? null : networkAddressOf(options.headAddress);
+  const host = options.host ?? (headAddress === null ? LOOPBACK : await localHostTowards(headAddress));
+  const config: SessionConfig = { ...newSessionConfig(options), token: process.env["MANTARAY_CLUSTER_TOKEN"] || TOKEN_DEFAULT, networkHost: host };
   const { sessionDir } = config;
-  const remove = (): void => rmSync(sessionDir, { recursive: true, force: true, maxRetries: 2, retryDelay: 5 });
-  process.on("exit", remove);
+  process.on("exit", () => rmSync(sessionDir, { recursive: true, force: true, maxRetries: 2, retryDelay: 5 }));
   makeOwnedFolder(sessionDir);
-  const port = await listen(config, options.head);
-  const { host, port: portNumber } = port.address as { readonly host: string; readonly port: number };
-  const clusterAddress = `${host.includes(":") ? `[${host}]` : host}:${portNumber}`;
-  const node = new LocalNode({ config, storeDoor: createStoreDoor(), driverId: null, threads: null, onShutdown: () => undefined, cluster: null });
+  let end: (reason: string, exitCode: number) => void = () => undefined;
+  const connections = await ClusterConnections.open({
+    config, headAddress, listen: { host, port: options.port }, objectAddress: null, note,
+    serve: (driverId, link) => node.service.serve(driverId, link),
+    headLost: (reason) => end(`the head ${reason}`, 1),
+  }).catch((error: Error) => { throw explained(error, options, host); });
+  const node: LocalNode = new LocalNode({ config, storeDoor: createStoreDoor(), driverId: null, threads: null, onShutdown: () => undefined, cluster: connections.cluster });
+  end = endingOnSignals(node, connections);
+  connections.cluster.attach(node.service);
   await node.openDoor();
-  staysUntilSignal(node, port);
-  const report: NodeReport = { pid: process.pid, nodeId: config.nodeId, clusterAddress, sessionDir, logFile: logFile === null ? null : movedLog(logFile, sessionDir) };
-  writeTicket(config, { clusterAddress, name: options.name, isHead: true });
+  const clusterAddress = textOf(connections.headAddress);
+  const isHead = headAddress === null;
+  const report: NodeReport = { pid: process.pid, nodeId: config.nodeId, isHead, clusterAddress, address: config.address, sessionDir, logFile: logFile === null ? null : movedLog(logFile, sessionDir) };
+  writeTicket(config, { clusterAddress, name: options.name, isHead });
   removeDeadSessions();
   removeStaleFolders();
   return report;
 }
 
-async function listen(config: SessionConfig, { host, port }: NodeOptions["head"]): Promise<SocketListener> {
-  const token = process.env["MANTARAY_CLUSTER_TOKEN"] || TOKEN_DEFAULT;
-  try {
-    return await listenSocket({ host, port }, { workerId: config.nodeId, token, onChannel: (channel) => channel.close() });
-  } catch (error) {
-    const { code } = ((error as TransportError).cause ?? {}) as NodeJS.ErrnoException;
-    if (code === "EADDRINUSE") throw new RuntimeStateError(`port ${port} of ${host} is in use, perhaps by another cluster: pass another --port (0 for any that is free), or end that one with \`mantaray stop\``, { cause: error });
-    if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") throw new RuntimeStateError(`${host} is no address of this machine: pass one of its own as --host (127.0.0.1 for programs of this machine alone)`, { cause: error });
-    if (code === "EACCES") throw new RuntimeStateError(`this user may not listen on port ${port}: pass a --port above 1023`, { cause: error });
-    throw error;
+/** A line of the node's log. */
+function note(text: string): void {
+  console.log(`${new Date().toISOString()} ${text}`);
+}
+
+/** What whoever starts a node can do about it. */
+function explained(error: Error, { headAddress, port }: NodeOptions, host: string): Error {
+  const { code: reason } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  const failed = (message: string): Error => new RuntimeStateError(message, { cause: error });
+  switch ((error as { readonly code?: string }).code) {
+    case "ERR_MANTARAY_LISTEN_FAILED":
+      if (reason === "EADDRINUSE") return failed(`port ${port} of ${host} is in use, perhaps by another cluster: pass another --port (0 for any that is free), or end that one with \`mantaray stop\``);
+      if (reason === "EADDRNOTAVAIL" || reason === "ENOTFOUND") return failed(`${host} is no address of this machine: pass one of its own as --host (${LOOPBACK} for programs of this machine alone)`);
+      if (reason === "EACCES") return failed(`this user may not listen on port ${port}: pass a --port above 1023`);
+      return error;
+    case "ERR_MANTARAY_CONNECT_FAILED":
+      return failed(`there is no head at ${headAddress ?? ""} (${reason ?? error.message}): start it with \`mantaray start --head\`, and pass the address that it prints; for other machines it needs --host`);
+    case "ERR_MANTARAY_PEER_TOKEN":
+      return failed(`the cluster at ${headAddress ?? ""} has another secret: set MANTARAY_CLUSTER_TOKEN to the same on all nodes`);
+    default:
+      return error;
   }
 }
 
@@ -79,20 +107,22 @@ function movedLog(logFile: string, sessionDir: string): string {
   return moved;
 }
 
-function staysUntilSignal(node: LocalNode, port: SocketListener): void {
+/** Answers how else it is ended. */
+function endingOnSignals(node: LocalNode, connections: ClusterConnections): (reason: string, exitCode: number) => void {
   // Sockets of others keep nobody alive.
   const { port1: alive } = new MessageChannel();
   alive.on("message", () => undefined);
-  let isStopping = false;
-  const stop = async (signal: NodeJS.Signals): Promise<void> => {
-    if (isStopping) return;
-    isStopping = true;
-    console.log(`${new Date().toISOString()} ends on ${signal}`);
-    port.close();
+  let isEnding = false;
+  const end = async (reason: string, exitCode: number): Promise<void> => {
+    if (isEnding) return;
+    isEnding = true;
+    note(`ends: ${reason}`);
     // What is left then is killed on the way out.
     realClock.after(STOP_MS_MAX, () => process.exit(1));
+    connections.close("has ended");
     await node.stop();
-    process.exit(0);
+    process.exit(exitCode);
   };
-  for (const signal of SIGNALS) process.on(signal, () => void stop(signal));
+  for (const signal of SIGNALS) process.on(signal, () => void end(signal, 0));
+  return (reason, exitCode) => void end(reason, exitCode);
 }

@@ -2,8 +2,9 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSy
 import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { InvalidArgumentError, RuntimeStateError } from "../base/mod.ts";
-import { PROTOCOL_VERSION } from "../protocol/mod.ts";
+import { type NetworkAddress, PROTOCOL_VERSION } from "../protocol/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
+import { parseNetworkAddress, textOf } from "./network-address.ts";
 
 /**
  * How programs find the runtime of another on the same machine. Its address is the path of the socket of its node thread; beside
@@ -78,7 +79,8 @@ export function writeTicket(session: JoinedSession, node: NodeTicket | null): vo
 /** The ticket of the runtime at `address`, or for "auto" of the newest node of a cluster, else of the newest one of a program. @throws InvalidArgumentError, RuntimeStateError. */
 export function findRuntime(address: string): Ticket {
   if (address === "auto") return newestRuntime();
-  if (clusterAddressOf(address) !== null) return nodeOfCluster(address);
+  const networkAddress = parseNetworkAddress(address);
+  if (networkAddress !== null) return nodeOfCluster(address, networkAddress);
   const socketPath = socketPathOf(address);
   if (!address.startsWith(SCHEME) || !socketPath.endsWith(".sock")) {
     throw new InvalidArgumentError(`the address '${address}' cannot be joined: pass what init() of another program on this machine has returned as 'address' (unix:/…/node-….sock), the address of a cluster (HOST:PORT), "auto" for the newest cluster or runtime of this user on this machine, or "local" for a new one`);
@@ -95,23 +97,22 @@ function newestRuntime(): Ticket {
   // A cluster was started to be joined; a program that happens to run was not.
   const newest = usable.find(({ ticket }) => ticket.node !== null) ?? usable[0];
   if (newest === undefined) throw new RuntimeStateError(`no runtime of this user was found on this machine (looked in ${tmpdir()}): run \`mantaray start --head\` or start a program that calls init() first, or leave 'address' out for a runtime of this program's own`);
-  return newest.ticket;
+  const { node } = newest.ticket;
+  return (node === null ? null : bestNode(node.clusterAddress)) ?? newest.ticket;
 }
 
-/** `HOST:PORT` as it is compared; null if it is none. */
-function clusterAddressOf(address: string): string | null {
-  const parts = /^(\[[0-9a-f:]+\]|[\w.-]+):(\d{1,5})$/i.exec(address);
-  return parts === null ? null : `${parts[1] === "localhost" ? "127.0.0.1" : parts[1]}:${Number(parts[2])}`;
+/** A node of that cluster on this machine. */
+function nodeOfCluster(address: string, wanted: NetworkAddress): Ticket {
+  const ticket = bestNode(textOf(wanted));
+  if (ticket === null) throw new RuntimeStateError(`no node of the cluster at '${address}' of this user was found on this machine (looked in ${tmpdir()}): start one with \`mantaray start --head\`, or pass the address that it has printed`);
+  checkVersion(ticket, address);
+  return ticket;
 }
 
-/** A node of that cluster on this machine: the newest one. */
-function nodeOfCluster(address: string): Ticket {
-  const wanted = clusterAddressOf(address);
-  const nodes = findNodes().filter(({ ticket }) => ticket.node?.clusterAddress === wanted);
-  const newest = nodes.at(-1)?.ticket;
-  if (newest === undefined) throw new RuntimeStateError(`no node of the cluster at '${address}' of this user was found on this machine (looked in ${tmpdir()}): start one with \`mantaray start --head\`, or pass the address that it has printed`);
-  checkVersion(newest, address);
-  return newest;
+/** The head if it is on this machine, as it lasts longest; else the newest node. */
+function bestNode(clusterAddress: string): Ticket | null {
+  const nodes = findNodes().map(({ ticket }) => ticket).filter(({ node }) => node?.clusterAddress === clusterAddress);
+  return nodes.find(({ node }) => node?.isHead === true) ?? nodes.at(-1) ?? null;
 }
 
 /** The nodes of clusters of this user on this machine whose processes live, oldest first. */

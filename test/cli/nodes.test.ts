@@ -107,7 +107,7 @@ describe("a node of its own", () => {
   it("writes to a file of its own, until it is gone", async () => {
     const started = await place.run("start", "--head", "--port", "0");
     const [, logFile] = /^What it writes: (.*)$/m.exec(started.stdout) as RegExpExecArray;
-    assert.equal(readFileSync(logFile as string, "utf8"), "");
+    assert.match(readFileSync(logFile as string, "utf8"), /^\S+ node [0-9a-f]{16} has joined, at 127\.0\.0\.1:\d+\n$/);
     assert.equal(statSync(logFile as string).mode & 0o777, 0o600);
     await place.run("stop");
     assert.equal(existsSync(dirname(logFile as string)), false);
@@ -139,6 +139,54 @@ describe("a node of its own", () => {
     assert.deepEqual([isRunning(first.pid), isRunning(second.pid)], [true, false]);
     await place.run("stop");
     assert.equal(isRunning(first.pid), false);
+  });
+
+  it("joins a cluster, and leaves it", async () => {
+    const head = await place.head("--num-cpus", "1");
+    const second = await place.run("start", "--address", head.address, "--num-cpus", "1", "--resources", '{"far": 1}', "--node-name", "second");
+    const [, pid] = /joined the cluster at \S+ \(pid (\d+)\)/.exec(second.stdout) as RegExpExecArray;
+    assert.match((await place.run("status")).stdout, /^2 nodes alive\n/);
+    const program = place.join("auto", `
+      const where = ray.remote(() => ray.getRuntimeContext().nodeId);
+      class Counter { #count = 0; add(by) { return [this.#count += by, ray.getRuntimeContext().nodeId]; } }
+      const counter = ray.remote(Counter).options({ resources: { far: 0.5 } }).remote();
+      say([info.nodeId, await ray.get(where.options({ resources: { far: 0.5 } }).remote()), await ray.get(counter.add.remote(2))]);
+      say(await ray.get(counter.add.remote(1)));
+      while ((await ray.nodes()).filter((node) => node.alive).length > 1) await new Promise((resolve) => setTimeout(resolve, 10));
+      say(await ray.get(counter.add.remote(1)).catch((error) => error.name));
+      say(await ray.get(where.remote()));
+    `);
+    const [here, there, [count, counterNode]] = await program.said();
+    assert.notEqual(there, here);
+    assert.deepEqual([count, counterNode], [2, there]);
+    assert.deepEqual(await program.said(), [3, there]);
+    process.kill(Number(pid), "SIGTERM");
+    assert.equal(await program.said(), "ActorDiedError");
+    assert.equal(await program.said(), here);
+    assert.equal((await program.ended).exitCode, 0);
+    await eventually("the node to end", () => !isRunning(Number(pid)));
+    assert.deepEqual(sharedMemoryOf(Number(pid)), []);
+    assert.match((await place.run("status")).stdout, /^1 node alive, 1 dead\n/);
+  });
+
+  it("ends with its head", async () => {
+    const head = await place.head("--num-cpus", "1");
+    const { stdout } = await place.run("start", "--address", head.address, "--num-cpus", "1");
+    const pid = Number((/pid (\d+)/.exec(stdout) as RegExpExecArray)[1]);
+    process.kill(head.pid, "SIGKILL");
+    await eventually("it to end", () => !isRunning(pid));
+    assert.deepEqual(sharedMemoryOf(pid), []);
+  });
+
+  it("does not join what is no cluster of its kind", async () => {
+    const head = await place.head("--num-cpus", "1");
+    const nobody = await place.run("start", "--address", "127.0.0.1:1");
+    assert.match(nobody.stderr, /^mantaray: .*there is no head at 127\.0\.0\.1:1 \(ECONNREFUSED\): start it with/);
+    const secret = await place.start(["start", "--address", head.address], { MANTARAY_CLUSTER_TOKEN: "another" }).ended;
+    assert.match(secret.stderr, /^mantaray: .*MANTARAY_CLUSTER_TOKEN/);
+    const member = await place.run("start", "--address", head.address, "--num-cpus", "1", "--port", "0");
+    assert.equal(member.exitCode, 0, member.stderr);
+    assert.equal(place.leftovers().length, 2);
   });
 
   it("is killed by force", async () => {

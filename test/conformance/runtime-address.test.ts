@@ -134,10 +134,11 @@ describe("the address of a runtime", () => {
   });
 
   it("is refused when it is none", async () => {
-    for (const wrong of ["127.0.0.1:6379", "ray://somewhere:10001", "/tmp/node-1.sock", "unix:", "unix:/tmp/other"]) {
+    for (const wrong of ["ray://somewhere:10001", "/tmp/node-1.sock", "unix:", "unix:/tmp/other"]) {
       await assert.rejects(ray.init({ address: wrong }), (error: Error) => error instanceof ray.InvalidArgumentError && error.message.includes(wrong));
     }
     await assert.rejects(ray.init({ address: "" }), ray.InvalidArgumentError);
+    await assert.rejects(ray.init({ address: "127.0.0.1:1" }), (error: Error) => error instanceof ray.RuntimeStateError && error.message.includes("127.0.0.1:1"));
     await assert.rejects(ray.init({ address: "unix:/nowhere/node-1.sock" }), (error: Error) => error instanceof ray.RuntimeStateError && error.message.includes("/nowhere/node-1.sock"));
     assert.equal(ray.isInitialized(), false);
   });

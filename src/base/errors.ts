@@ -138,7 +138,7 @@ export class ObjectStoreFullError extends RayError {}
 export class OutOfDiskError extends RayError {}
 /** The worker of the task or actor used more than its `memory`, and was ended. Not retried. */
 export class OutOfMemoryError extends RayError {}
-/** The machine that was needed has ended, or cannot be reached. */
+/** The node that ran the task has ended, or cannot be reached, and no retry is left. */
 export class NodeDiedError extends RayError {}
 /** An actor with `maxPendingCalls` is called while so many calls of this caller have no result yet. */
 export class PendingCallsLimitExceededError extends RayError {}
@@ -181,6 +181,7 @@ const SYSTEM_ERRORS = {
   ObjectStoreFullError: (r: ErrorRecord) => new ObjectStoreFullError(r.message),
   OutOfDiskError: (r: ErrorRecord) => new OutOfDiskError(r.message),
   OutOfMemoryError: (r: ErrorRecord) => new OutOfMemoryError(r.message),
+  NodeDiedError: (r: ErrorRecord) => new NodeDiedError(r.message),
   PendingCallsLimitExceededError: (r: ErrorRecord) => new PendingCallsLimitExceededError(r.message),
   RuntimeEnvSetupError: (r: ErrorRecord) => new RuntimeEnvSetupError(r.message),
   SerializationError: (r: ErrorRecord) => new SerializationError(r.message),

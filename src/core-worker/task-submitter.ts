@@ -193,7 +193,7 @@ export class TaskSubmitter {
     }
     const retries = death.isRetryable ? " and no retry is left (maxRetries)" : "";
     const message = `the worker that ran ${task.name}() ${death.reason}${retries} (worker ${peer.workerId}, pid ${death.pid})`;
-    this.#env.fail(task, { kind: "systemError", error: { kind: death.isOutOfMemory === true ? "OutOfMemoryError" : "WorkerCrashedError", message, subjectId: null } });
+    this.#env.fail(task, { kind: "systemError", error: { kind: death.isOutOfMemory === true ? "OutOfMemoryError" : death.isNodeLost === true ? "NodeDiedError" : "WorkerCrashedError", message, subjectId: null } });
   }
 
   /** True if the task will not be started by the worker that it was sent to. */

@@ -96,6 +96,12 @@ export class NodeCluster {
     return node !== this.#node && this.#others.fromWorker(node, senderId, message);
   }
 
+  /** For a driver of another node: output says where it comes from. */
+  labelled(message: FromNode): FromNode {
+    const { host, port } = this.#setting.record.address;
+    return message.type === "log" ? { ...message, record: { ...message.record, nodeAddress: `${host}:${port}` } } : message;
+  }
+
   /** Of all other nodes; those that do not answer in time are left out. */
   ask(question: NodeQuestion): Promise<unknown[]> {
     return new Promise((resolve) => {

@@ -163,7 +163,7 @@ export class NodeService {
   toDriversOf(workerId: WorkerId, message: FromNode): void {
     const drivers = [...this.nodeManager.drivers(this.nodeManager.jobOf(workerId))];
     const farDriverId = drivers.length > 0 ? null : (this.nodeManager.job(this.nodeManager.jobOf(workerId))?.driverId ?? null);
-    if (farDriverId !== null) return this.nodeManager.send(farDriverId, message);
+    if (farDriverId !== null) return this.nodeManager.send(farDriverId, this.#cluster?.labelled(message) ?? message);
     for (const driverId of drivers.length > 0 ? drivers : this.nodeManager.drivers(this.#config.jobId)) this.nodeManager.send(driverId, message);
   }
 

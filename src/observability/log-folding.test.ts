@@ -15,6 +15,10 @@ describe("folding of workers' output", () => {
     assert.deepEqual(texts(folding.add(record("between calls", { source: null }), 0)), ["(worker pid=7) between calls"]);
   });
 
+  test("what comes from another node says from which", () => {
+    assert.deepEqual(texts(new LogFolding().add(record("hello", { nodeAddress: "10.0.0.2:6380" }), 0)), ["(f pid=7, node=10.0.0.2:6380) hello"]);
+  });
+
   test("repeats are held back and shown as one line with their number when the window ends", () => {
     const folding = new LogFolding();
     folding.add(record("hello"), 0);

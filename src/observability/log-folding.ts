@@ -28,7 +28,7 @@ export class LogFolding {
   /** The lines to print now. */
   add(record: LogRecord, nowMs: number): PrintedLine[] {
     const out = this.flush(nowMs);
-    const source = `(${record.source ?? "worker"} pid=${record.pid})`;
+    const source = `(${record.source ?? "worker"} pid=${record.pid}${record.nodeAddress === undefined ? "" : `, node=${record.nodeAddress}`})`;
     for (const text of record.lines) {
       const key = `${record.stream}\u0000${record.source ?? ""}\u0000${text}`;
       const seen = this.#seen.get(key);

@@ -231,6 +231,8 @@ export interface LogRecord {
   /** The function, method or class that printed it, or null between calls. */
   readonly source: string | null;
   readonly stream: "stdout" | "stderr";
+  /** Of its node, where that is another than the driver's: `HOST:PORT`. */
+  readonly nodeAddress?: string;
   readonly lines: readonly string[];
 }
 

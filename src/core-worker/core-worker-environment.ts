@@ -13,8 +13,8 @@ export interface CoreWorkerEnvironment {
   readonly pid: number;
   readonly clock: Clock;
   readonly random: RandomSource;
-  /** Of the machine or cluster; how many leases are worth asking for. */
-  readonly totals: ResourceAmounts;
+  /** How many leases are worth asking for; null where other nodes may grant some too. */
+  readonly totals: ResourceAmounts | null;
   readonly labels: Readonly<Record<string, string>>;
   readonly store: StoreClient;
   sendToNode(message: ToNode): void;

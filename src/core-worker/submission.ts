@@ -21,7 +21,7 @@ import { RefGenerator, type StreamHost, ValueStream } from "./value-stream.ts";
 
 export interface SubmissionEnvironment {
   readonly workerId: WorkerId;
-  readonly totals: ResourceAmounts;
+  readonly totals: ResourceAmounts | null;
   readonly store: StoreClient;
   readonly lifetimes: StoredLifetimes;
   readonly largeObjects: LargeObjects;
@@ -358,8 +358,8 @@ function tooManyPending(name: string, client: ActorClient<PendingTask>): Pending
 }
 
 /** How many tasks of such resources fit into the machine at once. */
-function leasesAtOnce(resources: ResourceAmounts, totals: ResourceAmounts): number {
-  if (isZero(resources)) return Number.POSITIVE_INFINITY;
+function leasesAtOnce(resources: ResourceAmounts, totals: ResourceAmounts | null): number {
+  if (isZero(resources) || totals === null) return Number.POSITIVE_INFINITY;
   let count = Number.POSITIVE_INFINITY;
   for (const name in resources) count = Math.min(count, Math.floor((totals[name] ?? 0) / (resources[name] as number)));
   return count;

@@ -70,7 +70,7 @@ class AttachedRuntime implements Runtime {
     this.environments = EnvironmentResolver.forProgram(options.runtimeEnv, session.sessionDir);
     const origin = codeOrigin(this.#driverId);
     const { core, store } = createDriverCore({
-      ...session, origin, driverId: this.#driverId, jobId, namespace: this.namespace, entryUrl: entryModuleUrl(), storeDoor: null, link: this.#link,
+      ...session, totals: session.networkHost === null ? session.totals : null, origin, driverId: this.#driverId, jobId, namespace: this.namespace, entryUrl: entryModuleUrl(), storeDoor: null, link: this.#link,
       keepAlive: (isNeeded) => {
         this.#isNeeded = isNeeded;
         this.#keepAlive();

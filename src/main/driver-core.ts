@@ -14,7 +14,7 @@ export interface DriverSetting {
   readonly jobId: JobId;
   readonly namespace: string;
   readonly nodeId: NodeId;
-  readonly totals: ResourceAmounts;
+  readonly totals: ResourceAmounts | null;
   readonly labels: Readonly<Record<string, string>>;
   readonly entryUrl: string | null;
   readonly store: StoreConfig;

@@ -66,6 +66,8 @@ export async function startNode(options: NodeOptions, logFile: string | null): P
   const node: LocalNode = new LocalNode({ config, storeDoor: createStoreDoor(), driverId: null, threads: null, onShutdown: () => undefined, cluster: connections.cluster });
   end = endingOnSignals(node, connections);
   connections.cluster.attach(node.service);
+  // The first program should not have to wait for processes.
+  node.nodeManager.warmUp();
   await node.openDoor();
   const clusterAddress = textOf(connections.headAddress);
   const isHead = headAddress === null;

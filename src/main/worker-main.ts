@@ -48,7 +48,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
   });
   const core: CoreWorker = new CoreWorker({
     workerId, get jobId() { return job.jobId; }, get namespace() { return job.namespace; }, nodeId: config.nodeId, isDriver: false, pid, clock: host.clock, random: host.random,
-    totals: config.totals, labels: config.labels,
+    totals: config.networkHost === null ? config.totals : null, labels: config.labels,
     store,
     sendToNode: (message) => link.send(message),
     sendToNodeSoon: (message) => link.sendSoon(message),

@@ -1,5 +1,6 @@
 import * as ray from "mantaray";
 import { statisticsOf } from "../measure.ts";
+import { msUntilAllFailed } from "./cancelled-calls.ts";
 import { WORKERS } from "./peer.ts";
 import type { Delivery, Peer, PeerSettings, RemoteCounter } from "./peer.ts";
 import { samplePi } from "./sample-pi.ts";
@@ -40,6 +41,12 @@ export async function openMantaray(isolation: "thread" | "process", settings: Pe
   });
   const empty = ray.remote(() => {});
   const sample = ray.remote(samplePi);
+  /** Yields when it has its processor, and keeps that until it is cancelled. */
+  const keepProcessor = ray.remote(async function* () {
+    yield;
+    const { signal } = ray.getRuntimeContext();
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  });
   const CounterActor = ray.remote(Counter);
   let reader: ray.ActorHandle<ArrayReader> | undefined;
   const kept: ray.ActorHandle<Counter>[] = [];
@@ -48,6 +55,18 @@ export async function openMantaray(isolation: "thread" | "process", settings: Pe
     runTask: () => ray.get(empty.remote()),
     runTasks: (count) => ray.get(Array.from({ length: count }, () => empty.remote())),
     samplePi: (samples, seed) => ray.get(sample.remote(samples, seed)),
+    async cancelQueued(count, by) {
+      const keepers = Array.from({ length: WORKERS }, () => keepProcessor.remote());
+      for (const keeper of keepers) await keeper.next();
+      const controller = new AbortController();
+      const task = by === "each" ? empty : empty.options({ signal: controller.signal });
+      const refs = Array.from({ length: count }, () => task.remote());
+      const calls = refs.map((ref) => ref.get());
+      const cancelAll = () => (by === "each" ? Promise.all(refs.map((ref) => ray.cancel(ref))) : controller.abort());
+      const elapsedMs = await msUntilAllFailed(calls, cancelAll);
+      await Promise.all(keepers.map((keeper) => ray.cancel(keeper)));
+      return elapsedMs;
+    },
     createCounter: async () => counterOf(CounterActor.remote()),
     async startWorker() {
       // An actor has its worker to itself.

@@ -1,3 +1,5 @@
+import type { CancelledBy } from "./cancelled-calls.ts";
+
 /** What every contestant of the bench can do, whatever it is called there. */
 export interface Peer {
   /** Runs one empty task, to its result. */
@@ -6,6 +8,8 @@ export interface Peer {
   runTasks?(count: number): Promise<unknown>;
   /** Runs `samplePi` as one task. */
   samplePi?(samples: number, seed: number): Promise<number>;
+  /** Submits so many tasks behind others that keep the workers, and cancels them; in how many milliseconds all have failed. */
+  cancelQueued?(count: number, by: CancelledBy): Promise<number>;
   /** Starts an object with a state that lives in a worker of its own. */
   createCounter?(): Promise<RemoteCounter>;
   /** Starts one worker more and keeps it; resolves with the first thing that came from it. */

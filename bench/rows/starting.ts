@@ -1,5 +1,5 @@
 import { memoryOfTreeMib } from "../process-tree.ts";
-import { MANTARAY, POOLS } from "./row.ts";
+import { CALLS_PER_SECOND, MANTARAY, POOLS } from "./row.ts";
 import type { Row } from "./row.ts";
 
 const FURTHER_WORKERS = 8;
@@ -7,6 +7,8 @@ const FURTHER_WORKERS = 8;
 const FIRST_WORKERS = 4;
 /** After a burst of tasks, until workers count as idle. */
 const WARM_UP_MS = 500;
+const ACTORS_AT_ONCE = 8;
+const SHARED_ACTORS_AT_ONCE = 1_000;
 
 export const STARTING_ROWS: readonly Row[] = [
   {
@@ -48,5 +50,29 @@ export const STARTING_ROWS: readonly Row[] = [
     contestants: MANTARAY,
     baseline: "mantaray-thread",
     measure: async (peer, bench) => (await bench.resident(peer)).run("actorOnWarmWorker", { warmUpMs: WARM_UP_MS }),
+  },
+  {
+    key: "actors_created",
+    group: "starting",
+    title: `${ACTORS_AT_ONCE} actors created at once, with a worker each: until all have answered`,
+    figures: [CALLS_PER_SECOND],
+    contestants: [...MANTARAY, "comlink"],
+    baseline: "mantaray-thread",
+    measure: async (peer, bench) => (await bench.resident(peer)).run("createActors", { count: ACTORS_AT_ONCE, warmUpMs: WARM_UP_MS }),
+  },
+  {
+    key: "shared_actors_created",
+    group: "starting",
+    title: `${SHARED_ACTORS_AT_ONCE.toLocaleString("en-US")} shared actors created at once: until all are there`,
+    figures: [CALLS_PER_SECOND],
+    contestants: MANTARAY,
+    labels: { "mantaray-thread": "Mantaray (shared, in threads)", "mantaray-process": "Mantaray (shared, in processes)" },
+    baseline: "mantaray-thread",
+    measure: async (peer, bench) => {
+      const contestant = await bench.resident(peer);
+      const created = await contestant.run("shared-actors:create", { count: SHARED_ACTORS_AT_ONCE });
+      await contestant.run("shared-actors:release");
+      return created;
+    },
   },
 ];

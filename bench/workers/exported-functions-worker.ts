@@ -3,6 +3,11 @@ import { samplePi } from "../peers/sample-pi.ts";
 
 export default function empty(): void {}
 
+/** Keeps its worker until the gate opens. */
+export function waitAtGate(gate: Int32Array): void {
+  Atomics.wait(gate, 0, 0);
+}
+
 export function pi({ samples, seed }: { samples: number; seed: number }): number {
   return samplePi(samples, seed);
 }

@@ -28,6 +28,11 @@ export const PEER_WORKLOADS = {
     perSecond: (await perSecond(trialMs!, () => peer.runTasks!(count!))) * count!,
   }),
 
+  cancelQueued: async (peer, { count }) => ({
+    eachPerSecond: (count! * MS_PER_SECOND) / (await peer.cancelQueued!(count!, "each")),
+    oneSignalPerSecond: (count! * MS_PER_SECOND) / (await peer.cancelQueued!(count!, "oneSignal")),
+  }),
+
   actorOneAtATime: async (peer, { trialMs }) => {
     const counter = await counterOf(peer);
     return { perSecond: await perSecondInSteps(trialMs!, STEP_UNITS, () => counter.increment()) };
@@ -80,6 +85,19 @@ export const PEER_WORKLOADS = {
     });
     await counter!.close();
     return { ms: elapsedMs };
+  },
+
+  /** So many at once, until each has answered. */
+  createActors: async (peer, { count, warmUpMs }) => {
+    // Those of the round before have ended, and what follows them is there.
+    await delay(warmUpMs!);
+    let created: RemoteCounter[] = [];
+    const elapsedMs = await durationMs(async () => {
+      created = await Promise.all(Array.from({ length: count! }, () => peer.createCounter!()));
+      await Promise.all(created.map((counter) => counter.increment()));
+    });
+    await Promise.all(created.map((counter) => counter.close()));
+    return { perSecond: (count! * MS_PER_SECOND) / elapsedMs };
   },
 
   /** Runs the collector until what nobody holds any more has been let go on all sides. */

@@ -10,9 +10,10 @@ export class RayError extends Error {
   readonly code: string;
   constructor(message: string, options?: { cause?: unknown; code?: string }) {
     super(message, options !== undefined && "cause" in options ? { cause: options.cause } : undefined);
-    this.code = options?.code ?? codeOf(new.target.name);
+    const { code, lineage } = factsOf(new.target);
+    this.code = options?.code ?? code;
     Object.defineProperty(this, "name", { value: new.target.name, configurable: true, writable: true });
-    Object.defineProperty(this, BRAND, { value: lineage(new.target) });
+    Object.defineProperty(this, BRAND, { value: lineage });
   }
   static override [Symbol.hasInstance](value: unknown): boolean {
     return isInstance(this, value);
@@ -27,7 +28,19 @@ function isInstance(type: Function, value: unknown): boolean {
   return Array.isArray(brand) && brand.includes(type.name);
 }
 
-function lineage(type: Function): string[] {
+interface ClassFacts {
+  readonly code: string;
+  readonly lineage: readonly string[];
+}
+const factsOfClasses = new WeakMap<Function, ClassFacts>();
+
+function factsOf(type: Function): ClassFacts {
+  let facts = factsOfClasses.get(type);
+  if (facts === undefined) factsOfClasses.set(type, (facts = { code: codeOf(type.name), lineage: Object.freeze(lineageOf(type)) }));
+  return facts;
+}
+
+function lineageOf(type: Function): string[] {
   const names: string[] = [];
   for (let current = type; current !== Error && current.name !== ""; current = Object.getPrototypeOf(current) as Function) {
     names.push(current.name);

@@ -15,10 +15,11 @@ export async function errorOfFailure(failure: Failure, site: CallSite | null, co
     case "taskError":
       return taskErrorOf(failure.error, site, context);
     case "systemError":
-      return withSite(systemErrorOf(failure.error), site);
+      return withSite(withoutTrace(() => systemErrorOf(failure.error)), site);
     case "creationError": {
       const { cause } = await taskErrorOf(failure.creation, null, context);
-      return withSite(new ActorDiedError(failure.error.message, { actorId: failure.error.subjectId ?? "", reason: failure.error.reason, cause }), site);
+      const { message, subjectId, reason } = failure.error;
+      return withSite(withoutTrace(() => new ActorDiedError(message, { actorId: subjectId ?? "", reason, cause })), site);
     }
   }
 }
@@ -26,9 +27,9 @@ export async function errorOfFailure(failure: Failure, site: CallSite | null, co
 async function taskErrorOf(record: TaskErrorRecord, site: CallSite | null, context: FailureContext): Promise<TaskError> {
   const cause = await causeOf(record, context);
   const { functionName, taskId, pid } = record;
-  const error = new TaskError(`${functionName}() failed: ${record.message}`, { cause, functionName, taskId, pid });
-  const remote = `${record.stack}\n    (in ${functionName}, pid ${pid})`;
-  setStack(error, `TaskError: ${error.message}\n${indentedFrames(remote)}${calledFrom(site)}`);
+  const error = withoutTrace(() => new TaskError(`${functionName}() failed: ${record.message}`, { cause, functionName, taskId, pid }));
+  const { message } = error;
+  setStackLater(error, () => `TaskError: ${message}\n${indentedFrames(`${record.stack}\n    (in ${functionName}, pid ${pid})`)}${calledFrom(site)}`);
   return error;
 }
 
@@ -59,7 +60,8 @@ export function creationRefused(error: unknown): Failure {
 }
 
 function withSite<E extends Error>(error: E, site: CallSite | null): E {
-  setStack(error, `${error.name}: ${error.message}${calledFrom(site)}`);
+  const { name, message } = error;
+  setStackLater(error, () => `${name}: ${message}${calledFrom(site)}`);
   return error;
 }
 
@@ -75,6 +77,31 @@ function indentedFrames(stack: string): string {
 
 function framesOf(stack: string): string {
   return stack.split("\n").filter((line) => /^\s+at /.test(line)).join("\n");
+}
+
+/** Made without V8's own trace, which would be of the runtime, and takes longer than all the rest. */
+function withoutTrace<E extends Error>(make: () => E): E {
+  const { stackTraceLimit } = Error;
+  // Intrinsics may be frozen; then it takes longer.
+  Reflect.set(Error, "stackTraceLimit", 0);
+  try {
+    return make();
+  } finally {
+    Reflect.set(Error, "stackTraceLimit", stackTraceLimit);
+  }
+}
+
+/** Formatted when somebody looks at it: of thousands of errors few are shown. */
+function setStackLater(error: Error, format: () => string): void {
+  Object.defineProperty(error, "stack", {
+    configurable: true,
+    get: () => {
+      const stack = format();
+      setStack(error, stack);
+      return stack;
+    },
+    set: (stack: string) => setStack(error, stack),
+  });
 }
 
 function setStack(error: Error, stack: string): void {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { Piscina } from "piscina";
 import { builtFile } from "../built-file.ts";
 import { msUntilAllFailed } from "./cancelled-calls.ts";
@@ -23,6 +24,7 @@ export function openPiscina(): Peer {
       const gate = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
       const keepers = Array.from({ length: WORKERS * TASKS_AT_WORKER }, () => pool.run(gate, { name: "waitAtGate" }));
       const controllers = Array.from({ length: by === "each" ? count : 1 }, () => new AbortController());
+      for (const { signal } of controllers) setMaxListeners(0, signal);
       const calls = Array.from({ length: count }, (_, call) => pool.run(undefined, { signal: controllers[call % controllers.length]!.signal }));
       const elapsedMs = await msUntilAllFailed(calls, () => controllers.forEach((controller) => controller.abort()));
       Atomics.store(gate, 0, 1);

@@ -10,7 +10,8 @@ import type { IncomingFunction, IncomingMethod } from "./incoming-callable.ts";
 import { ResultSender } from "./result-sender.ts";
 import type { ResultWriter } from "./result-writer.ts";
 import type { ExecutionContext } from "./execution-context.ts";
-import { HeldLease, TIME_SLICE_MS } from "./held-lease.ts";
+import { type HeldLease, TIME_SLICE_MS } from "./held-lease.ts";
+import { HeldLeases } from "./held-leases.ts";
 import { type Failure, systemFailure } from "./object-entry.ts";
 import { CLAIM_OPEN, CLAIM_RECALLED, CLAIM_STARTED, type Peer } from "./peer.ts";
 import { isIterable, isThenable } from "./iterables.ts";
@@ -60,10 +61,7 @@ export interface ExecutorEnvironment {
 /** Runs tasks under leases and calls of actors, and sends back what comes of them. */
 export class TaskExecutor {
   readonly #env: ExecutorEnvironment;
-  readonly #leases = new Map<number, HeldLease<Execution>>();
-  readonly #ownersOfLeases = new Map<number, Peer>();
-  /** Lease ids only grow, and the node manager opens them in order: one at or below this that is not held is closed. */
-  #newestLeaseId = 0;
+  readonly #leases: HeldLeases<Execution>;
   readonly blocking: TaskBlocking;
   readonly streams: StreamRunner;
   readonly stopper: RunStopper;
@@ -76,13 +74,14 @@ export class TaskExecutor {
 
   constructor(environment: ExecutorEnvironment) {
     this.#env = environment;
+    this.#leases = new HeldLeases<Execution>(environment.emitLeaseEvent);
     this.blocking = new TaskBlocking({ isRunning: (execution) => environment.context.running.has(execution), nowMs: () => environment.nowMs(), runQueued: (lease) => this.#runQueued(lease) });
     this.streams = new StreamRunner({
       context: environment.context, nowMs: () => environment.nowMs(), block: (execution, reject) => this.blocking.block(execution, reject),
       sendItem: (execution, value) => this.#sendItem(execution, value), sendEnd: (execution) => this.#sendEnd(execution), threw: (execution, thrown) => this.#threw(execution, thrown), refused: (execution, error) => this.#refused(execution, error),
     });
     this.stopper = new RunStopper({
-      running: environment.context.running, leases: () => this.#leases.values(), actor: (id) => environment.actor(id),
+      running: environment.context.running, leases: () => this.#leases.all(), actor: (id) => environment.actor(id),
       refuse: (execution) => (execution.lease === null ? this.#dropped(execution) : this.#reject(execution)), queueChanged: (lease) => this.#afterTask(lease),
       closeStream: (execution) => this.streams.closed(execution.peer.workerId, execution.sequence), cancelChildren: (scopes) => environment.cancelChildren(scopes),
     });
@@ -97,10 +96,10 @@ export class TaskExecutor {
   /** Nothing starts here any more: owners send it elsewhere. */
   leave(): void {
     this.#isLeaving = true;
-    for (const lease of [...this.#leases.values()]) {
-      const owner = this.#ownersOfLeases.get(lease.leaseId);
+    for (const lease of this.#leases.all()) {
+      const owner = this.#leases.ownerOf(lease);
       if (owner !== undefined) this.#env.notifyLeaseClosed(owner, lease.leaseId);
-      for (const execution of lease.queue.removeWhere(() => true)) this.#reject(execution);
+      this.#rejectQueued(lease);
       this.#end(lease);
     }
   }
@@ -111,8 +110,7 @@ export class TaskExecutor {
   }
 
   leaseOpened(leaseId: number, ownerId: WorkerId, resources: ResourceAmounts, acceleratorIds: AcceleratorIds | null): void {
-    this.#newestLeaseId = Math.max(this.#newestLeaseId, leaseId);
-    const lease = this.#leaseOf(leaseId, ownerId);
+    const lease = this.#leases.opened(leaseId, ownerId);
     lease.opened(resources, acceleratorIds);
     this.#runQueued(lease);
   }
@@ -142,30 +140,29 @@ export class TaskExecutor {
     this.#forgetIfClosed(lease);
   }
 
+  /** What waits here behind a task that takes long could run elsewhere. */
+  returnQueued(leaseId: number): void {
+    const lease = this.#leases.get(leaseId);
+    if (lease === undefined || lease.queue.length === 0) return;
+    this.#rejectQueued(lease);
+    this.#afterTask(lease);
+    this.flushResults();
+  }
+
   /** Nobody waits for the results any more: what has not started never will. */
   ownerLost(ownerId: WorkerId): void {
     this.streams.ownerLost(ownerId);
     this.stopper.ownerLost(ownerId);
-    for (const lease of [...this.#leases.values()]) {
+    for (const lease of this.#leases.all()) {
       if (lease.ownerId !== ownerId) continue;
       lease.queue.removeWhere(() => true);
       this.#end(lease);
     }
   }
 
-  #leaseOf(leaseId: number, ownerId: WorkerId): HeldLease<Execution> {
-    let lease = this.#leases.get(leaseId);
-    if (lease === undefined) {
-      lease = new HeldLease<Execution>(leaseId, ownerId, this.#env.emitLeaseEvent);
-      this.#leases.set(leaseId, lease);
-    }
-    return lease;
-  }
-
   #forgetIfClosed(lease: HeldLease<Execution>): void {
-    if (!lease.isClosed || !this.#leases.delete(lease.leaseId)) return;
-    const owner = this.#ownersOfLeases.get(lease.leaseId);
-    this.#ownersOfLeases.delete(lease.leaseId);
+    const owner = this.#leases.ownerOf(lease);
+    if (!lease.isClosed || !this.#leases.forget(lease)) return;
     if (owner !== undefined) this.#env.notifyLeaseClosed(owner, lease.leaseId);
   }
 
@@ -177,11 +174,8 @@ export class TaskExecutor {
     let lease: HeldLease<Execution> | null = null;
     let isClosed = false;
     if (leaseId !== 0) {
-      isClosed = this.#isLeaving || (!this.#leases.has(leaseId) && leaseId <= this.#newestLeaseId);
-      if (!isClosed) {
-        lease = this.#leaseOf(leaseId, peer.workerId);
-        this.#ownersOfLeases.set(leaseId, peer);
-      }
+      lease = this.#isLeaving ? null : this.#leases.usedBy(peer, leaseId);
+      isClosed = lease === null;
     }
     for (let index = 0; index < count; index++) {
       const execution = this.#readTask(peer, reader, lease);
@@ -259,11 +253,11 @@ export class TaskExecutor {
 
   #afterTask(lease: HeldLease<Execution>): void {
     const nowMs = this.#env.nowMs();
-    if (lease.mustReject(nowMs)) for (const execution of lease.queue.removeWhere(() => true)) this.#reject(execution);
+    if (lease.mustReject(nowMs)) this.#rejectQueued(lease);
     if (lease.mustYield(nowMs)) lease.yieldSlots();
     lease.wantSlotIfNeeded();
     this.#forgetIfClosed(lease);
-    if (!this.#leases.has(lease.leaseId)) this.flushResults();
+    if (this.#leases.get(lease.leaseId) === undefined) this.flushResults();
   }
 
   /** Takes the task for this worker. False when its owner has taken it back. */
@@ -483,6 +477,10 @@ export class TaskExecutor {
   /** Its owner has its outcome already. */
   #dropped(execution: Execution): undefined {
     this.fail(execution, CANCELLED);
+  }
+
+  #rejectQueued(lease: HeldLease<Execution>): void {
+    for (const execution of lease.queue.removeWhere(() => true)) this.#reject(execution);
   }
 
   #reject(execution: Execution): void {

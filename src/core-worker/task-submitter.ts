@@ -240,8 +240,10 @@ export class TaskSubmitter {
   /** A worker is busy with one task for longer than all of them were expected to take: the rest goes to others. */
   #takeBack(lease: OwnedLease): void {
     const peer = this.#env.peer(lease.workerId);
-    if (peer.outgoingClaims === null) return;
+    // Without shared memory only the worker knows what it has begun: it is asked once, and hears of it when it gets to its messages.
+    if (peer.outgoingClaims === null && !lease.isStuck) peer.sendMessage({ type: "returnQueued", leaseId: lease.leaseId });
     lease.isStuck = true;
+    if (peer.outgoingClaims === null) return;
     for (const task of [...peer.tasksInFlight()]) {
       if (task.lease === lease && this.#withdraw(peer, lease, task)) this.rejected(task);
     }

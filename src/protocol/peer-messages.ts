@@ -40,6 +40,8 @@ export type PeerMessage =
   | { readonly type: "cancel"; readonly requestId: number; readonly objectId: ObjectId; readonly isForced: boolean; readonly isRecursive: boolean }
   /** The answer. `error`: why the request was wrong in itself. */
   | { readonly type: "cancelled"; readonly requestId: number; readonly error: string | null }
+  /** To the worker that has this lease of ours: the tasks that it has not begun are answered as rejected, for others to run. */
+  | { readonly type: "returnQueued"; readonly leaseId: number }
   | { readonly type: "closeLease"; readonly leaseId: number }
   | { readonly type: "leaseClosed"; readonly leaseId: number };
 

@@ -211,6 +211,19 @@ underBothIsolations("tasks", { resources: { printer: 2 } }, (isolation) => {
     gate.release();
   });
 
+  it("lets none wait for ever behind one that goes on, when a processor is free for it", async () => {
+    const stay = ray.remote(async function* (isQuick: boolean): AsyncGenerator<void> {
+      yield;
+      const { signal } = ray.getRuntimeContext();
+      if (!isQuick && !signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    });
+    // By now it counts as short: several are sent to one worker.
+    for (const quick of Array.from({ length: 50 }, () => stay.remote(true))) await ray.get(quick.completed());
+    const staying = [stay.remote(false), stay.remote(false)];
+    for (const stream of staying) assert.equal((await stream.next()).done, false);
+    for (const stream of staying) await ray.cancel(stream);
+  });
+
   it("lets two owners of many tasks share the workers", async () => {
     const step = ray.remote((value: number) => value);
     const owner = ray.remote(async (count: number, task: typeof step) => {

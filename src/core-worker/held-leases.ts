@@ -1,0 +1,55 @@
+import type { WorkerId } from "../base/mod.ts";
+import type { LeaseEvent } from "../protocol/mod.ts";
+import { HeldLease } from "./held-lease.ts";
+import type { Peer } from "./peer.ts";
+
+/** The leases that this worker holds, and who sends tasks under them. */
+export class HeldLeases<T> {
+  readonly #leases = new Map<number, HeldLease<T>>();
+  readonly #owners = new Map<number, Peer>();
+  readonly #emit: (leaseId: number, event: LeaseEvent) => void;
+  /** Lease ids only grow, and the node manager opens them in order: one at or below this that is not held is closed. */
+  #newestId = 0;
+
+  constructor(emit: (leaseId: number, event: LeaseEvent) => void) {
+    this.#emit = emit;
+  }
+
+  get(leaseId: number): HeldLease<T> | undefined {
+    return this.#leases.get(leaseId);
+  }
+
+  /** A copy: leases may end while it is gone through. */
+  all(): HeldLease<T>[] {
+    return [...this.#leases.values()];
+  }
+
+  ownerOf({ leaseId }: HeldLease<T>): Peer | undefined {
+    return this.#owners.get(leaseId);
+  }
+
+  /** The node manager's word. */
+  opened(leaseId: number, ownerId: WorkerId): HeldLease<T> {
+    this.#newestId = Math.max(this.#newestId, leaseId);
+    return this.#find(leaseId, ownerId);
+  }
+
+  /** The owner sends tasks, perhaps before that word is here. Null if the lease has ended. */
+  usedBy(owner: Peer, leaseId: number): HeldLease<T> | null {
+    if (!this.#leases.has(leaseId) && leaseId <= this.#newestId) return null;
+    this.#owners.set(leaseId, owner);
+    return this.#find(leaseId, owner.workerId);
+  }
+
+  #find(leaseId: number, ownerId: WorkerId): HeldLease<T> {
+    let lease = this.#leases.get(leaseId);
+    if (lease === undefined) this.#leases.set(leaseId, (lease = new HeldLease<T>(leaseId, ownerId, this.#emit)));
+    return lease;
+  }
+
+  /** True if it was held. */
+  forget({ leaseId }: HeldLease<T>): boolean {
+    this.#owners.delete(leaseId);
+    return this.#leases.delete(leaseId);
+  }
+}

@@ -12,6 +12,7 @@ import { createLocalGcs } from "./local-gcs.ts";
 import { MemoryWatch } from "./memory-limit.ts";
 import type { NodeCluster } from "./node-cluster.ts";
 import { NodeService } from "./node-service.ts";
+import { PackageExchange } from "./package-exchange.ts";
 import type { ProcessLauncher } from "./process-launcher.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
@@ -73,7 +74,7 @@ export class LocalNode {
   constructor(setting: LocalNodeSetting) {
     const { config, threads, cluster } = setting;
     this.#setting = setting;
-    this.#environments = new EnvironmentAgent({ sessionDir: config.sessionDir, cacheFolder: cacheFolder(), clock: realClock, wallClockMs: () => Date.now(), packages: null });
+    this.#environments = new EnvironmentAgent({ sessionDir: config.sessionDir, cacheFolder: cacheFolder(), clock: realClock, wallClockMs: () => Date.now(), packages: cluster === null ? null : new PackageExchange(cluster) });
     this.nodeManager = new NodeManager({
       clock: realClock, random: realRandom, nodeId: config.nodeId, labels: config.labels, totals: config.totals, acceleratorIds: config.acceleratorIds, defaultKind: workerKindOf(config.isolation, config.runtimeEnv), warmWorkersMin: warmWorkers(config), firstJobId: config.jobId,
       launcher: {
@@ -107,7 +108,7 @@ export class LocalNode {
       send: (workerId, message) => this.nodeManager.send(workerId, message),
       warn: (text) => this.service.toDrivers({ type: "warning", text }),
     });
-    this.service = new NodeService({ config, nodeManager: this.nodeManager, gcs: cluster?.gcs ?? createLocalGcs(config, this.nodeManager), cluster, clock: realClock, store: this.#store, onShutdown: setting.onShutdown });
+    this.service = new NodeService({ config, nodeManager: this.nodeManager, gcs: cluster?.gcs ?? createLocalGcs(config, this.nodeManager), cluster, environments: this.#environments, clock: realClock, store: this.#store, onShutdown: setting.onShutdown });
   }
 
   #watched(start: WorkerStart, launched: ProbedWorker): LaunchedWorker {

@@ -102,10 +102,10 @@ export class NodeCluster {
     return message.type === "log" ? { ...message, record: { ...message.record, nodeAddress: `${host}:${port}` } } : message;
   }
 
-  /** Of all other nodes; those that do not answer in time are left out. */
-  ask(question: NodeQuestion): Promise<unknown[]> {
+  /** Of all other nodes, or of one; those that do not answer in time are left out. */
+  ask(question: NodeQuestion, only?: NodeKey): Promise<unknown[]> {
     return new Promise((resolve) => {
-      this.#surveys.start(this.#others.keys(), ANSWER_MS_MAX, (node, surveyId) => void this.#others.send(node, { type: "survey", surveyId, question }), (answers) => resolve(answers.map(({ answer }) => answer)));
+      this.#surveys.start(only === undefined ? this.#others.keys() : [only], ANSWER_MS_MAX, (node, surveyId) => void this.#others.send(node, { type: "survey", surveyId, question }), (answers) => resolve(answers.map(({ answer }) => answer)));
     });
   }
 

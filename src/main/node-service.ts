@@ -1,8 +1,9 @@
-import type { Clock, JobId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import { nodeKeyOf, type Clock, type JobId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import type { GcsClient, WorkerLink } from "../clients/mod.ts";
-import type { FromNode, NodeQuestion, ObjectSurveyRecord, TimelineRecord, ToNode, WorkerDeath } from "../protocol/mod.ts";
+import type { FromNode, NodeQuestion, ObjectSurveyRecord, PackagePiece, TimelineRecord, ToNode, WorkerDeath } from "../protocol/mod.ts";
 import { type NodeManager, RunDeadlines } from "../node-manager/mod.ts";
 import type { StoreService } from "../object-store/mod.ts";
+import type { EnvironmentAgent } from "../runtime-env/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { joinedSurveys, joinedTimelines } from "./joined-answers.ts";
 import type { NodeCluster } from "./node-cluster.ts";
@@ -17,6 +18,7 @@ export interface NodeServiceSetting {
   readonly gcs: GcsClient;
   /** Null for a node that is alone. */
   readonly cluster: NodeCluster | null;
+  readonly environments: EnvironmentAgent;
   readonly clock: Clock;
   readonly store: StoreService;
   readonly onShutdown: () => void;
@@ -28,6 +30,7 @@ export class NodeService {
   readonly store: StoreService;
   readonly #config: SessionConfig;
   readonly #cluster: NodeCluster | null;
+  readonly #environments: EnvironmentAgent;
   readonly #onShutdown: () => void;
   readonly addresses = new Map<WorkerId, string>();
   readonly #drain: OutputDrain;
@@ -35,7 +38,8 @@ export class NodeService {
   readonly #deadlines: RunDeadlines;
   readonly #timeline: TimelineSurveys;
 
-  constructor({ config, nodeManager, gcs, cluster, clock, store, onShutdown }: NodeServiceSetting) {
+  constructor({ config, nodeManager, gcs, cluster, environments, clock, store, onShutdown }: NodeServiceSetting) {
+    this.#environments = environments;
     this.store = store;
     this.gcs = gcs;
     this.#cluster = cluster;
@@ -181,6 +185,8 @@ export class NodeService {
   /** Of another node: what this one's part of the answer is. */
   answer(question: NodeQuestion): Promise<unknown> {
     switch (question.type) {
+      case "package":
+        return this.#packagePiece(question.name, question.offset);
       case "drainOutput":
         return new Promise((resolve) => this.#drain.start(this.nodeManager.liveWorkers(question.jobId), () => resolve(null)));
       case "listObjects":
@@ -188,6 +194,11 @@ export class NodeService {
       case "timeline":
         return new Promise((resolve) => this.#timeline.start(this.nodeManager.liveWorkers(), question.timeoutMs, resolve));
     }
+  }
+
+  async #packagePiece(name: string, offset: number | null): Promise<PackagePiece | null> {
+    const piece = await this.#environments.packagePiece(name, offset).catch(() => null);
+    return piece === null ? null : { node: nodeKeyOf(this.#config.nodeId), ...piece };
   }
 
   async #drainOutput(jobId: JobId): Promise<void> {

@@ -72,11 +72,21 @@ export type NodeToNode =
   | { readonly type: "survey"; readonly surveyId: number; readonly question: NodeQuestion }
   | { readonly type: "surveyed"; readonly surveyId: number; readonly answer: unknown };
 
+/** A part of a package file of an environment. */
+export interface PackagePiece {
+  /** Who has it. */
+  readonly node: NodeKey;
+  readonly totalBytes: number;
+  readonly bytes: Uint8Array;
+}
+
 /** What workers may ask of other nodes than their own. */
 export type FarRequest = Extract<ToNode, { readonly type: "leaseDemand" | "endRun" | "connectPeer" | "callsWait" }>;
 
-/** What a node asks all others. */
+/** What a node asks all others, or one of them. */
 export type NodeQuestion =
+  /** Answered with a PackagePiece, null if it is not there; without bytes where `offset` is null. */
+  | { readonly type: "package"; readonly name: string; readonly offset: number | null }
   | { readonly type: "drainOutput"; readonly jobId: JobId }
   | { readonly type: "listObjects"; readonly limit: number; readonly timeoutMs: number; readonly collectsGarbage: boolean }
   | { readonly type: "timeline"; readonly timeoutMs: number };

@@ -1,5 +1,5 @@
 import { RuntimeEnvSetupError } from "../base/mod.ts";
-import type { PreparedEnvironment, RuntimeEnvRecord } from "../protocol/mod.ts";
+import type { PackagePiece, PreparedEnvironment, RuntimeEnvRecord } from "../protocol/mod.ts";
 import type { EnvironmentAgentSettings } from "./agent-settings.ts";
 import type { NpmInstalls } from "./npm-installs.ts";
 import type { PackageStore } from "./package-store.ts";
@@ -64,6 +64,12 @@ export class EnvironmentAgent {
 
   async #releasePackages(npm: readonly string[]): Promise<void> {
     if (npm.length > 0) (await this.#npmInstalls()).release(npm);
+  }
+
+  /** Of a package that is on this machine, for another; null if it is not here. */
+  async packagePiece(name: string, offset: number | null): Promise<Omit<PackagePiece, "node"> | null> {
+    const { readPackagePiece } = await import("./package-store.ts");
+    return readPackagePiece(this.#settings.sessionDir, name, offset);
   }
 
   /** What is under way is given up. */

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { packagesFolderOf } from "./package-files.ts";
-import { PACKAGE_PIECE_BYTES_MAX, PackageStore, readPackage, type PackageSource } from "./package-store.ts";
+import { PACKAGE_PIECE_BYTES_MAX, PackageStore, readPackagePiece, type PackageSource } from "./package-store.ts";
 
 const SIGNAL = new AbortController().signal;
 
@@ -37,9 +37,14 @@ describe("packages on a machine", () => {
   const source: PackageSource = {
     async *fetch(name) {
       fetched.push(name);
-      const pieces = await readPackage(there, name);
-      if (pieces === null) throw new Error(`no machine has ${name}`);
-      yield* pieces;
+      let offset = 0;
+      for (let piece = await readPackagePiece(there, name, 0); ; piece = await readPackagePiece(there, name, offset)) {
+        if (piece === null) throw new Error(`no machine has ${name}`);
+        assert.ok(piece.bytes.byteLength <= PACKAGE_PIECE_BYTES_MAX);
+        yield piece.bytes;
+        offset += piece.bytes.byteLength;
+        if (offset >= piece.totalBytes) return;
+      }
     },
   };
   const storeWith = (packages: PackageSource | null, keptBytesMax?: number): PackageStore => new PackageStore({ sessionDir: here, packages, wallClockMs: () => ++nowMs }, keptBytesMax);
@@ -107,6 +112,9 @@ describe("packages on a machine", () => {
 
   test("nothing but packages is given away", async () => {
     writeFileSync(join(there, "secret"), "s");
-    for (const name of ["../secret", "secret", "", `${"0".repeat(64)}.tar/../../secret`]) assert.equal(await readPackage(there, name), null);
+    for (const name of ["../secret", "secret", "", `${"0".repeat(64)}.tar/../../secret`]) assert.equal(await readPackagePiece(there, name, 0), null);
+    const name = put(there, "whole");
+    assert.deepEqual(await readPackagePiece(there, name, null), { totalBytes: 5, bytes: new Uint8Array(0) });
+    assert.deepEqual(await readPackagePiece(there, name, 9), { totalBytes: 5, bytes: new Uint8Array(0) });
   });
 });

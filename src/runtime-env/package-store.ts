@@ -1,7 +1,7 @@
-import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat, utimes, type FileHandle } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import type { PackagePiece } from "../protocol/mod.ts";
 import { isPackageName, packageNameOf, packagesFolderOf } from "./package-files.ts";
 
 /** Packages that a machine keeps; beyond it those not used for longest go. */
@@ -18,12 +18,25 @@ export interface PackageSource {
   fetch(name: string, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
-/** A package that is on this machine, for one that it is not on; null if it is not here. */
-export async function readPackage(sessionDir: string, name: string): Promise<AsyncIterable<Uint8Array> | null> {
+/** From there on as much as one piece holds, for another machine; nothing where `offset` is null. Null if the package is not here. */
+export async function readPackagePiece(sessionDir: string, name: string, offset: number | null): Promise<Omit<PackagePiece, "node"> | null> {
   if (!isPackageName(name)) return null;
-  const path = join(packagesFolderOf(sessionDir), name);
-  const found = await stat(path).catch(() => null);
-  return found === null ? null : (createReadStream(path, { highWaterMark: PACKAGE_PIECE_BYTES_MAX }) as AsyncIterable<Uint8Array>);
+  const file = await open(join(packagesFolderOf(sessionDir), name)).catch(() => null);
+  if (file === null) return null;
+  try {
+    const totalBytes = (await file.stat()).size;
+    const bytes = new Uint8Array(offset === null ? 0 : Math.max(0, Math.min(PACKAGE_PIECE_BYTES_MAX, totalBytes - offset)));
+    let read = 0;
+    while (read < bytes.byteLength) {
+      const { bytesRead } = await file.read(bytes, read, bytes.byteLength - read, (offset ?? 0) + read);
+      // It never shrinks.
+      if (bytesRead === 0) return null;
+      read += bytesRead;
+    }
+    return { totalBytes, bytes };
+  } finally {
+    await file.close();
+  }
 }
 
 export interface PackageStoreSettings {

@@ -1,6 +1,6 @@
-import { nodeKeyOf, type NodeKey, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import type { NodeKey, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { LeaseShape } from "../protocol/mod.ts";
-import { chooseNode, distribute, fits, type NodeView, type PlacementRequest } from "../scheduling/mod.ts";
+import { chooseNode, distribute, feasibleNodes, fits, meetsConditions, type NodeView, type PlacementRequest } from "../scheduling/mod.ts";
 
 /** Leases that are waited for at a node without room, by owners whose own node could never hold them. */
 const WAITING_FAR_MAX = 2;
@@ -26,7 +26,8 @@ interface Wish {
   readonly granted: Map<NodeKey, number>;
   /** Of nodes that are gone. */
   grantedByLost: number;
-  spreadAfter: NodeKey | null;
+  /** Where the last one was granted; at first, the own node. */
+  spreadAfter: NodeKey;
   /** No node could ever hold it, when it was last looked. */
   isInfeasible: boolean;
 }
@@ -68,7 +69,7 @@ export class SpillOver {
     const id = idOf(ownerId, key);
     const known = this.#wishes.get(id);
     if (known === undefined) {
-      this.#wishes.set(id, { ownerId, key, shape, priority, target, askedHere: 0, grantedHere: 0, asked: new Map(), granted: new Map(), grantedByLost: 0, spreadAfter: null, isInfeasible: false });
+      this.#wishes.set(id, { ownerId, key, shape, priority, target, askedHere: 0, grantedHere: 0, asked: new Map(), granted: new Map(), grantedByLost: 0, spreadAfter: this.#node, isInfeasible: false });
       return;
     }
     known.target = target;
@@ -88,6 +89,7 @@ export class SpillOver {
   granted(ownerId: WorkerId, key: string, node: NodeKey): void {
     const wish = this.#wishes.get(idOf(ownerId, key));
     if (wish === undefined) return;
+    wish.spreadAfter = node;
     if (node === this.#node) wish.grantedHere++;
     else wish.granted.set(node, (wish.granted.get(node) ?? 0) + 1);
   }
@@ -109,20 +111,24 @@ export class SpillOver {
   planHere(own: NodeView): SpillInstruction[] {
     const out: SpillInstruction[] = [];
     for (const wish of this.#wishes.values()) {
+      if (this.#isForAll(wish.shape, own)) continue;
       const missing = wish.target - this.#granted(wish);
-      const here = this.#mayRunHere(wish, own) ? Math.max(0, missing) : 0;
+      const here = missing > 0 && this.#mayRunHere(wish.shape, own) ? missing : 0;
       this.#askHere(wish, wish.grantedHere + here, out);
     }
     return out;
   }
 
-  /** Whether this node may be asked at all. SPREAD counts it as one of many. */
-  #mayRunHere({ shape }: Wish, own: NodeView): boolean {
-    if (shape.strategy?.preference.type === "spread" && this.#others.size > 0) return false;
-    const answer = chooseNode([own], requestOf(shape, this.#node, null));
-    if (answer.type === "infeasible") return false;
-    const preference = shape.strategy?.preference;
-    return preference?.type !== "node" || preference.nodeId === own.nodeId || !this.#others.has(nodeKeyOf(preference.nodeId));
+  /** This node is one of many, though its owner's: it does not come first. */
+  #isForAll({ strategy }: LeaseShape, own: NodeView): boolean {
+    if (strategy === null || this.#others.size === 0) return false;
+    const { preference } = strategy;
+    return preference.type === "spread" || (preference.type === "labels" && !meetsConditions(own.labels, preference.preferred));
+  }
+
+  #mayRunHere(shape: LeaseShape, own: NodeView): boolean {
+    if (shape.strategy?.preference.type !== "node") return feasibleNodes([own], shape).length > 0;
+    return feasibleNodes([own, ...this.#others.values()], shape).includes(own);
   }
 
   planThere(own: NodeView): SpillInstruction[] {
@@ -132,8 +138,8 @@ export class SpillOver {
     const left = new Map(others.map((view) => [view.key, view]));
     for (const wish of this.#wishes.values()) {
       const missing = wish.target - this.#granted(wish);
-      const isSpread = wish.shape.strategy?.preference.type === "spread" && others.length > 0;
-      const asked = missing <= 0 ? new Map<NodeKey, number>() : isSpread ? this.#spread(wish, missing, own, [...left.values()]) : this.#overflow(wish, missing, own, [...left.values()]);
+      const isForAll = this.#isForAll(wish.shape, own);
+      const asked = missing <= 0 ? NOWHERE : isForAll ? this.#amongAll(wish, missing, [own, ...left.values()]) : this.#overflow(wish.shape, missing, own, [...left.values()]);
       for (const view of others) {
         const more = asked.get(view.key) ?? 0;
         const target = (wish.granted.get(view.key) ?? 0) + more;
@@ -142,7 +148,7 @@ export class SpillOver {
         wish.asked.set(view.key, target);
         out.push({ type: "askThere", node: view.key, ownerId: wish.ownerId, key: wish.key, shape: wish.shape, target, priority: wish.priority });
       }
-      if (isSpread) this.#askHere(wish, wish.grantedHere + (asked.get(this.#node) ?? 0), out);
+      if (isForAll) this.#askHere(wish, wish.grantedHere + (asked.get(this.#node) ?? 0), out);
     }
     return out;
   }
@@ -154,24 +160,26 @@ export class SpillOver {
   }
 
   /** What this node has no room for. */
-  #overflow({ shape }: Wish, missing: number, own: NodeView, others: readonly NodeView[]): ReadonlyMap<NodeKey, number> {
-    const mayRunHere = this.#mayRunHere({ shape } as Wish, own);
+  #overflow(shape: LeaseShape, missing: number, own: NodeView, others: readonly NodeView[]): ReadonlyMap<NodeKey, number> {
+    const mayRunHere = this.#mayRunHere(shape, own);
     const farWanted = missing - (mayRunHere ? roomFor(shape.resources, own.available, missing) : 0);
     if (farWanted <= 0 || others.length === 0) return NOWHERE;
+    // Of one node that is to be waited for, the others are none.
+    const able = shape.strategy?.preference.type === "node" ? feasibleNodes([own, ...others], shape).filter((view) => view !== own) : others;
     const request = requestOf(shape, null, null);
-    const { counts } = distribute(farWanted, others, request);
-    if (counts.size > 0 || mayRunHere) return counts;
-    // Whoever waits in nobody's queue is never given anything back for.
-    const feasible = others.find((view) => chooseNode([{ ...view, available: view.totals }], request).type === "node");
-    return feasible === undefined ? NOWHERE : new Map([[feasible.key, Math.min(missing, WAITING_FAR_MAX)]]);
+    const { counts } = distribute(farWanted, able, request);
+    return counts.size > 0 || mayRunHere ? counts : this.#queueAtOne(able, missing, request);
   }
 
-  #spread(wish: Wish, missing: number, own: NodeView, others: readonly NodeView[]): ReadonlyMap<NodeKey, number> {
-    const all = [own, ...others];
-    const { counts, lastNode } = distribute(missing, all, requestOf(wish.shape, this.#node, wish.spreadAfter));
-    if (lastNode !== null) wish.spreadAfter = lastNode;
-    if (counts.size > 0) return counts;
-    const answer = chooseNode(all.map((view) => ({ ...view, available: view.totals })), requestOf(wish.shape, this.#node, wish.spreadAfter));
+  #amongAll({ shape, spreadAfter }: Wish, missing: number, all: readonly NodeView[]): ReadonlyMap<NodeKey, number> {
+    const request = requestOf(shape, this.#node, spreadAfter);
+    const { counts } = distribute(missing, all, request);
+    return counts.size > 0 ? counts : this.#queueAtOne(all, missing, request);
+  }
+
+  /** Whoever waits in nobody's queue is never given anything back for. */
+  #queueAtOne(views: readonly NodeView[], missing: number, request: PlacementRequest): ReadonlyMap<NodeKey, number> {
+    const answer = chooseNode(views.map((view) => ({ ...view, available: view.totals })), request);
     return answer.type === "node" ? new Map([[answer.node, Math.min(missing, WAITING_FAR_MAX)]]) : NOWHERE;
   }
 

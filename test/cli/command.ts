@@ -45,9 +45,19 @@ export class Place {
   }
 
   start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): RunningCommand {
+    return this.#spawn([process.execPath, COMMAND, ...args], this.programs, environment);
+  }
+
+  /** The same as on another machine, which has this package and none of the programs' files: that folder is empty there. */
+  startElsewhere(args: readonly string[]): RunningCommand {
+    const hide = 'mount -t tmpfs none "$1" && shift && exec "$@"';
+    return this.#spawn(["unshare", "--map-root-user", "--mount", "sh", "-c", hide, "sh", this.programs, process.execPath, COMMAND, ...args], this.folder, {});
+  }
+
+  #spawn([command, ...args]: readonly string[], cwd: string, environment: Readonly<Record<string, string>>): RunningCommand {
     const inherited = { ...process.env };
     delete inherited["NODE_TEST_CONTEXT"];
-    const child = spawn(process.execPath, [COMMAND, ...args], { cwd: this.programs, env: { ...inherited, ...this.environment, ...environment }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command as string, args, { cwd, env: { ...inherited, ...this.environment, ...environment }, stdio: ["ignore", "pipe", "pipe"] });
     this.#children.add(child);
     const texts = { stdout: "", stderr: "" };
     const heard = new Set<() => void>();

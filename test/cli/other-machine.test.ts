@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { Place } from "./command.ts";
+
+const cannotMount = process.platform !== "linux" || spawnSync("unshare", ["--map-root-user", "--mount", "true"]).status !== 0 ? "needs Linux, and the right to mount" : false;
+
+/** The second node sees nothing of the programs' folder, as a machine of its own would. */
+describe("a node on another machine", { skip: cannotMount }, () => {
+  let place: Place;
+  let address: string;
+  before(async () => {
+    place = new Place();
+    ({ address } = await place.head("--num-cpus", "1"));
+    const joined = place.startElsewhere(["start", "--address", address, "--num-cpus", "1", "--resources", '{"far": 1}', "--block"]);
+    await joined.wrote(/has joined/);
+  });
+  after(() => place.remove());
+
+  async function output(entry: string, files: Readonly<Record<string, string>>): Promise<unknown[]> {
+    for (const [name, source] of Object.entries(files)) {
+      mkdirSync(dirname(join(place.programs, name)), { recursive: true });
+      writeFileSync(join(place.programs, name), source);
+    }
+    const { exitCode, stdout, stderr } = await place.run("run", "--address", address, join(place.programs, entry));
+    assert.equal(exitCode, 0, stderr);
+    return stdout.trim().split("\n").map((line) => JSON.parse(line) as unknown);
+  }
+
+  it("runs tasks and actors with the program's modules and packages, from source", async () => {
+    const lines = await output("modules/main.ts", {
+      "modules/main.ts": `
+        import * as ray from "mantaray";
+        import { existsSync } from "node:fs";
+        import { label, Level } from "./lib/label.ts";
+        import { next } from "./lib/count.js";
+        const say = (value: unknown) => console.log(JSON.stringify(value));
+        const far = { resources: { far: 0.1 } };
+        const own = new URL(import.meta.url).pathname;
+        say(await ray.get(ray.remote(() => [existsSync(own), label(Level.High)], far).remote()));
+        class Counter {
+          next() { return next(); }
+          async late() { return (await import("./lib/label.ts")).label(Level.Low); }
+        }
+        const counter = ray.remote(Counter, far).remote();
+        say([await ray.get(counter.next.remote()), await ray.get(counter.late.remote()), await ray.get(counter.next.remote())]);
+        // From here to there and back: what a task over there starts here finds the files where they are.
+        const near = ray.remote(() => [existsSync(own), label(Level.Low)], { numCpus: 1 });
+        say(await ray.get(ray.remote(async () => ray.get(near.remote()), far).remote()));`,
+      "modules/lib/count.ts": "let count = 0;\nexport const next = (): number => ++count;",
+      "modules/lib/label.ts": 'import { pad } from "tiny"; import { next } from "./count.ts"; export enum Level { Low, High } export const label = (level: Level): string => pad(Level[level] + next());',
+      "node_modules/tiny/package.json": JSON.stringify({ name: "tiny", version: "1.0.0", main: "tiny.js" }),
+      "node_modules/tiny/tiny.js": "exports.pad = (text) => `[${text}]`;",
+    });
+    const [task, actor, back] = lines as [[boolean, string], [number, string, number], [boolean, string]];
+    assert.deepEqual([task[0], task[1].replace(/\d+/, "n")], [false, "[Highn]"]);
+    const [first, label, second] = actor;
+    assert.deepEqual([label, second], [`[Low${first + 1}]`, first + 2], "one instance of the module that counts");
+    assert.match(back[1], /^\[Low\d+\]$/);
+  });
+
+  it("gets working directories from the program's machine", async () => {
+    const lines = await output("folders/main.mjs", {
+      "folders/main.mjs": `
+        import * as ray from "mantaray";
+        import { readFileSync } from "node:fs";
+        const read = ray.remote(() => readFileSync("input.txt", "utf8")).options({ resources: { far: 0.1 }, runtimeEnv: { workingDir: new URL("./data", import.meta.url).pathname } });
+        console.log(JSON.stringify(await ray.get([read.remote(), read.remote()])));`,
+      "folders/data/input.txt": "from here",
+    });
+    assert.deepEqual(lines, [["from here", "from here"]]);
+  });
+
+  it("says what cannot be brought there", async () => {
+    const lines = await output("native/main.mjs", {
+      "native/main.mjs": `
+        import * as ray from "mantaray";
+        import { codec } from "./codec.mjs";
+        const task = ray.remote(() => codec, { resources: { far: 0.1 } });
+        await ray.get(task.remote()).catch((error) => console.log(JSON.stringify([error.name, error.message])));`,
+      "native/codec.mjs": 'export { codec } from "codec";',
+      "node_modules/codec/package.json": JSON.stringify({ name: "codec", version: "2.0.0", main: "codec.js" }),
+      "node_modules/codec/codec.js": "exports.codec = 1;",
+      "node_modules/codec/binding.gyp": "{}",
+    });
+    const [[name, message]] = lines as [[string, string]];
+    assert.equal(name, "SerializationError");
+    assert.match(message, /package 'codec', imported by \S*\/native\/codec\.mjs, is not there on the machine of the worker.*runtimeEnv: \{ npm: \["codec@2\.0\.0"\] \}/);
+  });
+});

@@ -13,10 +13,12 @@ import { DriverOutput } from "./driver-output.ts";
 import { entryModuleUrl, resolvedLoaders } from "./entry-module.ts";
 import { JoiningLink } from "./joining-link.ts";
 import { codeOrigin } from "./module-services.ts";
+import { parseNetworkAddress } from "./network-address.ts";
 import { PeerListener } from "./peer-listener.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
-import { findRuntime, isHostAlive, socketPathOf, type Ticket } from "./runtime-address.ts";
+import { findRemoteNode } from "./remote-node.ts";
+import { findRuntime, isHostAlive, networkAddressIn, nodeOfCluster, socketPathOf, type Ticket } from "./runtime-address.ts";
 import { connectToProcess } from "./thread-links.ts";
 
 /** A runtime that has just been started opens its socket a moment later. */
@@ -32,7 +34,13 @@ export function startAttached(options: InitOptions, address: string): Runtime {
     if (options[name] === undefined) continue;
     throw new InvalidArgumentError(`option '${name}' of init() cannot be given together with the address '${address}'${options.address === undefined ? " (from MANTARAY_ADDRESS)" : ""}: it is decided by the program that started that runtime; leave it out, or pass address: "local" for a new runtime`);
   }
-  return new AttachedRuntime(options, findRuntime(address));
+  return new AttachedRuntime(options, ticketFor(address));
+}
+
+/** A program need not be on a machine that has a node: then it joins the node whose address it has. */
+function ticketFor(address: string): Ticket {
+  const networkAddress = parseNetworkAddress(address);
+  return networkAddress === null ? findRuntime(address) : (nodeOfCluster(address, networkAddress) ?? findRemoteNode(networkAddress));
 }
 
 class AttachedRuntime implements Runtime {
@@ -88,20 +96,25 @@ class AttachedRuntime implements Runtime {
     this.#link.onMessage((message) => this.#onMessage(message));
     this.#link.onClose((reason) => this.#hostLost(reason));
     this.#keepAlive();
-    const listenAddress = join(session.sessionDir, `${this.#driverId}.sock`);
+    const listenAddress = networkAddressIn(session.address) === null ? join(session.sessionDir, `${this.#driverId}.sock`) : null;
     this.#link.send({ type: "registerDriver", listenAddress, pid: process.pid, job: { jobId, driverId: this.#driverId, namespace: this.namespace, loaders: resolvedLoaders(), origin } });
     this.#join(listenAddress).catch((error: Error) => this.#fail(error));
   }
 
-  async #join(listenAddress: string): Promise<void> {
+  /** `listenAddress`: null on another machine than the node. */
+  async #join(listenAddress: string | null): Promise<void> {
     const identity = { workerId: this.#driverId, token: this.#ticket.session.token };
-    const listener = await listenSocket({ path: listenAddress }, { ...identity, onChannel: (channel) => this.core.peerConnected(channel.peerId, channel, null) });
-    this.#listener = listener;
-    if (this.#stopping !== null) return listener.close();
+    if (listenAddress !== null) {
+      const listener = await listenSocket({ path: listenAddress }, { ...identity, onChannel: (channel) => this.core.peerConnected(channel.peerId, channel, null) });
+      this.#listener = listener;
+      if (this.#stopping !== null) return listener.close();
+    }
     this.#link.open(openMessageLink(await this.#connectToNode(identity)));
   }
 
   async #connectToNode(identity: { readonly workerId: WorkerId; readonly token: string }): Promise<Channel> {
+    const address = networkAddressIn(this.address);
+    if (address !== null) return connectSocket(address, identity);
     const path = socketPathOf(this.address);
     const deadlineMs = realClock.nowMs() + SOCKET_WAIT_MS_MAX;
     for (;;) {
@@ -188,6 +201,6 @@ class AttachedRuntime implements Runtime {
   #removeFiles(): void {
     this.#listener?.close();
     this.#peers.close();
-    if (this.#isHostLost) rmSync(this.#ticket.session.sessionDir, { recursive: true, force: true });
+    if (this.#isHostLost || networkAddressIn(this.address) !== null) rmSync(this.#ticket.session.sessionDir, { recursive: true, force: true });
   }
 }

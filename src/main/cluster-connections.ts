@@ -4,16 +4,14 @@ import { nodeKeyOf, RuntimeStateError, type NodeKey } from "../base/mod.ts";
 import { openMessageLink, type MessageLink, type WorkerLink } from "../clients/mod.ts";
 import { ClusterService } from "../gcs/mod.ts";
 import type { PeerNodeLink } from "../node-manager/mod.ts";
-import type { FromGcs, NetworkAddress, NodeRecord, ToGcs } from "../protocol/mod.ts";
+import type { FromGcs, NetworkAddress, NodeDescription, NodeRecord, ToGcs } from "../protocol/mod.ts";
 import { connectSocket, listenSocket, type Channel, type SocketListener } from "../transport/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
+import { FOR_DESCRIPTION, FOR_GCS, FOR_NODE } from "./cluster-greeting.ts";
 import { NodeCluster } from "./node-cluster.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
 
-/** Whoever connects to a node says in its id what for; workers and drivers have plain ids. */
-const FOR_GCS = "gcs/";
-const FOR_NODE = "node/";
 /** The head asks its nodes every second whether they are alive. */
 const HEAD_SILENT_MS_MAX = 15_000;
 const JOIN_MS_MAX = 10_000;
@@ -171,9 +169,15 @@ async function connectToNode({ nodeId, token }: SessionConfig, { address }: Node
   return link;
 }
 
-function dispatch(channel: Channel, { serve }: ClusterConnectionsSetting, cluster: NodeCluster, head: ClusterService | null): void {
+function dispatch(channel: Channel, { config, serve }: ClusterConnectionsSetting, cluster: NodeCluster, head: ClusterService | null): void {
   const { peerId } = channel;
   channel.ref();
+  if (peerId.startsWith(FOR_DESCRIPTION)) {
+    const { nodeId, isolation, labels } = config;
+    const link: MessageLink<NodeDescription, never> = openMessageLink(channel);
+    link.onMessage(() => undefined);
+    return link.send({ nodeId, isolation, labels, pid: process.pid });
+  }
   if (peerId.startsWith(FOR_NODE)) return cluster.acceptNode(nodeKeyOf(peerId.slice(FOR_NODE.length)), openMessageLink(channel));
   if (!peerId.startsWith(FOR_GCS)) return serve(peerId, openMessageLink(channel));
   // Only the head can be joined: whoever asks another sees that it closes.

@@ -17,7 +17,8 @@ export interface DriverSetting {
   readonly totals: ResourceAmounts | null;
   readonly labels: Readonly<Record<string, string>>;
   readonly entryUrl: string | null;
-  readonly store: StoreConfig;
+  /** Null where there is no shared memory with the node. */
+  readonly store: StoreConfig | null;
   /** Null in another process than the node thread's. */
   readonly storeDoor: SharedArrayBuffer | null;
   readonly link: NodeLink;

@@ -172,8 +172,10 @@ export class LocalNode {
 
   #connect(askerId: WorkerId, targetId: WorkerId): void {
     if (this.#setting.threads?.connect(askerId, targetId) === true) return;
+    const { addresses, networked } = this.service;
+    const far = [askerId, targetId].find((id) => networked.has(id));
+    if (far !== undefined) return this.nodeManager.send(far === askerId ? targetId : askerId, { type: "listenForPeers", askerId: far });
     // Not all threads have an address: whoever of the two has one is connected to.
-    const { addresses } = this.service;
     const [fromId, toId] = addresses.has(targetId) ? [askerId, targetId] : [targetId, askerId];
     const address = addresses.get(toId);
     if (address !== undefined) this.nodeManager.send(fromId, { type: "connectSocket", workerId: toId, address });

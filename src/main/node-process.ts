@@ -5,6 +5,7 @@ import { RuntimeStateError } from "../base/mod.ts";
 import { makeOwnedFolder, createStoreDoor, removeStaleFolders } from "../object-store/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { ClusterConnections } from "./cluster-connections.ts";
+import { clusterToken } from "./cluster-greeting.ts";
 import { STOP_MS_MAX } from "./driver-core.ts";
 import { LocalNode } from "./local-node.ts";
 import { networkAddressOf, textOf } from "./network-address.ts";
@@ -38,8 +39,6 @@ export interface NodeReport {
   readonly logFile: string | null;
 }
 
-/** Secret of clusters whose users have set none: who can reach the port can join. */
-const TOKEN_DEFAULT = "mantaray";
 const LOOPBACK = "127.0.0.1";
 const SIGNALS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGHUP"];
 
@@ -53,7 +52,7 @@ const SIGNALS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGHUP"];
 export async function startNode(options: NodeOptions, logFile: string | null): Promise<NodeReport> {
   const headAddress = options.headAddress === null ? null : networkAddressOf(options.headAddress);
   const host = options.host ?? (headAddress === null ? LOOPBACK : await localHostTowards(headAddress));
-  const config: SessionConfig = { ...newSessionConfig(options), token: process.env["MANTARAY_CLUSTER_TOKEN"] || TOKEN_DEFAULT, networkHost: host };
+  const config: SessionConfig = { ...newSessionConfig(options), token: clusterToken(), networkHost: host };
   const { sessionDir } = config;
   process.on("exit", () => rmSync(sessionDir, { recursive: true, force: true, maxRetries: 2, retryDelay: 5 }));
   makeOwnedFolder(sessionDir);

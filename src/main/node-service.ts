@@ -33,6 +33,8 @@ export class NodeService {
   readonly #environments: EnvironmentAgent;
   readonly #onShutdown: () => void;
   readonly addresses = new Map<WorkerId, string>();
+  /** Drivers on other machines, which reach workers over the network alone. */
+  readonly networked = new Set<WorkerId>();
   readonly #drain: OutputDrain;
   readonly #surveys: ObjectSurveys;
   readonly #deadlines: RunDeadlines;
@@ -152,6 +154,7 @@ export class NodeService {
   #addJoinedDriver(driverId: WorkerId, link: WorkerLink, { listenAddress, pid, job }: ToNode & { readonly type: "registerDriver" }): void {
     if (this.nodeManager.isConnected(driverId)) return;
     if (listenAddress !== null) this.addresses.set(driverId, listenAddress);
+    else this.networked.add(driverId);
     this.nodeManager.addJoinedDriver(driverId, link, job);
     this.#cluster?.driverJoined(job);
     link.onClose((reason) => {
@@ -177,6 +180,7 @@ export class NodeService {
     this.#surveys.workerLost(workerId);
     this.#timeline.workerLost(workerId);
     this.addresses.delete(workerId);
+    this.networked.delete(workerId);
     this.gcs.workerLost(workerId, death);
   }
 

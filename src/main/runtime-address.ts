@@ -3,6 +3,7 @@ import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { InvalidArgumentError, RuntimeStateError } from "../base/mod.ts";
 import { type NetworkAddress, PROTOCOL_VERSION } from "../protocol/mod.ts";
+import type { StoreConfig } from "../object-store/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { parseNetworkAddress, textOf } from "./network-address.ts";
 
@@ -15,6 +16,7 @@ import { parseNetworkAddress, textOf } from "./network-address.ts";
  *   /tmp/mantaray-PID-JOB/node-XXXXXXXX.json   the ticket
  */
 const SCHEME = "unix:";
+const NETWORK_SCHEME = "tcp:";
 const SESSION_FOLDER_NAME = /^mantaray-(\d+)-[0-9a-f]+$/;
 const TICKET_NAME = /^node-[0-9a-f]+\.json$/;
 const TICKET_BYTES_MAX = 100_000;
@@ -22,7 +24,7 @@ const PRIVATE_FOLDER_MODE = 0o700;
 const PRIVATE_FILE_MODE = 0o600;
 
 /** What a program that joins takes over from the one that started the runtime. */
-export type JoinedSession = Pick<SessionConfig, "nodeId" | "isolation" | "totals" | "labels" | "sessionDir" | "store" | "token" | "address" | "networkHost">;
+export type JoinedSession = { readonly store: StoreConfig | null } & Pick<SessionConfig, "nodeId" | "isolation" | "totals" | "labels" | "sessionDir" | "token" | "address" | "networkHost">;
 
 export interface Ticket {
   readonly protocolVersion: number;
@@ -50,6 +52,15 @@ export interface FoundTicket {
 
 export function addressOf(socketPath: string): string {
   return SCHEME + socketPath;
+}
+
+export function networkAddressText(address: NetworkAddress): string {
+  return NETWORK_SCHEME + textOf(address);
+}
+
+/** Of a node on another machine; null for one on this machine. */
+export function networkAddressIn(address: string): NetworkAddress | null {
+  return address.startsWith(NETWORK_SCHEME) ? parseNetworkAddress(address.slice(NETWORK_SCHEME.length)) : null;
 }
 
 export function socketPathOf(address: string): string {
@@ -80,7 +91,7 @@ export function writeTicket(session: JoinedSession, node: NodeTicket | null): vo
 export function findRuntime(address: string): Ticket {
   if (address === "auto") return newestRuntime();
   const networkAddress = parseNetworkAddress(address);
-  if (networkAddress !== null) return nodeOfCluster(address, networkAddress);
+  if (networkAddress !== null) return nodeOfCluster(address, networkAddress) ?? noNodeHere(address);
   const socketPath = socketPathOf(address);
   if (!address.startsWith(SCHEME) || !socketPath.endsWith(".sock")) {
     throw new InvalidArgumentError(`the address '${address}' cannot be joined: pass what init() of another program on this machine has returned as 'address' (unix:/…/node-….sock), the address of a cluster (HOST:PORT), "auto" for the newest cluster or runtime of this user on this machine, or "local" for a new one`);
@@ -101,12 +112,15 @@ function newestRuntime(): Ticket {
   return (node === null ? null : bestNode(node.clusterAddress)) ?? newest.ticket;
 }
 
-/** A node of that cluster on this machine. */
-function nodeOfCluster(address: string, wanted: NetworkAddress): Ticket {
+/** A node of that cluster on this machine, or null. */
+export function nodeOfCluster(address: string, wanted: NetworkAddress): Ticket | null {
   const ticket = bestNode(textOf(wanted));
-  if (ticket === null) throw new RuntimeStateError(`no node of the cluster at '${address}' of this user was found on this machine (looked in ${tmpdir()}): start one with \`mantaray start --head\`, or pass the address that it has printed`);
-  checkVersion(ticket, address);
+  if (ticket !== null) checkVersion(ticket, address);
   return ticket;
+}
+
+function noNodeHere(address: string): never {
+  throw new RuntimeStateError(`no node of the cluster at '${address}' of this user was found on this machine (looked in ${tmpdir()}): start one with \`mantaray start --head\`, or pass the address that it has printed`);
 }
 
 /** The head if it is on this machine, as it lasts longest; else the newest node. */

@@ -36,7 +36,8 @@ const IDS_PER_ATTACHMENT = 2 ** 32;
 
 export interface SharedStoreEnvironment {
   readonly workerId: WorkerId;
-  readonly config: StoreConfig;
+  /** Null on another machine than the service: objects are copied. */
+  readonly config: StoreConfig | null;
   /** In the process of the service; null in others. */
   readonly door: SharedArrayBuffer | null;
   readonly random: RandomSource;
@@ -373,8 +374,9 @@ export class SharedStore implements StoreClient {
 
   /** Undefined: the service cannot be asked yet. */
   #tryAttach(): Attachment | null | undefined {
+    const { config } = this.#env;
     const { memory: native } = loadNativeMemory();
-    if (native === null) {
+    if (native === null || config === null) {
       // The service finds the same, and says so once for all.
       this.#env.send({ type: "storeAttach", nonce: null });
       return null;
@@ -384,7 +386,7 @@ export class SharedStore implements StoreClient {
     if (!this.#env.flush()) return undefined;
     this.#env.send({ type: "storeAttach", nonce });
     if (!this.#env.flush()) return null;
-    const mapped = this.#env.door === null ? this.#openControlFile(native, deadlineMs) : new StoreDoor(this.#env.door).wait(ATTACH_MS_MAX);
+    const mapped = this.#env.door === null ? this.#openControlFile(native, config, deadlineMs) : new StoreDoor(this.#env.door).wait(ATTACH_MS_MAX);
     if (mapped === null || mapped === undefined) return null;
     const control = new StoreControl(native.view(mapped.address, mapped.byteLength));
     const slot = this.#awaitSlot(native, control, mapped.address, nonce, deadlineMs);
@@ -415,8 +417,8 @@ export class SharedStore implements StoreClient {
   }
 
   /** In another process than the service's: waits for the file. */
-  #openControlFile(native: NativeMemory, deadlineMs: number): { address: bigint; byteLength: number } | null {
-    const path = controlPath(this.#env.config);
+  #openControlFile(native: NativeMemory, config: StoreConfig, deadlineMs: number): { address: bigint; byteLength: number } | null {
+    const path = controlPath(config);
     const idle = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
     for (;;) {
       try {

@@ -2,6 +2,7 @@ import type { ActorEndReason, ActorId, JobId, NodeId, NodeKey, ResourceAmounts, 
 import type { ForGcs } from "./gcs-messages.ts";
 import type { NetworkAddress } from "./network-address.ts";
 import type { ActorParts, ActorSpec, FromNode, JobRecord, ToNode, WorkerDeath } from "./node-messages.ts";
+import type { WorkerIsolation } from "./worker-kind.ts";
 
 /** A node of the cluster, as it tells when it joins. */
 export interface NodeRecord {
@@ -13,6 +14,14 @@ export interface NodeRecord {
   /** For the bytes of objects; null where the node serves none. */
   readonly objectAddress: NetworkAddress | null;
   readonly totals: ResourceAmounts;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What a program must know of a node to join there. */
+export interface NodeDescription {
+  readonly nodeId: NodeId;
+  readonly pid: number;
+  readonly isolation: WorkerIsolation;
   readonly labels: Readonly<Record<string, string>>;
 }
 

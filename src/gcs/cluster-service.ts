@@ -79,8 +79,7 @@ export class ClusterService {
     connection.send({ type: "joined", clusterId: this.#env.clusterId, nodeNumber: joined.nodeNumber, nodes: others.map((node) => node.record), loads: others.map(({ load }) => load) });
     for (const other of this.#nodes.values()) other.connection.send({ type: "nodeJoined", record });
     this.#nodes.set(key, { key, connection, heardMs: this.#env.clock.nowMs() });
-    // The first is the head itself.
-    if (others.length > 0) this.#env.note(`node ${record.nodeId} has joined, at ${record.address.host}:${record.address.port}`);
+    this.#env.note(`node ${record.nodeId} has joined, at ${record.address.host}:${record.address.port}`);
     this.#act(this.#placement.nodeJoined(record, (this.#table.get(key) as { load: NodeLoadRecord }).load));
     return true;
   }

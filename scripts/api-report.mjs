@@ -1,4 +1,4 @@
-// The public types: one rolled-up dist/index.d.ts, and the API report api/mantaray.api.md, which is in git so
+// The public types: one rolled-up dist/index.d.ts (and dist/testing.d.ts), and the API reports in api/, which are in git so
 // that a change of the public surface is seen in review.
 //   node scripts/api-report.mjs --check     fails if the report is stale
 //   node scripts/api-report.mjs --update    rewrites it
@@ -12,31 +12,34 @@ import { Extractor, ExtractorConfig, ExtractorLogLevel } from '@microsoft/api-ex
 
 const repository = dirname(dirname(fileURLToPath(import.meta.url)));
 const cache = join(repository, '.cache');
-const reportName = 'mantaray.api.md';
-const freshReport = join(cache, 'report', reportName);
-const rolledUp = join(repository, 'dist/index.d.ts');
+/** What users import: the declarations of each entry, in dist/, with a report of its own. */
+const entries = [
+  { source: 'main/index', reportName: 'mantaray.api.md', declarations: 'dist/index.d.ts' },
+  { source: 'testing/mod', reportName: 'mantaray-testing.api.md', declarations: 'dist/testing.d.ts' },
+];
 
 function emitDeclarations() {
   // An incremental build writes nothing for unchanged sources, so its memory goes when its output is gone.
-  if (!existsSync(join(cache, 'types/main/index.d.ts'))) rmSync(join(cache, 'types.tsbuildinfo'), { force: true });
+  const missing = () => entries.find(({ source }) => !existsSync(join(cache, `types/${source}.d.ts`)));
+  if (missing() !== undefined) rmSync(join(cache, 'types.tsbuildinfo'), { force: true });
   const compiler = createRequire(import.meta.url).resolve('typescript/bin/tsc');
   const run = spawnSync(process.execPath, [compiler, '--project', 'tsconfig.types.json'], {
     cwd: repository,
     encoding: 'utf8',
   });
-  if (!existsSync(join(cache, 'types/main/index.d.ts'))) {
-    throw new Error(`The compiler wrote no declarations for src/main/index.ts:\n${run.stdout}${run.stderr}`);
+  if (missing() !== undefined) {
+    throw new Error(`The compiler wrote no declarations for src/${missing().source}.ts:\n${run.stdout}${run.stderr}`);
   }
 }
 
-function rollUpDeclarations() {
+function rollUpDeclarations({ source, reportName, declarations }) {
   mkdirSync(join(cache, 'report'), { recursive: true });
   const configuration = ExtractorConfig.prepare({
     configObjectFullPath: join(repository, 'api-extractor.json'),
     packageJsonFullPath: join(repository, 'package.json'),
     configObject: {
       projectFolder: repository,
-      mainEntryPointFilePath: join(cache, 'types/main/index.d.ts'),
+      mainEntryPointFilePath: join(cache, `types/${source}.d.ts`),
       compiler: { tsconfigFilePath: join(repository, 'tsconfig.json') },
       apiReport: {
         enabled: true,
@@ -47,7 +50,7 @@ function rollUpDeclarations() {
       },
       docModel: { enabled: false },
       tsdocMetadata: { enabled: false },
-      dtsRollup: { enabled: true, untrimmedFilePath: rolledUp },
+      dtsRollup: { enabled: true, untrimmedFilePath: join(repository, declarations) },
       newlineKind: 'lf',
       messages: {
         compilerMessageReporting: { default: { logLevel: ExtractorLogLevel.Error } },
@@ -84,10 +87,11 @@ function firstDifference(stale, fresh) {
 /** @param {'build' | 'check' | 'update'} mode `build` makes the declarations and leaves the report alone. */
 export function makePublicTypes(mode) {
   emitDeclarations();
-  const problems = rollUpDeclarations();
+  const problems = entries.flatMap((entry) => rollUpDeclarations(entry));
   if (problems.length > 0) throw new Error(`The public types have problems:\n${problems.join('\n')}`);
   if (mode === 'build') return;
-  const made = { [`api/${reportName}`]: readFileSync(freshReport, 'utf8'), 'docs/api.md': apiReferenceOf(readFileSync(rolledUp, 'utf8')) };
+  const reports = entries.map(({ reportName }) => [`api/${reportName}`, readFileSync(join(cache, 'report', reportName), 'utf8')]);
+  const made = { ...Object.fromEntries(reports), 'docs/api.md': apiReferenceOf(readFileSync(join(repository, 'dist/index.d.ts'), 'utf8')) };
   for (const [name, fresh] of Object.entries(made)) {
     const path = join(repository, name);
     const stale = existsSync(path) ? readFileSync(path, 'utf8') : '';

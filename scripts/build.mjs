@@ -18,6 +18,7 @@ const entryPoints = {
   'remote-lookup': 'src/main/remote-lookup.ts',
   'module-hooks': 'src/main/module-hooks.ts',
   cli: 'src/cli/main.ts',
+  testing: 'src/testing/mod.ts',
 };
 
 /**
@@ -52,7 +53,7 @@ export async function buildJavaScript() {
     write: false,
   });
   await mkdir(output, { recursive: true });
-  const wanted = new Set(['index.d.ts']);
+  const wanted = new Set(['index.d.ts', 'testing.d.ts']);
   for (const file of result.outputFiles) {
     const name = basename(file.path);
     wanted.add(name);

@@ -54,7 +54,7 @@ function nodeOptions(given: Given): NodeOptions {
   };
   const stated = Object.fromEntries(Object.entries(machine).filter(([, value]) => value !== undefined));
   return {
-    ...stated, host, port: port("port", text("port")) ?? (address === undefined ? PORT_DEFAULT : 0), name: text("node-name") ?? null,
+    ...stated, host, port: port("port", text("port")) ?? (address === undefined ? PORT_DEFAULT : 0), name: text("node-name") ?? null, isForTest: false,
     headAddress: address === undefined ? null : hostAndPort("address", address),
   };
 }

@@ -15,7 +15,7 @@ export const stop: Command = {
 async function run({ text, isSet }: Given): Promise<number> {
   const address = text("address");
   // The head last: the others need not notice that it is gone.
-  const found = findNodes().filter(({ ticket }) => address === undefined || ticket.node?.clusterAddress === address);
+  const found = findNodes().filter(({ ticket: { node } }) => (address === undefined ? node?.isForTest !== true : node?.clusterAddress === address));
   const nodes = [...found.filter(({ ticket }) => ticket.node?.isHead !== true), ...found.filter(({ ticket }) => ticket.node?.isHead === true)];
   if (nodes.length === 0) {
     process.stdout.write(`No node${address === undefined ? "" : ` of the cluster at ${address}`} runs here.\n`);
@@ -25,7 +25,7 @@ async function run({ text, isSet }: Given): Promise<number> {
   for (const node of nodes) {
     const { pid, node: its } = node.ticket;
     const what = `${its?.isHead === true ? "The head" : "The node"}${its?.name == null ? "" : ` ${its.name}`} of the cluster at ${its?.clusterAddress ?? ""} (pid ${pid})`;
-    const how = await stopNode(node, isSet("force"));
+    const how = await stopNode({ sessionDir: node.folder, pid }, isSet("force"));
     if (how === "hangs") exitCode = 1;
     process.stdout.write(how === "hangs" ? `${what} is still there${isSet("force") ? "" : ": end it with `mantaray stop --force`"}.\n` : `${what} has ${how === "killed" ? "been killed" : "ended"}.\n`);
   }

@@ -15,10 +15,17 @@ function tell(message: NodeStartMessage, then: () => void): void {
   else process.send(message, then);
 }
 
+function endWithParent(): void {
+  const end = (): void => void process.kill(process.pid, "SIGTERM");
+  if (process.connected) process.once("disconnect", end);
+  else end();
+}
+
 startNode(options, logFile).then(
   (report) => tell({ type: "ready", report }, () => {
     process.off("disconnect", abandoned);
-    if (process.connected) process.disconnect();
+    if (options.isForTest) endWithParent();
+    else if (process.connected) process.disconnect();
   }),
   (error: Error) => tell({ type: "failed", message: error.message, stack: String(error.stack), code: (error as { code?: string }).code ?? null }, () => process.exit(1)),
 );

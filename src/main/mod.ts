@@ -2,4 +2,4 @@ export { availableResources, clusterResources, init, memorySummary, nodes, shutd
 export { launchNode } from "./node-launcher.ts";
 export { startNode, type NodeOptions, type NodeReport } from "./node-process.ts";
 export { stopNode } from "./node-stopper.ts";
-export { findNodes, findRuntime, type FoundTicket } from "./runtime-address.ts";
+export { findNodes, findRuntime } from "./runtime-address.ts";

@@ -23,18 +23,20 @@ export type NodeStartMessage =
   | { readonly type: "ready"; readonly report: NodeReport }
   | { readonly type: "failed"; readonly message: string; readonly stack: string; readonly code: string | null };
 
-/** Starts a node that outlives this process; resolves when it can be joined. @throws RuntimeStateError with what it says when it cannot start. */
-export async function launchNode(options: NodeOptions): Promise<NodeReport> {
+/** Starts a node that outlives this process, unless it is for a test; resolves when it can be joined. @throws RuntimeStateError with what it says when it cannot start. */
+export async function launchNode(options: NodeOptions, environment: Readonly<Record<string, string>> = {}): Promise<NodeReport> {
   const logFile = join(tmpdir(), `mantaray-node-${realRandom.hex(8)}.log`);
   const log = openSync(logFile, "wx", PRIVATE_FILE_MODE);
   try {
     const data: NodeProcessData = { options, logFile };
-    const child = spawn(process.execPath, [ENTRY], { detached: true, stdio: ["ignore", log, log, "ipc"], env: { ...process.env, [NODE_ENVIRONMENT_VARIABLE]: JSON.stringify(data) } });
+    const child = spawn(process.execPath, [ENTRY], { detached: true, stdio: ["ignore", log, log, "ipc"], env: { ...process.env, ...environment, [NODE_ENVIRONMENT_VARIABLE]: JSON.stringify(data) } });
     return await new Promise<NodeReport>((resolve, reject) => {
       const failed = (why: string): void => reject(new RuntimeStateError(`the node could not be started: ${why}`));
       child.once("message", (message: NodeStartMessage) => {
         if (message.type === "failed") return failed(message.code === null ? message.stack : message.message);
         child.unref();
+        // It lets go of it itself unless it ends with this process.
+        child.channel?.unref();
         resolve(message.report);
       });
       child.once("error", (error) => failed(error.message));

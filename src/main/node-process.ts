@@ -23,6 +23,8 @@ export interface NodeOptions extends MachineOptions {
   /** 0: any that is free. */
   readonly port: number;
   readonly name: string | null;
+  /** It ends with the process that has started it, and is found by its address alone. */
+  readonly isForTest: boolean;
 }
 
 /** What is known of a node that has started. Plain data. */
@@ -71,7 +73,7 @@ export async function startNode(options: NodeOptions, logFile: string | null): P
   const clusterAddress = textOf(connections.headAddress);
   const isHead = headAddress === null;
   const report: NodeReport = { pid: process.pid, nodeId: config.nodeId, isHead, clusterAddress, address: config.address, sessionDir, logFile: logFile === null ? null : movedLog(logFile, sessionDir) };
-  writeTicket(config, { clusterAddress, name: options.name, isHead });
+  writeTicket(config, { clusterAddress, name: options.name, isHead, isForTest: options.isForTest });
   removeDeadSessions();
   removeStaleFolders();
   return report;

@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { removeStaleFolders, startTicksOf, stateOfFolderOwner } from "../object-store/mod.ts";
-import type { FoundTicket } from "./runtime-address.ts";
+import type { NodeReport } from "./node-process.ts";
 
 /** A node that has been asked to end may take so long; its own limit is shorter. */
 const END_MS_MAX = 10_000;
@@ -13,7 +13,7 @@ const LOOK_EVERY_MS = 10;
 export type NodeStop = "ended" | "killed" | "hangs";
 
 /** Ends a node of this machine in good order, or with `isForced` at once; then what it leaves is removed from here. */
-export async function stopNode({ folder, ticket: { pid } }: FoundTicket, isForced: boolean): Promise<NodeStop> {
+export async function stopNode({ sessionDir, pid }: Pick<NodeReport, "sessionDir" | "pid">, isForced: boolean): Promise<NodeStop> {
   const startTicks = startTicksOf(pid);
   // Its process id may be another program's by now.
   const mayBeThere = (): boolean => signal(pid, 0) && startTicksOf(pid) === startTicks;
@@ -25,14 +25,14 @@ export async function stopNode({ folder, ticket: { pid } }: FoundTicket, isForce
     }
     return true;
   };
-  if (!existsSync(folder) || stateOfFolderOwner(folder) === "dead" || !mayBeThere()) return "ended";
+  if (!existsSync(sessionDir) || stateOfFolderOwner(sessionDir) === "dead" || !mayBeThere()) return "ended";
   if (!isForced) {
     signal(pid, "SIGTERM");
     return (await ends(END_MS_MAX)) ? "ended" : "hangs";
   }
   signal(pid, "SIGKILL");
   const hasEnded = await ends(KILLED_MS_MAX);
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(sessionDir, { recursive: true, force: true });
   removeStaleFolders();
   return hasEnded ? "killed" : "hangs";
 }

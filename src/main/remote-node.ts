@@ -27,7 +27,7 @@ export function findRemoteNode(address: NetworkAddress): Ticket {
   return {
     protocolVersion: PROTOCOL_VERSION, surroundings: `another machine: ${address.host}`, pid,
     session: { nodeId, isolation, totals: {}, labels, sessionDir, store: null, token: clusterToken(), address: networkAddressText(address), networkHost: ownHost },
-    node: { clusterAddress: textOf(address), name: null, isHead: true },
+    node: { clusterAddress: textOf(address), name: null, isHead: true, isForTest: false },
   };
 }
 

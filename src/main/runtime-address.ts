@@ -42,6 +42,8 @@ export interface NodeTicket {
   readonly clusterAddress: string;
   readonly name: string | null;
   readonly isHead: boolean;
+  /** Of a test: found by its address alone. */
+  readonly isForTest: boolean;
 }
 
 export interface FoundTicket {
@@ -106,7 +108,7 @@ export function findRuntime(address: string): Ticket {
 function newestRuntime(): Ticket {
   const usable = [...ticketsOfThisUser()].filter(({ ticket }) => ticket.protocolVersion === PROTOCOL_VERSION && isHostAlive(ticket)).sort((a, b) => b.madeAtMs - a.madeAtMs);
   // A cluster was started to be joined; a program that happens to run was not.
-  const newest = usable.find(({ ticket }) => ticket.node !== null) ?? usable[0];
+  const newest = usable.find(({ ticket: { node } }) => node !== null && !node.isForTest) ?? usable.find(({ ticket }) => ticket.node === null);
   if (newest === undefined) throw new RuntimeStateError(`no runtime of this user was found on this machine (looked in ${tmpdir()}): run \`mantaray start --head\` or start a program that calls init() first, or leave 'address' out for a runtime of this program's own`);
   const { node } = newest.ticket;
   return (node === null ? null : bestNode(node.clusterAddress)) ?? newest.ticket;

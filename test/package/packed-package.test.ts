@@ -113,7 +113,7 @@ describe('the packed package', () => {
     );
     const built = await readdir(join(installed, 'dist'));
     assert.deepEqual(
-      built.filter((name) => !/^(?:index\.d\.ts|(?:index|node-thread|worker-thread|worker-process|module-hooks|shared-\w+)\.js)$/.test(name)),
+      built.filter((name) => !/^(?:(?:index|testing)\.d\.ts|(?:index|testing|cli|cluster-node|node-thread|worker-thread|worker-process|module-hooks|shared-\w+)\.js)$/.test(name)),
       [],
     );
     const bytes = (await readFile(tarball)).length;
@@ -192,6 +192,23 @@ describe('the packed package', () => {
       );
       assert.equal(exitCode, 0, stdout + stderr);
     });
+  });
+
+  test('brings the command, and clusters for tests', async () => {
+    const command = join(project, 'node_modules/.bin/mantaray');
+    const { version } = JSON.parse(await readFile(join(repository, 'package.json'), 'utf8'));
+    assert.equal((await run(command, ['--version'], elsewhere)).stdout, `${version}\n`);
+    await writeFile(join(project, 'cluster.mjs'), `
+      import { get, init, remote, shutdown } from 'mantaray';
+      import { startCluster } from 'mantaray/testing';
+      const cluster = await startCluster({ nodes: [{}, { resources: { far: 1 } }] });
+      await init({ address: cluster.address });
+      console.log(await get(remote(() => 'from far').options({ resources: { far: 1 } }).remote()));
+      await shutdown();
+      await cluster.stop();
+    `);
+    const { exitCode, stdout, stderr } = await run(process.execPath, [join(project, 'cluster.mjs')], elsewhere);
+    assert.deepEqual({ exitCode, stdout, stderr }, { exitCode: 0, stdout: 'from far\n', stderr: '' });
   });
 
   test('has no fault in the eyes of publint', async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { PullInstruction } from "./pull-instructions.ts";
-import { ACTIVE_PULLS_MAX, BYTES_IN_FLIGHT_MAX, NODE_BYTES_IN_FLIGHT_MAX, PullState, STALL_MS_MAX, STEAL_AFTER_MS, UNREACHABLE_MS_MAX } from "./pull-state.ts";
+import { ACTIVE_PULLS_MAX, BYTES_IN_FLIGHT_MAX, NODE_BYTES_IN_FLIGHT_MAX, PullState, SILENT_MS_MAX, STALL_MS_MAX, UNREACHABLE_MS_MAX } from "./pull-state.ts";
 import { CHUNK_BYTES, type RemoteObject, remoteKey } from "./remote-object.ts";
 
 const ROOM_BYTES = 1024 * CHUNK_BYTES;
@@ -179,9 +179,9 @@ describe("pulls of objects of other nodes", () => {
     const [a] = pulls.take("awaitChunk");
     pulls.state.ready(a!.requestId);
     const [slow] = pulls.take("request");
-    pulls.state.tick(STEAL_AFTER_MS - 1);
+    pulls.state.tick(SILENT_MS_MAX - 1);
     assert.deepEqual(pulls.take("request"), []);
-    pulls.state.tick(STEAL_AFTER_MS);
+    pulls.state.tick(SILENT_MS_MAX);
     assert.ok(pulls.take("cancelRequest").some(({ requestId }) => requestId === slow!.requestId), "its bytes must not be written any more");
     const stolen = pulls.take("request");
     assert.deepEqual(stolen.map(({ node, insists }) => [node, insists]), [["origin", true], ["origin", true]]);

@@ -16,8 +16,10 @@ const ROOM_SHARES: Readonly<Record<PullPriority, number>> = { get: Number.POSITI
 export const STALL_MS_MAX = 5_000;
 /** The same before the object is known to be there: it may have to be read from disk, see RESTORE_MS_MAX. */
 const OPEN_MS_MAX = 15_000;
-/** When nothing else is left to ask for, what another holder has not sent after so long is asked of the primary's node. */
-export const STEAL_AFTER_MS = 500;
+/** When nothing else is left to ask for, what another holder still owes is asked of the primary's node, after it was silent for so long. */
+export const SILENT_MS_MAX = 500;
+/** The same for one that sends, but slowly: after the chunk was asked for. */
+const SLOW_MS_MAX = 2_000;
 /** Between two attempts to reach the primary's node. */
 const REOPEN_AFTER_MS = 500;
 /** Since its node was reached last, or a chunk came from anywhere: then the object is lost. */
@@ -49,6 +51,8 @@ interface Pull {
   readonly chunks: PullChunks;
   readonly requests: Set<Request>;
   awaited: number;
+  /** When other holders have answered last, for those that owe chunks. */
+  readonly heardMs: Map<NodeKey, number>;
 }
 
 interface Flow {
@@ -152,7 +156,7 @@ export class PullState {
     let pull = this.#pulls.get(key);
     if (pull === undefined) {
       const chunks = new PullChunks(object.byteLength, this.#below(Math.ceil(object.byteLength / CHUNK_BYTES)));
-      pull = { key, object, askers: new Map(), priority, hasRoom: false, primary: "closed", primaryMs: nowMs, troubleMs: null, chunks, requests: new Set(), awaited: 0 };
+      pull = { key, object, askers: new Map(), priority, hasRoom: false, primary: "closed", primaryMs: nowMs, troubleMs: null, chunks, requests: new Set(), awaited: 0, heardMs: new Map() };
       this.#pulls.set(key, pull);
       this.#waiting[priority].add(pull);
     }
@@ -183,7 +187,7 @@ export class PullState {
   }
 
   #end(pull: Pull): readonly number[] {
-    for (const request of [...pull.requests]) this.#drop(request);
+    for (const request of [...pull.requests]) this.#cancel(request);
     this.#pulls.delete(pull.key);
     this.#waiting[pull.priority].delete(pull);
     if (this.#active[pull.priority].delete(pull)) this.#activeBytes -= pull.object.byteLength;
@@ -260,6 +264,7 @@ export class PullState {
     const { pull, chunk } = request;
     (this.#flows.get(request.node) as Flow).activeMs = this.#nowMs;
     this.#forget(request);
+    this.#heard(request);
     pull.chunks.arrived(chunk);
     pull.troubleMs = pull.primary === "closed" ? this.#nowMs : null;
     this.#emit({ type: "arrived", key: pull.key, chunk });
@@ -293,7 +298,12 @@ export class PullState {
     const request = this.#requests.get(requestId);
     if (request?.stage !== "awaited") return;
     request.stage = "ready";
+    this.#heard(request);
     this.#schedule();
+  }
+
+  #heard({ pull, node }: Request): void {
+    if (node !== pull.object.node) pull.heardMs.set(node, this.#nowMs);
   }
 
   /** (13) That node does not have it. */
@@ -336,13 +346,14 @@ export class PullState {
     if (flow.requests.size === 0) this.#flows.delete(request.node);
   }
 
-  #drop(request: Request): void {
+  #cancel(request: Request): void {
     this.#forget(request);
     this.#emit({ type: "cancelRequest", requestId: request.id, node: request.node });
   }
 
+  /** It has been answered, or nobody is there to answer it. */
   #giveBack(request: Request, insists: boolean): void {
-    this.#drop(request);
+    this.#forget(request);
     request.pull.chunks.giveBack(request.chunk, insists);
   }
 
@@ -433,8 +444,12 @@ export class PullState {
     let room = NODE_BYTES_IN_FLIGHT_MAX - (this.#flows.get(node)?.bytes ?? 0);
     for (const request of [...pull.requests]) {
       if (room < CHUNK_BYTES) return;
-      if (request.node === node || this.#nowMs - request.sinceMs < STEAL_AFTER_MS) continue;
-      this.#giveBack(request, true);
+      if (request.node === node) continue;
+      const ageMs = this.#nowMs - request.sinceMs;
+      const silentMs = Math.min(ageMs, this.#nowMs - (pull.heardMs.get(request.node) ?? 0));
+      if (silentMs < SILENT_MS_MAX && ageMs < SLOW_MS_MAX) continue;
+      this.#cancel(request);
+      pull.chunks.giveBack(request.chunk, true);
       room -= CHUNK_BYTES;
     }
   }

@@ -1,3 +1,4 @@
+import type { BulkListenOptions, BulkOptions, BulkSocket } from "./bulk-socket.ts";
 import type { Channel } from "./channel.ts";
 import type { ListenOptions, SocketAddress, SocketListener, SocketOptions } from "./socket-channel.ts";
 
@@ -11,4 +12,14 @@ export async function connectSocket(where: SocketAddress, options: SocketOptions
 /** Accepts channels at an address. Throws TransportError. */
 export async function listenSocket(where: SocketAddress, options: ListenOptions): Promise<SocketListener> {
   return (await import("./socket-channel.ts")).listenSocket(where, options);
+}
+
+/** Opens a socket for bulk to a listener for it: this side reads bulk in place. Throws TransportError. */
+export async function connectBulk(where: SocketAddress, options: BulkOptions): Promise<BulkSocket> {
+  return (await import("./bulk-socket.ts")).connectBulk(where, options);
+}
+
+/** Accepts sockets for bulk at an address. Throws TransportError. */
+export async function listenBulk(where: SocketAddress, options: BulkListenOptions): Promise<SocketListener> {
+  return (await import("./bulk-socket.ts")).listenBulk(where, options);
 }

@@ -1,3 +1,4 @@
+export type { BulkListenOptions, BulkOptions, BulkSocket, BulkSocketEvents } from "./bulk-socket.ts";
 export type { Channel, ChannelCloseReason, CloseHandler, FrameHandler } from "./channel.ts";
 export { SOCKET_FRAME_BYTES_MAX } from "./frame-parser.ts";
 export { FrameReader } from "./frame-reader.ts";
@@ -5,7 +6,7 @@ export { FrameWriter } from "./frame-writer.ts";
 export type { SimulatedLink, SimulatedLinkOptions } from "./simulated-channel.ts";
 export { createSimulatedLink } from "./simulated-channel.ts";
 export type { ListenOptions, SocketAddress, SocketListener, SocketOptions } from "./socket-channel.ts";
-export { connectSocket, listenSocket } from "./lazy-sockets.ts";
+export { connectBulk, connectSocket, listenBulk, listenSocket } from "./lazy-sockets.ts";
 export { createSpinPermitMemory, SpinPermits } from "./spin-permits.ts";
 export type { ThreadChannelEnd } from "./thread-channel.ts";
 export { createThreadChannelPair, openThreadChannel, transferList } from "./thread-channel.ts";

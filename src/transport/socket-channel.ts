@@ -1,25 +1,19 @@
 import { chmodSync } from "node:fs";
 import type { AddressInfo, Socket } from "node:net";
 import { connect, createServer } from "node:net";
-import { PROTOCOL_VERSION } from "../protocol/mod.ts";
 import type { Channel, CloseHandler, FrameHandler } from "./channel.ts";
 import { FrameDelivery } from "./frame-delivery.ts";
 import { FrameSocket } from "./frame-socket.ts";
-import { HANDSHAKE_FRAME_BYTES_MAX, shakeHands } from "./socket-handshake.ts";
+import { HANDSHAKE_FRAME_BYTES_MAX } from "./socket-handshake.ts";
 import type { HandshakeRole } from "./socket-handshake.ts";
+import { introduce, type SocketOptions } from "./socket-introduction.ts";
 import { TransportError } from "./transport-error.ts";
 
 /** A unix domain socket (on Windows a named pipe), or TCP. Port 0: any that is free. */
 export type SocketAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
-export interface SocketOptions {
-  readonly workerId: string;
-  /** The session's secret: who does not know it is refused. */
-  readonly token: string;
-  /** For connecting and the handshake together. */
-  readonly timeoutMs?: number;
-  readonly protocolVersion?: number;
-}
+export type { SocketOptions };
+
 export interface ListenOptions extends SocketOptions {
   /** Handlers set within this call miss nothing. */
   readonly onChannel: (channel: Channel) => void;
@@ -32,21 +26,22 @@ export interface SocketListener {
   close(): void;
 }
 
-/** From the first attempt to connect to the end of the handshake. */
-const HANDSHAKE_TIMEOUT_MS_DEFAULT = 10_000;
 /** The longest path that fits into the system's address: 108 bytes on Linux, 104 on macOS, with the zero at the end. */
 const PATH_BYTES_MAX = process.platform === "darwin" ? 103 : 107;
 const OWNER_ONLY = 0o600;
 
-export async function listenSocket(where: SocketAddress, options: ListenOptions): Promise<SocketListener> {
+export function listenSocket(where: SocketAddress, options: ListenOptions): Promise<SocketListener> {
+  return listenFor(where, (socket) => openChannel(socket, "listening", options, nameOf(where)).then(options.onChannel, (error: TransportError) => options.onRefused?.(error)));
+}
+
+/** `introduced` never rejects. */
+export async function listenFor(where: SocketAddress, introduced: (socket: Socket) => Promise<void>): Promise<SocketListener> {
   checkPath(where);
   const newcomers = new Set<Socket>();
   const server = createServer((socket) => {
     socket.unref();
     newcomers.add(socket);
-    openChannel(socket, "listening", options, nameOf(where))
-      .finally(() => newcomers.delete(socket))
-      .then(options.onChannel, (error: TransportError) => options.onRefused?.(error));
+    void introduced(socket).finally(() => newcomers.delete(socket));
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) => {
@@ -74,33 +69,9 @@ export async function connectSocket(where: SocketAddress, options: SocketOptions
   return channel;
 }
 
-async function openChannel(socket: Socket, role: HandshakeRole, options: SocketOptions, where: string): Promise<Channel> {
-  const { workerId, token, protocolVersion = PROTOCOL_VERSION, timeoutMs = HANDSHAKE_TIMEOUT_MS_DEFAULT } = options;
-  const timeout = new TransportError("ERR_MANTARAY_CONNECT_TIMEOUT", `The other side of ${where} did not finish the handshake within ${timeoutMs} ms.`);
-  const timer = setTimeout(() => socket.destroy(timeout), timeoutMs);
-  if (role === "listening") timer.unref();
-  try {
-    if (role === "connecting") await connected(socket, where);
-    const frames = new FrameSocket(socket, HANDSHAKE_FRAME_BYTES_MAX);
-    return await shakeHands(frames, role, { workerId, token, protocolVersion }, where, (peerId) => new SocketChannel(frames, peerId));
-  } catch (error) {
-    throw (error as Error).cause === timeout ? timeout : error;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function connected(socket: Socket, where: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (cause: Error): void => {
-      reject(new TransportError("ERR_MANTARAY_CONNECT_FAILED", `Cannot connect to ${where}: ${cause.message}. Its process may have ended.`, { cause }));
-    };
-    socket.once("error", onError);
-    socket.once("connect", () => {
-      socket.off("error", onError);
-      resolve();
-    });
-  });
+function openChannel(socket: Socket, role: HandshakeRole, options: SocketOptions, where: string): Promise<Channel> {
+  const frames = (): FrameSocket => new FrameSocket(socket, HANDSHAKE_FRAME_BYTES_MAX);
+  return introduce(socket, role, options, where, frames, (socketFrames, peerId) => new SocketChannel(socketFrames, peerId));
 }
 
 function checkPath(where: SocketAddress): void {
@@ -113,7 +84,7 @@ function checkPath(where: SocketAddress): void {
   );
 }
 
-function nameOf(where: SocketAddress): string {
+export function nameOf(where: SocketAddress): string {
   return "path" in where ? `the socket ${where.path}` : `the TCP port ${where.host}:${where.port}`;
 }
 

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { SOCKET_FRAME_BYTES_MAX } from "./frame-parser.ts";
 import { FrameReader } from "./frame-reader.ts";
-import type { FrameSocket } from "./frame-socket.ts";
+import type { FrameSocketEvents } from "./frame-socket.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import { TransportError } from "./transport-error.ts";
 
@@ -35,6 +35,15 @@ export interface HandshakeIdentity {
   readonly protocolVersion: number;
 }
 
+/** What the handshake needs of a socket, whatever it is used for afterwards. */
+export interface HandshakeFrames {
+  events: FrameSocketEvents | undefined;
+  frameBytesMax: number;
+  send(frame: Uint8Array): void;
+  closeOrderly(): void;
+  destroy(): void;
+}
+
 interface Introduction {
   readonly workerId: string;
   readonly nonce: Uint8Array;
@@ -46,7 +55,7 @@ interface Introduction {
  * frame may lie in the same chunk. On rejection the socket is on its way out, and both sides have a TransportError.
  */
 export function shakeHands<T>(
-  frames: FrameSocket,
+  frames: HandshakeFrames,
   role: HandshakeRole,
   identity: HandshakeIdentity,
   where: string,

@@ -1,4 +1,4 @@
-import type { ObjectId, WorkerId } from "../base/mod.ts";
+import type { NodeKey, ObjectId, WorkerId } from "../base/mod.ts";
 import type { EncodedValueRecord, StoredRecord } from "../protocol/mod.ts";
 import type { StackPlace } from "../serialization/mod.ts";
 
@@ -14,6 +14,8 @@ export interface ObjectOrigin {
 
 /** A large object that this worker owns. */
 export interface OwnedObject {
+  /** Where it lies. */
+  readonly node: NodeKey;
   readonly id: number;
   readonly byteLength: number;
   readonly origin: ObjectOrigin | null;

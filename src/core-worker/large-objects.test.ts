@@ -32,7 +32,7 @@ function setUp(): { large: LargeObjects; owned: OwnedObject[]; inUse: ObjectEntr
 }
 
 function object(id: number, byteLength: number, more: Partial<OwnedObject> = {}): OwnedObject {
-  return { id, byteLength, isFreed: false, origin: { objectId: storedEntry(id).id, createdBy: "put()", places: null }, ...more };
+  return { node: "node", id, byteLength, isFreed: false, origin: { objectId: storedEntry(id).id, createdBy: "put()", places: null }, ...more };
 }
 
 describe("what a worker reports of large objects", () => {

@@ -1,5 +1,5 @@
 import { checkMethodOptions, installRevivers } from "../api/mod.ts";
-import type { JobId, NodeId, ResourceAmounts, WorkerId } from "../base/mod.ts";
+import { nodeKeyOf, type JobId, type NodeId, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
 import type { NodeLink } from "../clients/mod.ts";
 import { CoreWorker } from "../core-worker/mod.ts";
 import type { CodeOrigin } from "../protocol/mod.ts";
@@ -31,7 +31,7 @@ export interface DriverSetting {
 export function createDriverCore(setting: DriverSetting): { readonly core: CoreWorker; readonly store: SharedStore } {
   const { driverId, jobId, namespace, nodeId, totals, labels, entryUrl, link } = setting;
   const store = new SharedStore({
-    workerId: driverId, config: setting.store, door: setting.storeDoor, random: realRandom,
+    workerId: driverId, node: nodeKeyOf(driverId), config: setting.store, door: setting.storeDoor, random: realRandom,
     send: (message) => link.send(message), flush: () => link.flush(), ask: (build) => core.requests.ask(build),
   });
   const core: CoreWorker = new CoreWorker({

@@ -1,7 +1,7 @@
 import { nodeKeyOf, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type LaunchListener } from "../clients/mod.ts";
 import { NodeManager } from "../node-manager/mod.ts";
-import { makeOwnedFolder, StoreService } from "../object-store/mod.ts";
+import { makeOwnedFolder, type ObjectManager, type ObjectManagerEnvironment, StoreService } from "../object-store/mod.ts";
 import { type PreparedEnvironment, type WorkerDeath, workerKindOf } from "../protocol/mod.ts";
 import { EnvironmentAgent } from "../runtime-env/mod.ts";
 import { listenSocket, type SocketListener } from "../transport/mod.ts";
@@ -53,6 +53,8 @@ export interface LocalNodeSetting {
   readonly onShutdown: () => void;
   /** The nodes that this one is together with; null for one that is alone. */
   readonly cluster: NodeCluster | null;
+  /** Makes what brings their objects here, and gives them those of this one; null for one that is alone. */
+  readonly createObjects: ((store: StoreService, send: ObjectManagerEnvironment["send"]) => ObjectManager) | null;
 }
 
 /**
@@ -64,6 +66,7 @@ export class LocalNode {
   readonly service: NodeService;
   readonly #setting: LocalNodeSetting;
   readonly #store: StoreService;
+  readonly #objects: ObjectManager | null;
   readonly #environments: EnvironmentAgent;
   readonly #memoryWatch: MemoryWatch;
   /** Workers started here that have not ended. */
@@ -90,8 +93,14 @@ export class LocalNode {
       },
       connect: (askerId, targetId) => this.#connect(askerId, targetId),
       placements: () => this.service.gcs,
-      endObjects: (workerId) => this.#store.workerLost(workerId),
-      endObjectsOfNode: (node) => this.#store.ownersLost((ownerId) => nodeKeyOf(ownerId) === node),
+      endObjects: (workerId) => {
+        this.#store.workerLost(workerId);
+        this.#objects?.workerLost(workerId);
+      },
+      endObjectsOfNode: (node) => {
+        this.#store.ownersLost((ownerId) => nodeKeyOf(ownerId) === node);
+        this.#objects?.nodeLost(node, "it is no part of the cluster any more");
+      },
       cluster: cluster?.side ?? null,
       workerLost: (workerId, death) => {
         this.#memoryWatch.remove(workerId);
@@ -108,7 +117,8 @@ export class LocalNode {
       send: (workerId, message) => this.nodeManager.send(workerId, message),
       warn: (text) => this.service.toDrivers({ type: "warning", text }),
     });
-    this.service = new NodeService({ config, nodeManager: this.nodeManager, gcs: cluster?.gcs ?? createLocalGcs(config, this.nodeManager), cluster, environments: this.#environments, clock: realClock, store: this.#store, onShutdown: setting.onShutdown });
+    this.#objects = setting.createObjects?.(this.#store, (workerId, message) => this.nodeManager.send(workerId, message)) ?? null;
+    this.service = new NodeService({ config, nodeManager: this.nodeManager, gcs: cluster?.gcs ?? createLocalGcs(config, this.nodeManager), cluster, environments: this.#environments, clock: realClock, store: this.#store, objects: this.#objects, onShutdown: setting.onShutdown });
   }
 
   #watched(start: WorkerStart, launched: ProbedWorker): LaunchedWorker {
@@ -189,6 +199,7 @@ export class LocalNode {
     await this.#environments.settled();
     if (this.#processes !== null) (await this.#processes.catch(() => null))?.killAll();
     if (this.#door !== null) (await this.#door.catch(() => null))?.close();
+    await this.#objects?.close();
     await this.#store.close();
   }
 }

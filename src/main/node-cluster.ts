@@ -1,7 +1,8 @@
 import { nodeKeyOf, type Clock, type NodeId, type NodeKey, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
 import { RemoteGcs } from "../clients/mod.ts";
+import type { StoreService } from "../object-store/mod.ts";
 import { type NodeManager, OtherNodes, type ClusterSide, type PeerNodeLink } from "../node-manager/mod.ts";
-import { type FarRequest, type FromGcs, type FromNode, type JobRecord, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
+import { type FarRequest, type FromGcs, type FromNode, type JobRecord, type NetworkAddress, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
 import { WorkerSurvey } from "./worker-survey.ts";
 
 /** Changes of what is free are told to the GCS together, so often at most. */
@@ -14,6 +15,7 @@ const LEASES_PER_NODE = 2 ** 32;
 /** What this node does for the others. */
 export interface ServingNode {
   readonly nodeManager: NodeManager;
+  readonly store: Pick<StoreService, "onMessage">;
   toDrivers(message: FromNode): void;
   /** This node's part of the answer. */
   answer(question: NodeQuestion): Promise<unknown>;
@@ -100,6 +102,13 @@ export class NodeCluster {
   labelled(message: FromNode): FromNode {
     const { host, port } = this.#setting.record.address;
     return message.type === "log" ? { ...message, record: { ...message.record, nodeAddress: `${host}:${port}` } } : message;
+  }
+
+  /** Where that node gives the bytes of its objects. */
+  async objectAddressOf(node: NodeKey): Promise<NetworkAddress> {
+    const address = this.#others.get(node)?.objectAddress;
+    if (address == null) throw new Error(`there is no node ${node}, or it gives no objects to others`);
+    return address;
   }
 
   /** Of all other nodes, or of one; those that do not answer in time are left out. */
@@ -198,7 +207,7 @@ export class NodeCluster {
     }
   }
 
-  #onFarRequest({ nodeManager }: ServingNode, senderId: WorkerId, message: FarRequest, job: JobRecord | null): void {
+  #onFarRequest({ nodeManager, store }: ServingNode, senderId: WorkerId, message: FarRequest, job: JobRecord | null): void {
     switch (message.type) {
       case "leaseDemand":
         if (job !== null) nodeManager.demandFromFar(senderId, job, message);
@@ -209,6 +218,9 @@ export class NodeCluster {
         return nodeManager.connectPeers(senderId, message.workerId);
       case "callsWait":
         return nodeManager.shared.callsWait(message.workerId);
+      case "storeAdopted":
+      case "storeFreed":
+        return store.onMessage(senderId, message);
     }
   }
 

@@ -1,8 +1,8 @@
 import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { MessageChannel } from "node:worker_threads";
-import { RuntimeStateError } from "../base/mod.ts";
-import { makeOwnedFolder, createStoreDoor, removeStaleFolders } from "../object-store/mod.ts";
+import { nodeKeyOf, RuntimeStateError } from "../base/mod.ts";
+import { makeOwnedFolder, createStoreDoor, removeStaleFolders, ObjectManager, type ObjectManagerEnvironment, ObjectTransferServer, type StoreService } from "../object-store/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { ClusterConnections } from "./cluster-connections.ts";
 import { clusterToken } from "./cluster-greeting.ts";
@@ -11,6 +11,7 @@ import { LocalNode } from "./local-node.ts";
 import { networkAddressOf, textOf } from "./network-address.ts";
 import { localHostTowards } from "./network-host.ts";
 import { realClock } from "./real-clock.ts";
+import { realRandom } from "./real-random.ts";
 import { removeDeadSessions, writeTicket } from "./runtime-address.ts";
 import { newSessionConfig, type MachineOptions } from "./session-config.ts";
 
@@ -59,14 +60,21 @@ export async function startNode(options: NodeOptions, logFile: string | null): P
   process.on("exit", () => rmSync(sessionDir, { recursive: true, force: true, maxRetries: 2, retryDelay: 5 }));
   makeOwnedFolder(sessionDir);
   let end: (reason: string, exitCode: number) => void = () => undefined;
+  const failed = (error: Error): never => { throw explained(error, options, host); };
+  const objectServer = await ObjectTransferServer.open({ host, nodeKey: nodeKeyOf(config.nodeId), token: config.token }).catch(failed);
   const connections = await ClusterConnections.open({
-    config, headAddress, listen: { host, port: options.port }, objectAddress: null, note,
+    config, headAddress, listen: { host, port: options.port }, objectAddress: objectServer.address, note,
     serve: (driverId, link) => node.service.serve(driverId, link),
     headLost: (reason) => end(`the head ${reason}`, 1),
-  }).catch((error: Error) => { throw explained(error, options, host); });
-  const node: LocalNode = new LocalNode({ config, storeDoor: createStoreDoor(), driverId: null, threads: null, onShutdown: () => undefined, cluster: connections.cluster });
+  }).catch(failed);
+  const { cluster } = connections;
+  const createObjects = (store: StoreService, send: ObjectManagerEnvironment["send"]): ObjectManager => new ObjectManager({
+    clock: realClock, random: realRandom, nodeKey: nodeKeyOf(config.nodeId), token: config.token, capacityBytes: config.store.capacityBytes, store, server: objectServer, send,
+    addressOf: (other) => cluster.objectAddressOf(other),
+  });
+  const node: LocalNode = new LocalNode({ config, storeDoor: createStoreDoor(), driverId: null, threads: null, onShutdown: () => undefined, cluster, createObjects });
   end = endingOnSignals(node, connections);
-  connections.cluster.attach(node.service);
+  cluster.attach(node.service);
   // The first program should not have to wait for processes.
   node.nodeManager.warmUp();
   await node.openDoor();

@@ -2,7 +2,7 @@ import { nodeKeyOf, type Clock, type JobId, type SystemErrorRecord, type WorkerI
 import type { GcsClient, WorkerLink } from "../clients/mod.ts";
 import type { FromNode, NodeQuestion, ObjectSurveyRecord, PackagePiece, TimelineRecord, ToNode, WorkerDeath } from "../protocol/mod.ts";
 import { type NodeManager, RunDeadlines } from "../node-manager/mod.ts";
-import type { StoreService } from "../object-store/mod.ts";
+import type { ObjectManager, StoreService } from "../object-store/mod.ts";
 import type { EnvironmentAgent } from "../runtime-env/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { joinedSurveys, joinedTimelines } from "./joined-answers.ts";
@@ -21,6 +21,8 @@ export interface NodeServiceSetting {
   readonly environments: EnvironmentAgent;
   readonly clock: Clock;
   readonly store: StoreService;
+  /** Null for a node that is alone. */
+  readonly objects: ObjectManager | null;
   readonly onShutdown: () => void;
 }
 
@@ -28,6 +30,7 @@ export class NodeService {
   readonly nodeManager: NodeManager;
   readonly gcs: GcsClient;
   readonly store: StoreService;
+  readonly #objects: ObjectManager | null;
   readonly #config: SessionConfig;
   readonly #cluster: NodeCluster | null;
   readonly #environments: EnvironmentAgent;
@@ -40,9 +43,10 @@ export class NodeService {
   readonly #deadlines: RunDeadlines;
   readonly #timeline: TimelineSurveys;
 
-  constructor({ config, nodeManager, gcs, cluster, environments, clock, store, onShutdown }: NodeServiceSetting) {
+  constructor({ config, nodeManager, gcs, cluster, environments, clock, store, objects, onShutdown }: NodeServiceSetting) {
     this.#environments = environments;
     this.store = store;
+    this.#objects = objects;
     this.gcs = gcs;
     this.#cluster = cluster;
     this.#drain = new OutputDrain(clock, (workerId, drainId) => nodeManager.send(workerId, { type: "drainOutput", drainId }));
@@ -108,13 +112,18 @@ export class NodeService {
       case "storeRequest":
       case "storeRequestCancelled":
       case "storeSealed":
-      case "storeAdopted":
-      case "storeFreed":
       case "storeUnpinned":
       case "storeFetch":
       case "storeRead":
       case "storeCollected":
         return this.store.onMessage(senderId, message);
+      case "storeAdopted":
+      case "storeFreed":
+        if (message.node === nodeKeyOf(this.#config.nodeId)) return this.store.onMessage(senderId, message);
+        return void this.#cluster?.passOn(message.node, senderId, message);
+      case "storePull":
+        if (this.#objects !== null) return this.#objects.onPull(senderId, message);
+        return reply(link, message.requestId, null, { kind: "ObjectLostError", message: `this object is on node ${message.node}, which this node is not connected with`, subjectId: String(message.id) });
       case "log":
         return this.toDriversOf(message.record.workerId, { type: "log", record: message.record });
       case "drainOutput":

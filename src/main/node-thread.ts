@@ -20,7 +20,7 @@ const DOOR_AFTER_MS = 300;
 
 const { config, driverId, spinPermits, storeDoor } = data;
 const threads: EmbeddedThreads = new EmbeddedThreads({ config, poller: createPoller(spinPermits), spinPermits, storeDoor, serve: (workerId, link) => node.service.serve(workerId, link) });
-const node: LocalNode = new LocalNode({ config, storeDoor, driverId, threads, onShutdown: () => void stop(), cluster: null });
+const node: LocalNode = new LocalNode({ config, storeDoor, driverId, threads, onShutdown: () => void stop(), cluster: null, createObjects: null });
 
 const driverLink = threads.add(driverId, data.driver);
 node.nodeManager.addDriver(driverId, driverLink);

@@ -1,6 +1,6 @@
 import { Script } from "node:vm";
 import { installRevivers, setRuntime, type Runtime, checkMethodOptions } from "../api/mod.ts";
-import type { Clock, RandomSource, WorkerId } from "../base/mod.ts";
+import { nodeKeyOf, type Clock, type RandomSource, type WorkerId } from "../base/mod.ts";
 import type { NodeLink } from "../clients/mod.ts";
 import { CoreWorker, isCancelReason } from "../core-worker/mod.ts";
 import { captureOutput } from "../observability/mod.ts";
@@ -43,7 +43,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
   let prepareImports = loadOnce(config.loaders);
   installStackMapping();
   const store = new SharedStore({
-    workerId, config: config.store, door: host.storeDoor, random: host.random,
+    workerId, node: nodeKeyOf(workerId), config: config.store, door: host.storeDoor, random: host.random,
     send: (message) => link.send(message), flush: () => link.flush(), ask: (build) => core.requests.ask(build),
   });
   const core: CoreWorker = new CoreWorker({

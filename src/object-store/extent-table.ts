@@ -147,6 +147,14 @@ export class ExtentTable {
     return (state === SEALED || state === EVICTING) && this.id(row) === id;
   }
 
+  /** The same with the help of a slot that has no pin there: this one may have, which must not go with an attempt that fails. */
+  tryPinFor(row: number, slot: number, id: number, helper: number): boolean {
+    const isPinned = this.tryPin(row, helper, id);
+    if (isPinned) this.setPin(row, slot);
+    this.clearPin(row, helper);
+    return isPinned;
+  }
+
   setPin(row: number, slot: number): void {
     Atomics.or(this.#words, row * ROW_WORDS + PINS_WORD + (slot >>> 5), 1 << (slot & 31));
   }

@@ -1,4 +1,5 @@
 import { invariant } from "../base/mod.ts";
+import type { EncodedValueRecord } from "../protocol/mod.ts";
 
 /**
  * How an encoded value lies in one extent (and, in the same bytes, in a spill file):
@@ -62,4 +63,11 @@ export function readLayout(source: Uint8Array): { header: PartPlace; buffers: Pa
     end = offset + byteLength;
   }
   return { header, buffers };
+}
+
+/** The value with parts of its own, from the bytes of an extent. */
+export function copiedParts(value: EncodedValueRecord, bytes: Uint8Array): EncodedValueRecord {
+  const { header, buffers } = readLayout(bytes);
+  const part = ({ offset, byteLength }: { offset: number; byteLength: number }): Uint8Array => bytes.slice(offset, offset + byteLength);
+  return { format: value.format, descriptors: value.descriptors, code: value.code, header: part(header), buffers: buffers.map(part) };
 }

@@ -89,7 +89,7 @@ interface Flow {
  *
  * (2) The most urgent class first, the oldest first in it; bounded in number and in bytes, see the constants.
  * (3) Memory is asked for and the primary's node told at the same time.
- * (4) What was asked of it is missing again; others are asked on. It is opened again after a while.
+ * (4) What was asked of it is missing again; others are asked on. It is opened again after a while. So it is if it knows us no longer.
  * (6) Freed, its node has ended, or cannot be reached for long.
  * (9) Bytes in flight are bounded for each node and in all.
  * (10) A node that sends the object to others already names one that has the chunk, or will have it soon.
@@ -311,6 +311,8 @@ export class PullState {
     const request = this.#requests.get(requestId);
     if (request === undefined) return;
     this.#giveBack(request, true);
+    // (4) The primary's node has forgotten us.
+    if (request.node === request.pull.object.node) this.#close(request.pull);
     this.#schedule();
   }
 

@@ -17,7 +17,7 @@ export type ShareInstruction =
   | { readonly type: "opened"; readonly peer: number; readonly key: string }
   | { readonly type: "openFailed"; readonly peer: number; readonly key: string; readonly failure: SystemErrorRecord }
   /** Answered by `sent`, also if the peer has gone. */
-  | { readonly type: "send"; readonly peer: number; readonly requestId: number; readonly key: string; readonly chunk: number }
+  | { readonly type: "send"; readonly peer: number; readonly node: NodeKey; readonly requestId: number; readonly key: string; readonly chunk: number }
   | { readonly type: "redirect"; readonly peer: number; readonly requestId: number; readonly node: NodeKey }
   | { readonly type: "ready" | "refuse"; readonly peer: number; readonly requestId: number }
   | { readonly type: "tellFreed"; readonly node: NodeKey; readonly id: number };
@@ -190,8 +190,8 @@ export class ShareState {
   chunk(asker: Asker, key: string, id: number | null, insists: boolean): void {
     if (id === null) {
       // (7)
-      const { peer, requestId, chunk } = asker;
-      this.#emit(this.#has(key, chunk) ? { type: "send", peer, requestId, key, chunk } : { type: "refuse", peer, requestId });
+      const { peer, node, requestId, chunk } = asker;
+      this.#emit(this.#has(key, chunk) ? { type: "send", peer, node, requestId, key, chunk } : { type: "refuse", peer, requestId });
       return;
     }
     const primary = this.#primaries.get(id);
@@ -223,7 +223,7 @@ export class ShareState {
       return this.#hold(primary);
     }
     primary.sending.set(node, (primary.sending.get(node) ?? 0) + 1);
-    this.#emit({ type: "send", peer, requestId, key: primary.key, chunk });
+    this.#emit({ type: "send", peer, node, requestId, key: primary.key, chunk });
   }
 
   /** Null: this node itself. */

@@ -1,15 +1,16 @@
 import { closeSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { markAsUntransferable } from "node:worker_threads";
-import { Finalizer, forgetOldest, nodeKeyOf, ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
+import { Finalizer, forgetOldest, type NodeKey, ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
 import type { ObjectOrigin, OwnedObject, StoreClient } from "../clients/mod.ts";
-import type { EncodedValueRecord, StoredRecord, ToStore } from "../protocol/mod.ts";
+import type { EncodedValueRecord, PulledObject, StoredRecord, ToStore } from "../protocol/mod.ts";
 import { classPages, PAGE_BYTES } from "./arena-state.ts";
 import { runGarbageCollector } from "./garbage-collector.ts";
+import { FarObjects } from "./far-objects.ts";
 import { CACHED, DOOMED, type ExtentTable, SEALED, WRITING } from "./extent-table.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { loadNativeMemory, type NativeMemory } from "./native-memory.ts";
-import { layoutBytes, readLayout, writeLayout } from "./object-layout.ts";
+import { copiedParts, layoutBytes, readLayout, writeLayout } from "./object-layout.ts";
 import { openSegmentFile } from "./segment-files.ts";
 import { controlPath, type StoreConfig } from "./store-config.ts";
 import { ANSWER_AWAITED, ANSWER_DISK_FULL, ANSWER_GRANTED, STATUS_READY, STATUS_UNAVAILABLE, StoreControl } from "./store-control.ts";
@@ -36,6 +37,8 @@ const IDS_PER_ATTACHMENT = 2 ** 32;
 
 export interface SharedStoreEnvironment {
   readonly workerId: WorkerId;
+  /** Where this worker lives. */
+  readonly node: NodeKey;
   /** Null on another machine than the service: objects are copied. */
   readonly config: StoreConfig | null;
   /** In the process of the service; null in others. */
@@ -93,6 +96,7 @@ const CAN_FORBID_TRANSFER = Number.parseInt(process.versions.node, 10) < 24;
 export class SharedStore implements StoreClient {
   readonly #env: SharedStoreEnvironment;
   readonly #small = new MemoryStore();
+  readonly #far: FarObjects;
   /** Undefined until the first large value; null where there is no shared memory. */
   #attached: Attachment | null | undefined = undefined;
   readonly #owned = new Map<number, Owned>();
@@ -112,6 +116,7 @@ export class SharedStore implements StoreClient {
 
   constructor(environment: SharedStoreEnvironment) {
     this.#env = environment;
+    this.#far = new FarObjects((message) => { if (!this.#isDetached) environment.send(message); });
   }
 
   // ------------------------------------------------------------------ making objects
@@ -130,7 +135,7 @@ export class SharedStore implements StoreClient {
     table.touch(row, control.nextTick());
     table.change(row, WRITING, slot, SEALED, slot);
     this.#env.send({ type: "storeSealed", row, id, byteLength, ownerId });
-    const stored: StoredRecord = { node: nodeKeyOf(this.#env.workerId), id, row, byteLength };
+    const stored: StoredRecord = { node: this.#env.node, id, row, byteLength };
     if (ownerId === this.#env.workerId) this.#own(stored);
     return { format: value.format, header: EMPTY, buffers: [], descriptors: value.descriptors, code: value.code, stored };
   }
@@ -214,7 +219,8 @@ export class SharedStore implements StoreClient {
   // ------------------------------------------------------------------ owning objects
 
   adopt(stored: StoredRecord): void {
-    this.#env.send({ type: "storeAdopted", id: stored.id });
+    if (stored.node !== this.#env.node) return this.#far.adopt(stored);
+    this.#env.send({ type: "storeAdopted", node: stored.node, id: stored.id });
     this.#own(stored);
   }
 
@@ -225,6 +231,7 @@ export class SharedStore implements StoreClient {
   }
 
   release(stored: StoredRecord): void {
+    if (stored.node !== this.#env.node) return this.#far.release(stored);
     this.#dropped.unregister(stored);
     this.#free(stored.id);
   }
@@ -235,23 +242,24 @@ export class SharedStore implements StoreClient {
     this.#owned.delete(id);
     const isReused = this.#attached != null && this.#tryReuse(this.#attached, id, owned.row);
     if (!isReused) this.#rememberFreed(owned);
-    this.#env.send({ type: "storeFreed", id, isReused });
+    this.#env.send({ type: "storeFreed", node: this.#env.node, id, isReused });
   }
 
   #rememberFreed({ id, byteLength, origin }: Owned): void {
-    this.#freed.set(id, { id, byteLength, origin, isFreed: true });
+    this.#freed.set(id, { node: this.#env.node, id, byteLength, origin, isFreed: true });
     forgetOldest(this.#freed, FREED_REMEMBERED_MAX);
   }
 
   describe(stored: StoredRecord, origin: ObjectOrigin): void {
+    if (stored.node !== this.#env.node) return this.#far.describe(stored, origin);
     const owned = this.#owned.get(stored.id);
     if (owned !== undefined) owned.origin = origin;
   }
 
   owned(): OwnedObject[] {
     for (const [id, { weak }] of this.#owned) if (weak.deref() === undefined) this.#free(id);
-    const live = Array.from(this.#owned.values(), ({ id, byteLength, origin }): OwnedObject => ({ id, byteLength, origin, isFreed: false }));
-    return [...live, ...this.#freed.values()];
+    const live = Array.from(this.#owned.values(), ({ id, byteLength, origin }): OwnedObject => ({ node: this.#env.node, id, byteLength, origin, isFreed: false }));
+    return [...live, ...this.#far.list(), ...this.#freed.values()];
   }
 
   /** Takes the extent for this worker's next object, if it can be had without asking anybody. */
@@ -274,6 +282,7 @@ export class SharedStore implements StoreClient {
     runGarbageCollector();
     for (const [id, { buffers }] of this.#views) for (const weak of buffers) if (weak.deref() === undefined) this.#viewCollected(id, weak);
     for (const [id, { weak }] of this.#owned) if (weak.deref() === undefined) this.#free(id);
+    this.#far.freeGarbage();
   }
 
   /** The service is short of memory. */
@@ -290,9 +299,25 @@ export class SharedStore implements StoreClient {
     const { stored } = value;
     if (stored === undefined) return value;
     const attached = this.#attach();
+    if (stored.node !== this.#env.node) return this.#openFar(attached, value, stored);
     if (attached === null) return this.#env.ask<Uint8Array>((requestId) => ({ type: "storeRead", requestId, id: stored.id })).then((bytes) => copiedParts(value, bytes));
     const row = this.#views.get(stored.id)?.row ?? stored.row;
     return this.#isPinned(attached, stored.id, row) ? this.#viewed(attached, value, stored.id, row) : this.#fetched(attached, value, stored.id);
+  }
+
+  /** The node has a copy, or gets one. */
+  #openFar(attached: Attachment | null, value: EncodedValueRecord, stored: StoredRecord): EncodedValueRecord | Promise<EncodedValueRecord> {
+    const known = this.#far.copyOf(stored);
+    if (attached !== null && known !== undefined && this.#isPinned(attached, known.id, known.row)) return this.#viewed(attached, value, known.id, known.row);
+    return this.#pulled(value, stored);
+  }
+
+  async #pulled(value: EncodedValueRecord, stored: StoredRecord): Promise<EncodedValueRecord> {
+    const { node, id, byteLength } = stored;
+    const pulled = await this.#env.ask<PulledObject>((requestId) => ({ type: "storePull", requestId, node, id, byteLength }));
+    if (pulled instanceof Uint8Array) return copiedParts(value, pulled);
+    this.#far.remember(stored, pulled);
+    return this.open(value);
   }
 
   /** The service brings it back into memory, or says where it is. */
@@ -441,6 +466,7 @@ export class SharedStore implements StoreClient {
     if (this.#isDetached) return;
     this.#isDetached = true;
     this.#owned.clear();
+    this.#far.forget();
     if (this.#attached != null && this.#views.size === 0) this.#leave(this.#attached);
   }
 
@@ -460,12 +486,6 @@ function mapFile(native: NativeMemory, path: string, byteLength: number): bigint
   } finally {
     closeSync(descriptor);
   }
-}
-
-function copiedParts(value: EncodedValueRecord, bytes: Uint8Array): EncodedValueRecord {
-  const { header, buffers } = readLayout(bytes);
-  const part = ({ offset, byteLength }: { offset: number; byteLength: number }): Uint8Array => bytes.slice(offset, offset + byteLength);
-  return { format: value.format, descriptors: value.descriptors, code: value.code, header: part(header), buffers: buffers.map(part) };
 }
 
 function megabytes(bytes: number): string {

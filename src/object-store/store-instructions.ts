@@ -10,7 +10,13 @@ export type StoreInstruction =
   | { readonly type: "fetchFailed"; readonly workerId: WorkerId; readonly requestId: number; readonly id: number; readonly reason: LossReason }
   /** Write these objects to disk; they stay in memory until that is done. */
   | { readonly type: "spill"; readonly objects: readonly { readonly id: number; readonly row: number }[] }
+  /** From disk, or from another node. */
   | { readonly type: "restore"; readonly id: number; readonly row: number }
+  /** There is no room for a copy. */
+  | { readonly type: "copyRefused"; readonly id: number; readonly reason: LossReason }
+  /** Its memory was needed. */
+  | { readonly type: "copyDropped"; readonly id: number }
+  | { readonly type: "watchedGone"; readonly id: number; readonly reason: LossReason }
   /** It waits for room; after a while it shall not any longer. */
   | { readonly type: "expectRoom"; readonly id: number; readonly attempt: number }
   | { readonly type: "forgetSpilled"; readonly id: number }

@@ -10,6 +10,7 @@ import { SpillDamagedError, SpillFiles, type SpillFileSystem } from "./spill-fil
 import { controlPath, type StoreConfig } from "./store-config.ts";
 import { ANSWER_GRANTED, SEGMENTS_MAX, StoreControl } from "./store-control.ts";
 import { StoreDoor } from "./store-door.ts";
+import { NodeObjects } from "./node-objects.ts";
 import type { LossReason } from "./store-instructions.ts";
 import { StoreState } from "./store-state.ts";
 
@@ -68,6 +69,8 @@ interface Segment {
 export class StoreService {
   readonly #env: StoreServiceEnvironment;
   #running: Running | null = null;
+  #nodeId: WorkerId | null = null;
+  #nodeObjects: NodeObjects | null = null;
   #hasFailed = false;
   readonly #timers = new Set<Timer>();
   #collectTimer: Timer | null = null;
@@ -126,7 +129,7 @@ export class StoreService {
   workerLost(workerId: WorkerId): void {
     const running = this.#running;
     if (running === null) return;
-    const slot = running.state.slotOf(workerId);
+    const slot = running.state.slots.of(workerId);
     if (slot !== undefined) running.control.clearSlot(slot);
     running.state.workerLost(workerId);
     this.#carryOut(running);
@@ -137,7 +140,7 @@ export class StoreService {
   #attach(workerId: WorkerId, nonce: number | null): void {
     const running = (this.#running ??= this.#start());
     if (running === null || nonce === null) return;
-    const slot = running.state.attach(workerId);
+    const slot = running.state.slots.attach(workerId);
     if (slot === undefined) running.control.refuseSlot(nonce);
     else running.control.assignSlot(slot, nonce);
     running.native.wake(running.controlAddress + BigInt(StoreControl.attachWordOffset));
@@ -213,16 +216,29 @@ export class StoreService {
             break;
           }
           case "fetched":
-            this.#reply(instruction.workerId, instruction.requestId, instruction.row, null);
+            if (instruction.workerId === this.#nodeId) this.#nodeObjects?.fetched(instruction.requestId, instruction.row);
+            else this.#reply(instruction.workerId, instruction.requestId, instruction.row, null);
             break;
-          case "fetchFailed":
-            this.#reply(instruction.workerId, instruction.requestId, null, lossOf(instruction.id, instruction.reason));
+          case "fetchFailed": {
+            const loss = lossOf(instruction.id, instruction.reason);
+            if (instruction.workerId === this.#nodeId) this.#nodeObjects?.fetchFailed(instruction.requestId, loss);
+            else this.#reply(instruction.workerId, instruction.requestId, null, loss);
+            break;
+          }
+          case "copyRefused":
+            this.#nodeObjects?.copyRefused(instruction.id, lossOf(instruction.id, instruction.reason));
+            break;
+          case "copyDropped":
+            this.#nodeObjects?.copyDropped(instruction.id);
+            break;
+          case "watchedGone":
+            this.#nodeObjects?.gone(instruction.id, lossOf(instruction.id, instruction.reason));
             break;
           case "spill":
             void this.#spill(running, instruction.objects);
             break;
           case "restore":
-            void this.#restore(running, instruction.id, instruction.row);
+            if (this.#nodeObjects?.isRoomForCopy(instruction.id, instruction.row) !== true) void this.#restore(running, instruction.id, instruction.row);
             break;
           case "expectRoom":
             this.#after(RESTORE_MS_MAX, () => { state.roomExpired(instruction.id, instruction.attempt); this.#carryOut(running); });
@@ -231,7 +247,10 @@ export class StoreService {
             running.spill.forget(String(instruction.id));
             break;
           case "collect":
-            for (const workerId of instruction.workerIds) this.#env.send(workerId, { type: "storeCollect" });
+            for (const workerId of instruction.workerIds) {
+              if (workerId === this.#nodeId) state.collected(workerId);
+              else this.#env.send(workerId, { type: "storeCollect" });
+            }
             this.#cancelTimer(this.#collectTimer);
             this.#collectTimer = this.#after(COLLECT_MS_MAX, () => { state.collectionExpired(); this.#carryOut(running); });
             break;
@@ -252,6 +271,25 @@ export class StoreService {
     control.setPressed(state.isPressed);
     const { usedPages, capacityPages } = state.usage();
     control.noteUsage(usedPages, capacityPages);
+    this.#nodeObjects?.flush();
+  }
+
+  /** For the node itself, under this name; always the same. */
+  objectsOfNode(nodeId: WorkerId): NodeObjects {
+    this.#nodeId = nodeId;
+    return (this.#nodeObjects ??= new NodeObjects({
+      nodeId, capacityBytes: this.#env.config.capacityBytes,
+      running: () => {
+        const running = (this.#running ??= this.#start());
+        if (running === null) return null;
+        return {
+          state: running.state, table: running.control.table, segmentPagesMax: Math.max(...running.segments.map(({ byteLength }) => byteLength / PAGE_BYTES)),
+          bytes: (row, byteLength) => this.#bytes(running, row, byteLength),
+          settle: () => this.#carryOut(running),
+        };
+      },
+      reply: (workerId, requestId, result, error) => this.#reply(workerId, requestId, result, error),
+    }));
   }
 
   async #spill(running: Running, objects: readonly { readonly id: number; readonly row: number }[]): Promise<void> {
@@ -355,7 +393,7 @@ export class StoreService {
     } finally {
       rmSync(this.#env.config.spillFolder, { recursive: true, force: true });
       const { driverId } = this.#env;
-      const isDriverAttached = driverId !== null && running.state.slotOf(driverId) !== undefined;
+      const isDriverAttached = driverId !== null && running.state.slots.of(driverId) !== undefined;
       if (!isDriverAttached || running.control.leave()) {
         for (const { address, byteLength } of running.segments) running.native.unmap(address, byteLength);
         running.native.unmap(running.controlAddress, running.controlBytes);

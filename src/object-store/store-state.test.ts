@@ -16,11 +16,11 @@ class Scene {
   #lastUse = 0;
 
   constructor() {
-    for (const worker of ["a", "b", "c"]) this.state.attach(worker);
+    for (const worker of ["a", "b", "c"]) this.state.slots.attach(worker);
   }
 
   slot(worker: string): number {
-    return this.state.slotOf(worker) as number;
+    return this.state.slots.of(worker) as number;
   }
 
   taken(): StoreInstruction[] {
@@ -179,7 +179,7 @@ describe("the end of workers", () => {
     assert.equal(scene.state.usage().doomedRows, 1);
     scene.state.workerLost("b");
     assert.equal(scene.table.state(row), FREE);
-    assert.equal(scene.state.attach("d"), 2);
+    assert.equal(scene.state.slots.attach("d"), 2);
     scene.end("a", "c", "d");
   });
 

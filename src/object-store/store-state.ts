@@ -2,10 +2,12 @@ import { Deque, forgetOldest, type WorkerId } from "../base/mod.ts";
 import type { StoredObjectListing } from "../protocol/mod.ts";
 import { type ArenaState, PAGE_BYTES } from "./arena-state.ts";
 import { type Backing, ExtentRows, SERVICE_SLOT } from "./extent-rows.ts";
-import { CACHED, EVICTING, type ExtentTable, SEALED, SLOTS_MAX, WRITING } from "./extent-table.ts";
+import { CACHED, EVICTING, type ExtentTable, SEALED, WRITING } from "./extent-table.ts";
 import { SPILL_FILE_BYTES_MAX } from "./spill-state.ts";
+import { listStored, type RoomRequest, type StoredObject } from "./stored-object.ts";
 import { ANSWER_DISK_FULL, ANSWER_FULL, ANSWER_GRANTED, GRANT_ROWS_MAX } from "./store-control.ts";
 import type { LossReason, StoreInstruction } from "./store-instructions.ts";
+import { WorkerSlots } from "./worker-slots.ts";
 
 /** Objects are written to disk in fused files: when room is made, then for one file at once, if there is so much. */
 const SPILL_PAGES_WANTED = SPILL_FILE_BYTES_MAX / PAGE_BYTES;
@@ -13,31 +15,6 @@ const SPILL_PAGES_WANTED = SPILL_FILE_BYTES_MAX / PAGE_BYTES;
 const SPILL_CAPACITY_DIVISOR = 4;
 /** Of workers that have ended, of objects that are lost, and of what was said too early. */
 const REMEMBERED_MAX = 10_000;
-
-interface StoredObject {
-  readonly id: number;
-  readonly byteLength: number;
-  readonly pages: number;
-  /** Null for what a worker made that died before it could say for whom; the owner will. */
-  ownerId: WorkerId | null;
-  readonly producerId: WorkerId;
-  /** Its owner knows it. Until then it may be on its way in a message. */
-  isAdopted: boolean;
-  /** -1: not in memory. */
-  row: number;
-  /** A copy lies on disk; it stays when the object is restored, since objects never change. */
-  isSpilled: boolean;
-  activity: "none" | "spilling" | "restoring";
-  /** Nobody needs it; only the activity keeps it. */
-  isFreed: boolean;
-  waiting: { readonly workerId: WorkerId; readonly requestId: number }[];
-  /** How often it has waited for room in memory. */
-  attempt: number;
-}
-
-type Request =
-  | { readonly kind: "grant"; readonly workerId: WorkerId; readonly slot: number; readonly sequence: number; readonly pages: number }
-  | { readonly kind: "restore"; readonly object: StoredObject; readonly pages: number };
 
 /**
  * Which objects the store of one machine holds, where, and who gets memory next. Pure but for the extent table, which it
@@ -54,13 +31,15 @@ export class StoreState {
   readonly #table: ExtentTable;
   readonly #rows: ExtentRows;
   readonly #objects = new Map<number, StoredObject>();
-  readonly #slots: (WorkerId | null)[] = [null];
-  readonly #slotOf = new Map<WorkerId, number>();
-  readonly #queue = new Deque<Request>();
+  readonly slots = new WorkerSlots();
+  readonly #queue = new Deque<RoomRequest>();
   readonly #collecting = new Set<WorkerId>();
   /** Since the queue was empty last. */
   #hasCollected = false;
   #pagesSpilling = 0;
+  #nextCopyId = 0;
+  /** Somebody is to be told when they end. */
+  readonly #watched = new Set<number>();
   readonly #lost = new Map<number, LossReason>();
   /** What owners said of objects whose makers' messages are still on their way. */
   readonly #early = new Map<number, { readonly ownerId: WorkerId; readonly said: "adopted" | "freed" | "reused" }>();
@@ -86,33 +65,16 @@ export class StoreState {
 
   // ------------------------------------------------------------------ workers
 
-  /** A slot for the worker, or undefined if all are taken: it then works with copies. */
-  attach(workerId: WorkerId): number | undefined {
-    const known = this.#slotOf.get(workerId);
-    if (known !== undefined) return known;
-    let slot = this.#slots.findIndex((holder, index) => index !== SERVICE_SLOT && holder === null);
-    if (slot < 0) slot = this.#slots.length;
-    if (slot >= SLOTS_MAX) return undefined;
-    this.#slots[slot] = workerId;
-    this.#slotOf.set(workerId, slot);
-    return slot;
-  }
-
-  slotOf(workerId: WorkerId): number | undefined {
-    return this.#slotOf.get(workerId);
-  }
-
   /** All that it had goes back; what others still look at stays until they let go. */
   workerLost(workerId: WorkerId): void {
     forgetOldest(this.#ended.add(workerId), REMEMBERED_MAX);
     this.#collecting.delete(workerId);
     this.#queue.removeWhere((request) => request.kind === "grant" && request.workerId === workerId);
-    const slot = this.#slotOf.get(workerId);
+    const slot = this.slots.of(workerId);
     if (slot !== undefined) {
       // Its owner may know such an object from the worker itself: there are two ways, and one message was lost.
       for (const row of this.#rows.clearSlot(slot)) this.#register(workerId, row, this.#table.id(row), this.#table.byteLength(row), null);
-      this.#slots[slot] = null;
-      this.#slotOf.delete(workerId);
+      this.slots.release(workerId, slot);
     }
     let hasOrphans = false;
     for (const object of [...this.#objects.values()]) {
@@ -142,7 +104,7 @@ export class StoreState {
 
   /** Wants one extent of so many pages; up to `count` if they are to be had for nothing. Answered in the worker's mailbox. */
   request(workerId: WorkerId, sequence: number, pages: number, count: number, mayWait: boolean): void {
-    const slot = this.#slotOf.get(workerId);
+    const slot = this.slots.of(workerId);
     if (slot === undefined) return;
     const row = this.#queue.length === 0 ? this.#allocate(pages) : undefined;
     if (row === undefined) {
@@ -190,7 +152,7 @@ export class StoreState {
     if (early?.said === "reused") return;
     this.#rows.filled(row, id);
     const ownerId = producerSays ?? early?.ownerId ?? null;
-    const object: StoredObject = { id, byteLength, pages: this.#table.pages(row), ownerId, producerId, isAdopted: ownerId === producerId || early !== undefined, row, isSpilled: false, activity: "none", isFreed: false, waiting: [], attempt: 0 };
+    const object: StoredObject = { id, byteLength, pages: this.#table.pages(row), ownerId, producerId, isAdopted: ownerId === producerId || early !== undefined, row, isSpilled: false, isCopy: false, activity: "none", isFreed: false, waiting: [], attempt: 0 };
     this.#objects.set(id, object);
     if (early?.said === "freed") this.#lose(object, "freed");
     else if (ownerId !== null && this.#ended.has(ownerId)) this.#lose(object, "ownerDied");
@@ -233,30 +195,43 @@ export class StoreState {
     if (object === undefined || object.isFreed) return this.#emit({ type: "fetchFailed", workerId, requestId, id, reason: this.#lost.get(id) ?? "freed" });
     if (object.row >= 0 && object.activity !== "restoring") return this.#deliver(object, workerId, requestId);
     object.waiting.push({ workerId, requestId });
-    if (object.activity !== "none") return;
+    if (object.activity === "none") this.#waitForRoom(object);
+  }
+
+  #waitForRoom(object: StoredObject): void {
     object.activity = "restoring";
     this.#queue.push({ kind: "restore", object, pages: object.pages });
     this.#makeRoom();
-    if (object.row < 0) this.#emit({ type: "expectRoom", id, attempt: ++object.attempt });
+    if (object.row < 0) this.#emit({ type: "expectRoom", id: object.id, attempt: ++object.attempt });
   }
 
   #deliver(object: StoredObject, workerId: WorkerId, requestId: number): void {
-    const slot = this.#slotOf.get(workerId);
-    if (slot === undefined) return;
-    // Tried with a pin of the service's own: the worker may have one already, which must not go with an attempt that fails.
-    if (this.#table.tryPin(object.row, SERVICE_SLOT, object.id)) {
-      this.#table.setPin(object.row, slot);
-      this.#table.touch(object.row, 0);
-      this.#emit({ type: "fetched", workerId, requestId, row: object.row });
-    } else {
-      // Its owner is freeing it at this moment.
-      this.#emit({ type: "fetchFailed", workerId, requestId, id: object.id, reason: "freed" });
-    }
-    this.#table.clearPin(object.row, SERVICE_SLOT);
+    if (this.slots.of(workerId) === undefined) return;
+    const row = this.pinFor(workerId, object.id);
+    // Else its owner is freeing it at this moment.
+    if (row !== undefined) this.#emit({ type: "fetched", workerId, requestId, row });
+    else this.#emit({ type: "fetchFailed", workerId, requestId, id: object.id, reason: "freed" });
+  }
+
+  /** Where the object is in memory, pinned for that worker; undefined if it is not, or the worker has no slot. */
+  pinFor(workerId: WorkerId, id: number): number | undefined {
+    const object = this.#objects.get(id);
+    const slot = this.slots.of(workerId);
+    if (object === undefined || slot === undefined || object.row < 0 || object.activity === "restoring") return undefined;
+    const { row } = object;
+    if (!this.#table.tryPinFor(row, slot, id, SERVICE_SLOT)) return undefined;
+    this.#table.touch(row, 0);
+    return row;
+  }
+
+  unpin(workerId: WorkerId, row: number): void {
+    const slot = this.slots.of(workerId);
+    if (slot !== undefined && (this.#table.clearPin(row, slot) || this.isPressed)) this.unpinned(row);
   }
 
   #lose(object: StoredObject, reason: LossReason): void {
     forgetOldest(this.#lost.set(object.id, reason), REMEMBERED_MAX);
+    if (this.#watched.delete(object.id)) this.#emit({ type: "watchedGone", id: object.id, reason });
     this.#refuseWaiting(object, reason);
     object.isFreed = true;
     if (object.activity === "none") this.#forget(object);
@@ -274,6 +249,29 @@ export class StoreState {
     this.#objects.delete(object.id);
     if (object.isSpilled) this.#emit({ type: "forgetSpilled", id: object.id });
     if (object.row >= 0) this.#rows.doom(object.row, object.id);
+  }
+
+  // ------------------------------------------------------------------ other nodes
+
+  /**
+   * A copy of another node's object, under an id of its own, gets memory as soon as there is some: `restore` says where, `copyRefused` that
+   * there is none. It has come with `restored`; until it is freed it is dropped whenever memory is short and nobody looks at it.
+   */
+  addCopy(nodeId: WorkerId, byteLength: number, pages: number): number {
+    const id = this.#nextCopyId++;
+    const copy: StoredObject = { id, byteLength, pages, ownerId: nodeId, producerId: nodeId, isAdopted: true, row: -1, isSpilled: false, isCopy: true, activity: "none", isFreed: false, waiting: [], attempt: 0 };
+    this.#objects.set(id, copy);
+    this.#waitForRoom(copy);
+    return id;
+  }
+
+  /** `watchedGone` when the object ends; at once if it has. */
+  watch(id: number): void {
+    if (this.#objects.get(id)?.isFreed !== false) this.#emit({ type: "watchedGone", id, reason: this.#lost.get(id) ?? "freed" });
+    else this.#watched.add(id);
+  }
+  unwatch(id: number): void {
+    this.#watched.delete(id);
   }
 
   // ------------------------------------------------------------------ disk
@@ -313,10 +311,14 @@ export class StoreState {
   #dropFromMemory(object: StoredObject): boolean {
     if (!this.#rows.tryDrop(object.row, object.id)) return false;
     object.row = -1;
+    if (object.isCopy) {
+      this.#objects.delete(object.id);
+      this.#emit({ type: "copyDropped", id: object.id });
+    }
     return true;
   }
 
-  restored(id: number): void {
+  restored(id: number, pinnedBy: WorkerId | null = null): void {
     const object = this.#objects.get(id);
     if (object === undefined || object.activity !== "restoring") return;
     object.activity = "none";
@@ -326,6 +328,7 @@ export class StoreState {
     if (object.isFreed) return this.#forget(object);
     for (const { workerId, requestId } of object.waiting) this.#deliver(object, workerId, requestId);
     object.waiting = [];
+    if (pinnedBy !== null) this.pinFor(pinnedBy, id);
     this.#makeRoom();
   }
 
@@ -354,6 +357,9 @@ export class StoreState {
   #restoreRefused(object: StoredObject, reason: LossReason): void {
     object.activity = "none";
     this.#refuseWaiting(object, reason);
+    if (!object.isCopy) return;
+    this.#objects.delete(object.id);
+    this.#emit({ type: "copyRefused", id: object.id, reason });
   }
 
   #refuseWaiting(object: StoredObject, reason: LossReason): void {
@@ -391,7 +397,7 @@ export class StoreState {
   }
 
   /** Answers who could not be served. */
-  #serveQueue(): Request | undefined {
+  #serveQueue(): RoomRequest | undefined {
     for (let head = this.#queue.peek(); head !== undefined; head = this.#queue.peek()) {
       const row = this.#allocate(head.pages);
       if (row === undefined) return head;
@@ -408,11 +414,11 @@ export class StoreState {
     return undefined;
   }
 
-  #pressFor(head: Request): void {
+  #pressFor(head: RoomRequest): void {
     if (!this.#hasCollected) {
       this.#hasCollected = true;
       const asleep = new Set([...this.#queue].map((request) => (request.kind === "grant" ? request.workerId : null)));
-      const workerIds = [...this.#slotOf.keys()].filter((workerId) => !asleep.has(workerId));
+      const workerIds = [...this.slots.workers()].filter((workerId) => !asleep.has(workerId));
       for (const workerId of workerIds) this.#collecting.add(workerId);
       if (workerIds.length > 0) this.#emit({ type: "collect", workerIds });
     }
@@ -420,7 +426,7 @@ export class StoreState {
     const wanted = Math.max(head.pages, Math.min(SPILL_PAGES_WANTED, Math.floor(this.#arena.capacityPages / SPILL_CAPACITY_DIVISOR))) - this.#pagesSpilling;
     const victims: { id: number; row: number }[] = [];
     let pages = 0;
-    for (const object of this.#leastRecentlyUsed({ isSpilled: false })) {
+    for (const object of this.#leastRecentlyUsed({ isElsewhere: false })) {
       if (pages >= wanted) break;
       if (!this.#startEviction(object)) continue;
       pages += object.pages;
@@ -443,9 +449,9 @@ export class StoreState {
     return true;
   }
 
-  #leastRecentlyUsed({ isSpilled }: { readonly isSpilled: boolean }): StoredObject[] {
+  #leastRecentlyUsed({ isElsewhere }: { readonly isElsewhere: boolean }): StoredObject[] {
     const idle: StoredObject[] = [];
-    for (const object of this.#objects.values()) if (object.row >= 0 && object.activity === "none" && object.isSpilled === isSpilled) idle.push(object);
+    for (const object of this.#objects.values()) if (object.row >= 0 && object.activity === "none" && (object.isSpilled || object.isCopy) === isElsewhere) idle.push(object);
     return idle.sort((a, b) => this.#table.lastUse(a.row) - this.#table.lastUse(b.row));
   }
 
@@ -455,7 +461,7 @@ export class StoreState {
   }
 
   #allocateFromCopies(pages: number): number | undefined {
-    for (const object of this.#leastRecentlyUsed({ isSpilled: true })) {
+    for (const object of this.#leastRecentlyUsed({ isElsewhere: true })) {
       if (!this.#dropFromMemory(object)) continue;
       const row = this.#rows.allocateFree(pages);
       if (row !== undefined) return row;
@@ -485,13 +491,7 @@ export class StoreState {
 
   /** For state queries: the objects, and what was freed and is still looked at. */
   list(): StoredObjectListing[] {
-    const table = this.#table;
-    const pinnedBy = (row: number): WorkerId[] => table.pinnedBy(row).flatMap((slot) => this.#slots[slot] ?? []);
-    const live = Array.from(this.#objects.values(), ({ id, byteLength, ownerId, row, isSpilled, isFreed }): StoredObjectListing => (
-      { id, byteLength, ownerId, isInMemory: row >= 0, isSpilled, isFreed, pinnedBy: row < 0 ? [] : pinnedBy(row) }));
-    const freed = Array.from(this.#rows.doomed(), (row): StoredObjectListing => (
-      { id: table.id(row), byteLength: table.byteLength(row), ownerId: null, isInMemory: true, isSpilled: false, isFreed: true, pinnedBy: pinnedBy(row) }));
-    return [...live, ...freed];
+    return listStored(this.#objects.values(), this.#rows.doomed(), this.#table, this.slots.holders);
   }
 
   usage(): { readonly objects: number; readonly usedPages: number; readonly capacityPages: number; readonly grantedRows: number; readonly doomedRows: number; readonly waiting: number } {

@@ -90,7 +90,7 @@ export interface PackagePiece {
 }
 
 /** What workers may ask of other nodes than their own. */
-export type FarRequest = Extract<ToNode, { readonly type: "leaseDemand" | "endRun" | "connectPeer" | "callsWait" }>;
+export type FarRequest = Extract<ToNode, { readonly type: "leaseDemand" | "endRun" | "connectPeer" | "callsWait" | "storeAdopted" | "storeFreed" }>;
 
 /** What a node asks all others, or one of them. */
 export type NodeQuestion =

@@ -18,14 +18,20 @@ export type ToStore =
   | { readonly type: "storeRequest"; readonly sequence: number; readonly pages: number; readonly count: number; readonly mayWait: boolean }
   | { readonly type: "storeRequestCancelled"; readonly sequence: number }
   | { readonly type: "storeSealed"; readonly row: number; readonly id: number; readonly byteLength: number; readonly ownerId: WorkerId }
-  | { readonly type: "storeAdopted"; readonly id: number }
-  | { readonly type: "storeFreed"; readonly id: number; readonly isReused: boolean }
+  /** This and `storeFreed` are for the store of `node`. */
+  | { readonly type: "storeAdopted"; readonly node: NodeKey; readonly id: number }
+  | { readonly type: "storeFreed"; readonly node: NodeKey; readonly id: number; readonly isReused: boolean }
   | { readonly type: "storeUnpinned"; readonly row: number }
   /** Replied with the row, which is pinned for the sender. */
   | { readonly type: "storeFetch"; readonly requestId: number; readonly id: number }
   /** From a worker without shared memory: replied with the bytes. */
   | { readonly type: "storeRead"; readonly requestId: number; readonly id: number }
+  /** Replied with a PulledObject: a copy, on the sender's node, of an object of another. It is pinned for the sender. */
+  | { readonly type: "storePull"; readonly requestId: number; readonly node: NodeKey; readonly id: number; readonly byteLength: number }
   | { readonly type: "storeCollected" };
+
+/** Where a copy is in the shared memory of the node; the bytes for a worker that has none. */
+export type PulledObject = { readonly id: number; readonly row: number } | Uint8Array;
 
 /** To a core worker: run the garbage collector and free what nobody holds; answered by `storeCollected`. */
 export interface StoreCollect {

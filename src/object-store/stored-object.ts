@@ -1,0 +1,42 @@
+import type { WorkerId } from "../base/mod.ts";
+import type { StoredObjectListing } from "../protocol/mod.ts";
+import type { ExtentTable } from "./extent-table.ts";
+
+/** What the store knows of one object. */
+export interface StoredObject {
+  readonly id: number;
+  readonly byteLength: number;
+  readonly pages: number;
+  /** Null for what a worker made that died before it could say for whom; the owner will. */
+  ownerId: WorkerId | null;
+  readonly producerId: WorkerId;
+  /** Its owner knows it. Until then it may be on its way in a message. */
+  isAdopted: boolean;
+  /** -1: not in memory. */
+  row: number;
+  /** A copy lies on disk; it stays when the object is restored, since objects never change. */
+  isSpilled: boolean;
+  /** The primary is another node's: it can be had again from there. */
+  readonly isCopy: boolean;
+  activity: "none" | "spilling" | "restoring";
+  /** Nobody needs it; only the activity keeps it. */
+  isFreed: boolean;
+  waiting: { readonly workerId: WorkerId; readonly requestId: number }[];
+  /** How often it has waited for room in memory. */
+  attempt: number;
+}
+
+/** Who waits for memory. */
+export type RoomRequest =
+  | { readonly kind: "grant"; readonly workerId: WorkerId; readonly slot: number; readonly sequence: number; readonly pages: number }
+  | { readonly kind: "restore"; readonly object: StoredObject; readonly pages: number };
+
+/** For state queries: the objects, and what was freed and is still looked at. */
+export function listStored(objects: Iterable<StoredObject>, doomedRows: Iterable<number>, table: ExtentTable, slots: readonly (WorkerId | null)[]): StoredObjectListing[] {
+  const pinnedBy = (row: number): WorkerId[] => table.pinnedBy(row).flatMap((slot) => slots[slot] ?? []);
+  const live = Array.from(objects, ({ id, byteLength, ownerId, row, isSpilled, isFreed }): StoredObjectListing => (
+    { id, byteLength, ownerId, isInMemory: row >= 0, isSpilled, isFreed, pinnedBy: row < 0 ? [] : pinnedBy(row) }));
+  const freed = Array.from(doomedRows, (row): StoredObjectListing => (
+    { id: table.id(row), byteLength: table.byteLength(row), ownerId: null, isInMemory: true, isSpilled: false, isFreed: true, pinnedBy: pinnedBy(row) }));
+  return [...live, ...freed];
+}

@@ -165,6 +165,15 @@ describe("strategies of leases from several nodes", () => {
     assert.equal([...cluster.where("k").slice(6)].sort().join(""), "abc");
   });
 
+  test("SPREAD goes on with tasks of another kind where the last one ended", () => {
+    const cluster = world(["a", 4, "x"], ["b", 4, "x"], ["c", 4, "x"]);
+    for (const [index, cpus] of [1, 0.5, 0.25, 1, 0.5, 0.25].entries()) {
+      cluster.demand(String(cpus), shapeOf(cpus, SPREAD), index < 3 ? 1 : 2);
+      for (const node of ["b", "c"]) cluster.grantAll(node);
+    }
+    assert.deepEqual(["1", "0.5", "0.25"].map((key) => cluster.where(key)), ["bb", "cc", "aa"]);
+  });
+
   test("labels that are preferred lead to another node, while the own one would have room", () => {
     const cluster = world(["a", 4, "x"], ["b", 1, "y"], ["c", 1, "y"]);
     cluster.demand("k", shapeOf(1, preferred("y")), 4);

@@ -26,7 +26,7 @@ interface Wish {
   readonly granted: Map<NodeKey, number>;
   /** Of nodes that are gone. */
   grantedByLost: number;
-  /** Where the last one was granted; at first, the own node. */
+  /** For SPREAD: where the last one was granted, of all wishes when it was first missing. */
   spreadAfter: NodeKey;
   /** No node could ever hold it, when it was last looked. */
   isInfeasible: boolean;
@@ -43,9 +43,12 @@ export class SpillOver {
   readonly #node: NodeKey;
   readonly #wishes = new Map<string, Wish>();
   readonly #others = new Map<NodeKey, NodeView>();
+  /** Where the last lease of SPREAD was granted: whoever wants some next begins behind it. */
+  #spreadAfter: NodeKey;
 
   constructor(node: NodeKey) {
     this.#node = node;
+    this.#spreadAfter = node;
   }
 
   // ------------------------------------------------------------------ other nodes
@@ -68,8 +71,9 @@ export class SpillOver {
   demand(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void {
     const id = idOf(ownerId, key);
     const known = this.#wishes.get(id);
+    if (known !== undefined && known.target <= this.#granted(known)) known.spreadAfter = this.#spreadAfter;
     if (known === undefined) {
-      this.#wishes.set(id, { ownerId, key, shape, priority, target, askedHere: 0, grantedHere: 0, asked: new Map(), granted: new Map(), grantedByLost: 0, spreadAfter: this.#node, isInfeasible: false });
+      this.#wishes.set(id, { ownerId, key, shape, priority, target, askedHere: 0, grantedHere: 0, asked: new Map(), granted: new Map(), grantedByLost: 0, spreadAfter: this.#spreadAfter, isInfeasible: false });
       return;
     }
     known.target = target;
@@ -89,6 +93,7 @@ export class SpillOver {
   granted(ownerId: WorkerId, key: string, node: NodeKey): void {
     const wish = this.#wishes.get(idOf(ownerId, key));
     if (wish === undefined) return;
+    if (wish.shape.strategy?.preference.type === "spread") this.#spreadAfter = node;
     wish.spreadAfter = node;
     if (node === this.#node) wish.grantedHere++;
     else wish.granted.set(node, (wish.granted.get(node) ?? 0) + 1);

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { Place } from "../cli/command.ts";
+import { ISOLATIONS } from "../conformance/both-isolations.ts";
+import { endPrograms } from "../conformance/running-program.ts";
+
+/** What programs here have: where a task or actor is, by the label of its node. */
+const PRELUDE = `
+  function zone() { return ray.getRuntimeContext().nodeLabels.zone; }
+  class Place { zone() { return zone(); } }
+  const zones = Object.fromEntries((await ray.nodes()).map((node) => [node.labels.zone, node.nodeId]));
+  const task = ray.remote(zone);
+  const actor = ray.remote(Place);
+  const ofTask = (where, count = 1) => ray.get(Array.from({ length: count }, () => task.options(where).remote()));
+  const ofActor = async (where) => { const one = actor.options(where).remote(); const seen = await ray.get(one.zone.remote()); await ray.kill(one); return seen; };
+  const onNode = (of, soft) => ({ schedulingStrategy: { type: "nodeAffinity", nodeId: zones[of] ?? of, soft } });
+`;
+
+for (const isolation of ISOLATIONS) {
+  describe(`strategies on three nodes (${isolation})`, () => {
+    let place: Place;
+    let address: string;
+    before(async () => {
+      place = new Place();
+      ({ address } = await place.head("--num-cpus", "2", "--labels", "zone=a"));
+      for (const [zone, disk] of [["b", "slow"], ["c", "fast"]]) {
+        const { exitCode, stderr } = await place.run("start", "--address", address, "--num-cpus", "2", "--labels", `zone=${zone},disk=${disk}`);
+        assert.equal(exitCode, 0, stderr);
+      }
+    });
+    after(async () => {
+      await endPrograms();
+      await place.remove();
+    });
+    const program = (source: string) => place.join(address, PRELUDE + source, `isolation: "${isolation}"`);
+
+    it("tasks and actors run on the node that their labels or their affinity ask for", async () => {
+      const said = await program(`
+        const wheres = [
+          { labelSelector: { zone: "b" } }, { labelSelector: { disk: "!slow", zone: "!a" } }, { labelSelector: { disk: "!*" } }, { labelSelector: { zone: "in(b,c)", disk: "fast" } },
+          onNode("b", false), onNode("c", true), { schedulingStrategy: { type: "nodeLabel", soft: { disk: "fast" } } }, { schedulingStrategy: { type: "nodeLabel", hard: { disk: "slow" } } },
+        ];
+        const tasks = [], actors = [];
+        for (const where of wheres) { tasks.push(...await ofTask(where)); actors.push(await ofActor(where)); }
+        say([tasks.join(""), actors.join("")]);
+      `).said();
+      assert.deepEqual(said, ["bcacbccb", "bcacbccb"]);
+    });
+
+    it("SPREAD gives the nodes tasks and actors in turn", async () => {
+      const [actors, tasks] = await program(`
+        const spread = { schedulingStrategy: "SPREAD" };
+        const actors = Array.from({ length: 6 }, () => actor.options({ ...spread, numCpus: 0.5 }).remote());
+        const seen = await ray.get(actors.map((one) => one.zone.remote()));
+        for (const one of actors) await ray.kill(one);
+        const tasks = [];
+        for (let round = 0; round < 6; round++) tasks.push(...await ofTask({ ...spread, numCpus: 1 - round / 100 }));
+        say([seen.sort().join(""), tasks.sort().join("")]);
+      `).said();
+      assert.deepEqual([actors, tasks], ["aabbcc", "aabbcc"]);
+    });
+
+    it("what no node can ever hold fails, with what is missing", async () => {
+      const said = await program(`
+        const failed = async (result) => { try { return await result; } catch (error) { return [error.name, error.message]; } };
+        say(await Promise.all([failed(ofTask({ labelSelector: { zone: "d" } })), failed(ofActor({ labelSelector: { zone: "d" } })), failed(ofTask(onNode("0123456789abcdef", false))), failed(ofTask({ ...onNode("b", false), numCpus: 3 }))]));
+      `).said();
+      assert.deepEqual(said.map(([name]: [string]) => name), ["TaskUnschedulableError", "ActorUnschedulableError", "TaskUnschedulableError", "TaskUnschedulableError"]);
+      assert.match(said[0][1], /zone: "d".*'zone' is a or b or c/);
+      assert.match(said[1][1], /zone: "d".*'zone' is a or b or c/);
+      assert.match(said[2][1], /no such node/);
+      assert.match(said[3][1], /3 CPU, but node [0-9a-f]{16} has 2/);
+    });
+  });
+}

@@ -229,6 +229,13 @@ export class ActorState {
     return out;
   }
 
+  /** Those that live, or may again, and are made of code of this program. */
+  madeBy(driverId: WorkerId): ActorId[] {
+    const found: ActorId[] = [];
+    for (const { spec, phase } of this.#actors.values()) if (phase !== "DEAD" && spec.units.some(({ origin }) => origin?.driverId === driverId)) found.push(spec.actorId);
+    return found;
+  }
+
   /** Of a node that is lost: those that an actor lives in, or that own or watch one. */
   workersOf(node: NodeKey): Set<WorkerId> {
     const found = new Set<WorkerId>();

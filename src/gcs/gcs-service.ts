@@ -23,7 +23,11 @@ export class GcsService implements GcsClient {
     switch (message.type) {
       case "createActor": {
         const { instructions, error } = this.#actors.create(message.spec);
-        if (error === null) this.#functions.put(message.spec.units);
+        // One that stands for another, or has ended before, needs no code.
+        if (instructions.some(({ type }) => type === "place")) {
+          this.#functions.put(message.spec.units);
+          this.#functions.actorCreated(message.spec.actorId, message.spec.units);
+        }
         this.#act(instructions);
         return this.#reply(senderId, message.requestId, null, error);
       }
@@ -56,7 +60,9 @@ export class GcsService implements GcsClient {
   }
 
   #createSharedActor({ template, actorId, args }: ActorParts): void {
-    this.#act(this.#actors.create(specFrom(this.#templates.same(template), actorId, args)).instructions);
+    const spec = specFrom(this.#templates.same(template), actorId, args);
+    this.#functions.actorCreated(actorId, spec.units);
+    this.#act(this.#actors.create(spec).instructions);
   }
 
   #reply(workerId: WorkerId, requestId: number, result: unknown, error: SystemErrorRecord | null = null): void {
@@ -78,11 +84,17 @@ export class GcsService implements GcsClient {
 
   workerLost(workerId: WorkerId, death: WorkerDeath): void {
     this.#act(this.#actors.workerLost(workerId, death));
+    if (this.#functions.hasProgram(workerId)) this.#programEnded(workerId);
+  }
+
+  #programEnded(driverId: WorkerId): void {
+    this.#templates.forget((template) => template.units.some(({ origin }) => origin?.driverId === driverId));
+    this.#functions.programEnded(driverId, this.#actors.madeBy(driverId));
   }
 
   /** All workers of a node at once. */
   nodeLost(node: NodeKey, death: WorkerDeath): void {
-    for (const workerId of this.#actors.workersOf(node)) this.workerLost(workerId, death);
+    for (const workerId of new Set([...this.#actors.workersOf(node), ...this.#functions.driversOn(node)])) this.workerLost(workerId, death);
   }
 
   describeActor(actorId: ActorId): string {
@@ -112,6 +124,7 @@ export class GcsService implements GcsClient {
           break;
         case "publish":
           if (instruction.state.phase === "DEAD" || instruction.state.phase === "RESTARTING") this.#host.ended(instruction.state.actorId);
+          if (instruction.state.phase === "DEAD") this.#functions.actorEnded(instruction.state.actorId);
           for (const watcher of instruction.watchers) this.#host.publish(watcher, instruction.state);
           break;
       }

@@ -3,6 +3,7 @@ import { openMessageLink, type LaunchedWorker, type LaunchListener } from "../cl
 import { NodeManager } from "../node-manager/mod.ts";
 import { makeOwnedFolder, type ObjectManager, type ObjectManagerEnvironment, StoreService } from "../object-store/mod.ts";
 import { type PreparedEnvironment, type WorkerDeath, workerKindOf } from "../protocol/mod.ts";
+import { ModuleTrees } from "../program-modules/mod.ts";
 import { EnvironmentAgent } from "../runtime-env/mod.ts";
 import { listenSocket, type SocketListener } from "../transport/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
@@ -69,6 +70,7 @@ export class LocalNode {
   readonly #objects: ObjectManager | null;
   readonly #environments: EnvironmentAgent;
   readonly #memoryWatch: MemoryWatch;
+  readonly #moduleTrees: ModuleTrees;
   /** Workers started here that have not ended. */
   readonly #running = new Map<WorkerId, Promise<void>>();
   #processes: Promise<ProcessLauncher> | null = null;
@@ -104,6 +106,7 @@ export class LocalNode {
       cluster: cluster?.side ?? null,
       workerLost: (workerId, death) => {
         this.#memoryWatch.remove(workerId);
+        this.#moduleTrees.workerEnded();
         threads?.remove(workerId);
         this.service.workerLost(workerId, death);
       },
@@ -111,6 +114,7 @@ export class LocalNode {
       warn: (workerId, text) => this.service.toDriversOf(workerId, { type: "warning", text }),
       startFailed: (reason) => this.service.toDrivers({ type: "startupFailed", reason }),
     });
+    this.#moduleTrees = new ModuleTrees({ sessionDir: config.sessionDir, clock: realClock, driversInUse: () => this.#driversInUse() });
     this.#memoryWatch = new MemoryWatch(realClock, (workerId, usedBytes) => this.nodeManager.memoryExceeded(workerId, usedBytes));
     this.#store = new StoreService({
       clock: realClock, config: config.store, door: setting.storeDoor, pid: process.pid, driverId: setting.driverId,
@@ -119,6 +123,11 @@ export class LocalNode {
     });
     this.#objects = setting.createObjects?.(this.#store, (workerId, message) => this.nodeManager.send(workerId, message)) ?? null;
     this.service = new NodeService({ config, nodeManager: this.nodeManager, gcs: cluster?.gcs ?? createLocalGcs(config, this.nodeManager), cluster, environments: this.#environments, clock: realClock, store: this.#store, objects: this.#objects, onShutdown: setting.onShutdown });
+  }
+
+  #driversInUse(): Set<WorkerId> {
+    const { nodeManager } = this;
+    return new Set(Array.from(nodeManager.liveWorkers(), (workerId) => nodeManager.job(nodeManager.jobOf(workerId))?.driverId).filter((driverId) => driverId != null));
   }
 
   #watched(start: WorkerStart, launched: ProbedWorker): LaunchedWorker {
@@ -194,6 +203,7 @@ export class LocalNode {
   /** Ends all that it has started; resolves when that is gone. */
   async stop(): Promise<void> {
     this.#environments.stop();
+    this.#moduleTrees.stop();
     this.nodeManager.stop();
     await Promise.all(this.#running.values());
     await this.#environments.settled();

@@ -8,6 +8,7 @@ import { contentHash } from "./content-hash.ts";
 import { withFetchLock } from "./fetch-lock.ts";
 import { mirrorPathOf } from "./mirror-path.ts";
 import { ModuleTree } from "./module-tree.ts";
+import { modulesFolderOf } from "./module-trees.ts";
 
 /** What one answer may hold, unless a single file is larger. */
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
@@ -52,7 +53,7 @@ export class ModulePlacer {
   async place(origin: CodeOrigin, requests: readonly ModuleRequest[], loadsTypeScript: boolean): Promise<Placement> {
     const { driverId } = origin;
     const { modules: graph } = await this.#settings.ask(driverId, { type: "modules", requests });
-    const tree = new ModuleTree(join(this.#settings.sessionDir, "modules", driverId));
+    const tree = new ModuleTree(join(modulesFolderOf(this.#settings.sessionDir), driverId));
     const root = pathToFileURL(`${tree.root}/`).href;
     const isNative = await nativeModules(graph, loadsTypeScript);
     const shipped = shippedModules(graph, isNative);

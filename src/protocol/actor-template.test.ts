@@ -35,4 +35,13 @@ describe("templates of actors", () => {
     assert.notEqual(recent.same(templateOf({ ownerId: "other" })), first);
     assert.equal(kept.length, 3);
   });
+
+  test("those that are over are not kept, nor found again", () => {
+    const recent = new RecentTemplates((template) => template);
+    const first = recent.same(templateOf());
+    const other = recent.same(templateOf({ ownerId: "other" }));
+    recent.forget(({ ownerId }) => ownerId === "owner");
+    assert.notEqual(recent.same(templateOf()), first);
+    assert.equal(recent.same(templateOf({ ownerId: "other" })), other);
+  });
 });

@@ -37,6 +37,12 @@ export class RecentTemplates {
     return this.#last.kept;
   }
 
+  /** These are not needed any more. */
+  forget(isOver: (template: ActorTemplate) => boolean): void {
+    for (const [key, { template }] of this.#recent) if (isOver(template)) this.#recent.delete(key);
+    this.#last = null;
+  }
+
   #find(received: ActorTemplate): ActorTemplate {
     const key = `${received.ownerId}/${received.unitId}`;
     const content = JSON.stringify({ ...received, units: received.units.map((unit) => unit.id) });

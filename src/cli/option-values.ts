@@ -1,3 +1,4 @@
+import { checkNodeLabels } from "../main/mod.ts";
 import { CommandError } from "./command-line.ts";
 
 /** Texts of the command line as what they mean. All throw CommandError with the option and what it takes. */
@@ -68,6 +69,11 @@ export function labels(option: string, text: string | undefined): Record<string,
     const at = pair.indexOf("=");
     if (at < 1) return refuse(option, text, "labels like zone=a,disk=ssd");
     found[pair.slice(0, at).trim()] = pair.slice(at + 1).trim();
+  }
+  try {
+    checkNodeLabels(found, `--${option}`);
+  } catch (error) {
+    throw new CommandError((error as Error).message);
   }
   return found;
 }

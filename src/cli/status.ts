@@ -1,4 +1,4 @@
-import { availableResources, clusterResources, nodes } from "../main/mod.ts";
+import { availableResources, clusterResources, type NodeInfo, nodes } from "../main/mod.ts";
 import { ADDRESS, addressOf } from "./address.ts";
 import { columns, type Command, type Given } from "./command-line.ts";
 import { joined } from "./joined.ts";
@@ -17,7 +17,7 @@ const MEBIBYTE = 1024 ** 2;
 async function run(given: Given): Promise<number> {
   const [machines, total, available] = await joined(addressOf(given), () => Promise.all([nodes(), clusterResources(), availableResources()]));
   const alive = machines.filter((node) => node.alive);
-  const lines = machines.map((node) => [`${node.nodeId} ${node.hostname}${node.alive ? "" : " (dead)"}`, [resourcesOf(node.resources), labelsOf(node.labels)].filter((text) => text !== "").join("  ")] as const);
+  const lines = machines.map((node) => [`${node.nodeId} ${node.hostname}${node.alive ? "" : " (dead)"}`, [resourcesOf(node.resources), labelsOf(node)].filter((text) => text !== "").join("  ")] as const);
   const used = inOrder(total).map(([name, amount]) => [name, `${quantity(name, amount - (available[name] ?? 0))} of ${quantity(name, amount)} in use`] as const);
   process.stdout.write(`${alive.length} ${alive.length === 1 ? "node" : "nodes"} alive${alive.length < machines.length ? `, ${machines.length - alive.length} dead` : ""}\n${columns(lines)}\nResources:\n${columns(used)}`);
   return 0;
@@ -33,8 +33,9 @@ function inOrder(resources: Readonly<Record<string, number>>): [string, number][
   return Object.entries(resources).sort(([a], [b]) => rank(a) - rank(b) || a.localeCompare(b));
 }
 
-function labelsOf(labels: Readonly<Record<string, string>>): string {
-  return Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(", ");
+/** Its id stands in front already. */
+function labelsOf({ nodeId, labels }: NodeInfo): string {
+  return Object.entries(labels).filter(([, value]) => value !== nodeId).map(([name, value]) => `${name}=${value}`).join(", ");
 }
 
 function quantity(name: string, amount: number): string {

@@ -1,4 +1,5 @@
-export { availableResources, clusterResources, init, memorySummary, nodes, shutdown, timeline } from "./index.ts";
+export { checkNodeLabels } from "../scheduling/mod.ts";
+export { availableResources, clusterResources, init, memorySummary, type NodeInfo, nodes, shutdown, timeline } from "./index.ts";
 export { launchNode } from "./node-launcher.ts";
 export { startNode, type NodeOptions, type NodeReport } from "./node-process.ts";
 export { stopNode } from "./node-stopper.ts";

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { MessageChannel } from "node:worker_threads";
 import { nodeKeyOf, RuntimeStateError } from "../base/mod.ts";
 import { makeOwnedFolder, createStoreDoor, removeStaleFolders, ObjectManager, type ObjectManagerEnvironment, ObjectTransferServer, type StoreService } from "../object-store/mod.ts";
+import { checkNodeLabels } from "../scheduling/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { ClusterConnections } from "./cluster-connections.ts";
 import { clusterToken } from "./cluster-greeting.ts";
@@ -53,6 +54,7 @@ const SIGNALS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGHUP"];
  * `logFile`: where its output goes already; it moves to the session's folder.
  */
 export async function startNode(options: NodeOptions, logFile: string | null): Promise<NodeReport> {
+  checkNodeLabels(options.labels ?? {}, "labels of this node");
   const headAddress = options.headAddress === null ? null : networkAddressOf(options.headAddress);
   const host = options.host ?? (headAddress === null ? LOOPBACK : await localHostTowards(headAddress));
   const config: SessionConfig = { ...newSessionConfig(options), token: clusterToken(), networkHost: host };

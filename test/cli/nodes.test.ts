@@ -31,7 +31,7 @@ describe("a node of its own", () => {
     const status = await place.run("status");
     assert.equal(status.exitCode, 0, status.stderr);
     assert.match(status.stdout, /^1 node alive\n/);
-    assert.match(status.stdout, /CPU 2, .*printer 1\.5.*zone=a, disk=ssd/);
+    assert.match(status.stdout, /CPU 2, .*printer 1\.5  zone=a, disk=ssd\n/);
     assert.match(status.stdout, /printer +0 of 1\.5 in use/);
     for (const where of [address, "auto"]) {
       const program = place.join(where, `

@@ -94,6 +94,8 @@ describe("commands that cannot do what they are asked for", () => {
     ['start --head --resources {"printer":-1}', /printer is a number from 0/],
     ['start --head --resources {"CPU":1}', /--num-cpus/],
     ["start --head --labels zone", /--labels takes labels like/],
+    ["start --head --labels mantaray.io/zone=a", /--labels: 'mantaray\.io\/zone' cannot be given/],
+    ["start --head --labels zone=a/b", /--labels: "a\/b" cannot be the value of a label/],
     ["start --address nowhere", /--address takes HOST:PORT/],
     ["run", /needs a program/],
     ["run nowhere.ts", /there is no program .*nowhere\.ts/],

@@ -144,7 +144,7 @@ export class CoreWorker {
     const retirement = new WorkerRetirement({ clock: env.clock, stopTakingTasks: () => this.#leave(), isNeeded: () => this.#isNeeded(), exit: (reason) => this.exit(reason) });
     this.#executor = new TaskExecutor({
       limitedCall: (callable) => retirement.called(callable),
-      serializer: this.serializer, encode, code: this.code, store: env.store, references: this.references, context: this.context, runs: this.#runs, pid: env.pid,
+      serializer: this.serializer, encode, code: this.code, store: env.store, references: this.references, context: this.context, runs: this.#runs, workerId: env.workerId, pid: env.pid,
       nowMs: () => env.clock.nowMs(), after: (delayMs, callback) => void env.clock.after(delayMs, callback), emitLeaseEvent: (leaseId, event) => this.#leaseEvent(leaseId, event),
       notifyLeaseClosed: (peer, leaseId) => void peer.sendMessage({ type: "leaseClosed", leaseId }), actor: (actorId) => this.actorHost.instance(actorId), actorByNumber: (number) => this.actorHost.byNumber(number), useAccelerators: (ids) => env.useAccelerators(ids), terminateActor: (actor) => this.actorHost.terminate(actor), cancelChildren: (scopes) => this.#cancellation.cancelChildren(scopes), timedRuns: new TimedRuns(env),
     });

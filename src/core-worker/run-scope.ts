@@ -17,6 +17,11 @@ export class RunScope {
   /** It awaited nothing when it was cancelled: what it awaits next is rejected instead. */
   #isRejectionDue = false;
 
+  /** Null until it is cancelled. */
+  get reason(): Error | null {
+    return this.#reason;
+  }
+
   get isCancelled(): boolean {
     return this.#reason !== null;
   }

@@ -15,6 +15,7 @@ class Harness {
   readonly waitingCalls = new Deque<Execution>();
   children: ReadonlySet<RunScope> = new Set();
   readonly stopper = new RunStopper({
+    workerId: "here",
     running: this.running,
     leases: () => this.leases.values() as unknown as Iterable<HeldLease<Execution>>,
     actor: (actorId) => (actorId === "actor" ? { removeWaiting: (matches: (call: Execution) => boolean) => this.waitingCalls.removeWhere(matches) } as never : undefined),

@@ -5,6 +5,7 @@ import type { HeldLease } from "./held-lease.ts";
 import type { RunScope } from "./run-scope.ts";
 
 export interface RunStopperEnvironment {
+  readonly workerId: WorkerId;
   readonly running: ReadonlySet<Execution>;
   leases(): Iterable<HeldLease<Execution>>;
   actor(actorId: ActorId): ActorInstance | undefined;
@@ -46,7 +47,7 @@ export class RunStopper {
 
   /** One that has a time limit: it has run for longer. */
   timedOut(ownerId: WorkerId, taskSequence: number): void {
-    this.#stopRunning((execution) => execution.sequence === taskSequence && execution.peer.workerId === ownerId, true, (execution) => new TaskTimeoutError(`${execution.name}() ran for longer than its timeoutMs of ${execution.ownScope.timeoutMs} ms`));
+    this.#stopRunning((execution) => execution.sequence === taskSequence && execution.peer.workerId === ownerId, true, (execution) => new TaskTimeoutError(`${execution.name}() ran for longer than its timeoutMs of ${execution.ownScope.timeoutMs} ms (worker ${this.#env.workerId})`));
   }
 
   /** Nobody waits for its tasks any more. Calls of actors run to their end: they may have been made for what they change. */

@@ -40,6 +40,7 @@ export interface ExecutorEnvironment {
   readonly context: ExecutionContext;
   readonly runs: RunRecorder;
   readonly timedRuns: TimedRuns;
+  readonly workerId: WorkerId;
   readonly pid: number;
   nowMs(): number;
   after(delayMs: number, callback: () => void): void;
@@ -81,7 +82,7 @@ export class TaskExecutor {
       sendItem: (execution, value) => this.#sendItem(execution, value), sendEnd: (execution) => this.#sendEnd(execution), threw: (execution, thrown) => this.#threw(execution, thrown), refused: (execution, error) => this.#refused(execution, error),
     });
     this.stopper = new RunStopper({
-      running: environment.context.running, leases: () => this.#leases.all(), actor: (id) => environment.actor(id),
+      workerId: environment.workerId, running: environment.context.running, leases: () => this.#leases.all(), actor: (id) => environment.actor(id),
       refuse: (execution) => (execution.lease === null ? this.#dropped(execution) : this.#reject(execution)), queueChanged: (lease) => this.#afterTask(lease),
       closeStream: (execution) => this.streams.closed(execution.peer.workerId, execution.sequence), cancelChildren: (scopes) => environment.cancelChildren(scopes),
     });
@@ -401,6 +402,7 @@ export class TaskExecutor {
 
   #sendEnd(execution: Execution): undefined {
     if (execution.isAbandoned) return;
+    if (execution.isCancelled) return this.#dropped(execution);
     this.#begin(execution, RESULT_STREAM_END);
     this.#results.written(execution.peer);
   }
@@ -474,9 +476,10 @@ export class TaskExecutor {
     if (execution.stream !== null) this.streams.closed(execution.peer.workerId, execution.sequence);
   }
 
-  /** Its owner has its outcome already. */
+  /** Its owner has its outcome already; that its time is over, it may hear from us before it hears it from the node. */
   #dropped(execution: Execution): undefined {
-    this.fail(execution, CANCELLED);
+    const error = recordOf(execution.scope?.reason);
+    this.fail(execution, error === null ? CANCELLED : { kind: "systemError", error });
   }
 
   #rejectQueued(lease: HeldLease<Execution>): void {

@@ -120,6 +120,30 @@ underEveryActorIsolation("limits of calls", {}, (_isolation, remote) => {
       await everythingFree();
     });
 
+    it("is the outcome whatever the code makes of it, also where its answer is quicker than the news of the limit", async () => {
+      type Answer = "rethrows" | "throws" | "returns";
+      const answers: readonly Answer[] = ["rethrows", "throws", "returns"];
+      class Answerer {
+        async answer(how: Answer): Promise<string> {
+          const { signal } = ray.getRuntimeContext();
+          await new Promise((resolve) => { signal.addEventListener("abort", resolve); });
+          if (how === "rethrows") throw signal.reason;
+          if (how === "throws") throw new RangeError("not in time");
+          return "a value";
+        }
+        async *stream(how: Answer): AsyncGenerator<string> {
+          yield "first";
+          yield await this.answer(how);
+        }
+      }
+      const limit = { timeoutMs: 20 };
+      const task = ray.remote(async (how: Answer) => new Answerer().answer(how), limit);
+      const answerer = remote(Answerer).remote();
+      const repeated = Array.from({ length: 4 }, () => answers).flat();
+      const refs = repeated.flatMap((how) => [task.remote(how), answerer.answer.options(limit).remote(how), answerer.stream.options(limit).remote(how).completed()]);
+      for (const ref of refs) await assert.rejects(ray.get<unknown>(ref), isTimeout(/answer|stream|anonymous/));
+    });
+
     it("ends one that does not, also in an endless loop, and does not retry it", async () => {
       const folder = mkdtempSync(join(tmpdir(), "mantaray-test-"));
       const spins = ray.remote(function spins(file: string): never {

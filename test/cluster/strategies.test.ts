@@ -71,5 +71,28 @@ for (const isolation of ISOLATIONS) {
       assert.match(said[2][1], /no such node/);
       assert.match(said[3][1], /3 CPU, but node [0-9a-f]{16} has 2/);
     });
+
+    it("what was on a node that dies goes elsewhere if its strategy is soft, and fails if it is hard", async () => {
+      const joined = await place.run("start", "--address", address, "--num-cpus", "2", "--labels", "zone=z");
+      const [, pid] = /\(pid (\d+)\)/.exec(joined.stdout) as RegExpExecArray;
+      const running = program(`
+        const failed = (result) => result.catch((error) => error.name);
+        const forEver = { maxRestarts: -1, maxTaskRetries: -1 };
+        const [hard, labelled, soft, spread] = [onNode("z", false), { labelSelector: { zone: "z" } }, onNode("z", true), { schedulingStrategy: { type: "nodeLabel", soft: { zone: "z" } } }].map((where) => actor.options({ ...where, ...forEver }).remote());
+        const all = [hard, labelled, soft, spread];
+        say((await ray.get(all.map((one) => one.zone.remote()))).join(""));
+        while ((await ray.nodes()).some((node) => node.alive && node.labels.zone === "z")) await new Promise((resolve) => setTimeout(resolve, 10));
+        say(await Promise.all(all.map((one) => failed(ray.get(one.zone.remote())))));
+        say(await Promise.all([failed(ofTask(onNode("z", false))), failed(ofTask(onNode("z", true))).then(String)]));
+      `);
+      assert.equal(await running.said(), "zzzz");
+      process.kill(Number(pid), "SIGKILL");
+      const [hard, labelled, ...moved] = await running.said();
+      assert.deepEqual([hard, labelled], ["ActorUnschedulableError", "ActorUnschedulableError"]);
+      for (const zone of moved) assert.match(zone, /^[abc]$/);
+      const [hardTask, softTask] = await running.said();
+      assert.equal(hardTask, "TaskUnschedulableError");
+      assert.match(softTask, /^[abc]$/);
+    });
   });
 }

@@ -21,7 +21,7 @@ const concurrentFiles = 3;
 
 /** What depends on the Node version; the rest is run on the current one alone. */
 const dependsOnNodeVersion = ['src/base/finalizer', 'src/serialization/', 'src/transport/', 'src/object-store/', 'test/'];
-const runOnce = ['test/house/', 'test/package/', 'test/docs/', 'test/faults/soak'];
+const runOnce = ['test/house/', 'test/package/', 'test/docs/', 'test/faults/soak', 'test/cluster/', 'test/cli/'];
 
 const running = new Set();
 for (const signal of ['SIGINT', 'SIGTERM']) {

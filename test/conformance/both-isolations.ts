@@ -1,5 +1,6 @@
 import { after, before, describe } from "node:test";
 import * as ray from "mantaray";
+import { startCluster, type TestCluster } from "mantaray/testing";
 
 export type WorkerIsolation = "thread" | "process";
 export const ISOLATIONS: readonly WorkerIsolation[] = ["thread", "process"];
@@ -11,14 +12,35 @@ export const ISOLATIONS: readonly WorkerIsolation[] = ["thread", "process"];
 export function underBothIsolations(name: string, options: Omit<ray.InitOptions, "isolation">, suite: (isolation: WorkerIsolation) => void): void {
   for (const isolation of ISOLATIONS) {
     describe(`${name} (${isolation})`, () => {
-      before(() => ray.init({ numCpus: 2, ...options, isolation }));
-      after(async () => {
-        await everythingFree();
-        await ray.shutdown();
-      });
+      const runtime = runtimeFor({ numCpus: 2, ...options, isolation });
+      before(runtime.start);
+      after(runtime.stop);
       suite(isolation);
     });
   }
+}
+
+/** Suites that are run on so many nodes; 0: in the runtime of the test's own process. */
+export const NODES = Number(process.env["MANTARAY_TEST_NODES"] ?? 0);
+
+const STORE_BYTES_DEFAULT = 512 * 1024 ** 2;
+
+/** On several nodes each of them has what the suite asks for, but the resources of its own: these the last one has. */
+function runtimeFor(options: ray.InitOptions): { start(): Promise<void>; stop(): Promise<void> } {
+  let cluster: TestCluster | null = null;
+  return {
+    start: async () => {
+      if (NODES === 0) return void (await ray.init(options));
+      const { numCpus = 2, numGpus = 0, resources = {}, labels = {}, objectStoreMemory = STORE_BYTES_DEFAULT, isolation = "thread", namespace } = options;
+      cluster = await startCluster({ nodes: Array.from({ length: NODES }, (_, index) => ({ numCpus, numGpus, labels, objectStoreMemory, ...(index === NODES - 1 ? { resources } : {}) })) });
+      await ray.init({ address: cluster.address, isolation, ...(namespace === undefined ? {} : { namespace }) });
+    },
+    stop: async () => {
+      await everythingFree();
+      await ray.shutdown();
+      await cluster?.stop();
+    },
+  };
 }
 
 export type ActorIsolation = WorkerIsolation | "shared";
@@ -31,11 +53,9 @@ type Remote = typeof ray.remote;
 export function underEveryActorIsolation(name: string, options: Omit<ray.InitOptions, "isolation">, suite: (isolation: ActorIsolation, remote: Remote) => void): void {
   underBothIsolations(name, options, (isolation) => suite(isolation, ray.remote));
   describe(`${name} (shared)`, () => {
-    before(() => ray.init({ numCpus: 2, ...options, isolation: "thread" }));
-    after(async () => {
-      await everythingFree();
-      await ray.shutdown();
-    });
+    const runtime = runtimeFor({ numCpus: 2, ...options, isolation: "thread" });
+    before(runtime.start);
+    after(runtime.stop);
     suite("shared", remoteShared);
   });
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as ray from "mantaray";
-import { everythingFree, ISOLATIONS, underBothIsolations } from "./both-isolations.ts";
+import { everythingFree, ISOLATIONS, NODES, underBothIsolations } from "./both-isolations.ts";
 
 underBothIsolations("tasks", { resources: { printer: 2 } }, (isolation) => {
   it("runs a function elsewhere", async () => {
@@ -10,8 +10,9 @@ underBothIsolations("tasks", { resources: { printer: 2 } }, (isolation) => {
       return { pid: process.pid, isMainThread };
     });
     const { pid, isMainThread } = await ray.get(where.remote());
-    assert.equal(pid === process.pid, isolation === "thread");
-    assert.equal(isMainThread, isolation === "process");
+    // On a node of a cluster, threads live in processes of their own, too.
+    assert.equal(pid === process.pid, isolation === "thread" && NODES === 0);
+    if (NODES === 0) assert.equal(isMainThread, isolation === "process");
   });
 
   it("passes arguments and results of all kinds", async () => {
@@ -147,7 +148,8 @@ underBothIsolations("tasks", { resources: { printer: 2 } }, (isolation) => {
       await everythingFree();
       const hold = ray.remote(async () => (await ray.availableResources())["CPU"], { numCpus: 0.1 });
       const free = await ray.get(hold.remote());
-      assert.ok(free !== undefined && Math.abs(free - 1.9) < 1e-9, `${free} of 2 processors are free while a tenth of one is held`);
+      const all = 2 * Math.max(1, NODES);
+      assert.ok(free !== undefined && Math.abs(free - (all - 0.1)) < 1e-9, `${free} of ${all} processors are free while a tenth of one is held`);
     });
 
     it("runs tasks that need no processor beside tasks that hold them all", async () => {

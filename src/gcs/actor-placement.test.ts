@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type ActorSpec, plainWorkerKind } from "../protocol/mod.ts";
+import { toAmounts } from "../base/mod.ts";
+import { ActorPlacement, type PlacementInstruction } from "./actor-placement.ts";
+
+const A = "aaaaaaaa";
+const B = "bbbbbbbb";
+function spec(actorId: string, resources: Record<string, number>, details: Partial<ActorSpec> = {}): ActorSpec {
+  return {
+    actorId, ownerId: `${A}000000000001`, jobId: "j", className: "C", unitId: "u", units: [], args: [], methods: {}, rules: { maxTaskRetries: 0, maxPendingCalls: -1, groups: {}, allowsOvertaking: false }, name: null, namespace: "n",
+    isDetached: false, getIfExists: false, maxRestarts: 0, maxConcurrency: null, resources: toAmounts(resources), workerKind: plainWorkerKind("thread"), strategy: null, isShared: false, parentId: null, ...details,
+  };
+}
+function joined(placement: ActorPlacement, key: string, totals: Record<string, number>, available = totals): PlacementInstruction[] {
+  const nodeId = `${key}00000000`;
+  return placement.nodeJoined({ nodeId, hostname: "h", pid: 1, address: { host: "h", port: 1 }, objectAddress: null, totals: toAmounts(totals), labels: {} }, { node: key, version: 0, totals: toAmounts(totals), available: toAmounts(available) });
+}
+const brief = (instructions: readonly PlacementInstruction[]): string[] => instructions.map((instruction) => `${instruction.type} ${instruction.type === "place" ? instruction.spec.actorId : instruction.actorId} ${instruction.node.slice(0, 1)}`);
+
+describe("where actors go", () => {
+  test("to a node with room; what was sent there since its last word counts", () => {
+    const placement = new ActorPlacement();
+    joined(placement, A, { CPU: 1 });
+    joined(placement, B, { CPU: 1 });
+    const where = ["1", "2"].flatMap((id) => brief(placement.place(spec(id, { CPU: 1 }))));
+    assert.deepEqual(where, ["place 1 a", "place 2 b"]);
+    assert.deepEqual(placement.place(spec("3", { CPU: 1 })), []);
+    assert.equal(placement.waitingCount, 1);
+  });
+
+  test("those that wait are placed when room is told, or a node joins", () => {
+    const placement = new ActorPlacement();
+    joined(placement, A, { CPU: 1 }, { CPU: 0 });
+    placement.place(spec("1", { CPU: 1 }));
+    placement.place(spec("2", { CPU: 1 }));
+    assert.deepEqual(brief(placement.loadChanged({ node: A, version: 1, totals: toAmounts({ CPU: 1 }), available: toAmounts({ CPU: 1 }) })), ["place 1 a"]);
+    assert.deepEqual(brief(joined(placement, B, { CPU: 1 })), ["place 2 b"]);
+  });
+
+  test("what was on its way to a lost node goes elsewhere; what had arrived does not", () => {
+    const placement = new ActorPlacement();
+    joined(placement, A, { CPU: 4 });
+    placement.place(spec("1", { CPU: 1 }));
+    placement.place(spec("2", { CPU: 1 }));
+    placement.placed("1", A);
+    joined(placement, B, { CPU: 4 });
+    assert.deepEqual(brief(placement.nodeLost(A)), ["place 2 b"]);
+    assert.deepEqual(placement.nodeLost(A), [], "once");
+  });
+
+  test("an actor that is not wanted any more is taken back from where it was sent", () => {
+    const placement = new ActorPlacement();
+    joined(placement, A, { CPU: 1 });
+    placement.place(spec("1", { CPU: 1 }));
+    placement.place(spec("2", { CPU: 1 }));
+    assert.deepEqual(brief(placement.cancel("1")), ["cancel 1 a"]);
+    assert.deepEqual(placement.cancel("2"), []);
+    assert.equal(placement.waitingCount, 0);
+    assert.deepEqual(placement.cancel("1"), []);
+  });
+
+  test("actors that take nothing spread over the nodes, by how many processors these have", () => {
+    const placement = new ActorPlacement();
+    joined(placement, A, { CPU: 1 });
+    joined(placement, B, { CPU: 3 });
+    const count: Record<string, number> = { a: 0, b: 0 };
+    for (let index = 0; index < 40; index++) for (const text of brief(placement.place(spec(String(index), {})))) count[text.at(-1) as string]!++;
+    assert.deepEqual(count, { a: 10, b: 30 });
+    for (let index = 0; index < 40; index++) placement.ended(String(index));
+    assert.deepEqual(placement.views().map(({ weightless }) => weightless), [0, 0]);
+  });
+
+  test("what no node could ever hold is told as such, and placed all the same when one comes that can", () => {
+    const placement = new ActorPlacement();
+    joined(placement, A, { CPU: 1 });
+    placement.place(spec("1", { GPU: 1 }));
+    placement.place(spec("2", { CPU: 1 }));
+    const [only, ...others] = placement.infeasible();
+    assert.deepEqual([only?.spec.actorId, others], ["1", []]);
+    assert.match(String(only?.reason), /1 GPU/);
+    assert.deepEqual(brief(joined(placement, B, { GPU: 1 })), ["place 1 b"]);
+  });
+
+  test("a node that drains takes nothing new", () => {
+    const placement = new ActorPlacement();
+    joined(placement, A, { CPU: 4 });
+    placement.nodeDrains(A);
+    assert.deepEqual(placement.place(spec("1", { CPU: 1 })), []);
+    assert.deepEqual(brief(joined(placement, B, { CPU: 1 })), ["place 1 b"]);
+  });
+});

@@ -14,6 +14,7 @@ import { entryModuleUrl, resolvedLoaders } from "./entry-module.ts";
 import { JoiningLink } from "./joining-link.ts";
 import { codeOrigin } from "./module-services.ts";
 import { parseNetworkAddress } from "./network-address.ts";
+import { packageUpload } from "./package-upload.ts";
 import { PeerListener } from "./peer-listener.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
@@ -75,7 +76,7 @@ class AttachedRuntime implements Runtime {
     this.namespace = options.namespace ?? `job-${jobId}`;
     this.isolation = options.isolation === "process" || options.isolation === "thread" ? options.isolation : session.isolation;
     this.address = session.address;
-    this.environments = EnvironmentResolver.forProgram(options.runtimeEnv, session.sessionDir);
+    this.environments = EnvironmentResolver.forProgram(options.runtimeEnv, session.sessionDir, networkAddressIn(session.address) === null ? null : packageUpload((message) => this.#link.send(message)));
     const origin = codeOrigin(this.#driverId);
     const { core, store } = createDriverCore({
       ...session, totals: session.networkHost === null ? session.totals : null, origin, driverId: this.#driverId, jobId, namespace: this.namespace, entryUrl: entryModuleUrl(), storeDoor: null, link: this.#link,

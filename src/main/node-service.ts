@@ -69,6 +69,8 @@ export class NodeService {
         if (message.listenAddress !== null) this.addresses.set(senderId, message.listenAddress);
         if (this.nodeManager.isExpected(senderId)) this.nodeManager.workerRegistered(senderId, link);
         return this.#registered(link);
+      case "packagePiece":
+        return this.#environments.receivePackage(senderId, message);
       case "registerDriver":
         this.#addJoinedDriver(senderId, link, message);
         return this.#registered(link);

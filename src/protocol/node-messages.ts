@@ -33,6 +33,8 @@ export interface JobRecord {
 export type ToNode =
   | ToStore
   | { readonly type: "register"; readonly workerId: WorkerId; readonly pid: number; readonly listenAddress: string | null }
+  /** From a program on a machine without a node, before anything runs in an environment that has this package: a part of it, in order. */
+  | { readonly type: "packagePiece"; readonly name: string; readonly offset: number; readonly totalBytes: number; readonly bytes: Uint8Array }
   /** From a program of its own that joins. */
   | { readonly type: "registerDriver"; readonly listenAddress: string | null; readonly pid: number; readonly job: JobRecord }
   /** Idempotent: `target` counts all leases of this key ever wanted, the granted ones included. */

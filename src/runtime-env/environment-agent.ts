@@ -1,8 +1,8 @@
-import { RuntimeEnvSetupError } from "../base/mod.ts";
+import { RuntimeEnvSetupError, type WorkerId } from "../base/mod.ts";
 import type { PackagePiece, PreparedEnvironment, RuntimeEnvRecord } from "../protocol/mod.ts";
 import type { EnvironmentAgentSettings } from "./agent-settings.ts";
 import type { NpmInstalls } from "./npm-installs.ts";
-import type { PackageStore } from "./package-store.ts";
+import type { PackageStore, ReceivedPiece } from "./package-store.ts";
 import type { WorkingFolders } from "./working-folders.ts";
 
 /** Whether a worker can start in it at once. */
@@ -17,6 +17,8 @@ export class EnvironmentAgent {
   #folders: Promise<WorkingFolders> | null = null;
   #installs: Promise<NpmInstalls> | null = null;
   readonly #underWay = new Set<AbortController>();
+  /** Pieces of packages that have arrived are written one after the other. */
+  #received: Promise<void> = Promise.resolve();
   #isStopping = false;
 
   constructor(settings: EnvironmentAgentSettings) {
@@ -42,6 +44,7 @@ export class EnvironmentAgent {
 
   async #setUp(record: RuntimeEnvRecord, deadline: AbortSignal): Promise<PreparedEnvironment> {
     const { workingDir, npm } = record;
+    await this.#received;
     const folder = workingDir === null ? null : await this.#part("workingDir", record, deadline, async () => (await this.#workingFolders()).acquire(workingDir, deadline), () => this.#releaseFolder(workingDir));
     try {
       const installed = npm.length === 0 ? null : await this.#part("npm", record, deadline, async () => (await this.#npmInstalls()).acquire(npm, deadline), () => this.#releasePackages(npm));
@@ -66,9 +69,15 @@ export class EnvironmentAgent {
     if (npm.length > 0) (await this.#npmInstalls()).release(npm);
   }
 
+  /** Of a package that a program has made on a machine without a node. Those that are damaged are as if they had not come. */
+  receivePackage(senderId: WorkerId, piece: ReceivedPiece): void {
+    this.#received = this.#received.then(async () => (await this.#packageStore()).receive(senderId, piece)).catch(() => undefined);
+  }
+
   /** Of a package that is on this machine, for another; null if it is not here. */
   async packagePiece(name: string, offset: number | null): Promise<Omit<PackagePiece, "node"> | null> {
     const { readPackagePiece } = await import("./package-store.ts");
+    await this.#received;
     return readPackagePiece(this.#settings.sessionDir, name, offset);
   }
 

@@ -1,7 +1,7 @@
 import { RuntimeEnvSetupError } from "../base/mod.ts";
 import type { RuntimeEnvRecord } from "../protocol/mod.ts";
 import { describeEnvironment, failedEnvironment, type GivenEnvironment, mergeEnvironment, type PortableEnvironment } from "./environment-record.ts";
-import { PackageMaker } from "./package-maker.ts";
+import { type PackageListener, PackageMaker } from "./package-maker.ts";
 
 /** The environments that a program, or a worker, gives to its tasks and actors. */
 export class EnvironmentResolver {
@@ -9,15 +9,16 @@ export class EnvironmentResolver {
   readonly inherited: RuntimeEnvRecord | null;
   readonly #packages: PackageMaker;
 
-  constructor(inherited: RuntimeEnvRecord | null, sessionDir: string) {
+  /** `onPackage`: where the session's folder is not that of a node, somebody who brings packages there. */
+  constructor(inherited: RuntimeEnvRecord | null, sessionDir: string, onPackage: PackageListener | null = null) {
     this.inherited = inherited;
-    this.#packages = new PackageMaker(sessionDir);
+    this.#packages = new PackageMaker(sessionDir, onPackage);
   }
 
   /** For a program with this option of `init`. @throws RuntimeEnvSetupError for files that cannot be packed. */
-  static forProgram(given: GivenEnvironment | undefined, sessionDir: string): EnvironmentResolver {
-    const resolver = new EnvironmentResolver(null, sessionDir);
-    return given === undefined ? resolver : new EnvironmentResolver(mergeEnvironment(null, resolver.portable(given)), sessionDir);
+  static forProgram(given: GivenEnvironment | undefined, sessionDir: string, onPackage: PackageListener | null = null): EnvironmentResolver {
+    const resolver = new EnvironmentResolver(null, sessionDir, onPackage);
+    return given === undefined ? resolver : new EnvironmentResolver(mergeEnvironment(null, resolver.portable(given)), sessionDir, onPackage);
   }
 
   /** What a task or actor with this option runs in. Files that cannot be packed are the failure of whatever runs in it. */

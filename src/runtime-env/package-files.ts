@@ -18,9 +18,16 @@ export function isPackageUri(text: string): boolean {
   return text.startsWith(SCHEME);
 }
 
+/** What one piece of a package holds on its way from one machine to another. */
+export const PACKAGE_PIECE_BYTES_MAX = 1024 * 1024;
+
+export function packageUriOfName(name: string): string {
+  return SCHEME + name;
+}
+
 /** Whether a file is called as packages are. */
 export function isPackageName(name: string): boolean {
-  return URI.test(SCHEME + name);
+  return URI.test(packageUriOfName(name));
 }
 
 export function packagesFolderOf(sessionDir: string): string {

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { threadId } from "node:worker_threads";
 import { forgetOldest, RuntimeEnvSetupError } from "../base/mod.ts";
 import { type FolderEntry, listFolder } from "./folder-contents.ts";
-import { type ArchiveKind, isPackageUri, packagePathOf, packagesFolderOf, packageUriOf } from "./package-files.ts";
+import { type ArchiveKind, isPackageUri, packageNameOf, packagePathOf, packagesFolderOf, packageUriOf } from "./package-files.ts";
 import { encodeEntry, endOfArchive } from "./tar-format.ts";
 
 /** What a working directory or a local package may hold, before compression; the same as Ray. */
@@ -17,14 +17,19 @@ const SUPPORTED = "a folder, or an archive (.zip, .tgz, .tar.gz, .tar), as a pat
 
 let filesMade = 0;
 
+export type PackageListener = (name: string, path: string) => void;
+
 /** Makes packages of what is on this machine, and puts them into the session's folder. Synchronous: it is part of a call. */
 export class PackageMaker {
   readonly #sessionDir: string;
   /** What was asked for → the package's URI: a folder is read once for all calls of this program or worker. */
   readonly #made = new Map<string, string>();
+  readonly #onMade: PackageListener | null;
 
-  constructor(sessionDir: string) {
+  /** `onMade`: told of each package before its name is used. */
+  constructor(sessionDir: string, onMade: PackageListener | null = null) {
     this.#sessionDir = sessionDir;
+    this.#onMade = onMade;
   }
 
   /** @throws RuntimeEnvSetupError */
@@ -46,6 +51,7 @@ export class PackageMaker {
     try {
       const uri = this.#make(what, path, excludes, prefix);
       this.#made.set(key, uri);
+      this.#onMade?.(packageNameOf(uri), packagePathOf(this.#sessionDir, uri));
       forgetOldest(this.#made, PACKAGES_REMEMBERED_MAX);
       return uri;
     } catch (error) {

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { packagesFolderOf } from "./package-files.ts";
-import { PACKAGE_PIECE_BYTES_MAX, PackageStore, readPackagePiece, type PackageSource } from "./package-store.ts";
+import { PACKAGE_PIECE_BYTES_MAX, packagesFolderOf } from "./package-files.ts";
+import { PackageStore, readPackagePiece, RECEIPTS_MAX, type PackageSource } from "./package-store.ts";
 
 const SIGNAL = new AbortController().signal;
 
@@ -108,6 +108,37 @@ describe("packages on a machine", () => {
       assert.equal(existsSync(path), true);
     });
     assert.deepEqual(readdirSync(packagesFolderOf(here)).sort(), [a, b].sort());
+  });
+
+  test("what a program brings is there when its last piece is, whoever else brings the same", async () => {
+    const name = put(there, "whole");
+    const store = storeWith(null);
+    const piece = (offset: number, text: string) => ({ name, offset, totalBytes: 5, bytes: Buffer.from(text) });
+    await store.receive("one", piece(0, "wh"));
+    await store.receive("two", piece(0, "who"));
+    await store.receive("one", piece(2, "ole"));
+    assert.equal(await contentOf(store, name), "whole");
+    await store.receive("two", piece(3, "le"));
+    assert.deepEqual(readdirSync(packagesFolderOf(here)), [name]);
+  });
+
+  test("what a program brings damaged, in part, or under a wrong name, is not kept", async () => {
+    const name = put(there, "whole");
+    const store = storeWith(null);
+    const piece = (offset: number, text: string) => ({ name, offset, totalBytes: 5, bytes: Buffer.from(text) });
+    await store.receive("one", piece(0, "wh"));
+    await assert.rejects(store.receive("one", piece(3, "le")), /is missing/);
+    await assert.rejects(store.receive("one", piece(2, "ole")), /without those before/);
+    await store.receive("one", piece(0, "wh"));
+    await assert.rejects(store.receive("one", piece(2, "OLE")), /arrived damaged/);
+    await assert.rejects(store.receive("one", { ...piece(0, "whole"), name: "../../evil" }), /not the name of a package/);
+    assert.deepEqual(readdirSync(packagesFolderOf(here)), []);
+    // Those of programs that have ended in the middle make room.
+    for (let sender = 0; sender <= RECEIPTS_MAX; sender++) await store.receive(`sender ${sender}`, piece(0, "wh"));
+    assert.equal(readdirSync(packagesFolderOf(here)).length, RECEIPTS_MAX);
+    await assert.rejects(store.receive("sender 0", piece(2, "ole")), /without those before/);
+    await store.receive("sender 1", piece(2, "ole"));
+    assert.equal(await contentOf(store, name), "whole");
   });
 
   test("nothing but packages is given away", async () => {

@@ -1,15 +1,16 @@
 import { mkdir, open, readdir, rename, rm, stat, utimes, type FileHandle } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import type { WorkerId } from "../base/mod.ts";
 import type { PackagePiece } from "../protocol/mod.ts";
-import { isPackageName, packageNameOf, packagesFolderOf } from "./package-files.ts";
+import { isPackageName, PACKAGE_PIECE_BYTES_MAX, packageNameOf, packagesFolderOf, packageUriOfName } from "./package-files.ts";
 
 /** Packages that a machine keeps; beyond it those not used for longest go. */
 export const PACKAGES_KEPT_BYTES_MAX = 4 * 1024 * 1024 * 1024;
 /** An archive with what tar adds to the 100 MiB that may be shipped. */
 export const ARCHIVE_BYTES_MAX = 160 * 1024 * 1024;
-/** What one piece of a package holds on its way from one machine to another. */
-export const PACKAGE_PIECE_BYTES_MAX = 1024 * 1024;
+/** Packages that arrive at once; beyond it the one that began first is given up, whose program has ended in the middle. */
+export const RECEIPTS_MAX = 32;
 const PRIVATE_FOLDER_MODE = 0o700;
 
 /** Where packages come from that are not on this machine. */
@@ -39,6 +40,14 @@ export async function readPackagePiece(sessionDir: string, name: string, offset:
   }
 }
 
+/** In order from the first; `totalBytes` says which is the last. */
+export interface ReceivedPiece {
+  readonly name: string;
+  readonly offset: number;
+  readonly totalBytes: number;
+  readonly bytes: Uint8Array;
+}
+
 export interface PackageStoreSettings {
   readonly sessionDir: string;
   /** Null on a machine that is alone. */
@@ -54,6 +63,8 @@ export class PackageStore {
   /** By name: what uses the file just now. */
   readonly #uses = new Map<string, number>();
   readonly #fetches = new Map<string, Promise<void>>();
+  /** By sender and name. */
+  readonly #receipts = new Map<string, UnfinishedPackage>();
   #filesMade = 0;
 
   constructor(settings: PackageStoreSettings, keptBytesMax: number = PACKAGES_KEPT_BYTES_MAX) {
@@ -88,35 +99,59 @@ export class PackageStore {
     await fetching;
   }
 
-  /** Under another name first, which becomes its own when the content is what the name says. */
   async #fetch(name: string, path: string, signal: AbortSignal): Promise<void> {
-    const { packages, sessionDir } = this.#settings;
+    const { packages } = this.#settings;
     if (packages === null) throw new Error(`its package ${name} is not there any more; more than ${this.#keptBytesMax / 1024 ** 3} GiB of packages were used since it was made. Ask for the environment again`);
-    await mkdir(packagesFolderOf(sessionDir), { recursive: true, mode: PRIVATE_FOLDER_MODE });
-    const unfinished = join(packagesFolderOf(sessionDir), `unfinished-${process.pid}-fetched-${this.#filesMade++}`);
-    let file: FileHandle | null = null;
+    const unfinished = await this.#begin(name);
     try {
-      file = await open(unfinished, "wx", 0o600);
-      const hash = createHash("sha256");
-      let bytes = 0;
       for await (const piece of packages.fetch(name, signal)) {
-        bytes += piece.byteLength;
-        if (bytes > ARCHIVE_BYTES_MAX) throw new Error(`its package ${name} holds more than ${ARCHIVE_BYTES_MAX / 1024 ** 2} MiB`);
-        hash.update(piece);
-        for (let written = 0; written < piece.byteLength; ) written += (await file.write(piece, written)).bytesWritten;
+        await unfinished.write(piece);
         signal.throwIfAborted();
       }
-      await file.close();
-      file = null;
-      if (!name.startsWith(hash.digest("hex"))) throw new Error(`its package ${name} arrived damaged`);
-      const now = this.#settings.wallClockMs() / 1000;
-      await utimes(unfinished, now, now);
-      await rename(unfinished, path);
+      await unfinished.finish(path, this.#settings.wallClockMs());
     } catch (error) {
-      await file?.close();
-      await rm(unfinished, { force: true });
+      await unfinished.giveUp();
       throw error;
     }
+  }
+
+  /** One piece at a time. @throws Error for one that does not go on from the one before, or that ends what is damaged. */
+  async receive(senderId: WorkerId, { name, offset, totalBytes, bytes }: ReceivedPiece): Promise<void> {
+    const path = join(packagesFolderOf(this.#settings.sessionDir), packageNameOf(packageUriOfName(name)));
+    const key = `${senderId}/${name}`;
+    let unfinished = this.#receipts.get(key);
+    if (offset === 0 && unfinished === undefined) {
+      unfinished = await this.#begin(name);
+      this.#receipts.set(key, unfinished);
+      await this.#giveUpOldest();
+    }
+    if (unfinished === undefined) throw new Error(`a piece of the package ${name} came without those before`);
+    try {
+      if (unfinished.bytes !== offset) throw new Error(`a piece of the package ${name} is missing`);
+      await unfinished.write(bytes);
+      if (unfinished.bytes < totalBytes) return;
+      this.#receipts.delete(key);
+      await unfinished.finish(path, this.#settings.wallClockMs());
+      await this.#removeOldest();
+    } catch (error) {
+      this.#receipts.delete(key);
+      await unfinished.giveUp();
+      throw error;
+    }
+  }
+
+  async #giveUpOldest(): Promise<void> {
+    if (this.#receipts.size <= RECEIPTS_MAX) return;
+    for (const [key, unfinished] of this.#receipts) {
+      this.#receipts.delete(key);
+      return unfinished.giveUp();
+    }
+  }
+
+  async #begin(name: string): Promise<UnfinishedPackage> {
+    const folder = packagesFolderOf(this.#settings.sessionDir);
+    await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER_MODE });
+    return UnfinishedPackage.begin(name, join(folder, `unfinished-${process.pid}-fetched-${this.#filesMade++}`));
   }
 
   async #removeOldest(): Promise<void> {
@@ -133,5 +168,49 @@ export class PackageStore {
       await rm(join(folder, name), { force: true });
       bytes -= size;
     }
+  }
+}
+
+/** Under another name first, which becomes its own when the content is what the name says. */
+class UnfinishedPackage {
+  bytes = 0;
+  readonly #name: string;
+  readonly #path: string;
+  readonly #hash = createHash("sha256");
+  #file: FileHandle | null;
+
+  private constructor(name: string, path: string, file: FileHandle) {
+    this.#name = name;
+    this.#path = path;
+    this.#file = file;
+  }
+
+  static async begin(name: string, path: string): Promise<UnfinishedPackage> {
+    return new UnfinishedPackage(name, path, await open(path, "wx", 0o600));
+  }
+
+  async write(piece: Uint8Array): Promise<void> {
+    this.bytes += piece.byteLength;
+    if (this.bytes > ARCHIVE_BYTES_MAX) throw new Error(`its package ${this.#name} holds more than ${ARCHIVE_BYTES_MAX / 1024 ** 2} MiB`);
+    this.#hash.update(piece);
+    for (let written = 0; written < piece.byteLength; ) written += (await (this.#file as FileHandle).write(piece, written)).bytesWritten;
+  }
+
+  async finish(path: string, nowMs: number): Promise<void> {
+    await this.#close();
+    if (!this.#name.startsWith(this.#hash.digest("hex"))) throw new Error(`its package ${this.#name} arrived damaged`);
+    await utimes(this.#path, nowMs / 1000, nowMs / 1000);
+    await rename(this.#path, path);
+  }
+
+  async giveUp(): Promise<void> {
+    await this.#close();
+    await rm(this.#path, { force: true });
+  }
+
+  async #close(): Promise<void> {
+    const file = this.#file;
+    this.#file = null;
+    await file?.close();
   }
 }

@@ -54,6 +54,16 @@ export class Place {
     return this.#spawn(["unshare", "--map-root-user", "--mount", "sh", "-c", hide, "sh", this.programs, process.execPath, COMMAND, ...args], this.folder, {});
   }
 
+  /** A program on another machine than all nodes, where its files are and nowhere else. Its path is relative to the programs' folder. */
+  runElsewhere(address: string, program: string): Promise<CommandRun> {
+    const own = join(this.folder, "elsewhere");
+    const temporary = join(this.folder, "temporary-files-elsewhere");
+    for (const folder of [own, temporary]) mkdirSync(folder, { recursive: true });
+    const move = 'mount -t tmpfs none "$1" && cp -R "$2/." "$1" && cd "$1" && shift 2 && exec "$@"';
+    const { ended } = this.#spawn(["unshare", "--map-root-user", "--mount", "sh", "-c", move, "sh", own, this.programs, process.execPath, program], this.folder, { MANTARAY_ADDRESS: address, TMPDIR: temporary });
+    return ended;
+  }
+
   #spawn([command, ...args]: readonly string[], cwd: string, environment: Readonly<Record<string, string>>): RunningCommand {
     const inherited = { ...process.env };
     delete inherited["NODE_TEST_CONTEXT"];

@@ -19,11 +19,15 @@ describe("a node on another machine", { skip: cannotMount }, () => {
   });
   after(() => place.remove());
 
-  async function output(entry: string, files: Readonly<Record<string, string>>): Promise<unknown[]> {
+  function write(files: Readonly<Record<string, string>>): void {
     for (const [name, source] of Object.entries(files)) {
       mkdirSync(dirname(join(place.programs, name)), { recursive: true });
       writeFileSync(join(place.programs, name), source);
     }
+  }
+
+  async function output(entry: string, files: Readonly<Record<string, string>>): Promise<unknown[]> {
+    write(files);
     const { exitCode, stdout, stderr } = await place.run("run", "--address", address, join(place.programs, entry));
     assert.equal(exitCode, 0, stderr);
     return stdout.trim().split("\n").map((line) => JSON.parse(line) as unknown);
@@ -71,6 +75,36 @@ describe("a node on another machine", { skip: cannotMount }, () => {
       "folders/data/input.txt": "from here",
     });
     assert.deepEqual(lines, [["from here", "from here"]]);
+  });
+
+  it("runs what a program brings whose files are on a third machine, also when that has left", async () => {
+    const files = {
+      "third/main.mjs": `
+        import * as ray from "mantaray";
+        import { existsSync, readFileSync } from "node:fs";
+        import { name } from "./name.mjs";
+        const own = new URL(import.meta.url).pathname;
+        const environment = { workingDir: new URL("./data", import.meta.url).pathname };
+        const task = ray.remote(() => [existsSync(own), name(), readFileSync("input.txt", "utf8")]).options({ runtimeEnv: environment });
+        class Lasting { read() { return name() + readFileSync("input.txt", "utf8"); } }
+        const lasting = ray.remote(Lasting).options({ name: "lasting", namespace: "third", lifetime: "detached", numCpus: 0, runtimeEnv: environment }).remote();
+        console.log(JSON.stringify([await ray.get(task.remote()), await ray.get(lasting.read.remote())]));
+        await ray.shutdown();`,
+      "third/name.mjs": 'export const name = () => "third";',
+      "third/data/input.txt": "data",
+    };
+    write(files);
+    const { exitCode, stdout, stderr } = await place.runElsewhere(address, "third/main.mjs");
+    assert.equal(exitCode, 0, stderr);
+    assert.deepEqual(JSON.parse(stdout), [[false, "third", "data"], "thirddata"]);
+    const lines = await output("fourth/main.mjs", {
+      "fourth/main.mjs": `
+        import * as ray from "mantaray";
+        const lasting = await ray.getActor("lasting", "third");
+        console.log(JSON.stringify(await ray.get(lasting.read.remote())));
+        await ray.kill(lasting);`,
+    });
+    assert.deepEqual(lines, ["thirddata"]);
   });
 
   it("says what cannot be brought there", async () => {

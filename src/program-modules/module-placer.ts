@@ -12,6 +12,8 @@ import { modulesFolderOf } from "./module-trees.ts";
 
 /** What one answer may hold, unless a single file is larger. */
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
+/** Where answers about modules lie in a tree; no file of a program has that name. */
+const GRAPHS = ".mantaray-modules";
 /** Written last: all files of the package are there. */
 const COMPLETE = ".mantaray-complete";
 
@@ -52,8 +54,8 @@ export class ModulePlacer {
   /** @throws SerializationError for what cannot be brought here. */
   async place(origin: CodeOrigin, requests: readonly ModuleRequest[], loadsTypeScript: boolean): Promise<Placement> {
     const { driverId } = origin;
-    const { modules: graph } = await this.#settings.ask(driverId, { type: "modules", requests });
     const tree = new ModuleTree(join(modulesFolderOf(this.#settings.sessionDir), driverId));
+    const graph = await this.#graphOf(driverId, tree, requests);
     const root = pathToFileURL(`${tree.root}/`).href;
     const isNative = await nativeModules(graph, loadsTypeScript);
     const shipped = shippedModules(graph, isNative);
@@ -74,6 +76,17 @@ export class ModulePlacer {
       }),
       sources: new Map(shipped.map((module) => [pathToFileURL(tree.pathOf(module.path)).href, module.url])),
     };
+  }
+
+  /** Asked once for all workers of the machine: what a module is never changes. So actors start again here when their program has left. */
+  async #graphOf(driverId: WorkerId, tree: ModuleTree, requests: readonly ModuleRequest[]): Promise<ModuleGraph> {
+    const path = `${GRAPHS}/${contentHash(Buffer.from(JSON.stringify(requests)))}.json`;
+    const known = await readFile(tree.pathOf(path), "utf8").catch(() => null);
+    if (known !== null) return JSON.parse(known) as ModuleGraph;
+    const { modules: graph } = await this.#settings.ask(driverId, { type: "modules", requests });
+    // A file that is not there yet may be later.
+    if (!graph.roots.includes(null)) await tree.write(path, Buffer.from(JSON.stringify(graph)), false);
+    return graph;
   }
 
   /** What the environment installed comes first, as for all that the program imports; else what lies at the same place. */

@@ -215,9 +215,29 @@ describe("modules of a program on a machine without its files", () => {
     const before = questions.filter(({ type }) => type === "contents").length;
     await place([request("./lib.ts")]);
     assert.equal(before, 1);
-    assert.equal(questions.filter(({ type }) => type === "contents").length, 1);
+    assert.deepEqual(questions.map(({ type }) => type), ["modules", "contents"]);
     const names = readdirSync(join(session, "modules"));
     assert.deepEqual(names, [ORIGIN.driverId], "no lock is left");
+  });
+
+  test("what is placed is there when the program has left", async () => {
+    write({
+      "lib.mjs": 'export { pad } from "tiny";',
+      "node_modules/tiny/package.json": JSON.stringify({ name: "tiny", version: "1.0.0", main: "index.js" }),
+      "node_modules/tiny/index.js": "exports.pad = (s) => s;",
+    });
+    const first = await place([request("./lib.mjs")]);
+    supplier.answer = () => Promise.reject(new Error("has ended"));
+    const second = await place([request("./lib.mjs")]);
+    assert.deepEqual(second.targets, first.targets);
+    assert.equal((await imported(second)).pad("x"), "x");
+    await assert.rejects(place([request("./other.mjs")]), /has ended/);
+  });
+
+  test("what was not there may come", async () => {
+    assert.deepEqual((await place([request("./late.mjs")])).targets, [null]);
+    write({ "late.mjs": "export const late = 1;" });
+    assert.equal((await imported(await place([request("./late.mjs")]))).late, 1);
   });
 
   test("several at the same time", async () => {

@@ -129,6 +129,23 @@ describe("workers on a machine without the program's files", () => {
     assert.deepEqual(lines, ["true true"]);
   });
 
+  it("say so when the program cannot prepare its modules, since esbuild was not installed", async () => {
+    const withoutEsbuild = `import Module from "node:module"; const resolve = Module._resolveFilename; Module._resolveFilename = function (name, ...rest) { if (name === "esbuild") throw Object.assign(new Error("not there"), { code: "MODULE_NOT_FOUND" }); return resolve.call(this, name, ...rest); };`;
+    const { lines } = await output({
+      nodeArguments: ["--import", `data:text/javascript,${encodeURIComponent(withoutEsbuild)}`],
+      files: {
+        "main.mjs": `
+          import * as ray from "mantaray";
+          import { value } from "./lib.mjs";
+          ${BEGIN}
+          await ray.get(ray.remote(() => value()).remote()).catch((error) => console.log(error instanceof ray.SerializationError, error.message));
+          await ray.shutdown();`,
+        "lib.mjs": "export const value = () => 1;",
+      },
+    });
+    assert.match(lines[0] as string, /^true .*'esbuild', an optional dependency of mantaray, is not installed here.*npm install esbuild.*workingDir/);
+  });
+
   it("say what cannot be sent, who imports it and what to do", async () => {
     const { lines, folder } = await output({
       files: {

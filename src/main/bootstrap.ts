@@ -93,4 +93,7 @@ export type BrokerMessage =
   /** To a worker of shared actors: where it says which of them it is in. */
   | { readonly type: "runningActor"; readonly memory: SharedArrayBuffer };
 
+/** For a worker process to be known to its node, from its first attempt: a machine may be busy with starting many. As in Ray. */
+export const REGISTRATION_MS_MAX = 60_000;
+
 export const WORKER_ENVIRONMENT_VARIABLE = "MANTARAY_WORKER";

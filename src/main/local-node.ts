@@ -6,7 +6,7 @@ import { type PreparedEnvironment, type WorkerDeath, workerKindOf } from "../pro
 import { ModuleTrees } from "../program-modules/mod.ts";
 import { EnvironmentAgent } from "../runtime-env/mod.ts";
 import { listenSocket, type SocketListener } from "../transport/mod.ts";
-import type { SessionConfig } from "./bootstrap.ts";
+import { REGISTRATION_MS_MAX, type SessionConfig } from "./bootstrap.ts";
 import { cacheFolder } from "./cache-folder.ts";
 import { launchInEnvironment } from "./environment-launcher.ts";
 import { createLocalGcs } from "./local-gcs.ts";
@@ -159,7 +159,7 @@ export class LocalNode {
   /** Where worker processes and programs that join connect to. */
   openDoor(): Promise<SocketListener> {
     const { config } = this.#setting;
-    return (this.#door ??= listenSocket({ path: socketPathOf(config.address) }, { workerId: config.nodeId, token: config.token, onChannel: (channel) => this.service.serve(channel.peerId, openMessageLink(channel)) }));
+    return (this.#door ??= listenSocket({ path: socketPathOf(config.address) }, { workerId: config.nodeId, token: config.token, timeoutMs: REGISTRATION_MS_MAX, onChannel: (channel) => this.service.serve(channel.peerId, openMessageLink(channel)) }));
   }
 
   async #prepareProcesses(): Promise<ProcessLauncher> {

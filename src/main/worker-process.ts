@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { openMessageLink, type NodeLink } from "../clients/mod.ts";
 import type { PreparedEnvironment } from "../protocol/mod.ts";
 import { connectSocket, listenSocket } from "../transport/mod.ts";
-import { type SessionConfig, WORKER_ENVIRONMENT_VARIABLE, type WorkerProcessData } from "./bootstrap.ts";
+import { REGISTRATION_MS_MAX, type SessionConfig, WORKER_ENVIRONMENT_VARIABLE, type WorkerProcessData } from "./bootstrap.ts";
 import { resolvedLoaders } from "./entry-module.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
@@ -23,7 +23,7 @@ const data = JSON.parse(process.env[WORKER_ENVIRONMENT_VARIABLE] as string) as W
 delete process.env[WORKER_ENVIRONMENT_VARIABLE];
 const { workerId, environment } = data;
 const config = environment === null ? data.config : await enter(environment, data.config);
-const identity = { workerId, token: config.token };
+const identity = { workerId, token: config.token, timeoutMs: REGISTRATION_MS_MAX };
 
 /** Its folder, and where it finds modules. */
 async function enter(prepared: PreparedEnvironment, given: SessionConfig): Promise<SessionConfig> {

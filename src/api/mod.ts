@@ -8,17 +8,19 @@ export type { ListObjectsOptions, ObjectListing, ObjectReference, ObjectState, R
 export { asCompleted, get, put, wait } from "./objects.ts";
 export { ObjectRef, type GetOptions } from "./object-ref.ts";
 export type { WaitOptions } from "./objects.ts";
+export { getPlacementGroup, placementGroup, placementGroupTable, removePlacementGroup } from "./placement-groups.ts";
+export type { PlacementGroupInfo, PlacementGroupOptions } from "./placement-groups.ts";
 export { remote } from "./remote.ts";
 export { getRuntimeContext } from "./runtime-context.ts";
 export { timeline } from "./timeline.ts";
 export type {
   ActorClass, ActorHandle, ActorHandleBase, ActorMethod, ActorOptions, Arg, Args, Awaitable, Class, Isolation, MethodOptions, ObjectRefGenerator,
-  PlacementGroup, PlacementOptions, RefsOf, RemoteFunction, RemoteFunctionWith, Result, ResultWith, RuntimeEnv, SchedulingStrategy, TaskOptions, ValueOf,
+  PlacementGroup, PlacementOptions, PlacementStrategy, RefsOf, RemoteFunction, RemoteFunctionWith, Result, ResultWith, RuntimeEnv, SchedulingStrategy, TaskOptions, ValueOf,
 } from "./types.ts";
 export {
   ActorAlreadyExistsError, ActorDiedError, ActorError, ActorNotFoundError, ActorUnavailableError, ActorUnschedulableError, GetTimeoutError, InvalidArgumentError,
   NodeDiedError, ObjectFreedError, ObjectLostError, ObjectReconstructionFailedError, ObjectStoreFullError, OutOfDiskError, OutOfMemoryError, OwnerDiedError,
-  PendingCallsLimitExceededError, PlacementGroupRemovedError, QueueEmptyError, QueueFullError, RayError, RuntimeEnvSetupError, RuntimeStateError, SerializationError,
+  PendingCallsLimitExceededError, PlacementGroupAlreadyExistsError, PlacementGroupNotFoundError, PlacementGroupRemovedError, QueueEmptyError, QueueFullError, RayError, RuntimeEnvSetupError, RuntimeStateError, SerializationError,
   TaskCancelledError, TaskError, TaskTimeoutError, TaskUnschedulableError, WorkerCrashedError, type ActorEndReason,
 } from "../base/mod.ts";
 

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, type ResourceAmounts, toAmounts } from "../base/mod.ts";
 import { type WorkerKind, workerKindOf } from "../protocol/mod.ts";
+import { isGroupResource } from "../scheduling/mod.ts";
 import { checkNodeLabels } from "../scheduling/mod.ts";
 import { aBoolean, aTimeLimitMs, aLimit, aLimitFromOne, aGpuAmount, anAmount, anyObject, anything, aSignal, aString, bytes, type Check, checkOptions, either, oneOf, recordOf, wholeNumber } from "./option-checks.ts";
 import type { InitOptions } from "./lifecycle-types.ts";
@@ -85,6 +86,8 @@ export function checkInitOptions(options: InitOptions): void {
 /** A shared actor has no worker of its own that anything could be given to. */
 export function checkSharedActor(options: ActorOptions, label: string): void {
   if (options.isolation !== "shared") return;
+  const { schedulingStrategy } = options;
+  if (typeof schedulingStrategy === "object" && schedulingStrategy.type === "placementGroup" && schedulingStrategy.placementGroup !== null) throw new InvalidArgumentError(`${label} has isolation 'shared' and a placement group; shared actors take no resources, so there is nothing for it to take there: leave it out, or give the actor a worker of its own (isolation: 'thread' or 'process')`);
   const given = Object.keys(amountsOf(options, 0));
   if (given.length > 0) throw new InvalidArgumentError(`${label} has isolation 'shared' and asks for ${given.join(", ")}; shared actors take no resources: leave them out, or give the actor a worker of its own (isolation: 'thread' or 'process')`);
 }
@@ -94,6 +97,8 @@ function checkOptionsOfClass(options: MethodOptions, label: string): void {
 }
 
 function checkResourceNames(options: Pick<PlacementOptions, "resources">, label: string): void {
+  const odd = Object.keys(options.resources ?? {}).find((name) => name === "" || isGroupResource(name));
+  if (odd !== undefined) throw new InvalidArgumentError(`${JSON.stringify(odd)} in 'resources' of ${label} cannot be the name of a resource${odd === "" ? "" : ": resources of placement groups look so; give schedulingStrategy: { type: \"placementGroup\", … } instead"}`);
   for (const [reserved, option] of [["CPU", "numCpus"], ["GPU", "numGpus"], ["memory", "memory"]] as const) {
     if (options.resources !== undefined && Object.hasOwn(options.resources, reserved)) {
       throw new InvalidArgumentError(`'${reserved}' cannot be given in 'resources' of ${label}; use the option '${option}'`);

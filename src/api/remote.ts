@@ -2,6 +2,7 @@ import { InvalidArgumentError, SerializationError } from "../base/mod.ts";
 import { type ActorSetting, checkGroup, DESCRIBE, describe, isGeneratorFunction, limitsOf, retriedErrorsOf, returnsOf, travellingActorOptions, travellingMethods, travellingOptions, unconsumedMaxOf, type CodeSource, type CoreWorker, type RuntimeObject, type TaskTemplate } from "../core-worker/mod.ts";
 import type { ActorMethods, RuntimeDescriptor } from "../protocol/mod.ts";
 import { amountsOf, checkActorOptions, checkSharedActor, checkTaskOptions, maxCallsOf, workerKindFor } from "./options.ts";
+import { bundleFor, reviveGroup, withGroupDescribed, withGroupRevived } from "./placement-groups.ts";
 import { currentRuntime, type Runtime } from "./runtime.ts";
 import { strategyOf } from "./strategy-options.ts";
 import type { ActorClass, ActorOptions, Class, PlacementOptions, RemoteFunction, TaskOptions } from "./types.ts";
@@ -13,6 +14,8 @@ class RemoteFunctionObject implements RuntimeObject {
   readonly #source: FunctionSource;
   readonly #options: TaskOptions;
   #template: { readonly runtime: Runtime; readonly made: TaskTemplate } | null = null;
+  /** Of calls that belong to the placement group of who makes them. */
+  #captured: { readonly runtime: Runtime; readonly groupId: string; readonly made: TaskTemplate } | null = null;
 
   constructor(source: FunctionSource, options: TaskOptions) {
     this.#source = source;
@@ -30,14 +33,31 @@ class RemoteFunctionObject implements RuntimeObject {
 
   /** Made once for each runtime: options are compiled, not looked at again by every call. */
   #templateFor(runtime: Runtime): TaskTemplate {
+    const groupId = runtime.core.capturedGroup;
+    if (groupId !== null) return this.#capturedTemplate(runtime, groupId);
     if (this.#template !== null && this.#template.runtime === runtime) return this.#template.made;
+    const made = this.#newTemplate(runtime);
+    this.#template = { runtime, made };
+    return made;
+  }
+
+  #capturedTemplate(runtime: Runtime, groupId: string): TaskTemplate {
+    if (this.#captured !== null && this.#captured.runtime === runtime && this.#captured.groupId === groupId) return this.#captured.made;
+    const made = this.#newTemplate(runtime);
+    this.#captured = { runtime, groupId, made };
+    return made;
+  }
+
+  #newTemplate(runtime: Runtime): TaskTemplate {
     const options = this.#options;
     const label = `task ${this.#source.name}()`;
-    const shape = { resources: amountsOf(options, 1), workerKind: workerKindFor(options, runtime, label), strategy: strategyOf(options, label) };
+    const resources = amountsOf(options, 1);
+    const { bundle, capacity } = bundleFor(options, resources, runtime, label);
+    const shape = { resources, workerKind: workerKindFor(options, runtime, label), strategy: strategyOf(options, label), bundle };
     const returns = returnsOf(options.numReturns, this.#source.isGenerator);
-    const made: TaskTemplate = {
+    return {
       callable: runtime.core.callableOf(this.#source, maxCallsOf(options, shape.workerKind)),
-      queue: runtime.core.submission.queueFor(shape),
+      queue: bundle === null ? runtime.core.submission.queueFor(shape) : runtime.core.submission.queueFor(shape, capacity),
       displayName: options.name ?? null,
       returns,
       maxRetries: options.maxRetries ?? TASK_RETRIES_DEFAULT,
@@ -46,8 +66,6 @@ class RemoteFunctionObject implements RuntimeObject {
       priority: options.priority ?? 0,
       limits: limitsOf(options),
     };
-    this.#template = { runtime, made };
-    return made;
   }
 
   [DESCRIBE](): RuntimeDescriptor {
@@ -62,7 +80,7 @@ class RemoteFunctionObject implements RuntimeObject {
 class ActorClassObject implements RuntimeObject {
   readonly #source: ClassSource;
   readonly #options: ActorOptions;
-  #setting: { readonly runtime: Runtime; readonly made: ActorSetting } | null = null;
+  #setting: { readonly runtime: Runtime; readonly groupId: string | null; readonly made: ActorSetting } | null = null;
 
   constructor(source: ClassSource, options: ActorOptions) {
     checkSharedActor(options, `actor class ${source.name}`);
@@ -77,8 +95,10 @@ class ActorClassObject implements RuntimeObject {
 
   /** Made once for each runtime: what a hundred thousand actors have in common is the same object. */
   #settingFor(runtime: Runtime): ActorSetting {
-    if (this.#setting !== null && this.#setting.runtime === runtime) return this.#setting.made;
+    const groupId = this.#options.isolation === "shared" ? null : runtime.core.capturedGroup;
+    if (this.#setting !== null && this.#setting.runtime === runtime && this.#setting.groupId === groupId) return this.#setting.made;
     const options = this.#options;
+    const resources = amountsOf(options, 0);
     const label = `actor class ${this.#source.name}`;
     const made: ActorSetting = {
       className: this.#source.name,
@@ -93,12 +113,13 @@ class ActorClassObject implements RuntimeObject {
       getIfExists: options.getIfExists ?? false,
       maxRestarts: options.maxRestarts ?? 0,
       maxConcurrency: options.maxConcurrency ?? null,
-      resources: amountsOf(options, 0),
+      resources,
       workerKind: workerKindFor(options, runtime, label),
       strategy: strategyOf(options, label),
+      bundle: options.isolation === "shared" ? null : bundleFor(options, resources, runtime, label).bundle,
       isShared: options.isolation === "shared",
     };
-    this.#setting = { runtime, made };
+    this.#setting = { runtime, groupId, made };
     return made;
   }
 
@@ -124,7 +145,8 @@ function defined<O extends object>(options: O): O {
 }
 
 /** As they mean the same in every worker. */
-function portable<O extends PlacementOptions>(options: O): O {
+function portable<O extends PlacementOptions>(given: O): O {
+  const options = withGroupDescribed(given);
   return options.runtimeEnv === undefined ? options : { ...options, runtimeEnv: currentRuntime().environments.portable(options.runtimeEnv) };
 }
 
@@ -177,10 +199,11 @@ export function remote(target: unknown, options: object = {}): unknown {
 export function installRevivers(core: CoreWorker): void {
   core.onRevive("remoteFunction", (descriptor) => {
     const { unitId, name, isGenerator, options } = descriptor as RuntimeDescriptor & { kind: "remoteFunction" };
-    return new RemoteFunctionObject({ fn: null, unitId, name, isGenerator }, options);
+    return new RemoteFunctionObject({ fn: null, unitId, name, isGenerator }, withGroupRevived(options));
   });
   core.onRevive("actorClass", (descriptor) => {
     const { unitId, name, methods, options } = descriptor as RuntimeDescriptor & { kind: "actorClass" };
-    return new ActorClassObject({ fn: null, unitId, name, methods }, options);
+    return new ActorClassObject({ fn: null, unitId, name, methods }, withGroupRevived(options));
   });
+  core.onRevive("placementGroup", (descriptor) => reviveGroup(descriptor as RuntimeDescriptor & { kind: "placementGroup" }));
 }

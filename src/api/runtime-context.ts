@@ -49,7 +49,7 @@ class Context implements RuntimeContext {
     return this.#runtime.namespace;
   }
   get placementGroupId(): string | undefined {
-    return undefined;
+    return this.#runtime.core.currentBundle()?.groupId;
   }
   get assignedResources(): Record<string, number> {
     const actor = this.#runtime.core.currentActor();

@@ -48,6 +48,6 @@ describe("where tasks and actors may run, as options say it", () => {
     refused({ schedulingStrategy: { type: "nodeLabel" } }, /needs 'hard' or 'soft'/);
     refused({ schedulingStrategy: { type: "nodeLabel", hard: { zone: "a b" } } }, /in 'hard', label 'zone': "a b" is not understood/);
     refused({ schedulingStrategy: { type: "nodeLabel", soft: { "a b": "a" } } }, /in 'soft': "a b" cannot be the key of a label/);
-    refused({ schedulingStrategy: { type: "placementGroup", placementGroup: {} } satisfies object as SchedulingStrategy }, /not supported by this version/);
+    refused({ schedulingStrategy: { type: "placementGroup", placementGroup: {} } satisfies object as SchedulingStrategy }, /'placementGroup' in option 'schedulingStrategy' of task f\(\) must be a placement group/);
   });
 });

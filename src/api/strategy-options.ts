@@ -2,6 +2,7 @@ import { InvalidArgumentError } from "../base/mod.ts";
 import type { NodePreference, StrategyRecord } from "../protocol/mod.ts";
 import { parseLabelSelector } from "../scheduling/mod.ts";
 import { aBoolean, aString, anything, type Check, checkOptions, oneOf, recordOf, wholeNumber } from "./option-checks.ts";
+import { checkGroup } from "./placement-groups.ts";
 import type { PlacementOptions, SchedulingStrategy } from "./types.ts";
 
 type Strategy = Exclude<SchedulingStrategy, string>;
@@ -37,7 +38,7 @@ export function strategyOf({ labelSelector = {}, schedulingStrategy = "DEFAULT" 
       return { required: [...required, ...parseLabelSelector(hard, `${where}, in 'hard'`)], preference };
     }
     case "placementGroup":
-      throw new InvalidArgumentError(`${where} names a placement group, which is not supported by this version of mantaray yet; leave it out`);
+      return required.length === 0 ? null : { required, preference: { type: "pack" } };
   }
 }
 
@@ -46,5 +47,6 @@ function checkFields(strategy: Strategy, where: string): void {
   if (wanted !== undefined) throw new InvalidArgumentError(`${where} must be "DEFAULT", "SPREAD", or an object whose 'type' is ${wanted}`);
   checkOptions(strategy, TYPES[strategy.type], where);
   if (strategy.type === "nodeAffinity" && (strategy.nodeId === undefined || strategy.soft === undefined)) throw new InvalidArgumentError(`${where} needs 'nodeId', of a node that nodes() shows, and 'soft': whether another node will do when that one is gone`);
+  if (strategy.type === "placementGroup") checkGroup(strategy.placementGroup, where);
   if (strategy.type === "nodeLabel" && strategy.hard === undefined && strategy.soft === undefined) throw new InvalidArgumentError(`${where} needs 'hard' or 'soft': a selector of labels`);
 }

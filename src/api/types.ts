@@ -77,19 +77,30 @@ export interface RuntimeEnv {
  *   as by default, when that node is gone or could never hold it.
  * - `nodeLabel`: a node whose labels meet all of `hard`; of those with room, one that meets all of `soft`, if there is one. Both are
  *   selectors like `labelSelector`.
+ * - `placementGroup`: where the bundle with this index is, or with -1, the default, whichever bundle has room; the resources are the
+ *   bundle's. `captureChildTasks`: what it submits by default belongs to the group, too; `placementGroup: null` is the way out of that.
  */
 export type SchedulingStrategy =
   | "DEFAULT"
   | "SPREAD"
-  | { type: "placementGroup"; placementGroup: PlacementGroup; bundleIndex?: number; captureChildTasks?: boolean }
+  | { type: "placementGroup"; placementGroup: PlacementGroup | null; bundleIndex?: number; captureChildTasks?: boolean }
   | { type: "nodeAffinity"; nodeId: string; soft: boolean }
   | { type: "nodeLabel"; hard?: Record<string, string>; soft?: Record<string, string> };
 
-/** Resources reserved together. */
+/**
+ * How the bundles of a placement group lie to each other. `PACK`: on one node if there is one that holds all, else on few. `SPREAD`: on
+ * different nodes as far as there are such. `STRICT_PACK` and `STRICT_SPREAD`: so, or not at all.
+ */
+export type PlacementStrategy = "PACK" | "SPREAD" | "STRICT_PACK" | "STRICT_SPREAD";
+
+/** Resources reserved together. Can be passed to tasks and actors, and inside values. */
 export interface PlacementGroup {
+  /** 32 hexadecimal digits. */
   readonly id: string;
   readonly bundles: readonly Record<string, number>[];
+  /** Its value is the group, once that is there. Fails with PlacementGroupRemovedError when it is removed before, PlacementGroupAlreadyExistsError when its name is taken. */
   ready(): ObjectRef<PlacementGroup>;
+  /** Whether the group is there within so long; default 30,000. Rejects as `ready()` fails. */
   wait(timeoutMs?: number): Promise<boolean>;
 }
 

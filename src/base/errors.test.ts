@@ -32,6 +32,8 @@ const make: Readonly<Record<string, (from: typeof errors) => Error>> = {
   OUT_OF_MEMORY: (from) => new from.OutOfMemoryError("m"),
   NODE_DIED: (from) => new from.NodeDiedError("m"),
   PENDING_CALLS_LIMIT_EXCEEDED: (from) => new from.PendingCallsLimitExceededError("m"),
+  PLACEMENT_GROUP_ALREADY_EXISTS: (from) => new from.PlacementGroupAlreadyExistsError("m"),
+  PLACEMENT_GROUP_NOT_FOUND: (from) => new from.PlacementGroupNotFoundError("m"),
   PLACEMENT_GROUP_REMOVED: (from) => new from.PlacementGroupRemovedError("m"),
   RUNTIME_ENV_SETUP: (from) => new from.RuntimeEnvSetupError("m"),
   SERIALIZATION: (from) => new from.SerializationError("m"),

@@ -157,6 +157,10 @@ export class NodeDiedError extends RayError {}
 export class PendingCallsLimitExceededError extends RayError {}
 /** The placement group that the task or actor was to run in has been removed. */
 export class PlacementGroupRemovedError extends RayError {}
+/** Another placement group of the namespace has this name. */
+export class PlacementGroupAlreadyExistsError extends RayError {}
+/** No placement group has that name in that namespace. */
+export class PlacementGroupNotFoundError extends RayError {}
 /** The runtime environment of the task or actor cannot be had on the machine. The message names the part. */
 export class RuntimeEnvSetupError extends RayError {}
 /** Something cannot be shipped. The message names the path to it and its size or kind. */
@@ -196,6 +200,8 @@ const SYSTEM_ERRORS = {
   OutOfMemoryError: (r: ErrorRecord) => new OutOfMemoryError(r.message),
   NodeDiedError: (r: ErrorRecord) => new NodeDiedError(r.message),
   PendingCallsLimitExceededError: (r: ErrorRecord) => new PendingCallsLimitExceededError(r.message),
+  PlacementGroupRemovedError: (r: ErrorRecord) => new PlacementGroupRemovedError(r.message),
+  PlacementGroupAlreadyExistsError: (r: ErrorRecord) => new PlacementGroupAlreadyExistsError(r.message),
   RuntimeEnvSetupError: (r: ErrorRecord) => new RuntimeEnvSetupError(r.message),
   SerializationError: (r: ErrorRecord) => new SerializationError(r.message),
   RuntimeStateError: (r: ErrorRecord) => new RuntimeStateError(r.message),

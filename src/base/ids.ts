@@ -11,9 +11,12 @@ export type TaskId = string;
 export type ActorId = string;
 export type NodeId = string;
 export type JobId = string;
+/** The worker id of whoever made the group, followed by 12 hexadecimal digits that count within it. */
+export type PlacementGroupId = string;
 
 const NODE_KEY_DIGITS = 8;
 const WORKER_ID_BYTES = 6;
+const WORKER_ID_DIGITS = NODE_KEY_DIGITS + 2 * WORKER_ID_BYTES;
 const ID_BYTES = 8;
 const SEQUENCE_DIGITS = 12;
 
@@ -38,4 +41,9 @@ export function newJobId(random: RandomSource): JobId {
 /** Ids of tasks and objects are built from their owner and a count, so that making one needs no randomness and no agreement. */
 export function sequencedId(owner: WorkerId, sequence: number): ObjectId {
   return owner + sequence.toString(16).padStart(SEQUENCE_DIGITS, "0");
+}
+
+/** The worker that made this group. */
+export function creatorOf(groupId: PlacementGroupId): WorkerId {
+  return groupId.slice(0, WORKER_ID_DIGITS);
 }

@@ -17,6 +17,10 @@ export interface ActorHostClient {
   publish(workerId: WorkerId, state: ActorStateRecord): void;
   /** To a core worker, wherever it lives. */
   send(workerId: WorkerId, message: FromNode): void;
+  /** With others of this turn in one frame. */
+  sendSoon(workerId: WorkerId, message: FromNode): void;
+  /** Whether that worker may live, as far as is known. */
+  isConnected(workerId: WorkerId): boolean;
   clusterState(): ClusterStateRecord;
   /** It has died, or left its worker to start again elsewhere. */
   ended(actorId: ActorId): void;

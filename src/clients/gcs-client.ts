@@ -1,12 +1,15 @@
-import type { ActorId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { ActorId, JobId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { BundleListener } from "./bundle-client.ts";
 import type { ForGcs, WorkerDeath } from "../protocol/mod.ts";
 
 /** The GCS as a node sees it, in the same thread or elsewhere. */
-export interface GcsClient extends PlacementListener {
+export interface GcsClient extends PlacementListener, BundleListener {
   /** The reply, if there is one, is sent to the worker. */
   fromWorker(senderId: WorkerId, message: ForGcs): void;
   /** A worker of this node has ended, and all here have been told. */
   workerLost(workerId: WorkerId, death: WorkerDeath): void;
+  /** The program of this job has left. */
+  jobEnded(jobId: JobId): void;
 }
 
 /** A node manager's answers to `place`. */

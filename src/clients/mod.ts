@@ -1,4 +1,5 @@
 export { packMessage, unpackMessage } from "./message-codec.ts";
+export type { BundleClient, BundleListener } from "./bundle-client.ts";
 export type { ActorHostClient } from "./actor-host-client.ts";
 export type { GcsClient, PlacementListener } from "./gcs-client.ts";
 export { RemoteGcs } from "./remote-gcs.ts";

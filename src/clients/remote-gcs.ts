@@ -1,5 +1,5 @@
-import type { ActorId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
-import type { ForGcs, ToGcs, WorkerDeath } from "../protocol/mod.ts";
+import type { ActorId, JobId, NodeKey, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { BundleReport, ForGcs, ToGcs, WorkerDeath } from "../protocol/mod.ts";
 import type { GcsClient } from "./gcs-client.ts";
 
 /** The GCS of a cluster, as each of its nodes sees it. */
@@ -24,6 +24,15 @@ export class RemoteGcs implements GcsClient {
 
   workerLost(workerId: WorkerId, death: WorkerDeath): void {
     this.#send({ type: "workerLost", workerId, death });
+  }
+
+  jobEnded(jobId: JobId): void {
+    this.#send({ type: "jobEnded", jobId });
+  }
+
+  /** The GCS knows the node by its connection. */
+  bundlesReported(_node: NodeKey, report: BundleReport): void {
+    this.#send({ type: "bundleReport", report });
   }
 
   /** Its class and name are known to the GCS alone. */

@@ -1,5 +1,5 @@
-import { type AcceleratorIds, RuntimeStateError, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type WorkerDeath } from "../protocol/mod.ts";
+import { type AcceleratorIds, type PlacementGroupId, RuntimeStateError, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type BundleRecord, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type WorkerDeath } from "../protocol/mod.ts";
 import { Serializer } from "../serialization/mod.ts";
 import { type Channel, FrameReader } from "../transport/mod.ts";
 import { ActorCalls } from "./actor-calls.ts";
@@ -37,6 +37,7 @@ import { type CodeSource, type FunctionCallable, type PendingTask, type TaskTemp
 import type { RefGenerator } from "./value-stream.ts";
 import { ModuleExchange } from "./module-exchange.ts";
 import { NodeRequests } from "./node-requests.ts";
+import { PlacementGroups } from "./placement-groups.ts";
 import { WorkerRetirement } from "./worker-retirement.ts";
 import { ProcessLife } from "./process-life.ts";
 
@@ -58,6 +59,7 @@ export class CoreWorker {
   readonly submission: Submission;
   readonly context = new ExecutionContext();
   readonly requests: NodeRequests;
+  readonly groups: PlacementGroups;
   readonly #cancellation: Cancellation;
   readonly #limited = new LimitedTasks({
     cancel: (task, why) => this.#cancellation.cancelTask(task, { isForced: false, isRecursive: true }, why), settle: (task, failure) => this.#cancellation.settleRunning(task, failure),
@@ -79,6 +81,8 @@ export class CoreWorker {
   #leaseEvents: (readonly [number, LeaseEvent])[] = [];
   readonly #exports: CodeExports;
   #isShutDown = false;
+  /** Something here was given a placement group that its children belong to. */
+  #captures = false;
   readonly #life: ProcessLife;
   #onLog: ((record: LogRecord) => void) | null = null;
 
@@ -129,6 +133,10 @@ export class CoreWorker {
     this.submission = new Submission({
       workerId: env.workerId, totals: env.totals, store: env.store, lifetimes, largeObjects, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
       fetch: (entry) => this.#objects.fetch(entry), hold: () => this.#life.hold(), block: (reject) => this.#block(reject), currentSequence: () => this.context.current()?.sequence ?? 0, limited: this.#limited, currentScope: () => this.context.current()?.ownScope, isShutDown: () => this.#isShutDown,
+    });
+    this.groups = new PlacementGroups({
+      workerId: env.workerId, clock: env.clock, submission: () => this.submission, encode, sendToNodeSoon: (message) => env.sendToNodeSoon(message),
+      hold: () => this.#life.hold(), block: (reject) => this.#block(reject),
     });
     this.access = new ObjectAccess({
       serializer: this.serializer, code: this.code, store: env.store, clock: env.clock, fetch: (entry) => this.#objects.fetch(entry),
@@ -214,6 +222,17 @@ export class CoreWorker {
 
   currentActor(): { spec: ActorSpec; wasRestarted: boolean; acceleratorIds: AcceleratorIds | null } | undefined {
     return this.actorHost.current();
+  }
+
+  /** The placement group that the running code is in; null for none. */
+  currentBundle(): BundleRecord | null {
+    return this.currentActor()?.spec.bundle ?? this.context.current()?.lease?.bundle ?? null;
+  }
+
+  /** The one that what the running code submits belongs to, unless it says otherwise. */
+  get capturedGroup(): PlacementGroupId | null {
+    const bundle = this.#captures ? this.currentBundle() : null;
+    return bundle?.capturesChildren === true ? bundle.groupId : null;
   }
 
   #finished(task: PendingTask, wasSent: boolean): void {
@@ -340,7 +359,10 @@ export class CoreWorker {
       case "leasesHeldUp":
         return this.submitter.leasesHeldUp(message.key, message.reason);
       case "leaseOpened":
-        return this.#executor.leaseOpened(message.leaseId, message.ownerId, message.resources, message.acceleratorIds);
+        this.#captures ||= message.bundle?.capturesChildren === true;
+        return this.#executor.leaseOpened(message);
+      case "endLease":
+        return this.#executor.endLease(message.leaseId);
       case "slotGranted":
         return this.#executor.slotGranted(message.leaseId);
       case "runTimedOut":
@@ -360,6 +382,7 @@ export class CoreWorker {
       case "workerDied":
         return this.#peers.died(message.workerId, message.cause);
       case "startActor":
+        this.#captures ||= message.spec.bundle?.capturesChildren === true;
         return this.actorHost.start(message.spec, 0, message.wasRestarted, message.acceleratorIds);
       case "startSharedActor": return this.actorHost.startShared(message, message.number, message.wasRestarted);
       case "endSharedActor": return this.actorHost.endShared(message.actorId, message.graceful, message.mayRestart, message.reason, message.endReason);
@@ -370,6 +393,10 @@ export class CoreWorker {
         return this.actors.whereIs(message.actorId);
       case "endActor":
         return this.actorHost.end(message.reason);
+      case "placementGroupState":
+        return this.groups.changed(message.record);
+      case "wherePlacementGroup":
+        return this.groups.where(message.groupId);
       case "reply":
         return this.requests.replied(message.requestId, message.result, message.error === null ? null : systemErrorOf(message.error));
       case "log":
@@ -432,6 +459,7 @@ export class CoreWorker {
     for (const task of [...this.submission.takeWaiting(), ...this.submitter.takeAll(), ...this.#retries.takeAll(), ...this.actors.takeWaiting(failure)]) settleFailed(task, failure);
     for (const peer of this.#peers) for (const task of peer.tasksInFlight()) if (task !== RECALLED) settleFailed(task, failure);
     this.#objects.failAll(failure);
+    this.groups.failAll(systemErrorOf(error));
     this.requests.failAll(new RuntimeStateError(message));
   }
 

@@ -1,5 +1,5 @@
 import { Deque, FREED_WHILE_WAITING, type AcceleratorIds, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
-import type { LeaseEvent } from "../protocol/mod.ts";
+import type { BundleRecord, LeaseEvent } from "../protocol/mod.ts";
 
 /** A lease that others wait for ends after its running task once it was asked back so long ago. */
 export const TIME_SLICE_MS = 20;
@@ -13,6 +13,8 @@ export class HeldLease<T = unknown> {
   ownerId: WorkerId;
   resources: ResourceAmounts = {};
   acceleratorIds: AcceleratorIds | null = null;
+  /** Its tasks run in this placement group. */
+  bundle: BundleRecord | null = null;
   /** It holds what a task keeps while it waits: no other may run then. */
   #isForOne = false;
   readonly queue = new Deque<T>();
@@ -36,8 +38,9 @@ export class HeldLease<T = unknown> {
     this.#emit = emit;
   }
 
-  opened(resources: ResourceAmounts, acceleratorIds: AcceleratorIds | null): void {
+  opened(resources: ResourceAmounts, acceleratorIds: AcceleratorIds | null, bundle: BundleRecord | null = null): void {
     this.isOpen = true;
+    this.bundle = bundle;
     this.resources = resources;
     this.acceleratorIds = acceleratorIds;
     for (const name in resources) if (name !== FREED_WHILE_WAITING) this.#isForOne = true;

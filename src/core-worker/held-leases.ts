@@ -1,5 +1,5 @@
 import type { WorkerId } from "../base/mod.ts";
-import type { LeaseEvent } from "../protocol/mod.ts";
+import type { FromNode, LeaseEvent } from "../protocol/mod.ts";
 import { HeldLease } from "./held-lease.ts";
 import type { Peer } from "./peer.ts";
 
@@ -29,14 +29,16 @@ export class HeldLeases<T> {
   }
 
   /** The node manager's word. */
-  opened(leaseId: number, ownerId: WorkerId): HeldLease<T> {
+  opened({ leaseId, ownerId, resources, acceleratorIds, bundle }: FromNode & { readonly type: "leaseOpened" }): HeldLease<T> {
     this.#newestId = Math.max(this.#newestId, leaseId);
-    return this.#find(leaseId, ownerId);
+    const lease = this.#find(leaseId, ownerId);
+    lease.opened(resources, acceleratorIds, bundle);
+    return lease;
   }
 
-  /** The owner sends tasks, perhaps before that word is here. Null if the lease has ended. */
+  /** The owner sends tasks, perhaps before that word is here. Null if the lease has ended, or is about to. */
   usedBy(owner: Peer, leaseId: number): HeldLease<T> | null {
-    if (!this.#leases.has(leaseId) && leaseId <= this.#newestId) return null;
+    if (this.#leases.get(leaseId)?.isEnding ?? leaseId <= this.#newestId) return null;
     this.#owners.set(leaseId, owner);
     return this.#find(leaseId, owner.workerId);
   }

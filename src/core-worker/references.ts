@@ -348,6 +348,7 @@ function referenceOf(descriptor: RuntimeDescriptor): { id: string; ownerId: Work
       return { id: descriptor.objectId, ownerId: descriptor.ownerId };
     case "actorHandle":
       return descriptor.isDetached ? null : { id: descriptor.actorId, ownerId: descriptor.ownerId };
+    case "placementGroup":
     case "remoteFunction":
     case "actorClass":
       return null;

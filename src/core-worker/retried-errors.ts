@@ -84,6 +84,7 @@ export function travellingActorOptions<O extends { readonly methods?: Readonly<R
 export function codeOfDescriptor(descriptor: RuntimeDescriptor): readonly string[] {
   switch (descriptor.kind) {
     case "objectRef":
+    case "placementGroup":
       return [];
     case "remoteFunction":
       return codeOfOptions(descriptor.options);

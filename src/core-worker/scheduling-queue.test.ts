@@ -5,7 +5,7 @@ import { plainWorkerKind } from "../protocol/mod.ts";
 import { learnRunTime, OwnedLease, SchedulingQueue } from "./scheduling-queue.ts";
 import { FunctionCallable, PendingTask } from "./task.ts";
 
-const SHAPE = { resources: { CPU: 10_000 }, workerKind: plainWorkerKind("thread"), strategy: null };
+const SHAPE = { resources: { CPU: 10_000 }, workerKind: plainWorkerKind("thread"), strategy: null, bundle: null };
 
 function callableOf(averageUs: number): FunctionCallable {
   const callable = new FunctionCallable("u", "f");

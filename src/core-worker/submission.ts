@@ -80,8 +80,9 @@ export class Submission {
     this.#env = environment;
   }
 
-  queueFor(shape: LeaseShape): SchedulingQueue {
-    return this.#env.submitter.queue(leaseKeyOf(shape), shape, leasesAtOnce(shape.resources, this.#env.totals));
+  /** `capacity`: what there is for such tasks; null where that is not known. */
+  queueFor(shape: LeaseShape, capacity: ResourceAmounts | null = this.#env.totals): SchedulingQueue {
+    return this.#env.submitter.queue(leaseKeyOf(shape), shape, capacity === null ? Number.POSITIVE_INFINITY : leasesAtOnce(shape.resources, capacity));
   }
 
   newEntry(taskSequence: number): ObjectEntry {

@@ -1,5 +1,5 @@
-import { invariant, recordOf, sequencedId, SerializationError, type AcceleratorIds, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import { RUN_IS_CALL, RUN_IS_TASK, type EncodedValueRecord, type LeaseEvent, TASK_SLOTS_MAX } from "../protocol/mod.ts";
+import { invariant, recordOf, sequencedId, SerializationError, type AcceleratorIds, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { RUN_IS_CALL, RUN_IS_TASK, type EncodedValueRecord, type FromNode, type LeaseEvent, TASK_SLOTS_MAX } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
 import type { FrameReader, FrameWriter } from "../transport/mod.ts";
 import type { ActorInstance } from "./actor-instance.ts";
@@ -97,22 +97,22 @@ export class TaskExecutor {
   /** Nothing starts here any more: owners send it elsewhere. */
   leave(): void {
     this.#isLeaving = true;
-    for (const lease of this.#leases.all()) {
-      const owner = this.#leases.ownerOf(lease);
-      if (owner !== undefined) this.#env.notifyLeaseClosed(owner, lease.leaseId);
-      this.#rejectQueued(lease);
-      this.#end(lease);
-    }
+    for (const { leaseId } of this.#leases.all()) this.endLease(leaseId);
   }
 
-  #end(lease: HeldLease<Execution>): void {
+  /** What has started goes on; the rest goes back. */
+  endLease(leaseId: number): void {
+    const lease = this.#leases.get(leaseId);
+    if (lease === undefined) return;
+    const owner = this.#leases.ownerOf(lease);
+    if (owner !== undefined) this.#env.notifyLeaseClosed(owner, leaseId);
+    this.#rejectQueued(lease);
     lease.isEnding = true;
     this.#afterTask(lease);
   }
 
-  leaseOpened(leaseId: number, ownerId: WorkerId, resources: ResourceAmounts, acceleratorIds: AcceleratorIds | null): void {
-    const lease = this.#leases.opened(leaseId, ownerId);
-    lease.opened(resources, acceleratorIds);
+  leaseOpened(message: FromNode & { readonly type: "leaseOpened" }): void {
+    const lease = this.#leases.opened(message);
     this.#runQueued(lease);
   }
 
@@ -154,10 +154,10 @@ export class TaskExecutor {
   ownerLost(ownerId: WorkerId): void {
     this.streams.ownerLost(ownerId);
     this.stopper.ownerLost(ownerId);
-    for (const lease of this.#leases.all()) {
-      if (lease.ownerId !== ownerId) continue;
+    for (const lease of this.#leases.all().filter((one) => one.ownerId === ownerId)) {
       lease.queue.removeWhere(() => true);
-      this.#end(lease);
+      lease.isEnding = true;
+      this.#afterTask(lease);
     }
   }
 

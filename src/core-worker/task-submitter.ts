@@ -185,6 +185,11 @@ export class TaskSubmitter {
 
   #crashed(task: PendingTask, peer: Peer, death: WorkerDeath): void {
     if (task.isDone) return this.#env.dropped(task);
+    const { removedGroup } = death;
+    if (removedGroup !== undefined && (task.queue as SchedulingQueue).shape.bundle?.groupId === removedGroup.groupId) {
+      const message = `task ${task.name}() ran in placement group ${removedGroup.groupId}, which is removed: ${removedGroup.reason}`;
+      return this.#env.fail(task, { kind: "systemError", error: { kind: "PlacementGroupRemovedError", message, subjectId: removedGroup.groupId } });
+    }
     if (death.isRetryable && death.isForced === true) return this.rejected(task);
     if (death.isRetryable && task.retriesLeft !== 0) {
       if (task.retriesLeft > 0) task.retriesLeft--;

@@ -233,7 +233,8 @@ export function isAsyncFunction(fn: Function): boolean {
 }
 
 /** Tasks of one key share leases: same resources, same kind of worker, same nodes. */
-export function leaseKeyOf({ resources, workerKind, strategy }: LeaseShape): string {
+export function leaseKeyOf({ resources, workerKind, strategy, bundle }: LeaseShape): string {
   const key = JSON.stringify([workerKindKeyOf(workerKind), Object.entries(resources).sort(([a], [b]) => (a < b ? -1 : 1))]);
-  return strategy === null ? key : `${key} ${strategyKeyOf(strategy)}`;
+  const placed = strategy === null ? key : `${key} ${strategyKeyOf(strategy)}`;
+  return bundle === null ? placed : `${placed} ${JSON.stringify(bundle)}`;
 }

@@ -9,7 +9,7 @@ const B = "bbbbbbbb";
 function spec(actorId: string, resources: Record<string, number>, details: Partial<ActorSpec> = {}): ActorSpec {
   return {
     actorId, ownerId: `${A}000000000001`, jobId: "j", className: "C", unitId: "u", units: [], args: [], methods: {}, rules: { maxTaskRetries: 0, maxPendingCalls: -1, groups: {}, allowsOvertaking: false }, name: null, namespace: "n",
-    isDetached: false, getIfExists: false, maxRestarts: 0, maxConcurrency: null, resources: toAmounts(resources), workerKind: plainWorkerKind("thread"), strategy: null, isShared: false, parentId: null, ...details,
+    isDetached: false, getIfExists: false, maxRestarts: 0, maxConcurrency: null, resources: toAmounts(resources), workerKind: plainWorkerKind("thread"), strategy: null, bundle: null, isShared: false, parentId: null, ...details,
   };
 }
 function joined(placement: ActorPlacement, key: string, totals: Record<string, number>, available = totals): PlacementInstruction[] {

@@ -1,6 +1,6 @@
 import { isZero, nodeKeyOf, type ActorId, type NodeKey } from "../base/mod.ts";
 import type { ActorSpec, NodeLoadRecord, NodeRecord } from "../protocol/mod.ts";
-import { chooseNode, type NodeAnswer, type NodeView } from "../scheduling/mod.ts";
+import { chooseNode, type NodeAnswer, type NodeView, takenFromNode } from "../scheduling/mod.ts";
 
 /** To the node `place`, or `cancel` what was sent there. */
 export type PlacementInstruction =
@@ -101,6 +101,8 @@ export class ActorPlacement {
   infeasible(): { readonly spec: ActorSpec; readonly reason: string }[] {
     const found: { spec: ActorSpec; reason: string }[] = [];
     for (const spec of this.#waiting.values()) {
+      // What its placement group has, its node has not told yet.
+      if (spec.bundle !== null) continue;
       const answer = this.#choose(spec);
       if (answer.type === "infeasible") found.push({ spec, reason: answer.reason });
     }
@@ -117,8 +119,8 @@ export class ActorPlacement {
     return out;
   }
 
-  #choose({ resources, strategy, ownerId }: ActorSpec): NodeAnswer {
-    return chooseNode(this.views(), { resources, strategy, ownNode: nodeKeyOf(ownerId), argumentBytes: null, spreadAfter: this.#spreadAfter });
+  #choose({ resources, bundle, strategy, ownerId }: ActorSpec): NodeAnswer {
+    return chooseNode(this.views(), { resources: takenFromNode(resources, bundle), strategy, ownNode: nodeKeyOf(ownerId), argumentBytes: null, spreadAfter: this.#spreadAfter });
   }
 
   #tryPlace(spec: ActorSpec): PlacementInstruction[] {
@@ -128,8 +130,9 @@ export class ActorPlacement {
     if (spec.strategy?.preference.type === "spread") this.#spreadAfter = answer.node;
     this.#waiting.delete(spec.actorId);
     node.placing.set(spec.actorId, spec);
-    for (const name in spec.resources) node.taken.set(name, (node.taken.get(name) ?? 0) + (spec.resources[name] as number));
-    if (isZero(spec.resources)) {
+    const resources = takenFromNode(spec.resources, spec.bundle);
+    for (const name in resources) node.taken.set(name, (node.taken.get(name) ?? 0) + (resources[name] as number));
+    if (isZero(resources)) {
       node.weightless++;
       this.#weightless.set(spec.actorId, answer.node);
     }

@@ -7,7 +7,7 @@ import { type ActorInstruction, ActorState } from "./actor-state.ts";
 function specOf(actorId: string, details: Partial<ActorSpec> = {}): ActorSpec {
   return {
     actorId, ownerId: "owner", jobId: "j", className: "Counter", unitId: "u", units: [{ id: "u", name: "Counter", blob: new Uint8Array(), needs: [], descriptors: [], kind: "class", isAsync: false, isGenerator: false, where: "", origin: null }],
-    args: [], methods: {}, rules: { maxTaskRetries: 0, maxPendingCalls: -1, groups: {}, allowsOvertaking: false }, name: null, namespace: "n", isDetached: false, getIfExists: false, maxRestarts: 0, maxConcurrency: null, resources: {}, workerKind: plainWorkerKind("thread"), strategy: null, isShared: false, parentId: null,
+    args: [], methods: {}, rules: { maxTaskRetries: 0, maxPendingCalls: -1, groups: {}, allowsOvertaking: false }, name: null, namespace: "n", isDetached: false, getIfExists: false, maxRestarts: 0, maxConcurrency: null, resources: {}, workerKind: plainWorkerKind("thread"), strategy: null, bundle: null, isShared: false, parentId: null,
     ...details,
   };
 }

@@ -1,4 +1,4 @@
-import { forgetOldest, invariant, nodeKeyOf, type ActorEndReason, type ActorId, type NodeKey, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { forgetOldest, invariant, nodeKeyOf, type ActorEndReason, type ActorId, type NodeKey, type PlacementGroupId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { type ActorDeath, type ActorPhase, type ActorSpec, type ActorStateRecord, type FoundActor, partsOf, specFrom, type TaskErrorRecord, type WorkerDeath } from "../protocol/mod.ts";
 
 /**
@@ -146,7 +146,7 @@ export class ActorState {
   }
 
   placementRefused(actorId: ActorId, error: SystemErrorRecord): ActorInstruction[] {
-    return this.#die(this.#actor(actorId), "notCreated", error.message, null, error.kind === "ActorUnschedulableError" || error.kind === "RuntimeEnvSetupError" ? error.kind : null);
+    return this.#die(this.#actor(actorId), "notCreated", error.message, null, error.kind === "ActorUnschedulableError" || error.kind === "PlacementGroupRemovedError" || error.kind === "RuntimeEnvSetupError" ? error.kind : null);
   }
 
   started(actorId: ActorId, error: TaskErrorRecord | null): ActorInstruction[] {
@@ -248,6 +248,16 @@ export class ActorState {
     }
     for (const { ownerId, watchers } of this.#awaited.values()) [ownerId, ...watchers].forEach(note);
     return found;
+  }
+
+  /** The placement group that they live in, or were to live in. */
+  groupRemoved(groupId: PlacementGroupId, reason: string): ActorInstruction[] {
+    const concerned = [...this.#actors.values()].filter(({ phase, spec }) => phase !== "DEAD" && spec.bundle?.groupId === groupId);
+    return concerned.flatMap((actor) => {
+      const { workerId } = actor;
+      const message = `lived in placement group ${groupId}, which is removed: ${reason}`;
+      return [...this.#die(actor, "killed", message, null, "PlacementGroupRemovedError"), ...endOf(actor.spec, workerId, false, `placement group ${groupId} is removed: ${reason}`, "killed")];
+    });
   }
 
   /** (10) */

@@ -1,7 +1,8 @@
 import { nodeKeyOf, type Clock, type JobId, type NodeKey, type Timer, type WorkerId } from "../base/mod.ts";
-import type { ActorHostClient } from "../clients/mod.ts";
+import type { ActorHostClient, BundleClient } from "../clients/mod.ts";
 import { type ClusterStateRecord, type FromGcs, type JobRecord, type NodeLoadRecord, type NodeRecord, partsOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
 import { ActorPlacement, type PlacementInstruction } from "./actor-placement.ts";
+import { takesWork, withoutGroups } from "../scheduling/mod.ts";
 import { GcsService } from "./gcs-service.ts";
 import { NodeTable } from "./node-table.ts";
 
@@ -58,7 +59,7 @@ export class ClusterService {
 
   constructor(environment: ClusterServiceEnvironment) {
     this.#env = environment;
-    this.gcs = new GcsService(this.#host());
+    this.gcs = new GcsService(this.#host(), environment.clock);
     this.#askAlive();
   }
 
@@ -81,6 +82,7 @@ export class ClusterService {
     this.#nodes.set(key, { key, connection, heardMs: this.#env.clock.nowMs() });
     this.#env.note(`node ${record.nodeId} has joined, at ${record.address.host}:${record.address.port}`);
     this.#act(this.#placement.nodeJoined(record, (this.#table.get(key) as { load: NodeLoadRecord }).load));
+    this.gcs.groups.nodesChanged();
     return true;
   }
 
@@ -103,6 +105,7 @@ export class ClusterService {
     const moved = this.#placement.nodeLost(key);
     this.gcs.nodeLost(key, { reason: `was on node ${record.nodeId} (${record.address.host}:${record.address.port}), which ${reason}`, pid: 0, isRetryable: true, isNodeLost: true });
     this.#act(moved);
+    for (const { jobId, driverId } of this.#jobs.values()) if (driverId !== null && nodeKeyOf(driverId) === key) this.gcs.jobEnded(jobId);
   }
 
   onMessage(key: NodeKey, message: ToGcs): void {
@@ -125,6 +128,10 @@ export class ClusterService {
         return this.gcs.placementRefused(message.actorId, message.error);
       case "workerLost":
         return this.#workerLost(key, message.workerId, message.death);
+      case "jobEnded":
+        return this.gcs.jobEnded(message.jobId);
+      case "bundleReport":
+        return this.gcs.bundlesReported(key, message.report);
       case "load":
         return this.#loadChanged(message.load);
       case "leave":
@@ -146,6 +153,7 @@ export class ClusterService {
   #loadChanged(load: NodeLoadRecord): void {
     if (!this.#table.loadChanged(load)) return;
     this.#act(this.#placement.loadChanged(load));
+    this.gcs.groups.nodesChanged();
     this.#changedLoads.add(load.node);
     this.#loadsTimer ??= this.#env.clock.after(LOADS_SPREAD_MS, () => {
       this.#loadsTimer = null;
@@ -174,7 +182,7 @@ export class ClusterService {
     const state = ({ nodeId, hostname, address, labels }: NodeRecord) => ({ nodeId, hostname, address: `${address.host}:${address.port}`, labels });
     return {
       nodes: [
-        ...Array.from(this.#table.live(), ({ record, load }) => ({ ...state(record), isAlive: true, totals: load.totals, available: load.available })),
+        ...Array.from(this.#table.live(), ({ record, load }) => ({ ...state(record), isAlive: true, totals: withoutGroups(load.totals), available: withoutGroups(load.available) })),
         ...this.#table.lostNodes.map((record) => ({ ...state(record), isAlive: false, totals: record.totals, available: {} })),
       ],
     };
@@ -182,7 +190,7 @@ export class ClusterService {
 
   // ------------------------------------------------------------------ actors
 
-  #host(): ActorHostClient {
+  #host(): ActorHostClient & BundleClient {
     return {
       place: (spec) => {
         this.#act(this.#placement.place(spec));
@@ -198,6 +206,11 @@ export class ClusterService {
       },
       publish: (workerId, state) => this.#soonTo(workerId, { type: "toWorker", workerId, message: { type: "actorState", state } }),
       send: (workerId, message) => this.#to(workerId, { type: "toWorker", workerId, message }),
+      sendSoon: (workerId, message) => this.#soonTo(workerId, { type: "toWorker", workerId, message }),
+      isConnected: (workerId) => this.#nodes.has(nodeKeyOf(workerId)),
+      bundleNodes: () => this.#placement.views().filter(takesWork),
+      nodeIdOf: (node) => this.#table.get(node)?.record.nodeId ?? null,
+      orderBundles: (node, order) => this.#nodes.get(node)?.connection.sendSoon({ type: "bundleOrder", order }),
       clusterState: () => this.clusterState(),
       ended: (actorId) => this.#placement.ended(actorId),
     };
@@ -218,8 +231,8 @@ export class ClusterService {
         connection?.send({ type: "cancelPlacement", actorId: instruction.actorId });
         continue;
       }
-      const { actorId, jobId, className, isShared, workerKind, resources, strategy } = instruction.spec;
-      connection?.sendSoon({ type: "placeActor", placement: { actorId, jobId, className, isShared, workerKind, resources, strategy }, job: this.#jobs.get(jobId) ?? null });
+      const { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle } = instruction.spec;
+      connection?.sendSoon({ type: "placeActor", placement: { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle }, job: this.#jobs.get(jobId) ?? null });
     }
   }
 
@@ -242,6 +255,7 @@ export class ClusterService {
 
   stop(): void {
     this.#isStopped = true;
+    this.gcs.groups.stop();
     this.#loadsTimer?.cancel();
     this.#aliveTimer?.cancel();
     this.#infeasibleTimer?.cancel();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
-import type { ActorHostClient } from "../clients/mod.ts";
+import type { ActorHostClient, BundleClient } from "../clients/mod.ts";
 import { type ActorSpec, type CodeUnitRecord, type FromNode, partsOf, plainWorkerKind } from "../protocol/mod.ts";
 import { GcsService } from "./gcs-service.ts";
 
@@ -14,7 +14,7 @@ function unit(id: string, driverId = DRIVER): CodeUnitRecord {
 function specOf(actorId: string, details: Partial<ActorSpec> = {}): ActorSpec {
   return {
     actorId, ownerId: DRIVER, jobId: "j", className: "Counter", unitId: "u", units: [unit("u")],
-    args: [], methods: {}, rules: { maxTaskRetries: 0, maxPendingCalls: -1, groups: {}, allowsOvertaking: false }, name: null, namespace: "n", isDetached: false, getIfExists: false, maxRestarts: 0, maxConcurrency: null, resources: {}, workerKind: plainWorkerKind("thread"), strategy: null, isShared: false, parentId: null,
+    args: [], methods: {}, rules: { maxTaskRetries: 0, maxPendingCalls: -1, groups: {}, allowsOvertaking: false }, name: null, namespace: "n", isDetached: false, getIfExists: false, maxRestarts: 0, maxConcurrency: null, resources: {}, workerKind: plainWorkerKind("thread"), strategy: null, bundle: null, isShared: false, parentId: null,
     ...details,
   };
 }
@@ -25,11 +25,12 @@ describe("the code of programs in the GCS", () => {
   beforeEach(() => {
     sent = [];
     const nothing = (): void => undefined;
-    const host: ActorHostClient = {
+    const host: ActorHostClient & BundleClient = {
       place: nothing, cancelPlacement: nothing, start: nothing, endWorker: nothing, endShared: nothing, askOwner: nothing, publish: nothing, ended: nothing,
       send: (_workerId, message) => void sent.push(message), clusterState: () => ({ nodes: [] }),
+      sendSoon: (_workerId, message) => void sent.push(message), isConnected: () => true, bundleNodes: () => [], nodeIdOf: () => null, orderBundles: nothing,
     };
-    gcs = new GcsService(host);
+    gcs = new GcsService(host, { nowMs: () => 0, after: () => ({ cancel: nothing }) });
   });
 
   function create(spec: ActorSpec): void {

@@ -1,22 +1,28 @@
-import type { ActorId, NodeKey, SystemErrorRecord, WorkerId } from "../base/mod.ts";
-import type { ActorHostClient, GcsClient } from "../clients/mod.ts";
-import { type ActorParts, type ForGcs, RecentTemplates, specFrom, type WorkerDeath } from "../protocol/mod.ts";
+import type { ActorId, Clock, JobId, NodeKey, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { ActorHostClient, BundleClient, GcsClient } from "../clients/mod.ts";
+import { type ActorParts, type BundleReport, type ForGcs, RecentTemplates, specFrom, type WorkerDeath } from "../protocol/mod.ts";
 import { ActorState, type ActorInstruction } from "./actor-state.ts";
 import { FunctionTable } from "./function-table.ts";
+import { PlacementGroups } from "./placement-groups.ts";
 
 /** The global control store: actors, names, code. Decides with its state machines and tells node managers what to do. */
 export class GcsService implements GcsClient {
   readonly #functions = new FunctionTable();
   readonly #actors = new ActorState();
-  readonly #host: ActorHostClient;
+  readonly #host: ActorHostClient & BundleClient;
+  readonly groups: PlacementGroups;
   /** With the code that is in the table already. */
   readonly #templates = new RecentTemplates((template) => {
     this.#functions.put(template.units);
     return { ...template, units: this.#functions.kept(template.units) };
   });
 
-  constructor(host: ActorHostClient) {
+  constructor(host: ActorHostClient & BundleClient, clock: Clock) {
     this.#host = host;
+    this.groups = new PlacementGroups({
+      clock, nodes: host, send: (workerId, message) => host.send(workerId, message), sendSoon: (workerId, message) => host.sendSoon(workerId, message), isConnected: (workerId) => host.isConnected(workerId),
+      placeActor: (spec) => host.place(spec), refuseActor: (actorId, error) => this.placementRefused(actorId, error), endActors: (groupId, reason) => this.#act(this.#actors.groupRemoved(groupId, reason)),
+    });
   }
 
   fromWorker(senderId: WorkerId, message: ForGcs): void {
@@ -56,6 +62,13 @@ export class GcsService implements GcsClient {
         return this.#reply(senderId, message.requestId, this.#functions.get(message.unitIds));
       case "clusterState":
         return this.#reply(senderId, message.requestId, this.#host.clusterState());
+      case "createPlacementGroup":
+      case "removePlacementGroup":
+      case "watchPlacementGroup":
+      case "placementGroupTold":
+      case "findPlacementGroup":
+      case "listPlacementGroups":
+        return this.groups.fromWorker(senderId, message);
     }
   }
 
@@ -84,6 +97,7 @@ export class GcsService implements GcsClient {
 
   workerLost(workerId: WorkerId, death: WorkerDeath): void {
     this.#act(this.#actors.workerLost(workerId, death));
+    this.groups.workerLost(workerId);
     if (this.#functions.hasProgram(workerId)) this.#programEnded(workerId);
   }
 
@@ -92,9 +106,18 @@ export class GcsService implements GcsClient {
     this.#functions.programEnded(driverId, this.#actors.madeBy(driverId));
   }
 
+  jobEnded(jobId: JobId): void {
+    this.groups.jobEnded(jobId);
+  }
+
+  bundlesReported(node: NodeKey, report: BundleReport): void {
+    this.groups.bundlesReported(node, report);
+  }
+
   /** All workers of a node at once. */
   nodeLost(node: NodeKey, death: WorkerDeath): void {
     for (const workerId of new Set([...this.#actors.workersOf(node), ...this.#functions.driversOn(node)])) this.workerLost(workerId, death);
+    this.groups.nodeLost(node);
   }
 
   describeActor(actorId: ActorId): string {
@@ -105,9 +128,11 @@ export class GcsService implements GcsClient {
     for (const instruction of instructions) {
       switch (instruction.type) {
         case "place":
-          this.#host.place(instruction.spec);
+          if (instruction.spec.bundle === null) this.#host.place(instruction.spec);
+          else this.groups.placeActor(instruction.spec);
           break;
         case "cancelPlacement":
+          this.groups.cancelActor(instruction.actorId);
           this.#host.cancelPlacement(instruction.actorId);
           break;
         case "start":
@@ -126,6 +151,7 @@ export class GcsService implements GcsClient {
           if (instruction.state.phase === "DEAD" || instruction.state.phase === "RESTARTING") this.#host.ended(instruction.state.actorId);
           if (instruction.state.phase === "DEAD") this.#functions.actorEnded(instruction.state.actorId);
           for (const watcher of instruction.watchers) this.#host.publish(watcher, instruction.state);
+          if (instruction.state.phase === "DEAD") this.groups.actorEnded(instruction.state.actorId);
           break;
       }
     }

@@ -17,15 +17,17 @@ export type { ListObjectsOptions, ObjectListing, ObjectReference, ObjectState, R
 export { ActorPool, AsyncResult, Pool, type PoolMapOptions, type PoolOptions, Queue, type QueueOptions, type QueueWaitOptions } from "../libraries/mod.ts";
 export { ObjectRef, type GetOptions } from "../api/mod.ts";
 export type { ActorEndReason, WaitOptions } from "../api/mod.ts";
+export { getPlacementGroup, placementGroup, placementGroupTable, removePlacementGroup } from "../api/mod.ts";
+export type { PlacementGroupInfo, PlacementGroupOptions } from "../api/mod.ts";
 export { remote } from "../api/mod.ts";
 export { getRuntimeContext, timeline } from "../api/mod.ts";
 export type {
   ActorClass, ActorHandle, ActorHandleBase, ActorMethod, ActorOptions, Arg, Args, Awaitable, Class, Isolation, MethodOptions, ObjectRefGenerator,
-  PlacementGroup, PlacementOptions, RefsOf, RemoteFunction, RemoteFunctionWith, Result, ResultWith, RuntimeEnv, SchedulingStrategy, TaskOptions, ValueOf,
+  PlacementGroup, PlacementOptions, PlacementStrategy, RefsOf, RemoteFunction, RemoteFunctionWith, Result, ResultWith, RuntimeEnv, SchedulingStrategy, TaskOptions, ValueOf,
 } from "../api/mod.ts";
 export {
   ActorAlreadyExistsError, ActorDiedError, ActorError, ActorNotFoundError, ActorUnavailableError, ActorUnschedulableError, GetTimeoutError, InvalidArgumentError,
   NodeDiedError, ObjectFreedError, ObjectLostError, ObjectReconstructionFailedError, ObjectStoreFullError, OutOfDiskError, OutOfMemoryError, OwnerDiedError,
-  PendingCallsLimitExceededError, PlacementGroupRemovedError, QueueEmptyError, QueueFullError, RayError, RuntimeEnvSetupError, RuntimeStateError, SerializationError,
+  PendingCallsLimitExceededError, PlacementGroupAlreadyExistsError, PlacementGroupNotFoundError, PlacementGroupRemovedError, QueueEmptyError, QueueFullError, RayError, RuntimeEnvSetupError, RuntimeStateError, SerializationError,
   TaskCancelledError, TaskError, TaskTimeoutError, TaskUnschedulableError, WorkerCrashedError,
 } from "../api/mod.ts";

@@ -1,10 +1,13 @@
 import { hostname } from "node:os";
+import { nodeKeyOf, type Clock } from "../base/mod.ts";
 import { GcsService } from "../gcs/mod.ts";
 import type { NodeManager } from "../node-manager/mod.ts";
+import { withoutGroups } from "../scheduling/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 
 /** The GCS of a runtime that has one node, in the same thread. */
-export function createLocalGcs(config: SessionConfig, nodeManager: NodeManager): GcsService {
+export function createLocalGcs(config: SessionConfig, nodeManager: NodeManager, clock: Clock): GcsService {
+  const key = nodeKeyOf(config.nodeId);
   const gcs: GcsService = new GcsService({
     place: (spec) => nodeManager.placeActor(spec),
     cancelPlacement: (actorId) => nodeManager.cancelPlacement(actorId),
@@ -17,11 +20,16 @@ export function createLocalGcs(config: SessionConfig, nodeManager: NodeManager):
     },
     publish: (workerId, state) => nodeManager.publish(workerId, state),
     send: (workerId, message) => nodeManager.send(workerId, message),
+    sendSoon: (workerId, message) => nodeManager.sendSoon(workerId, message),
+    isConnected: (workerId) => nodeManager.isConnected(workerId),
+    bundleNodes: () => [{ key, totals: config.totals, available: nodeManager.available }],
+    nodeIdOf: () => config.nodeId,
+    orderBundles: (_node, order) => nodeManager.groups.ordered(order),
     ended: () => undefined,
     clusterState: () => {
       const { nodeId, address, totals, labels } = config;
-      return { nodes: [{ nodeId, isAlive: true, address, hostname: hostname(), totals, available: nodeManager.available, labels }] };
+      return { nodes: [{ nodeId, isAlive: true, address, hostname: hostname(), totals, available: withoutGroups(nodeManager.available), labels }] };
     },
-  });
+  }, clock);
   return gcs;
 }

@@ -122,7 +122,7 @@ export class LocalNode {
       warn: (text) => this.service.toDrivers({ type: "warning", text }),
     });
     this.#objects = setting.createObjects?.(this.#store, (workerId, message) => this.nodeManager.send(workerId, message)) ?? null;
-    this.service = new NodeService({ config, nodeManager: this.nodeManager, gcs: cluster?.gcs ?? createLocalGcs(config, this.nodeManager), cluster, environments: this.#environments, clock: realClock, store: this.#store, objects: this.#objects, onShutdown: setting.onShutdown });
+    this.service = new NodeService({ config, nodeManager: this.nodeManager, gcs: cluster?.gcs ?? createLocalGcs(config, this.nodeManager, realClock), cluster, environments: this.#environments, clock: realClock, store: this.#store, objects: this.#objects, onShutdown: setting.onShutdown });
   }
 
   #driversInUse(): Set<WorkerId> {

@@ -164,7 +164,9 @@ export class NodeCluster {
       case "loads":
         return nodeManager.spreading?.loadsChanged(message.loads);
       case "toWorker":
-        return nodeManager.send(message.workerId, message.message);
+        return this.#fromGcsTo(nodeManager, message.workerId, message.message);
+      case "bundleOrder":
+        return nodeManager.groups.ordered(message.order);
       case "placeActor":
         if (message.job !== null) nodeManager.jobSeen(message.job);
         return nodeManager.placeActor(message.placement);
@@ -190,6 +192,12 @@ export class NodeCluster {
       case "areYouAlive":
         return this.#setting.toGcs({ type: "alive" });
     }
+  }
+
+  #fromGcsTo(nodeManager: NodeManager, workerId: WorkerId, message: FromNode): void {
+    // Whoever is gone has nothing to say any more.
+    if (message.type === "wherePlacementGroup" && !nodeManager.isConnected(workerId)) return this.gcs.fromWorker(workerId, { type: "placementGroupTold", groupId: message.groupId });
+    nodeManager.send(workerId, message);
   }
 
   #onNodeMessage(key: NodeKey, message: NodeToNode): void {

@@ -99,6 +99,12 @@ export class NodeService {
       case "actorExiting":
       case "getCode":
       case "clusterState":
+      case "createPlacementGroup":
+      case "removePlacementGroup":
+      case "watchPlacementGroup":
+      case "placementGroupTold":
+      case "findPlacementGroup":
+      case "listPlacementGroups":
         return this.gcs.fromWorker(senderId, message);
       case "actorEnded":
         this.nodeManager.shared.actorEnded(senderId, message.actorId);
@@ -193,6 +199,8 @@ export class NodeService {
     this.addresses.delete(workerId);
     this.networked.delete(workerId);
     this.gcs.workerLost(workerId, death);
+    const job = this.nodeManager.jobOfDriver(workerId);
+    if (job !== undefined) this.gcs.jobEnded(job.jobId);
   }
 
   // ------------------------------------------------------------------ what all nodes are asked

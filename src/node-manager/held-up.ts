@@ -1,5 +1,5 @@
 import { UNITS_PER_RESOURCE, type AcceleratorIds, type ActorId, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
-import type { ResourceLedger } from "../scheduling/mod.ts";
+import { describeResource, type ResourceLedger } from "../scheduling/mod.ts";
 
 /** Who waits for what does not come back by itself: actors hold it, or tasks that wait themselves. */
 export interface HeldUp {
@@ -38,12 +38,12 @@ export function findHeldUp(waiting: readonly Waiting[], ledger: ResourceLedger, 
 }
 
 function describe(wanted: ResourceAmounts, totals: ResourceAmounts, available: ResourceAmounts, kept: readonly ResourceAmounts[], actorHolds: readonly ResourceAmounts[]): string {
-  const names = Object.keys(wanted);
+  const names = Object.keys(wanted).filter((name) => describeResource(name) !== null);
   const short = names.filter((name) => (available[name] ?? 0) < (wanted[name] as number));
   // Parts of accelerators may be free that add up and yet are no whole one.
   const missing = (short.length > 0 ? short : names).map((name) => {
     const holders = [...holder(name, actorHolds, "actors hold"), ...holder(name, kept, "tasks that wait for objects keep")];
-    return `${quantity(wanted[name])} ${name}, of which the cluster has ${quantity(totals[name])} and ${holders.join(" and ")}`;
+    return `${quantity(wanted[name])} ${describeResource(name)}, of which the cluster has ${quantity(totals[name])} and ${holders.join(" and ")}`;
   });
   return missing.join("; ");
 }

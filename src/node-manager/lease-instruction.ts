@@ -1,8 +1,12 @@
 import type { AcceleratorIds, ActorId, JobId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { LeaseShape, WorkerKind } from "../protocol/mod.ts";
+import type { BundleInstruction } from "./bundle-holds.ts";
 
 /** What LeaseState has decided. */
 export type LeaseInstruction =
+  | BundleInstruction
+  /** Its placement group ends here. */
+  | { readonly type: "endLease"; readonly leaseId: number; readonly workerId: WorkerId }
   | { readonly type: "startWorker"; readonly kind: WorkerKind }
   | { readonly type: "stopWorker"; readonly workerId: WorkerId }
   /** At once: whoever it works for is gone. */

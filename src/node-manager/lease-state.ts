@@ -1,12 +1,13 @@
-import { invariant, nodeKeyOf, type AcceleratorIds, type ActorId, type JobId, type NodeKey, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import { type LeaseEvent, type LeaseShape, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
-import { describeLack, keptWhileWaiting, ResourceLedger, without } from "../scheduling/mod.ts";
+import { invariant, nodeKeyOf, type AcceleratorIds, type ActorId, type JobId, type NodeKey, type PlacementGroupId, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { type BundleRecord, type LeaseEvent, type LeaseShape, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
+import { describeLack, plainAccelerators, ResourceLedger, takenFromNode } from "../scheduling/mod.ts";
+import { BundleHolds } from "./bundle-holds.ts";
 import { workersToEnd } from "./forced-ends.ts";
 import { findHeldUp, type HeldUp } from "./held-up.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
 import { inTurns } from "./turns.ts";
 import { type ActorPlacement, type Demand, sharerOf, sharesOfDemands, sharesOfJobs, type Wishes, wishesWithRoom, workersWanted } from "./wishes.ts";
-import { activeSlots, isIdle, type Lease, type PoolWorker, WorkerPool } from "./worker-pool.ts";
+import { activeSlots, holdingsOf, isIdle, type Lease, type PoolWorker, WorkerPool } from "./worker-pool.ts";
 
 /** Of one event. */
 interface Grants {
@@ -62,6 +63,7 @@ export interface LeaseLimits {
  */
 export class LeaseState {
   readonly ledger: ResourceLedger;
+  readonly #bundles: BundleHolds;
   readonly #limits: LeaseLimits;
   readonly #workers = new WorkerPool();
   readonly #leases = new Map<number, Lease>();
@@ -77,6 +79,7 @@ export class LeaseState {
   /** `firstJobId`: of the program that started all this. `firstLeaseId`: those of other nodes are far from it. */
   constructor(totals: ResourceAmounts, limits: LeaseLimits, firstJobId: JobId, acceleratorIds: AcceleratorIds = {}, firstLeaseId = 1) {
     this.ledger = new ResourceLedger(totals, acceleratorIds);
+    this.#bundles = new BundleHolds(this.ledger);
     this.#limits = limits;
     this.#firstJobId = firstJobId;
     this.#nextLeaseId = firstLeaseId;
@@ -195,13 +198,13 @@ export class LeaseState {
   }
 
   demand(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): LeaseInstruction[] {
-    if (!this.ledger.canEverHold(shape.resources)) {
+    if (shape.bundle === null && !this.ledger.canEverHold(shape.resources)) {
       const message = `needs ${describeLack(shape.resources, this.ledger.totals)}, so it can never run here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
       return [{ type: "refuse", ownerId, key, error: { kind: "TaskUnschedulableError", message, subjectId: null } }];
     }
     const id = `${ownerId}/${key}`;
     const known = this.#demands.get(id);
-    if (known === undefined) this.#demands.set(id, { ownerId, jobId: this.jobOf(ownerId), key, shape, kindKey: workerKindKeyOf(shape.workerKind), priority, target, granted: 0 });
+    if (known === undefined) this.#demands.set(id, { ownerId, jobId: this.jobOf(ownerId), key, shape, holdings: holdingsOf(shape), kindKey: workerKindKeyOf(shape.workerKind), priority, target, granted: 0 });
     else {
       known.target = target;
       known.priority = priority;
@@ -209,12 +212,12 @@ export class LeaseState {
     return this.#schedule();
   }
 
-  placeActor(actorId: ActorId, kind: WorkerKind, holds: ResourceAmounts, jobId: JobId): LeaseInstruction[] {
-    if (!this.ledger.canEverHold(holds)) {
-      const message = `needs ${describeLack(holds, this.ledger.totals)}, so it can never start here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
+  placeActor(actorId: ActorId, kind: WorkerKind, resources: ResourceAmounts, jobId: JobId, bundle: BundleRecord | null = null): LeaseInstruction[] {
+    if (bundle === null && !this.ledger.canEverHold(resources)) {
+      const message = `needs ${describeLack(resources, this.ledger.totals)}, so it can never start here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
       return [{ type: "refuseActor", actorId, error: { kind: "ActorUnschedulableError", message, subjectId: actorId } }];
     }
-    this.#placements.set(actorId, { actorId, jobId, kind, kindKey: workerKindKeyOf(kind), holds });
+    this.#placements.set(actorId, { actorId, jobId, kind, kindKey: workerKindKeyOf(kind), holds: takenFromNode(resources, bundle) });
     return this.#schedule();
   }
 
@@ -287,7 +290,7 @@ export class LeaseState {
   }
 
   #schedule(): LeaseInstruction[] {
-    const out: LeaseInstruction[] = [];
+    const out: LeaseInstruction[] = [...this.#bundles.giveBackUnused(), ...this.#bundles.holdWaiting()];
     const wishes = wishesWithRoom(this.#placements.values(), this.#demands.values(), this.#leases.values(), this.ledger);
     const missing = wishes === null ? NONE_MISSING : this.#grant(wishes, out);
     const starved = this.#findStarved();
@@ -341,12 +344,12 @@ export class LeaseState {
   }
 
   *#grantLeases(demand: Demand, { out, missing }: Grants): Generator<ResourceAmounts> {
-    const { jobId, ownerId, kindKey, shape: { resources, workerKind } } = demand;
-    while (demand.granted < demand.target && this.ledger.hasRoomFor(resources)) {
+    const { jobId, ownerId, kindKey, holdings: { all }, shape: { resources, workerKind } } = demand;
+    while (demand.granted < demand.target && this.ledger.hasRoomFor(all)) {
       const worker = this.#workers.findForTask(kindKey, jobId, ownerId, resources, this.#limits.taskWorkersMax);
       if (worker === undefined) return void missing.set(kindKey, workerKind);
       this.#openLease(demand, worker, out);
-      yield resources;
+      yield all;
     }
   }
 
@@ -369,25 +372,28 @@ export class LeaseState {
 
   #openLease(demand: Demand, worker: PoolWorker, out: LeaseInstruction[]): void {
     this.#use(worker, demand.jobId, out);
-    const { resources } = demand.shape;
-    const keeps = keptWhileWaiting(resources);
-    const slotHolds = keeps === null ? resources : without(resources, keeps);
-    const acceleratorIds = this.ledger.take(resources);
+    const { all, keeps, slotHolds } = demand.holdings;
+    const acceleratorIds = this.ledger.take(all);
     const lease: Lease = { leaseId: this.#nextLeaseId++, jobId: demand.jobId, ownerId: demand.ownerId, workerId: worker.workerId, key: demand.key, shape: demand.shape, slots: 1, wantsSlot: false, isRevokeSent: false, keeps, slotHolds, acceleratorIds };
     this.#leases.set(lease.leaseId, lease);
     worker.leases.set(lease.leaseId, lease);
     worker.lastOwnerId = demand.ownerId;
     demand.granted++;
-    out.push({ type: "openLease", leaseId: lease.leaseId, workerId: worker.workerId, ownerId: demand.ownerId, key: demand.key, shape: demand.shape, acceleratorIds });
+    out.push({ type: "openLease", leaseId: lease.leaseId, workerId: worker.workerId, ownerId: demand.ownerId, key: demand.key, shape: demand.shape, acceleratorIds: acceleratorIds === null ? null : plainAccelerators(acceleratorIds) });
   }
 
   /** Who waits for resources that are in use, after all that could be granted was. */
   #findStarved(): Set<string> {
-    const starved = new Set<string>();
-    for (const { actorId, holds } of this.#placements.values()) if (!this.ledger.hasRoomFor(holds)) starved.add(actorId);
-    for (const demand of this.#demands.values()) if (demand.granted < demand.target && !this.ledger.hasRoomFor(demand.shape.resources)) starved.add(sharerOf(demand));
+    const starved = new Set<string>(this.#bundles.waitingGroups());
+    for (const { actorId, holds } of this.#placements.values()) if (this.#isInUse(holds)) starved.add(actorId);
+    for (const demand of this.#demands.values()) if (demand.granted < demand.target && this.#isInUse(demand.holdings.all)) starved.add(sharerOf(demand));
     for (const lease of this.#leases.values()) if (lease.wantsSlot && lease.slots === 0) starved.add(sharerOf(lease));
     return starved;
+  }
+
+  /** Not of a placement group that is not there: nobody could give that back. */
+  #isInUse(holds: ResourceAmounts): boolean {
+    return !this.ledger.hasRoomFor(holds) && this.ledger.canEverHold(holds);
   }
 
   /** Asks leases back for others that wait; taking one from an owner to give it to the same queue would change nothing. */
@@ -399,9 +405,42 @@ export class LeaseState {
     }
   }
 
+  // ------------------------------------------------------------------ placement groups
+
+  prepareBundles(groupId: PlacementGroupId, attempt: number, bundles: readonly (readonly [number, ResourceAmounts])[], waits: boolean): LeaseInstruction[] {
+    return [...this.#bundles.prepare(groupId, attempt, bundles, waits), ...this.#schedule()];
+  }
+
+  commitBundles(groupId: PlacementGroupId, attempt: number): LeaseInstruction[] {
+    return [...this.#bundles.commit(groupId, attempt), ...this.#schedule()];
+  }
+
+  /** `attempt` null: all of the group. Its leases are to end. */
+  endBundles(groupId: PlacementGroupId, attempt: number | null): LeaseInstruction[] {
+    const ending = this.#bundles.end(groupId, attempt) ? this.leasesIn(groupId) : [];
+    return [...ending.map(({ leaseId, workerId }) => ({ type: "endLease" as const, leaseId, workerId })), ...this.#schedule()];
+  }
+
+  leasesIn(groupId: PlacementGroupId): Lease[] {
+    return [...this.#leases.values()].filter(({ shape }) => shape.bundle?.groupId === groupId);
+  }
+
+  /** Those who wait for leases in the group and for whom there is an error. */
+  refuseInGroup(groupId: PlacementGroupId, errorFor: (shape: LeaseShape) => SystemErrorRecord | null): LeaseInstruction[] {
+    const refused: LeaseInstruction[] = [];
+    for (const [id, { ownerId, key, shape, granted, target }] of this.#demands) {
+      const error = shape.bundle?.groupId === groupId ? errorFor(shape) : null;
+      if (error === null) continue;
+      this.#demands.delete(id);
+      if (granted < target) refused.push({ type: "refuse", ownerId, key, error });
+    }
+    return refused;
+  }
+
   /** Of the actor that lives there, or null when it has none. */
   acceleratorsOf(workerId: WorkerId): AcceleratorIds | null {
-    return this.#workers.get(workerId)?.acceleratorIds ?? null;
+    const ids = this.#workers.get(workerId)?.acceleratorIds ?? null;
+    return ids === null ? null : plainAccelerators(ids);
   }
 
   /** After the last event: whether somebody wants resources that are in use. */
@@ -411,10 +450,10 @@ export class LeaseState {
 
   /** Who waits for what only actors, or waiting tasks, could give back. */
   heldUp(): HeldUp[] {
-    const demands = [...this.#demands.values()].filter(({ granted, target }) => granted < target).map(({ ownerId, key, shape }) => ({ wanted: shape.resources, task: { ownerId, key }, actorId: null }));
+    const demands = [...this.#demands.values()].filter(({ granted, target }) => granted < target).map(({ ownerId, key, holdings }) => ({ wanted: holdings.all, task: { ownerId, key }, actorId: null }));
     const placements = Array.from(this.#placements.values(), ({ actorId, holds }) => ({ wanted: holds, task: null, actorId }));
     const actorHolds = [...this.#workers.values()].map((worker) => worker.actorHolds).filter((holds) => holds !== null);
-    return findHeldUp([...demands, ...placements], this.ledger, this.#leases.values(), actorHolds);
+    return findHeldUp([...demands, ...placements].filter(({ wanted }) => this.ledger.canEverHold(wanted)), this.ledger, this.#leases.values(), actorHolds);
   }
 
   /** For state queries and tests. */

@@ -1,5 +1,5 @@
-import { newWorkerId, nodeKeyOf, type AcceleratorIds, type ActorId, type Clock, type JobId, type NodeId, type NodeKey, type RandomSource, type ResourceAmounts, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
-import type { LaunchedWorker, PlacementListener, WorkerLauncher, WorkerLink } from "../clients/mod.ts";
+import { newWorkerId, nodeKeyOf, type ActorId, type JobId, type NodeKey, type ResourceAmounts, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
+import type { LaunchedWorker, WorkerLink } from "../clients/mod.ts";
 import type { ActorPlacementRecord, ActorSpec, ActorStateRecord, FarRequest, FromNode, JobRecord, LeaseEvent, LeaseShape, RefusalRecord, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
 import type { NodeView } from "../scheduling/mod.ts";
 import type { ClusterSide } from "./cluster-side.ts";
@@ -10,6 +10,8 @@ import { LeaseSpreading } from "./lease-spreading.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
 import { LeaseState } from "./lease-state.ts";
 import { deathWithinLimit } from "./memory-limits.ts";
+import { NodeGroups } from "./node-groups.ts";
+import type { NodeManagerEnvironment } from "./node-manager-environment.ts";
 import { refusalOf } from "./refusals.ts";
 import { SharedHosts } from "./shared-hosts.ts";
 import { WaitingWatch } from "./waiting-watch.ts";
@@ -27,44 +29,13 @@ const START_FAILURES_MAX = 3;
 
 const UNKNOWN_HERE: WorkerDeath = { reason: "is not known here: it ended before", pid: 0, isRetryable: true };
 
-export interface NodeManagerEnvironment {
-  readonly clock: Clock;
-  readonly random: RandomSource;
-  readonly nodeId: NodeId;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly totals: ResourceAmounts;
-  readonly acceleratorIds: AcceleratorIds;
-  /** Of workers that are kept warm. */
-  readonly defaultKind: WorkerKind;
-  readonly warmWorkersMin: number;
-  /** Of the program that this node was started by. */
-  readonly firstJobId: JobId;
-  readonly launcher: WorkerLauncher;
-  /** Makes a channel between two workers and hands each its end. */
-  connect(a: WorkerId, b: WorkerId): void;
-  placements(): PlacementListener;
-  /** Where a worker of this process writes the number of the shared actor that it is in; null for another process. */
-  watchRunning(workerId: WorkerId): Int32Array | null;
-  /** For the program that the worker works for. */
-  warn(workerId: WorkerId, text: string): void;
-  /** A worker has ended, and nobody has been told: whoever hears of it can read none of its objects any more. */
-  endObjects(workerId: WorkerId): void;
-  /** As above, of all workers of a node that is gone. */
-  endObjectsOfNode(node: NodeKey): void;
-  /** Every worker that ended, after all here have been told. */
-  workerLost(workerId: WorkerId, death: WorkerDeath): void;
-  /** Workers fail to start, one after another: why. */
-  startFailed(reason: string): void;
-  /** Null for a node that is alone. */
-  readonly cluster: ClusterSide | null;
-}
-
 /** The machine's scheduler and worker pool (Ray's raylet): LeaseState decides, this acts. */
 export class NodeManager {
   readonly #env: NodeManagerEnvironment;
   readonly #node: NodeKey;
   readonly #state: LeaseState;
   readonly shared: SharedHosts;
+  readonly groups: NodeGroups;
   readonly #workers = new Map<WorkerId, ConnectedWorker>();
   readonly #jobs = new KnownJobs();
   readonly #watch: WaitingWatch;
@@ -86,6 +57,10 @@ export class NodeManager {
       placeHost: (hostId, jobId, kind) => this.#act(this.#state.placeActor(hostId, kind, {}, jobId)),
       placements: () => environment.placements(), send: (workerId, message) => this.send(workerId, message), sendSoon: (workerId, message) => this.sendSoon(workerId, message),
       terminate: (workerId, reason) => this.terminate(workerId, reason), watchRunning: (workerId) => environment.watchRunning(workerId), warn: (workerId, text) => environment.warn(workerId, text),
+    });
+    this.groups = new NodeGroups({
+      clock: environment.clock, state: this.#state, act: (instructions) => this.#act(instructions), report: (report) => environment.placements().bundlesReported(this.#node, report),
+      send: (workerId, message) => this.send(workerId, message), end: (workerId, reason) => this.terminate(workerId, reason),
     });
     this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(), tell: (heldUp) => this.#tellHeldUp(heldUp) });
   }
@@ -181,7 +156,7 @@ export class NodeManager {
     const said: WorkerDeath = { ...seen, ...(worker.endReason === null || !seen.isRetryable ? {} : { reason: worker.endReason }), ...(worker.isForced ? { isForced: true } : {}) };
     const running = this.shared.workerLost(workerId, worker.endedBy);
     const told = running === null || worker.endReason !== null ? said : { ...said, reason: `${said.reason} in ${running}` };
-    const death = worker.kind === "driver" ? told : deathWithinLimit(worker.kind, worker.memoryUsedBytes, told);
+    const death = this.groups.deathWithGroup(workerId, worker.kind === "driver" ? told : deathWithinLimit(worker.kind, worker.memoryUsedBytes, told));
     this.#workers.delete(workerId);
     if (this.#isStopping) return;
     this.#env.endObjects(workerId);
@@ -247,6 +222,8 @@ export class NodeManager {
   // ------------------------------------------------------------------ requests
 
   demandLeases(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void {
+    const refusal = this.groups.refusal(shape);
+    if (refusal !== null) return this.#act([{ type: "refuse", ownerId, key, error: refusal }]);
     if (this.spreading !== null && nodeKeyOf(ownerId) === this.#node) return this.spreading.demand(ownerId, key, shape, target, priority);
     // Of several nodes, the owner's has chosen this one.
     const error = shape.strategy === null || this.spreading !== null ? null : refusalOf([this.#view()], shape, null);
@@ -280,13 +257,13 @@ export class NodeManager {
   }
 
   placeActor(placement: ActorPlacementRecord): void {
-    const { actorId, className, jobId, workerKind, resources, strategy, isShared } = placement;
+    const { actorId, className, jobId, workerKind, resources, strategy, bundle, isShared } = placement;
     // As above.
     const error = strategy === null || this.spreading !== null ? null : refusalOf([this.#view()], placement, actorId);
     if (isShared && error === null) return this.shared.place(placement);
     this.#waitingActors.set(actorId, { className, jobId });
     if (error !== null) this.#act([{ type: "refuseActor", actorId, error }]);
-    else this.#act(this.#state.placeActor(actorId, workerKind, resources, jobId));
+    else this.#act(this.#state.placeActor(actorId, workerKind, resources, jobId, bundle));
   }
 
   cancelPlacement(actorId: ActorId): void {
@@ -343,6 +320,10 @@ export class NodeManager {
   /** A program that runs on other nodes too. */
   jobSeen(job: JobRecord): void {
     this.#jobs.add(job, () => new Set(Array.from(this.#workers.values(), (worker) => worker.jobId)));
+  }
+
+  jobOfDriver(driverId: WorkerId): JobRecord | undefined {
+    return this.#jobs.ofDriver(driverId);
   }
 
   job(jobId: JobId): JobRecord | undefined {
@@ -435,12 +416,21 @@ export class NodeManager {
         case "openLease": {
           const { leaseId, workerId, ownerId, key, shape, acceleratorIds } = instruction;
           if (!this.#isFar(ownerId)) this.spreading?.granted(ownerId, key, this.#node);
-          this.send(workerId, { type: "leaseOpened", leaseId, ownerId, resources: shape.resources, acceleratorIds });
+          this.send(workerId, { type: "leaseOpened", leaseId, ownerId, resources: shape.resources, acceleratorIds, bundle: shape.bundle });
           this.send(ownerId, { type: "leaseGranted", key, leaseId, workerId });
           break;
         }
         case "refuse":
           this.send(instruction.ownerId, { type: "leaseRefused", key: instruction.key, error: instruction.error });
+          break;
+        case "endLease":
+          this.send(instruction.workerId, { type: "endLease", leaseId: instruction.leaseId });
+          break;
+        case "bundlesPrepared":
+        case "bundlesRefused":
+        case "bundlesCommitted":
+        case "bundlesReturned":
+          this.#env.placements().bundlesReported(this.#node, instruction);
           break;
         case "grantSlot":
           this.send(instruction.workerId, { type: "slotGranted", leaseId: instruction.leaseId });
@@ -491,6 +481,7 @@ export class NodeManager {
     this.spreading?.stop();
     this.#warmTimer?.cancel();
     this.shared.stop();
+    this.groups.stop();
     for (const worker of this.#workers.values()) {
       worker.launched?.terminate();
       if (worker.jobId !== this.#env.firstJobId && worker.kind === "driver") worker.link?.close();

@@ -12,7 +12,7 @@ const required = (value: string): StrategyRecord => ({ required: [labelIs(value)
 const preferred = (value: string): StrategyRecord => ({ required: [], preference: { type: "labels", preferred: [labelIs(value)] } });
 const onNode = (node: string, isSoft: boolean): StrategyRecord => ({ required: [], preference: { type: "node", nodeId: `${node}-id`, isSoft } });
 
-const shapeOf = (cpus: number, strategy: StrategyRecord | null = null): LeaseShape => ({ resources: toAmounts({ CPU: cpus }), workerKind: plainWorkerKind("thread"), strategy });
+const shapeOf = (cpus: number, strategy: StrategyRecord | null = null): LeaseShape => ({ resources: toAmounts({ CPU: cpus }), workerKind: plainWorkerKind("thread"), strategy, bundle: null });
 
 interface Demand {
   readonly shape: LeaseShape;

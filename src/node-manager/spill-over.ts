@@ -1,6 +1,6 @@
 import type { NodeKey, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { LeaseShape } from "../protocol/mod.ts";
-import { chooseNode, distribute, feasibleNodes, fits, meetsConditions, type NodeView, type PlacementRequest } from "../scheduling/mod.ts";
+import { chooseNode, distribute, feasibleNodes, fits, meetsConditions, type NodeView, type PlacementRequest, takenFromNode } from "../scheduling/mod.ts";
 
 /** Leases that are waited for at a node without room, by owners whose own node could never hold them. */
 const WAITING_FAR_MAX = 2;
@@ -148,7 +148,7 @@ export class SpillOver {
       for (const view of others) {
         const more = asked.get(view.key) ?? 0;
         const target = (wish.granted.get(view.key) ?? 0) + more;
-        if (more > 0) left.set(view.key, taken(left.get(view.key) as NodeView, wish.shape.resources, more));
+        if (more > 0) left.set(view.key, taken(left.get(view.key) as NodeView, takenFromNode(wish.shape.resources, wish.shape.bundle), more));
         if (target === (wish.asked.get(view.key) ?? 0)) continue;
         wish.asked.set(view.key, target);
         out.push({ type: "askThere", node: view.key, ownerId: wish.ownerId, key: wish.key, shape: wish.shape, target, priority: wish.priority });
@@ -167,7 +167,7 @@ export class SpillOver {
   /** What this node has no room for. */
   #overflow(shape: LeaseShape, missing: number, own: NodeView, others: readonly NodeView[]): ReadonlyMap<NodeKey, number> {
     const mayRunHere = this.#mayRunHere(shape, own);
-    const farWanted = missing - (mayRunHere ? roomFor(shape.resources, own.available, missing) : 0);
+    const farWanted = missing - (mayRunHere ? roomFor(takenFromNode(shape.resources, shape.bundle), own.available, missing) : 0);
     if (farWanted <= 0 || others.length === 0) return NOWHERE;
     // Of one node that is to be waited for, the others are none.
     const able = shape.strategy?.preference.type === "node" ? feasibleNodes([own, ...others], shape).filter((view) => view !== own) : others;
@@ -192,7 +192,8 @@ export class SpillOver {
   refuseInfeasible(own: NodeView): SpillInstruction[] {
     const out: SpillInstruction[] = [];
     for (const wish of this.#wishes.values()) {
-      if (wish.target <= this.#granted(wish)) continue;
+      // A placement group that is not there yet is waited for.
+      if (wish.target <= this.#granted(wish) || wish.shape.bundle !== null) continue;
       const answer = chooseNode([own, ...this.#others.values()], requestOf(wish.shape, this.#node, null));
       if (answer.type !== "infeasible") {
         wish.isInfeasible = false;
@@ -215,8 +216,8 @@ function idOf(ownerId: WorkerId, key: string): string {
   return `${ownerId}/${key}`;
 }
 
-function requestOf({ resources, strategy }: LeaseShape, ownNode: NodeKey | null, spreadAfter: NodeKey | null): PlacementRequest {
-  return { resources, strategy, ownNode, argumentBytes: null, spreadAfter };
+function requestOf({ resources, bundle, strategy }: LeaseShape, ownNode: NodeKey | null, spreadAfter: NodeKey | null): PlacementRequest {
+  return { resources: takenFromNode(resources, bundle), strategy, ownNode, argumentBytes: null, spreadAfter };
 }
 
 function roomFor(resources: ResourceAmounts, available: ResourceAmounts, countMax: number): number {

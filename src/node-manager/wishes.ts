@@ -2,7 +2,7 @@ import { isZero, type ActorId, type JobId, type ResourceAmounts, type WorkerId }
 import type { LeaseShape, WorkerKind } from "../protocol/mod.ts";
 import type { ResourceLedger } from "../scheduling/mod.ts";
 import { Shares } from "./turns.ts";
-import type { Lease, PoolWorker, WorkerPool } from "./worker-pool.ts";
+import type { Lease, LeaseHoldings, PoolWorker, WorkerPool } from "./worker-pool.ts";
 
 /** Leases that one owner wants for tasks of one shape. */
 export interface Demand {
@@ -10,6 +10,7 @@ export interface Demand {
   readonly jobId: JobId;
   readonly key: string;
   readonly shape: LeaseShape;
+  readonly holdings: LeaseHoldings;
   readonly kindKey: string;
   /** Of the task that comes next. */
   priority: number;
@@ -41,7 +42,7 @@ export function wishesWithRoom(placements: Iterable<ActorPlacement>, demands: It
     if (ledger.hasRoomFor(placement.holds)) wishesOf((wishes ??= new Map()), placement.jobId).placements.push(placement);
   }
   for (const demand of demands) {
-    if (demand.granted < demand.target && ledger.hasRoomFor(demand.shape.resources)) wishesOf((wishes ??= new Map()), demand.jobId).demands.push(demand);
+    if (demand.granted < demand.target && ledger.hasRoomFor(demand.holdings.all)) wishesOf((wishes ??= new Map()), demand.jobId).demands.push(demand);
   }
   for (const lease of leases) {
     // With a slot of its own again (a waiting task went on) it needs no other for now.
@@ -70,13 +71,13 @@ export function workersWanted(placements: Iterable<ActorPlacement>, demands: Ite
     room.take(holds);
     want(kindKey, kind, 1);
   }
-  for (const { target, granted, jobId, kindKey, shape: { resources, workerKind } } of demands) {
+  for (const { target, granted, jobId, kindKey, holdings, shape: { resources, workerKind } } of demands) {
     if (isZero(resources)) {
       want(kindKey, workerKind, Math.max(0, Math.min(target - granted, taskWorkersMax - workers.taskWorkerCountOf(kindKey, jobId))));
       continue;
     }
-    for (let missing = target - granted; missing > 0 && room.hasRoomFor(resources); missing--) {
-      room.take(resources);
+    for (let missing = target - granted; missing > 0 && room.hasRoomFor(holdings.all); missing--) {
+      room.take(holdings.all);
       want(kindKey, workerKind, 1);
     }
   }

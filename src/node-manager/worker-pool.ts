@@ -1,5 +1,22 @@
 import { isZero, type AcceleratorIds, type ActorId, type JobId, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
 import { type LeaseShape, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
+import { inBundle, keptWhileWaiting, takenFromNode, without } from "../scheduling/mod.ts";
+
+/** How what a lease has is divided. */
+export interface LeaseHoldings {
+  readonly all: ResourceAmounts;
+  /** What each slot holds, and what the lease itself does. */
+  readonly slotHolds: ResourceAmounts;
+  readonly keeps: ResourceAmounts | null;
+}
+
+/** In a placement group it is all taken from the group's part of the node. */
+export function holdingsOf({ resources, bundle }: LeaseShape): LeaseHoldings {
+  const all = takenFromNode(resources, bundle);
+  const kept = keptWhileWaiting(resources);
+  const keeps = kept === null || bundle === null ? kept : inBundle(kept, bundle);
+  return { all, slotHolds: keeps === null ? all : without(all, keeps), keeps };
+}
 
 export interface Lease {
   readonly leaseId: number;
@@ -8,7 +25,7 @@ export interface Lease {
   readonly workerId: WorkerId;
   readonly key: string;
   readonly shape: LeaseShape;
-  /** What each slot holds, and what the lease itself does. */
+  /** As in LeaseHoldings. */
   readonly slotHolds: ResourceAmounts;
   readonly keeps: ResourceAmounts | null;
   readonly acceleratorIds: AcceleratorIds | null;

@@ -7,7 +7,7 @@ import { plainWorkerKind } from "./worker-kind.ts";
 function templateOf(details: Partial<ActorTemplate> = {}): ActorTemplate {
   return {
     ownerId: "owner", jobId: "j", className: "Counter", unitId: "u", units: [], methods: {}, rules: { maxTaskRetries: 0, maxPendingCalls: -1, groups: {}, allowsOvertaking: false }, name: null, namespace: "n", isDetached: false, getIfExists: false,
-    maxRestarts: 0, maxConcurrency: null, resources: {}, workerKind: plainWorkerKind("thread"), strategy: null, isShared: true, parentId: null,
+    maxRestarts: 0, maxConcurrency: null, resources: {}, workerKind: plainWorkerKind("thread"), strategy: null, bundle: null, isShared: true, parentId: null,
     ...details,
   };
 }

@@ -1,6 +1,7 @@
 import type { ActorEndReason, ActorId, JobId, NodeId, NodeKey, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { ForGcs } from "./gcs-messages.ts";
 import type { NetworkAddress } from "./network-address.ts";
+import type { BundleOrder, BundleReport } from "./placement-group-messages.ts";
 import type { ActorParts, ActorSpec, FromNode, JobRecord, ToNode, WorkerDeath } from "./node-messages.ts";
 import type { WorkerIsolation } from "./worker-kind.ts";
 
@@ -43,6 +44,8 @@ export type ToGcs =
   | { readonly type: "actorPlaced"; readonly actorId: ActorId; readonly workerId: WorkerId; readonly number: number }
   | { readonly type: "placementRefused"; readonly actorId: ActorId; readonly error: SystemErrorRecord }
   | { readonly type: "workerLost"; readonly workerId: WorkerId; readonly death: WorkerDeath }
+  | { readonly type: "jobEnded"; readonly jobId: JobId }
+  | { readonly type: "bundleReport"; readonly report: BundleReport }
   | { readonly type: "load"; readonly load: NodeLoadRecord }
   | { readonly type: "alive" }
   /** It ends in good order. */
@@ -60,6 +63,7 @@ export type FromGcs =
   /** Of an actor, what its node must know to find a worker. */
   | { readonly type: "placeActor"; readonly placement: ActorPlacementRecord; readonly job: JobRecord | null }
   | { readonly type: "cancelPlacement"; readonly actorId: ActorId }
+  | { readonly type: "bundleOrder"; readonly order: BundleOrder }
   | ({ readonly type: "startActor"; readonly workerId: WorkerId; readonly number: number; readonly wasRestarted: boolean } & ActorParts)
   | { readonly type: "endSharedActor"; readonly workerId: WorkerId; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string; readonly endReason: ActorEndReason }
   | { readonly type: "endActorWorker"; readonly workerId: WorkerId; readonly graceful: boolean; readonly reason: string }
@@ -70,7 +74,7 @@ export type FromGcs =
   /** Answered with `alive`. */
   | { readonly type: "areYouAlive" };
 
-export type ActorPlacementRecord = Pick<ActorSpec, "actorId" | "jobId" | "className" | "isShared" | "workerKind" | "resources" | "strategy">;
+export type ActorPlacementRecord = Pick<ActorSpec, "actorId" | "jobId" | "className" | "isShared" | "workerKind" | "resources" | "strategy" | "bundle">;
 
 /** Between two nodes. */
 export type NodeToNode =

@@ -1,6 +1,7 @@
-import type { AcceleratorIds, ActorEndReason, ActorId, JobId, NodeId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { AcceleratorIds, ActorEndReason, ActorId, JobId, NodeId, PlacementGroupId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { NetworkAddress } from "./network-address.ts";
 import type { WorkerObjectsReport } from "./object-messages.ts";
+import type { BundleRecord, PlacementGroupNews, PlacementGroupRequest } from "./placement-group-messages.ts";
 import type { RunsReport } from "./run-messages.ts";
 import type { CodeOrigin } from "./module-messages.ts";
 import type { StoreCollect, ToStore } from "./store-messages.ts";
@@ -13,6 +14,8 @@ export interface LeaseShape {
   readonly resources: ResourceAmounts;
   readonly workerKind: WorkerKind;
   readonly strategy: StrategyRecord | null;
+  /** Null: in no placement group. */
+  readonly bundle: BundleRecord | null;
 }
 
 export type LeaseEvent = "slotReturned" | "slotTaken" | "wantSlot" | "closed";
@@ -32,6 +35,7 @@ export interface JobRecord {
 /** From a core worker to its node manager and, through it, to the GCS. */
 export type ToNode =
   | ToStore
+  | PlacementGroupRequest
   | { readonly type: "register"; readonly workerId: WorkerId; readonly pid: number; readonly listenAddress: string | null }
   /** From a program on a machine without a node, before anything runs in an environment that has this package: a part of it, in order. */
   | { readonly type: "packagePiece"; readonly name: string; readonly offset: number; readonly totalBytes: number; readonly bytes: Uint8Array }
@@ -95,6 +99,7 @@ export type ToNode =
 /** From the node manager (and the GCS behind it) to a core worker. */
 export type FromNode =
   | StoreCollect
+  | PlacementGroupNews
   | { readonly type: "registered"; readonly nodeId: NodeId; readonly totals: ResourceAmounts; readonly labels: Readonly<Record<string, string>> }
   /** Before its first lease or actor, if that is of another job than the one that it was started by. */
   | { readonly type: "jobAssigned"; readonly job: JobRecord }
@@ -102,7 +107,9 @@ export type FromNode =
   | { readonly type: "leaseRefused"; readonly key: string; readonly error: SystemErrorRecord }
   /** To the owner: what its tasks wait for may never be given back. `reason`: how much of what, and who has it. */
   | { readonly type: "leasesHeldUp"; readonly key: string; readonly reason: string }
-  | { readonly type: "leaseOpened"; readonly leaseId: number; readonly ownerId: WorkerId; readonly resources: ResourceAmounts; readonly acceleratorIds: AcceleratorIds | null }
+  | { readonly type: "leaseOpened"; readonly leaseId: number; readonly ownerId: WorkerId; readonly resources: ResourceAmounts; readonly acceleratorIds: AcceleratorIds | null; readonly bundle: BundleRecord | null }
+  /** It ends with the tasks that have started; nothing of it will be granted again. */
+  | { readonly type: "endLease"; readonly leaseId: number }
   | { readonly type: "slotGranted"; readonly leaseId: number }
   | { readonly type: "revokeLease"; readonly leaseId: number }
   /** To the owner of a task or call: it ran for too long there. */
@@ -153,6 +160,8 @@ export interface WorkerDeath {
   readonly isNodeLost?: true;
   /** It was ended for the sake of one of its tasks: that costs the others no retry. */
   readonly isForced?: boolean;
+  /** The placement group in which it ran tasks was removed: theirs is that end, the others may run again. */
+  readonly removedGroup?: { readonly groupId: PlacementGroupId; readonly reason: string };
 }
 
 export interface ActorSpec {
@@ -175,6 +184,8 @@ export interface ActorSpec {
   readonly resources: ResourceAmounts;
   readonly workerKind: WorkerKind;
   readonly strategy: StrategyRecord | null;
+  /** Null: in no placement group. */
+  readonly bundle: BundleRecord | null;
   /** It lives in one worker with others. */
   readonly isShared: boolean;
   /** The shared actor that created it, whose worker says too little about whom it depends on; null for others. */
@@ -202,7 +213,7 @@ export interface ActorDeath {
   /** What the constructor threw, if that was the end. */
   readonly creation: TaskErrorRecord | null;
   /** Set when there was no worker for it, nor will be: the error of its calls. */
-  readonly refusal: "ActorUnschedulableError" | "RuntimeEnvSetupError" | null;
+  readonly refusal: "ActorUnschedulableError" | "PlacementGroupRemovedError" | "RuntimeEnvSetupError" | null;
 }
 
 export interface ActorStateRecord {

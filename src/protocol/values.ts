@@ -40,6 +40,7 @@ export interface ObjectPlace {
 export type RuntimeDescriptor =
   | { readonly kind: "objectRef"; readonly objectId: string; readonly ownerId: string; readonly place?: ObjectPlace }
   | { readonly kind: "actorHandle"; readonly actorId: string; readonly ownerId: string; readonly isDetached: boolean; readonly isShared: boolean; readonly className: string; readonly methods: ActorMethods; readonly rules: CallRules }
+  | { readonly kind: "placementGroup"; readonly groupId: string; readonly bundles: readonly Readonly<Record<string, number>>[] }
   | { readonly kind: "remoteFunction"; readonly unitId: string; readonly name: string; readonly isGenerator: boolean; readonly options: object }
   | { readonly kind: "actorClass"; readonly unitId: string; readonly name: string; readonly methods: ActorMethods; readonly options: object };
 

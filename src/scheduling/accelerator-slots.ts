@@ -14,6 +14,16 @@ export class AcceleratorSlots {
     this.#freeUnits = [...freeUnits];
   }
 
+  /** Of `units` that were taken, with these ids. */
+  static ofPart(ids: readonly string[], units: number): AcceleratorSlots {
+    return new AcceleratorSlots(ids, ids.map(() => unitsOnEach(units, ids.length)));
+  }
+
+  /** Nobody has any of these `units`. */
+  isUnused(units: number): boolean {
+    return this.#freeUnits.every((free) => free === unitsOnEach(units, this.#ids.length));
+  }
+
   copy(): AcceleratorSlots {
     return new AcceleratorSlots(this.#ids, this.#freeUnits);
   }

@@ -1,5 +1,6 @@
 import { isZero, UNITS_PER_RESOURCE, type NodeKey, type ResourceAmounts } from "../base/mod.ts";
 import type { NodePreference } from "../protocol/mod.ts";
+import { isGroupResource } from "./bundle-resources.ts";
 import { describeInfeasible, feasibleNodes } from "./infeasibility.ts";
 import { meetsConditions } from "./label-selector.ts";
 import type { NodeView } from "./node-view.ts";
@@ -140,7 +141,8 @@ function weigh(spot: Spot, { resources, ownNode }: PlacementRequest): void {
   let load = 0;
   for (const name in totals) {
     const total = totals[name] as number;
-    if (total > 0) load = Math.max(load, (total - (available[name] ?? 0) + placed * (resources[name] ?? 0)) / total);
+    // What groups have set aside is missing from the node's own resources already.
+    if (total > 0 && !isGroupResource(name)) load = Math.max(load, (total - (available[name] ?? 0) + placed * (resources[name] ?? 0)) / total);
   }
   spot.isOwn = key === ownNode;
   if (isZero(resources)) {

@@ -54,7 +54,7 @@ describe("resources", () => {
         for (const taken of takes) ledger.take(taken);
         for (let index = 0; index < takes.length; index++) ledger.give(takes[(index + start) % takes.length] as Record<string, number>);
         for (const name of Object.keys(ledger.available)) assert.equal(ledger.available[name], totals[name] ?? 0);
-        assert.deepEqual(ledger.totals, totals);
+        assert.deepEqual({ ...ledger.totals }, { ...totals });
       }),
     );
   });

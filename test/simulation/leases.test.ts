@@ -12,7 +12,7 @@ import { type LeaseEvent, plainWorkerKind } from "../../src/protocol/mod.ts";
 const CPUS = 2;
 const TOTALS = { CPU: CPUS * 10_000 };
 const THREAD = plainWorkerKind("thread");
-const SHAPE = { resources: { CPU: 10_000 }, workerKind: THREAD, strategy: null };
+const SHAPE = { resources: { CPU: 10_000 }, workerKind: THREAD, strategy: null, bundle: null };
 
 type ToWorker = { readonly type: "opened" | "granted" | "revoke"; readonly leaseId: number };
 

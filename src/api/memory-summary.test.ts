@@ -10,7 +10,7 @@ const inUnknown: ObjectReference = { referenceType: "UNKNOWN_STATUS", workerId: 
 
 function object(state: Partial<ObjectState>): ObjectState {
   return {
-    objectId: "o", objectSize: MEBIBYTE, ownerId: "d1", ownerPid: 10, createdBy: "put()", callSite: "load (app.ts:5:14)", isInMemory: true, isSpilled: false, isFreed: false,
+    objectId: "o", objectSize: MEBIBYTE, ownerId: "d1", ownerPid: 10, createdBy: "put()", callSite: "load (app.ts:5:14)", isInMemory: true, isSpilled: false, isFreed: false, isCopy: false,
     references: [inDriver], ...state,
   };
 }

@@ -59,8 +59,9 @@ function linesOf({ title, objects }: Group): string[] {
   return lines;
 }
 
-function placeOf({ isInMemory, isSpilled, isFreed }: ObjectState): string {
+function placeOf({ isInMemory, isSpilled, isFreed, isCopy }: ObjectState): string {
   const place = [...(isInMemory ? ["in memory"] : []), ...(isSpilled ? ["on disk"] : [])].join(" and ");
+  if (isCopy) return `copy ${place}`;
   return isFreed ? `${place}, freed` : place;
 }
 

@@ -4,11 +4,11 @@ import type { ObjectSurveyRecord, OwnedObjectReport, ReferenceType, StoredObject
 import { listingOf, listObjects, type ObjectState } from "./object-listing.ts";
 
 function stored(object: Partial<StoredObjectListing>): StoredObjectListing {
-  return { id: 1, byteLength: 200_000, ownerId: "driver", isInMemory: true, isSpilled: false, isFreed: false, pinnedBy: [], ...object };
+  return { node: "node", id: 1, copyOf: null, byteLength: 200_000, ownerId: "driver", isInMemory: true, isSpilled: false, isFreed: false, pinnedBy: [], ...object };
 }
 
 function owned(object: Partial<OwnedObjectReport>): OwnedObjectReport {
-  return { storedId: 1, objectId: "o1", createdBy: "put()", callSite: "main (app.ts:1:1)", references: ["LOCAL_REFERENCE"], borrowerIds: [], ...object };
+  return { node: "node", storedId: 1, objectId: "o1", createdBy: "put()", callSite: "main (app.ts:1:1)", references: ["LOCAL_REFERENCE"], borrowerIds: [], ...object };
 }
 
 function worker(report: Partial<WorkerObjectsReport>): WorkerObjectsReport {
@@ -24,12 +24,19 @@ function reasons(object: ObjectState | undefined): [string, ReferenceType][] {
 }
 
 describe("what the store says, joined with what workers say", () => {
+  test("a copy on another node is told by what its primary is, and kept by its views alone", () => {
+    const copyOf = { node: "node", id: 1 };
+    const { objects } = listingOf(listing([stored({}), stored({ node: "other", id: 1, copyOf: null, ownerId: "w" }), stored({ node: "other", id: 7, copyOf, ownerId: null, pinnedBy: ["reader"] })], [worker({ owned: [owned({})] })]));
+    assert.deepEqual(objects.map(({ objectId, ownerId, isCopy }) => [objectId, ownerId, isCopy]), [["o1", "driver", false], [undefined, "w", false], ["o1", "driver", true]]);
+    assert.deepEqual(reasons(objects[2]), [["reader", "PINNED_IN_MEMORY"]]);
+  });
+
   test("an object has its owner's facts and reasons, and its borrower's", () => {
     const actor = worker({ workerId: "actor", pid: 11, isDriver: false, actorClassName: "Cache", borrowed: [{ objectId: "o1", references: ["CAPTURED_IN_OBJECT"] }, { objectId: "o2", references: ["LOCAL_REFERENCE"] }] });
     const driver = worker({ owned: [owned({ borrowerIds: ["actor"] })] });
     const { objects, total, store, unansweredWorkers } = listingOf(listing([stored({ pinnedBy: ["actor"] })], [driver, actor]));
     assert.deepEqual(objects, [{
-      objectId: "o1", objectSize: 200_000, ownerId: "driver", ownerPid: 10, createdBy: "put()", callSite: "main (app.ts:1:1)", isInMemory: true, isSpilled: false, isFreed: false,
+      objectId: "o1", objectSize: 200_000, ownerId: "driver", ownerPid: 10, createdBy: "put()", callSite: "main (app.ts:1:1)", isInMemory: true, isSpilled: false, isFreed: false, isCopy: false,
       references: [
         { referenceType: "LOCAL_REFERENCE", workerId: "driver", pid: 10, type: "DRIVER", actorClassName: undefined },
         { referenceType: "CAPTURED_IN_OBJECT", workerId: "actor", pid: 11, type: "WORKER", actorClassName: "Cache" },

@@ -59,6 +59,8 @@ export interface ObjectState {
   readonly isSpilled: boolean;
   /** No ref is left; its memory stays because of views of it. */
   readonly isFreed: boolean;
+  /** Of an object of another node, made because somebody here has read it. It goes when the object does, or when its memory is needed and nobody looks at it. */
+  readonly isCopy: boolean;
   readonly references: readonly ObjectReference[];
 }
 
@@ -105,7 +107,8 @@ export function listingOf({ store, workers, unansweredWorkerIds }: ObjectSurveyR
 
 class Workers {
   readonly #reports = new Map<string, WorkerObjectsReport>();
-  readonly #owned = new Map<number, { readonly workerId: string; readonly object: OwnedObjectReport }>();
+  /** By node and number. */
+  readonly #owned = new Map<string, { readonly workerId: string; readonly object: OwnedObjectReport }>();
   /** By object: who borrows it, and why. */
   readonly #borrowed = new Map<string, Map<string, readonly ReferenceType[]>>();
 
@@ -113,7 +116,7 @@ class Workers {
     for (const report of reports) {
       const { workerId } = report;
       this.#reports.set(workerId, report);
-      for (const object of report.owned) this.#owned.set(object.storedId, { workerId, object });
+      for (const object of report.owned) this.#owned.set(storedKey(object.node, object.storedId), { workerId, object });
       for (const { objectId, references } of report.borrowed) {
         const borrowers = this.#borrowed.get(objectId) ?? new Map<string, readonly ReferenceType[]>();
         this.#borrowed.set(objectId, borrowers.set(workerId, references));
@@ -122,15 +125,18 @@ class Workers {
   }
 
   stateOf(stored: StoredObjectListing): ObjectState {
-    const owned = this.#owned.get(stored.id);
+    const primary = stored.copyOf ?? stored;
+    const owned = this.#owned.get(storedKey(primary.node, primary.id));
     const ownerId = stored.ownerId ?? owned?.workerId;
-    const { isInMemory, isSpilled, isFreed } = stored;
+    const { isInMemory, isSpilled, isFreed, copyOf } = stored;
+    const isCopy = copyOf !== null;
     return {
       objectId: owned?.object.objectId ?? undefined, objectSize: stored.byteLength,
       ownerId, ownerPid: ownerId === undefined ? undefined : this.#reports.get(ownerId)?.pid,
       createdBy: owned?.object.createdBy ?? undefined, callSite: owned?.object.callSite ?? undefined,
-      isInMemory, isSpilled, isFreed,
-      references: this.#referencesTo(stored, ownerId, owned?.object),
+      isInMemory, isSpilled, isFreed, isCopy,
+      // Refs keep the primary; a copy stays for its views alone.
+      references: isCopy ? this.#referencesTo(stored, undefined, undefined) : this.#referencesTo(stored, ownerId, owned?.object),
     };
   }
 
@@ -149,4 +155,8 @@ class Workers {
     const type = report === undefined ? undefined : report.isDriver ? "DRIVER" : "WORKER";
     return { referenceType, workerId, pid: report?.pid, type, actorClassName: report?.actorClassName ?? undefined };
   }
+}
+
+function storedKey(node: string, id: number): string {
+  return `${node}/${id}`;
 }

@@ -79,9 +79,9 @@ export class LargeObjects {
   }
 }
 
-function ownedReport({ id, origin, isFreed }: OwnedObject, callSite: string | null, counted: ReadonlyMap<ObjectId, KeptObject>, inUse: ReadonlySet<ObjectId>): OwnedObjectReport {
+function ownedReport({ node, id, origin, isFreed }: OwnedObject, callSite: string | null, counted: ReadonlyMap<ObjectId, KeptObject>, inUse: ReadonlySet<ObjectId>): OwnedObjectReport {
   const { objectId = null, createdBy = null } = origin ?? {};
-  const base = { storedId: id, objectId, createdBy, callSite };
+  const base = { node, storedId: id, objectId, createdBy, callSite };
   if (isFreed) return { ...base, references: [], borrowerIds: [] };
   if (origin === null) return { ...base, references: ["UNKNOWN_STATUS"], borrowerIds: [] };
   if (objectId === null) return { ...base, references: ["USED_BY_PENDING_TASK"], borrowerIds: [] };

@@ -117,7 +117,7 @@ export class LocalNode {
     this.#moduleTrees = new ModuleTrees({ sessionDir: config.sessionDir, clock: realClock, driversInUse: () => this.#driversInUse() });
     this.#memoryWatch = new MemoryWatch(realClock, (workerId, usedBytes) => this.nodeManager.memoryExceeded(workerId, usedBytes));
     this.#store = new StoreService({
-      clock: realClock, config: config.store, door: setting.storeDoor, pid: process.pid, driverId: setting.driverId,
+      clock: realClock, config: config.store, door: setting.storeDoor, pid: process.pid, node: nodeKeyOf(config.nodeId), driverId: setting.driverId,
       send: (workerId, message) => this.nodeManager.send(workerId, message),
       warn: (text) => this.service.toDrivers({ type: "warning", text }),
     });

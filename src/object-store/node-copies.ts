@@ -39,7 +39,7 @@ export class NodeCopies {
 
   /** Asks the store for memory; answers why it can never have any, or null. */
   add(key: string, object: RemoteObject): SystemErrorRecord | null {
-    const copyId = this.#objects.addCopy(object.byteLength);
+    const copyId = this.#objects.addCopy(object);
     if (typeof copyId !== "number") return copyId;
     const copy: Copy = { key, object, copyId, bytes: null, isComplete: false, uses: 0, isDropped: false };
     this.#byKey.set(key, copy);

@@ -3,6 +3,7 @@ import type { PulledObject } from "../protocol/mod.ts";
 import { classPages } from "./arena-state.ts";
 import type { ExtentTable } from "./extent-table.ts";
 import { HeapCopies } from "./heap-copies.ts";
+import type { RemoteObject } from "./remote-object.ts";
 import type { StoreState } from "./store-state.ts";
 
 /** The part of a running store that its own node needs. */
@@ -100,12 +101,12 @@ export class NodeObjects {
   // ------------------------------------------------------------------ copies
 
   /** Its id, or why it can never be. `settle` then; answered by `copyRoom` or `copyRefused`. */
-  addCopy(byteLength: number): number | SystemErrorRecord {
+  addCopy({ node, id: primaryId, byteLength }: RemoteObject): number | SystemErrorRecord {
     const running = this.#env.running();
     if (running === null) return this.#addToHeap(byteLength);
     const pages = classPages(byteLength, running.segmentPagesMax);
     if (pages === null) return tooLarge(byteLength);
-    const id = running.state.addCopy(this.#env.nodeId, byteLength, pages);
+    const id = running.state.addCopy(this.#env.nodeId, { node, id: primaryId }, byteLength, pages);
     this.#filling.set(id, { byteLength, hasRoom: false });
     return id;
   }

@@ -151,6 +151,7 @@ describe("objects of other nodes", { skip }, () => {
     await until(() => here!.machine.used > 40 * MEGABYTE, "it does not begin");
     await cluster.lose(origin!);
     await reading;
+    await assert.rejects(read(here!.machine.client("late"), value), (error: Error) => error instanceof ObjectLostError && /it was killed/.test(error.message));
     await collectUntil(() => here!.machine.service.list(9).objects.every(({ pinnedBy }) => pinnedBy.length === 0), "the view stays");
     assert.ok(await here!.machine.press(60 * MEGABYTE), "memory is not given back");
   });

@@ -1,11 +1,11 @@
-import { invariant, type Clock, type NodeKey, type RandomSource, systemErrorOf, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
+import { forgetOldest, invariant, type Clock, type NodeKey, type RandomSource, systemErrorOf, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
 import type { FromNode, NetworkAddress, ToStore } from "../protocol/mod.ts";
 import { HeldObjects } from "./held-objects.ts";
 import { type Copy, NodeCopies } from "./node-copies.ts";
 import type { NodeObjects } from "./node-objects.ts";
 import { type Lane, ObjectTransferClient } from "./object-transfer-client.ts";
 import type { ObjectTransferServer } from "./object-transfer-server.ts";
-import type { PullInstruction, PullPriority } from "./pull-instructions.ts";
+import { nodeLostRecord, type PullInstruction, type PullPriority } from "./pull-instructions.ts";
 import { PullState } from "./pull-state.ts";
 import { CHUNK_BYTES, chunkPlace, type RemoteObject, remoteKey } from "./remote-object.ts";
 import { type ShareInstruction, ShareState } from "./share-state.ts";
@@ -16,6 +16,8 @@ import type { ToHolder, ToReceiver } from "./transfer-messages.ts";
 const TICK_MS = 250;
 /** After the connection to a node whose objects are kept here was lost, until it is asked which of them it still has. */
 const REATTACH_AFTER_MS = 1_000;
+/** Nodes that have ended; a node that starts again has another key. */
+const LOST_NODES_REMEMBERED_MAX = 1_000;
 const ID_DIGITS = 12;
 
 export interface ObjectManagerEnvironment {
@@ -68,6 +70,8 @@ export class ObjectManager {
   readonly #targets = new Map<number, Target>();
   /** The same of requests that were cancelled while bytes were being read. */
   readonly #cancelledTargets = new Map<number, Target>();
+  /** Why they were lost. */
+  readonly #lostNodes = new Map<NodeKey, string>();
   #lastAskId = 0;
   #isSettling = false;
   #isClosed = false;
@@ -173,6 +177,11 @@ export class ObjectManager {
       done(copy);
       return askId;
     }
+    const lossReason = this.#lostNodes.get(object.node);
+    if (lossReason !== undefined) {
+      failed(nodeLostRecord(object.id, lossReason));
+      return askId;
+    }
     this.#askers.set(askId, { key, workerId, done, failed });
     this.#pulls.ask(askId, object, priority, this.#env.clock.nowMs());
     this.#settle();
@@ -191,6 +200,7 @@ export class ObjectManager {
 
   /** The node has ended: its objects are lost, and copies of them of no use. */
   nodeLost(node: NodeKey, reason: string): void {
+    forgetOldest(this.#lostNodes.set(node, reason), LOST_NODES_REMEMBERED_MAX);
     this.#pulls.nodeLost(node, reason);
     this.#shares.nodeLost(node);
     this.#settle();

@@ -23,3 +23,7 @@ export type PullInstruction =
   | { readonly type: "abandon"; readonly key: string; readonly object: RemoteObject }
   /** Nothing comes from there: drop the connection, which is `unreachable` then. */
   | { readonly type: "disconnect"; readonly node: NodeKey };
+
+export function nodeLostRecord(id: number, reason: string): SystemErrorRecord {
+  return { kind: "ObjectLostError", message: `the node that had this object has ended: ${reason}`, subjectId: String(id) };
+}

@@ -1,6 +1,6 @@
 import type { NodeKey, SystemErrorRecord } from "../base/mod.ts";
 import { PullChunks } from "./pull-chunks.ts";
-import type { PullInstruction, PullPriority } from "./pull-instructions.ts";
+import { nodeLostRecord, type PullInstruction, type PullPriority } from "./pull-instructions.ts";
 import { CHUNK_BYTES, chunkPlace, type RemoteObject, remoteKey } from "./remote-object.ts";
 
 /** Asked of one node and not here yet: enough to keep a fast network busy, so little that what is urgent is soon served. */
@@ -235,7 +235,7 @@ export class PullState {
 
   /** (6) */
   nodeLost(node: NodeKey, reason: string): void {
-    for (const pull of [...this.#pulls.values()]) if (pull.object.node === node) this.#fail(pull, lost(pull, `the node that had this object has ended: ${reason}`));
+    for (const pull of [...this.#pulls.values()]) if (pull.object.node === node) this.#fail(pull, nodeLostRecord(pull.object.id, reason));
     this.unreachable(node);
   }
 
@@ -425,7 +425,8 @@ export class PullState {
     const silent = new Set<NodeKey>();
     for (const pull of [...this.#pulls.values()]) {
       if (pull.troubleMs !== null && nowMs - pull.troubleMs > UNREACHABLE_MS_MAX) {
-        this.#fail(pull, lost(pull, `node ${pull.object.node}, which has this object, could not be reached for ${UNREACHABLE_MS_MAX / 1000} s`));
+        const { node, id } = pull.object;
+        this.#fail(pull, { kind: "ObjectLostError", message: `node ${node}, which has this object, could not be reached for ${UNREACHABLE_MS_MAX / 1000} s`, subjectId: String(id) });
       } else if (!this.#active[pull.priority].has(pull)) {
         continue;
       } else if (pull.primary === "closed" && nowMs >= pull.primaryMs) {
@@ -455,8 +456,4 @@ export class PullState {
       room -= CHUNK_BYTES;
     }
   }
-}
-
-function lost({ object }: Pull, message: string): SystemErrorRecord {
-  return { kind: "ObjectLostError", message, subjectId: String(object.id) };
 }

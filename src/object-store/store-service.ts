@@ -1,6 +1,6 @@
 import { closeSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { OutOfDiskError, type Clock, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
+import { OutOfDiskError, type Clock, type NodeKey, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
 import type { FromNode, StoreListing, ToStore } from "../protocol/mod.ts";
 import { ArenaState, PAGE_BYTES } from "./arena-state.ts";
 import { loadNativeMemory, type NativeMemory } from "./native-memory.ts";
@@ -38,6 +38,7 @@ export interface StoreServiceEnvironment {
   readonly config: StoreConfig;
   readonly door: SharedArrayBuffer;
   readonly pid: number;
+  readonly node: NodeKey;
   /** The driver in this process, which may keep views when all else has ended; null if there is none. */
   readonly driverId: WorkerId | null;
   send(workerId: WorkerId, message: FromNode): void;
@@ -368,7 +369,7 @@ export class StoreService {
       return { isAvailable, capacityBytes: isAvailable ? this.#env.config.capacityBytes : 0, usedBytes: 0, spilledBytes: 0, objectCount: 0, objects: [] };
     }
     const { usedPages, capacityPages } = running.state.usage();
-    const objects = running.state.list().sort((a, b) => b.byteLength - a.byteLength || a.id - b.id);
+    const objects = running.state.list(this.#env.node).sort((a, b) => b.byteLength - a.byteLength || a.id - b.id);
     return {
       isAvailable: true, capacityBytes: capacityPages * PAGE_BYTES, usedBytes: usedPages * PAGE_BYTES, spilledBytes: running.spill.spilledBytes,
       objectCount: objects.length, objects: objects.slice(0, objectsMax),

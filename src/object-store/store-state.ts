@@ -1,5 +1,5 @@
-import { Deque, forgetOldest, type WorkerId } from "../base/mod.ts";
-import type { StoredObjectListing } from "../protocol/mod.ts";
+import { Deque, forgetOldest, type NodeKey, type WorkerId } from "../base/mod.ts";
+import type { PrimaryRecord, StoredObjectListing } from "../protocol/mod.ts";
 import { type ArenaState, PAGE_BYTES } from "./arena-state.ts";
 import { type Backing, ExtentRows, SERVICE_SLOT } from "./extent-rows.ts";
 import { CACHED, EVICTING, type ExtentTable, SEALED, WRITING } from "./extent-table.ts";
@@ -152,7 +152,7 @@ export class StoreState {
     if (early?.said === "reused") return;
     this.#rows.filled(row, id);
     const ownerId = producerSays ?? early?.ownerId ?? null;
-    const object: StoredObject = { id, byteLength, pages: this.#table.pages(row), ownerId, producerId, isAdopted: ownerId === producerId || early !== undefined, row, isSpilled: false, isCopy: false, activity: "none", isFreed: false, waiting: [], attempt: 0 };
+    const object: StoredObject = { id, byteLength, pages: this.#table.pages(row), ownerId, producerId, isAdopted: ownerId === producerId || early !== undefined, row, isSpilled: false, copyOf: null, activity: "none", isFreed: false, waiting: [], attempt: 0 };
     this.#objects.set(id, object);
     if (early?.said === "freed") this.#lose(object, "freed");
     else if (ownerId !== null && this.#ended.has(ownerId)) this.#lose(object, "ownerDied");
@@ -257,9 +257,9 @@ export class StoreState {
    * A copy of another node's object, under an id of its own, gets memory as soon as there is some: `restore` says where, `copyRefused` that
    * there is none. It has come with `restored`; until it is freed it is dropped whenever memory is short and nobody looks at it.
    */
-  addCopy(nodeId: WorkerId, byteLength: number, pages: number): number {
+  addCopy(nodeId: WorkerId, copyOf: PrimaryRecord, byteLength: number, pages: number): number {
     const id = this.#nextCopyId++;
-    const copy: StoredObject = { id, byteLength, pages, ownerId: nodeId, producerId: nodeId, isAdopted: true, row: -1, isSpilled: false, isCopy: true, activity: "none", isFreed: false, waiting: [], attempt: 0 };
+    const copy: StoredObject = { id, byteLength, pages, ownerId: nodeId, producerId: nodeId, isAdopted: true, row: -1, isSpilled: false, copyOf, activity: "none", isFreed: false, waiting: [], attempt: 0 };
     this.#objects.set(id, copy);
     this.#waitForRoom(copy);
     return id;
@@ -311,7 +311,7 @@ export class StoreState {
   #dropFromMemory(object: StoredObject): boolean {
     if (!this.#rows.tryDrop(object.row, object.id)) return false;
     object.row = -1;
-    if (object.isCopy) {
+    if (object.copyOf !== null) {
       this.#objects.delete(object.id);
       this.#emit({ type: "copyDropped", id: object.id });
     }
@@ -357,7 +357,7 @@ export class StoreState {
   #restoreRefused(object: StoredObject, reason: LossReason): void {
     object.activity = "none";
     this.#refuseWaiting(object, reason);
-    if (!object.isCopy) return;
+    if (object.copyOf === null) return;
     this.#objects.delete(object.id);
     this.#emit({ type: "copyRefused", id: object.id, reason });
   }
@@ -451,7 +451,7 @@ export class StoreState {
 
   #leastRecentlyUsed({ isElsewhere }: { readonly isElsewhere: boolean }): StoredObject[] {
     const idle: StoredObject[] = [];
-    for (const object of this.#objects.values()) if (object.row >= 0 && object.activity === "none" && (object.isSpilled || object.isCopy) === isElsewhere) idle.push(object);
+    for (const object of this.#objects.values()) if (object.row >= 0 && object.activity === "none" && (object.isSpilled || object.copyOf !== null) === isElsewhere) idle.push(object);
     return idle.sort((a, b) => this.#table.lastUse(a.row) - this.#table.lastUse(b.row));
   }
 
@@ -490,8 +490,8 @@ export class StoreState {
   }
 
   /** For state queries: the objects, and what was freed and is still looked at. */
-  list(): StoredObjectListing[] {
-    return listStored(this.#objects.values(), this.#rows.doomed(), this.#table, this.slots.holders);
+  list(node: NodeKey): StoredObjectListing[] {
+    return listStored(node, this.#objects.values(), this.#rows.doomed(), this.#table, this.slots.holders);
   }
 
   usage(): { readonly objects: number; readonly usedPages: number; readonly capacityPages: number; readonly grantedRows: number; readonly doomedRows: number; readonly waiting: number } {

@@ -1,5 +1,5 @@
-import type { WorkerId } from "../base/mod.ts";
-import type { StoredObjectListing } from "../protocol/mod.ts";
+import type { NodeKey, WorkerId } from "../base/mod.ts";
+import type { PrimaryRecord, StoredObjectListing } from "../protocol/mod.ts";
 import type { ExtentTable } from "./extent-table.ts";
 
 /** What the store knows of one object. */
@@ -17,7 +17,7 @@ export interface StoredObject {
   /** A copy lies on disk; it stays when the object is restored, since objects never change. */
   isSpilled: boolean;
   /** The primary is another node's: it can be had again from there. */
-  readonly isCopy: boolean;
+  readonly copyOf: PrimaryRecord | null;
   activity: "none" | "spilling" | "restoring";
   /** Nobody needs it; only the activity keeps it. */
   isFreed: boolean;
@@ -32,11 +32,11 @@ export type RoomRequest =
   | { readonly kind: "restore"; readonly object: StoredObject; readonly pages: number };
 
 /** For state queries: the objects, and what was freed and is still looked at. */
-export function listStored(objects: Iterable<StoredObject>, doomedRows: Iterable<number>, table: ExtentTable, slots: readonly (WorkerId | null)[]): StoredObjectListing[] {
+export function listStored(node: NodeKey, objects: Iterable<StoredObject>, doomedRows: Iterable<number>, table: ExtentTable, slots: readonly (WorkerId | null)[]): StoredObjectListing[] {
   const pinnedBy = (row: number): WorkerId[] => table.pinnedBy(row).flatMap((slot) => slots[slot] ?? []);
-  const live = Array.from(objects, ({ id, byteLength, ownerId, row, isSpilled, isFreed }): StoredObjectListing => (
-    { id, byteLength, ownerId, isInMemory: row >= 0, isSpilled, isFreed, pinnedBy: row < 0 ? [] : pinnedBy(row) }));
+  const live = Array.from(objects, ({ id, byteLength, ownerId, row, isSpilled, copyOf, isFreed }): StoredObjectListing => (
+    { node, id, byteLength, ownerId: copyOf === null ? ownerId : null, copyOf, isInMemory: row >= 0, isSpilled, isFreed, pinnedBy: row < 0 ? [] : pinnedBy(row) }));
   const freed = Array.from(doomedRows, (row): StoredObjectListing => (
-    { id: table.id(row), byteLength: table.byteLength(row), ownerId: null, isInMemory: true, isSpilled: false, isFreed: true, pinnedBy: pinnedBy(row) }));
+    { node, id: table.id(row), byteLength: table.byteLength(row), ownerId: null, copyOf: null, isInMemory: true, isSpilled: false, isFreed: true, pinnedBy: pinnedBy(row) }));
   return [...live, ...freed];
 }

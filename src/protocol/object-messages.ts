@@ -1,4 +1,4 @@
-import type { ObjectId, WorkerId } from "../base/mod.ts";
+import type { NodeKey, ObjectId, WorkerId } from "../base/mod.ts";
 import type { StoreListing } from "./store-messages.ts";
 
 /** Why a worker keeps an object. The names are Ray's, but for IN_TRANSIT. */
@@ -18,7 +18,8 @@ export type ReferenceType =
 
 /** A large object, as the worker tells that owns it. */
 export interface OwnedObjectReport {
-  /** What the object store calls it. */
+  /** Where it lies, and what the object store there calls it. */
+  readonly node: NodeKey;
   readonly storedId: number;
   /** Null for an argument that was passed by value: it has no ref. */
   readonly objectId: ObjectId | null;

@@ -38,11 +38,20 @@ export interface StoreCollect {
   readonly type: "storeCollect";
 }
 
+/** Which object of which node. */
+export interface PrimaryRecord {
+  readonly node: NodeKey;
+  readonly id: number;
+}
+
 /** One object as the store lists it. */
 export interface StoredObjectListing {
+  readonly node: NodeKey;
   readonly id: number;
   readonly byteLength: number;
-  /** Null for one that was freed. */
+  /** Another node has the primary; null for a primary, and for what was freed. */
+  readonly copyOf: PrimaryRecord | null;
+  /** Null for a copy and for what was freed. */
   readonly ownerId: WorkerId | null;
   readonly isInMemory: boolean;
   readonly isSpilled: boolean;

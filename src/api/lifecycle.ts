@@ -60,7 +60,7 @@ export async function nodes(): Promise<NodeInfo[]> {
 
 /** What the cluster has in total, by resource. */
 export async function clusterResources(): Promise<Record<string, number>> {
-  return sum((await clusterState()).nodes.map((node) => toQuantities(node.totals)));
+  return sum((await clusterState()).nodes.filter(({ isAlive }) => isAlive).map((node) => toQuantities(node.totals)));
 }
 
 /** What of it is free now. */

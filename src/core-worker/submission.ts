@@ -1,4 +1,4 @@
-import { InvalidArgumentError, isZero, ObjectFreedError, PendingCallsLimitExceededError, recordOf, RuntimeStateError, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
+import { InvalidArgumentError, isZero, nodeKeyOf, ObjectFreedError, PendingCallsLimitExceededError, recordOf, RuntimeStateError, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
 import { type StoreClient, withOwnBuffers } from "../clients/mod.ts";
 import type { ActorArg, EncodedValueRecord, LeaseShape } from "../protocol/mod.ts";
 import type { ActorClient } from "./actor-client.ts";
@@ -14,6 +14,7 @@ import type { References } from "./references.ts";
 import type { RunScope } from "./run-scope.ts";
 import { settleFailed } from "./result-receiver.ts";
 import type { StoredLifetimes } from "./stored-lifetimes.ts";
+import { NearArguments } from "./near-arguments.ts";
 import type { SchedulingQueue } from "./scheduling-queue.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
 import { type CallLimits, type CallTemplate, ChildTask, clientOf, EncodedArg, leaseKeyOf, type MethodCallable, PendingTask, type Returns, SharedCall, type SharedMethodCallable, STREAMING, type TaskTemplate, TERMINATE } from "./task.ts";
@@ -69,6 +70,8 @@ export class Submission {
   #nextSequence = 1;
   #pendingCount = 0;
   #release: (() => void) | null = null;
+  /** Null where there is one node only. */
+  readonly #near: NearArguments | null;
   /** Calls whose arguments are not there yet. */
   readonly #waitingForArgs = new Set<PendingTask>();
   readonly #streamHost: StreamHost = {
@@ -78,6 +81,7 @@ export class Submission {
 
   constructor(environment: SubmissionEnvironment) {
     this.#env = environment;
+    this.#near = environment.totals !== null ? null : new NearArguments(nodeKeyOf(environment.workerId), (shape) => this.queueFor(shape));
   }
 
   /** `capacity`: what there is for such tasks; null where that is not known. */
@@ -254,7 +258,9 @@ export class Submission {
   }
 
   #ready(task: PendingTask): void {
-    if (!task.isDone) this.#env.submitter.submit(task);
+    if (task.isDone) return;
+    if (this.#near !== null && task.args.length > 0) this.#near.direct(task);
+    this.#env.submitter.submit(task);
   }
 
   /** The task has its outcome. */

@@ -137,7 +137,8 @@ export const TURN_KEPT = -2;
  * what calls have in common is in the template.
  */
 export class PendingTask {
-  readonly template: CallTemplate;
+  /** Changed before it is queued, if at all. */
+  template: CallTemplate;
   readonly sequence: number;
   /** Primitives, EncodedArgs, and ObjectEntries that stand for refs until they are settled. */
   readonly args: PreparedArg[];
@@ -233,8 +234,8 @@ export function isAsyncFunction(fn: Function): boolean {
 }
 
 /** Tasks of one key share leases: same resources, same kind of worker, same nodes. */
-export function leaseKeyOf({ resources, workerKind, strategy, bundle }: LeaseShape): string {
+export function leaseKeyOf({ resources, workerKind, strategy, bundle, near }: LeaseShape): string {
   const key = JSON.stringify([workerKindKeyOf(workerKind), Object.entries(resources).sort(([a], [b]) => (a < b ? -1 : 1))]);
-  const placed = strategy === null ? key : `${key} ${strategyKeyOf(strategy)}`;
+  const placed = (strategy === null ? key : `${key} ${strategyKeyOf(strategy)}`) + (near === undefined ? "" : ` near ${near}`);
   return bundle === null ? placed : `${placed} ${JSON.stringify(bundle)}`;
 }

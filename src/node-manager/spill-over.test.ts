@@ -43,6 +43,14 @@ describe("leases from several nodes", () => {
     assert.deepEqual(plan, ["here 10", "b 2", "c 1"]);
   });
 
+  test("what has large arguments on another node goes there while that has room, else home, else anywhere", () => {
+    const state = stateWith(view(OTHER, { CPU: 2 }), view(THIRD, { CPU: 8 }));
+    state.demand(OWNER, "k", { ...oneCpu, near: OTHER }, 5, 0);
+    assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }))), ["b 2", "c 1", "here 2"]);
+    state.nodeLost(OTHER);
+    assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }))), ["here 5", "c 3"]);
+  });
+
   test("a lease granted elsewhere is not wanted here any more", () => {
     const state = stateWith(view(OTHER, { CPU: 2 }));
     const own = view(OWN, { CPU: 1 }, { CPU: 0 });

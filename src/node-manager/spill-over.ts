@@ -125,7 +125,8 @@ export class SpillOver {
   }
 
   /** This node is one of many, though its owner's: it does not come first. */
-  #isForAll({ strategy }: LeaseShape, own: NodeView): boolean {
+  #isForAll({ strategy, near }: LeaseShape, own: NodeView): boolean {
+    if (near !== undefined && this.#others.has(near)) return true;
     if (strategy === null || this.#others.size === 0) return false;
     const { preference } = strategy;
     return preference.type === "spread" || (preference.type === "labels" && !meetsConditions(own.labels, preference.preferred));
@@ -216,8 +217,8 @@ function idOf(ownerId: WorkerId, key: string): string {
   return `${ownerId}/${key}`;
 }
 
-function requestOf({ resources, bundle, strategy }: LeaseShape, ownNode: NodeKey | null, spreadAfter: NodeKey | null): PlacementRequest {
-  return { resources: takenFromNode(resources, bundle), strategy, ownNode, argumentBytes: null, spreadAfter };
+function requestOf({ resources, bundle, strategy, near }: LeaseShape, ownNode: NodeKey | null, spreadAfter: NodeKey | null): PlacementRequest {
+  return { resources: takenFromNode(resources, bundle), strategy, ownNode, argumentBytes: near === undefined ? null : new Map([[near, 1]]), spreadAfter };
 }
 
 function roomFor(resources: ResourceAmounts, available: ResourceAmounts, countMax: number): number {

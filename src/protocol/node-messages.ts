@@ -1,4 +1,4 @@
-import type { AcceleratorIds, ActorEndReason, ActorId, JobId, NodeId, PlacementGroupId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { AcceleratorIds, ActorEndReason, ActorId, JobId, NodeId, NodeKey, PlacementGroupId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { NetworkAddress } from "./network-address.ts";
 import type { WorkerObjectsReport } from "./object-messages.ts";
 import type { BundleRecord, PlacementGroupNews, PlacementGroupRequest } from "./placement-group-messages.ts";
@@ -16,6 +16,8 @@ export interface LeaseShape {
   readonly strategy: StrategyRecord | null;
   /** Null: in no placement group. */
   readonly bundle: BundleRecord | null;
+  /** The node that most bytes of the arguments lie on, where that is another than the owner's: taken if it has room. */
+  readonly near?: NodeKey;
 }
 
 export type LeaseEvent = "slotReturned" | "slotTaken" | "wantSlot" | "closed";

@@ -31,6 +31,20 @@ async function untilNothingIsLeft(): Promise<void> {
 
 for (const isolation of ISOLATIONS) {
   describe(`large objects in a cluster (${isolation})`, () => {
+    it("bring the tasks to them that read them, while there is room", async () => {
+      await using cluster = await start();
+      await ray.init({ address: cluster.address, isolation });
+      const where = ray.remote((...arrays: readonly Float64Array[]): string => `${ray.getRuntimeContext().nodeId} ${arrays.length}`);
+      const head = cluster.nodes[0]?.nodeId;
+      const left = (await ray.nodes()).find(({ resources }) => resources["left"] === 1)?.nodeId;
+      const onLeft = make.options(ON_LEFT).remote(3, LENGTH);
+      await ray.wait([onLeft], { fetchLocal: false });
+      assert.equal(await ray.get(where.remote(onLeft)), `${left} 1`);
+      const own = [ray.put(new Float64Array(LENGTH)), ray.put(new Float64Array(LENGTH))] as const;
+      assert.equal(await ray.get(where.remote(onLeft, ...own)), `${head} 3`, "most of it is at home");
+      assert.equal(await ray.get(where.remote()), `${head} 0`);
+    });
+
     it("are read wherever they were made", async () => {
       await using cluster = await start();
       await ray.init({ address: cluster.address, isolation });

@@ -29,6 +29,24 @@ describe("where actors go", () => {
     assert.equal(placement.waitingCount, 1);
   });
 
+  test("what was sent to a node, and has no worker there yet, counts whatever the node tells of others", () => {
+    const placement = new ActorPlacement();
+    joined(placement, A, { CPU: 2 });
+    placement.place(spec("1", { CPU: 2 }));
+    assert.deepEqual(placement.loadChanged({ node: A, version: 1, totals: toAmounts({ CPU: 2 }), available: toAmounts({ CPU: 2 }) }), []);
+    assert.deepEqual(placement.place(spec("2", { CPU: 1 })), []);
+    placement.placed("1", A);
+    assert.deepEqual(placement.loadChanged({ node: A, version: 2, totals: toAmounts({ CPU: 2 }), available: toAmounts({ CPU: 1 }) }).length, 1, "now it is in what the node tells");
+  });
+
+  test("an actor that starts again without having been told to have ended is counted once", () => {
+    const placement = new ActorPlacement();
+    joined(placement, A, { CPU: 1 });
+    placement.place(spec("1", {}));
+    placement.place(spec("1", {}));
+    assert.deepEqual(placement.views().map(({ weightless }) => weightless), [1]);
+  });
+
   test("those that wait are placed when room is told, or a node joins", () => {
     const placement = new ActorPlacement();
     joined(placement, A, { CPU: 1 }, { CPU: 0 });
@@ -54,8 +72,9 @@ describe("where actors go", () => {
     joined(placement, A, { CPU: 1 });
     placement.place(spec("1", { CPU: 1 }));
     placement.place(spec("2", { CPU: 1 }));
-    assert.deepEqual(brief(placement.cancel("1")), ["cancel 1 a"]);
+    placement.place(spec("3", { CPU: 1 }));
     assert.deepEqual(placement.cancel("2"), []);
+    assert.deepEqual(brief(placement.cancel("1")), ["cancel 1 a", "place 3 a"], "and its room is another's");
     assert.equal(placement.waitingCount, 0);
     assert.deepEqual(placement.cancel("1"), []);
   });

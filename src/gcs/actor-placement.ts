@@ -10,12 +10,19 @@ export type PlacementInstruction =
 interface Node {
   readonly record: NodeRecord;
   load: NodeLoadRecord;
-  /** Of `load`, what actors take that were sent there since. */
+  /** Of `load`, what actors take that it does not show yet: those that wait there for a worker, and those placed since. */
   readonly taken: Map<string, number>;
+  /** Sent there, and not placed yet. */
   readonly placing: Map<ActorId, ActorSpec>;
   /** Actors without resources that live there or are on their way. */
   weightless: number;
   isDraining: boolean;
+}
+
+interface Waiting {
+  readonly spec: ActorSpec;
+  /** The same for those that have room nowhere together. */
+  readonly kind: string;
 }
 
 /**
@@ -25,31 +32,39 @@ interface Node {
  *      ▲                              │
  *      └──── the node is lost ────────┘
  *
- * Waiting actors are tried again, in the order of their arrival, whenever a node's load changes or a node joins.
+ * Waiting actors are tried again, in the order of their arrival, whenever a node's load changes, a node joins, or one that was sent does
+ * not come to be.
  */
 export class ActorPlacement {
   readonly #nodes = new Map<NodeKey, Node>();
-  readonly #waiting = new Map<ActorId, ActorSpec>();
+  readonly #views = new Map<NodeKey, NodeView>();
+  readonly #waiting = new Map<ActorId, Waiting>();
   /** The nodes of actors without resources, which no load shows. */
   readonly #weightless = new Map<ActorId, NodeKey>();
   #spreadAfter: NodeKey | null = null;
 
   nodeJoined(record: NodeRecord, load: NodeLoadRecord): PlacementInstruction[] {
     this.#nodes.set(load.node, { record, load, taken: new Map(), placing: new Map(), weightless: 0, isDraining: false });
+    this.#look(load.node);
     return this.#retry();
   }
 
   /** It takes nothing new. */
   nodeDrains(key: NodeKey): void {
     const node = this.#nodes.get(key);
-    if (node !== undefined) node.isDraining = true;
+    if (node === undefined) return;
+    node.isDraining = true;
+    this.#look(key);
   }
 
   loadChanged(load: NodeLoadRecord): PlacementInstruction[] {
     const node = this.#nodes.get(load.node);
     if (node === undefined) return [];
     node.load = load;
+    // The node told of those that it had placed before.
     node.taken.clear();
+    for (const spec of node.placing.values()) this.#take(node, spec, 1);
+    this.#look(load.node);
     return this.#retry();
   }
 
@@ -58,23 +73,27 @@ export class ActorPlacement {
     const node = this.#nodes.get(key);
     if (node === undefined) return [];
     this.#nodes.delete(key);
-    for (const [actorId, spec] of node.placing) this.#waiting.set(actorId, spec);
+    this.#views.delete(key);
+    for (const spec of node.placing.values()) this.#wait(spec);
     return this.#retry();
   }
 
+  /** New, or to start again. */
   place(spec: ActorSpec): PlacementInstruction[] {
-    this.#waiting.set(spec.actorId, spec);
-    return this.#tryPlace(spec);
+    this.ended(spec.actorId);
+    const placed = this.#tryPlace(spec);
+    if (placed === null) this.#wait(spec);
+    return placed === null ? [] : [placed];
+  }
+
+  #wait(spec: ActorSpec): void {
+    this.#waiting.set(spec.actorId, { spec, kind: JSON.stringify([spec.resources, spec.bundle, spec.strategy, nodeKeyOf(spec.ownerId)]) });
   }
 
   cancel(actorId: ActorId): PlacementInstruction[] {
     if (this.#waiting.delete(actorId)) return [];
-    for (const [key, node] of this.#nodes) {
-      if (!node.placing.delete(actorId)) continue;
-      this.ended(actorId);
-      return [{ type: "cancel", node: key, actorId }];
-    }
-    return [];
+    const key = this.#dropPlacing(actorId);
+    return key === null ? [] : [{ type: "cancel", node: key, actorId }, ...this.#retry()];
   }
 
   /** Its node has found a worker. */
@@ -83,9 +102,22 @@ export class ActorPlacement {
   }
 
   /** Its node will not take it. */
-  refused(actorId: ActorId): void {
-    for (const node of this.#nodes.values()) node.placing.delete(actorId);
-    this.ended(actorId);
+  refused(actorId: ActorId): PlacementInstruction[] {
+    return this.#dropPlacing(actorId) === null ? [] : this.#retry();
+  }
+
+  /** The node that it was sent to. */
+  #dropPlacing(actorId: ActorId): NodeKey | null {
+    for (const [key, node] of this.#nodes) {
+      const spec = node.placing.get(actorId);
+      if (spec === undefined) continue;
+      node.placing.delete(actorId);
+      this.#take(node, spec, -1);
+      this.#look(key);
+      this.ended(actorId);
+      return key;
+    }
+    return null;
   }
 
   /** It lives no more where it did. */
@@ -94,13 +126,15 @@ export class ActorPlacement {
     if (key === undefined) return;
     this.#weightless.delete(actorId);
     const node = this.#nodes.get(key);
-    if (node !== undefined) node.weightless--;
+    if (node === undefined) return;
+    node.weightless--;
+    this.#look(key);
   }
 
   /** Those that no node of the cluster could ever hold as it is now, and why. */
   infeasible(): { readonly spec: ActorSpec; readonly reason: string }[] {
     const found: { spec: ActorSpec; reason: string }[] = [];
-    for (const spec of this.#waiting.values()) {
+    for (const { spec } of this.#waiting.values()) {
       // What its placement group has, its node has not told yet.
       if (spec.bundle !== null) continue;
       const answer = this.#choose(spec);
@@ -115,7 +149,13 @@ export class ActorPlacement {
 
   #retry(): PlacementInstruction[] {
     const out: PlacementInstruction[] = [];
-    for (const spec of this.#waiting.values()) out.push(...this.#tryPlace(spec));
+    const withoutRoom = new Set<string>();
+    for (const { spec, kind } of this.#waiting.values()) {
+      if (withoutRoom.has(kind)) continue;
+      const placed = this.#tryPlace(spec);
+      if (placed === null) withoutRoom.add(kind);
+      else out.push(placed);
+    }
     return out;
   }
 
@@ -123,26 +163,36 @@ export class ActorPlacement {
     return chooseNode(this.views(), { resources: takenFromNode(resources, bundle), strategy, ownNode: nodeKeyOf(ownerId), argumentBytes: null, spreadAfter: this.#spreadAfter });
   }
 
-  #tryPlace(spec: ActorSpec): PlacementInstruction[] {
+  #tryPlace(spec: ActorSpec): PlacementInstruction | null {
     const answer = this.#choose(spec);
-    if (answer.type !== "node") return [];
+    if (answer.type !== "node") return null;
     const node = this.#nodes.get(answer.node) as Node;
     if (spec.strategy?.preference.type === "spread") this.#spreadAfter = answer.node;
     this.#waiting.delete(spec.actorId);
     node.placing.set(spec.actorId, spec);
-    const resources = takenFromNode(spec.resources, spec.bundle);
-    for (const name in resources) node.taken.set(name, (node.taken.get(name) ?? 0) + (resources[name] as number));
-    if (isZero(resources)) {
+    this.#take(node, spec, 1);
+    if (isZero(takenFromNode(spec.resources, spec.bundle))) {
       node.weightless++;
       this.#weightless.set(spec.actorId, answer.node);
     }
-    return [{ type: "place", node: answer.node, spec }];
+    this.#look(answer.node);
+    return { type: "place", node: answer.node, spec };
   }
 
-  views(): NodeView[] {
-    return Array.from(this.#nodes, ([key, { record, load, taken, weightless, isDraining }]) => ({
-      key, nodeId: record.nodeId, labels: record.labels, totals: load.totals, available: taken.size === 0 ? load.available : reduced(load.available, taken), isAlive: true, isDraining, weightless,
-    }));
+  #take({ taken }: Node, spec: ActorSpec, sign: 1 | -1): void {
+    const resources = takenFromNode(spec.resources, spec.bundle);
+    for (const name in resources) taken.set(name, (taken.get(name) ?? 0) + sign * (resources[name] as number));
+  }
+
+  views(): readonly NodeView[] {
+    return [...this.#views.values()];
+  }
+
+  /** How the node is seen from now on. */
+  #look(key: NodeKey): void {
+    const { record: { nodeId, labels }, load, taken, weightless, isDraining } = this.#nodes.get(key) as Node;
+    const available = taken.size === 0 ? load.available : reduced(load.available, taken);
+    this.#views.set(key, { key, nodeId, labels, totals: load.totals, available, isAlive: true, isDraining, weightless });
   }
 }
 

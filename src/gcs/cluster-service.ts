@@ -124,7 +124,7 @@ export class ClusterService {
         this.#placement.placed(message.actorId, key);
         return this.gcs.placed(message.actorId, message.workerId, message.number);
       case "placementRefused":
-        this.#placement.refused(message.actorId);
+        this.#act(this.#placement.refused(message.actorId));
         return this.gcs.placementRefused(message.actorId, message.error);
       case "workerLost":
         return this.#workerLost(key, message.workerId, message.death);

@@ -56,6 +56,9 @@ const RESOLVING = { isOwn: true };
 export class LocalModules {
   /** By the name of the packed file, and by how it is reached. */
   readonly #modules = new Map<string, LocalModule>();
+  /** What was found, by specifier, folder and kind: each is a question to the bundler's process. */
+  readonly #files = new Map<string, string>();
+  readonly #packed = new Set<LocalModule>();
   readonly #contents = new Map<string, Uint8Array>();
   #last: Promise<unknown> = Promise.resolve();
 
@@ -73,7 +76,11 @@ export class LocalModules {
   async #graphOf(requests: readonly ModuleRequest[]): Promise<ModuleGraph> {
     const roots = new Array<LocalModule | PackageUse | null>(requests.length).fill(null);
     const importers = requests.map((request, index): Importer => ({ request, found: (target) => { roots[index] = target; } }));
-    for (let pending = await this.#follow(importers); pending.length > 0; ) pending = await this.#follow(pending.map((module) => ({ module })));
+    await this.#follow(importers);
+    for (let pending = this.#unpacked(); pending.length > 0; pending = this.#unpacked()) {
+      await this.#discover(pending);
+      await this.#follow(this.#unpacked().map((module) => ({ module })));
+    }
     return this.#describe(roots);
   }
 
@@ -97,24 +104,60 @@ export class LocalModules {
     };
   }
 
-  /** Packs these and finds what they import. Answers with the modules that are new. */
-  async #follow(importers: readonly Importer[]): Promise<LocalModule[]> {
-    const known = new Set(this.#modules.values());
+  #unpacked(): LocalModule[] {
+    return [...new Set(this.#modules.values())].filter((module) => !this.#packed.has(module));
+  }
+
+  /** Finds all that these lead to at once: to follow a long chain link by link takes a run of the bundler for each. */
+  async #discover(modules: readonly LocalModule[]): Promise<void> {
+    const entryPoints = modules.filter(({ kind }) => kind !== "data").map(({ path }, index) => ({ in: path, out: String(index) }));
+    if (entryPoints.length === 0) return;
+    const setup = (build: PluginBuild): void => {
+      build.onResolve({ filter: /.*/ }, async ({ path, kind, importer, resolveDir, pluginData }) => {
+        if (pluginData === RESOLVING || kind === "entry-point") return undefined;
+        const asWritten = { path, external: true };
+        const target = await this.#fileOf(build, path, resolveDir, kind);
+        if (target === null || isInPackage(target) || loaderOf(target) === undefined) return asWritten;
+        const module = this.#module(target, howReached(kind, this.#known(importer)), importer);
+        return this.#packed.has(module) ? asWritten : { path: target };
+      });
+      build.onLoad({ filter: /.*/, namespace: "file" }, ({ path }) => ({ contents: this.#known(path)?.source ?? "", loader: loaderOf(path) ?? "js" }));
+    };
+    // What is wrong with a module is said when it is packed.
+    await bundler().build({ ...buildOptions(), entryPoints, format: "esm", sourcemap: false, plugins: [{ name: "mantaray", setup }] }).catch(() => undefined);
+  }
+
+  /** Null for what every machine has, and for what is nowhere. */
+  async #fileOf(build: PluginBuild, specifier: string, resolveDir: string, kind: ImportKind): Promise<string | null> {
+    if (isBuiltin(specifier) || /^mantaray(?:\/|$)/.test(specifier)) return null;
+    const key = `${specifier}\0${resolveDir}\0${kind}`;
+    const known = this.#files.get(key);
+    if (known !== undefined) return known;
+    const path = specifier.startsWith("file:") ? fileURLToPath(specifier) : specifier;
+    const resolved = await build.resolve(path, { resolveDir, kind, pluginData: RESOLVING });
+    if (resolved.errors.length > 0 || resolved.external || resolved.namespace !== "file") return null;
+    this.#files.set(key, resolved.path);
+    return resolved.path;
+  }
+
+  #known(path: string): LocalModule | undefined {
+    return this.#modules.get(`imported ${path}`) ?? this.#modules.get(`required ${path}`);
+  }
+
+  /** Packs these and notes what they import. */
+  async #follow(importers: readonly Importer[]): Promise<void> {
     const asScripts = importers.filter((importer) => "module" in importer && importer.module.kind === "commonjs");
     const asModules = importers.filter((importer) => !("module" in importer) || importer.module.kind === "module");
     await this.#build(asModules, "esm");
     await this.#build(asScripts, "cjs");
     for (const importer of asScripts) if ("module" in importer) importer.module.content = await commonJsOf(importer.module);
-    return [...new Set(this.#modules.values())].filter((module) => !known.has(module));
+    for (const importer of importers) if ("module" in importer) this.#packed.add(importer.module);
   }
 
   async #build(importers: readonly Importer[], format: "esm" | "cjs"): Promise<void> {
     if (importers.length === 0) return;
     const options = {
-      absWorkingDir: dirname(process.execPath), outdir: OUTPUT_FOLDER, write: false, bundle: true, format, platform: "node", target: `node${process.versions.node}`,
-      // As Node resolves: it knows nothing of bundlers' own condition.
-      conditions: ["node-addons", ...(process.features.require_module === true ? ["module-sync"] : [])],
-      treeShaking: false, keepNames: true, sourcemap: "external", sourcesContent: false, logLevel: "silent", charset: "utf8",
+      ...buildOptions(), format, sourcemap: "external",
       entryPoints: importers.map((importer, index) => ({ in: "module" in importer ? importer.module.path : `${REQUEST}:${index}`, out: String(index) })),
       plugins: [{ name: "mantaray", setup: (build) => this.#setUp(build, importers) }],
     } satisfies BuildOptions;
@@ -159,13 +202,10 @@ export class LocalModules {
   /** Notes what it leads to; only data of ES modules becomes a part of what imports it. */
   async #resolve(build: PluginBuild, importer: Importer, specifier: string, resolveDir: string, kind: ImportKind): Promise<OnResolveResult> {
     const asWritten = { path: specifier, external: true };
-    if (isBuiltin(specifier) || /^mantaray(?:\/|$)/.test(specifier)) return asWritten;
-    const isUrl = specifier.startsWith("file:");
-    const resolved = await build.resolve(isUrl ? fileURLToPath(specifier) : specifier, { resolveDir, kind, pluginData: RESOLVING });
+    const target = await this.#fileOf(build, specifier, resolveDir, kind);
     // What is not found here is not found there either, and then says so itself.
-    if (resolved.errors.length > 0 || resolved.external || resolved.namespace !== "file") return asWritten;
-    const target = resolved.path;
-    const use = target.includes(`${sep}node_modules${sep}`) ? packageUseOf(specifier, resolveDir, target, importerName(importer)) : null;
+    if (target === null) return asWritten;
+    const use = isInPackage(target) ? packageUseOf(specifier, resolveDir, target, importerName(importer)) : null;
     if (use !== null) {
       if ("module" in importer) importer.module.packages.set(use.place, use);
       else importer.found(use);
@@ -173,8 +213,7 @@ export class LocalModules {
     }
     const isPartOf = target.endsWith(".json") && kind !== "require-call" && "module" in importer && importer.module.kind === "module";
     if (isPartOf) return { path: target };
-    const isRequired = kind.startsWith("require") || ("module" in importer && importer.module.kind === "commonjs" && kind !== "dynamic-import");
-    const module = this.#module(target, isRequired ? "required" : "imported", "module" in importer ? importer.module.path : null);
+    const module = this.#module(target, howReached(kind, "module" in importer ? importer.module : undefined), "module" in importer ? importer.module.path : null);
     if ("module" in importer) importer.module.imports.add(module);
     else importer.found(module);
     return this.#leadTo(importer, specifier, module.packedPath);
@@ -203,6 +242,24 @@ export class LocalModules {
     this.#modules.set(key, module);
     return module;
   }
+}
+
+function buildOptions() {
+  return {
+    absWorkingDir: dirname(process.execPath), outdir: OUTPUT_FOLDER, write: false, bundle: true, platform: "node", target: `node${process.versions.node}`,
+    // As Node resolves: it knows nothing of bundlers' own condition.
+    conditions: ["node-addons", ...(process.features.require_module === true ? ["module-sync"] : [])],
+    treeShaking: false, keepNames: true, sourcesContent: false, logLevel: "silent", charset: "utf8",
+  } satisfies BuildOptions;
+}
+
+function isInPackage(path: string): boolean {
+  return path.includes(`${sep}node_modules${sep}`);
+}
+
+/** In CommonJS, compilers make a require of every import but the dynamic ones. */
+function howReached(kind: ImportKind, importer: LocalModule | undefined): HowReached {
+  return kind.startsWith("require") || (importer?.kind === "commonjs" && kind !== "dynamic-import") ? "required" : "imported";
 }
 
 /** Nothing is written there: output files need names. */

@@ -1,4 +1,3 @@
-import { readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock, Timer, WorkerId } from "../base/mod.ts";
 
@@ -40,6 +39,8 @@ export class ModuleTrees {
   }
 
   async #sweep(): Promise<void> {
+    // Loaded here: this file is a part of every program's start.
+    const { readdir, rename, rm } = await import("node:fs/promises");
     const folder = modulesFolderOf(this.#settings.sessionDir);
     const names = await readdir(folder).catch(() => []);
     const inUse = this.#settings.driversInUse();

@@ -15,6 +15,8 @@ const entryPoints = {
   'worker-thread': 'src/main/worker-thread.ts',
   'worker-process': 'src/main/worker-process.ts',
   'cluster-node': 'src/main/cluster-node.ts',
+  'worker-host': 'src/main/worker-host.ts',
+  'hosted-thread': 'src/main/hosted-thread.ts',
   'remote-lookup': 'src/main/remote-lookup.ts',
   'module-hooks': 'src/main/module-hooks.ts',
   cli: 'src/cli/main.ts',

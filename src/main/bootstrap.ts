@@ -1,7 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { AcceleratorIds, JobId, NodeId, ResourceAmounts, WorkerId } from "../base/mod.ts";
 import type { StoreConfig } from "../object-store/mod.ts";
-import type { CodeOrigin, PreparedEnvironment, RuntimeEnvRecord, WorkerIsolation } from "../protocol/mod.ts";
+import type { CodeOrigin, PreparedEnvironment, RuntimeEnvRecord, WorkerDeath, WorkerIsolation } from "../protocol/mod.ts";
 import type { ThreadChannelEnd } from "../transport/mod.ts";
 
 /** What every worker of a session is told at its start. Plain data: it also travels in an environment variable. */
@@ -74,6 +74,30 @@ export interface WorkerProcessData {
   readonly listenAddress: string;
 }
 
+/** A worker host's, in the environment variable MANTARAY_HOST. */
+export interface WorkerHostData {
+  readonly config: SessionConfig;
+  readonly nodeAddress: string;
+}
+
+/** A thread's in a worker host: it talks with the node and with others over sockets, as a process does. */
+export interface HostedThreadData {
+  readonly kind: "mantaray-hosted-worker";
+  readonly worker: WorkerProcessData;
+  readonly memoryGauge: SharedArrayBuffer | null;
+}
+
+/** From the node to a worker host. */
+export type ToWorkerHost =
+  | { readonly type: "start"; readonly workerId: WorkerId; readonly environment: PreparedEnvironment | null; readonly memoryLimitBytes: number | null }
+  | { readonly type: "terminate"; readonly workerId: WorkerId }
+  | { readonly type: "noteReason"; readonly workerId: WorkerId; readonly reason: string };
+
+export type FromWorkerHost =
+  | { readonly type: "exited"; readonly workerId: WorkerId; readonly death: WorkerDeath }
+  /** Its memory is looked at in its own process. */
+  | { readonly type: "memoryExceeded"; readonly workerId: WorkerId; readonly usedBytes: number };
+
 /** Between a thread and the node thread: frames, and a port on which ends of other channels can be handed over. */
 export interface ThreadLink {
   readonly channel: ThreadChannelEnd;
@@ -97,3 +121,4 @@ export type BrokerMessage =
 export const REGISTRATION_MS_MAX = 60_000;
 
 export const WORKER_ENVIRONMENT_VARIABLE = "MANTARAY_WORKER";
+export const HOST_ENVIRONMENT_VARIABLE = "MANTARAY_HOST";

@@ -16,6 +16,7 @@ export interface EmbeddedThreadsEnvironment {
 
 /** Worker threads in the process of the node, which reach each other through shared memory. */
 export class EmbeddedThreads implements ThreadHosting {
+  readonly areOfJobs = false;
   readonly #env: EmbeddedThreadsEnvironment;
   readonly #brokers = new Map<WorkerId, ThreadLink["broker"]>();
 

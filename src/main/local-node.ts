@@ -1,4 +1,4 @@
-import { nodeKeyOf, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
+import { nodeKeyOf, UNITS_PER_RESOURCE, type JobId, type WorkerId } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type LaunchListener } from "../clients/mod.ts";
 import { NodeManager } from "../node-manager/mod.ts";
 import { makeOwnedFolder, type ObjectManager, type ObjectManagerEnvironment, StoreService } from "../object-store/mod.ts";
@@ -26,6 +26,8 @@ const WARM_WORKERS_MAX = 16;
 /** What is known when a worker starts. */
 export interface WorkerStart {
   readonly workerId: WorkerId;
+  /** That it is started for; null: of the first that uses it. */
+  readonly jobId: JobId | null;
   readonly memoryLimitBytes: number | null;
   readonly environment: PreparedEnvironment | null;
   readonly onExit: (death: WorkerDeath) => void;
@@ -33,6 +35,8 @@ export interface WorkerStart {
 
 /** Where worker threads live: in the process of the node, or in others. */
 export interface ThreadHosting {
+  /** Each is in a process of its job's, from its start. */
+  readonly areOfJobs: boolean;
   launch(start: WorkerStart): ProbedWorker;
   /** Makes a channel between two threads and hands each its end; false if these two have none but sockets. */
   connect(askerId: WorkerId, targetId: WorkerId): boolean;
@@ -48,8 +52,7 @@ export interface LocalNodeSetting {
   readonly storeDoor: SharedArrayBuffer;
   /** The driver in this process. */
   readonly driverId: WorkerId | null;
-  /** Null: each has a process of its own. */
-  readonly threads: ThreadHosting | null;
+  readonly threads: ThreadHosting;
   /** The program that started the runtime asks for its end. */
   readonly onShutdown: () => void;
   /** The nodes that this one is together with; null for one that is alone. */
@@ -81,13 +84,13 @@ export class LocalNode {
     this.#setting = setting;
     this.#environments = new EnvironmentAgent({ sessionDir: config.sessionDir, cacheFolder: cacheFolder(), clock: realClock, wallClockMs: () => Date.now(), packages: cluster === null ? null : new PackageExchange(cluster) });
     this.nodeManager = new NodeManager({
-      clock: realClock, random: realRandom, nodeId: config.nodeId, labels: config.labels, totals: config.totals, acceleratorIds: config.acceleratorIds, defaultKind: workerKindOf(config.isolation, config.runtimeEnv), warmWorkersMin: warmWorkers(config), firstJobId: config.jobId,
+      clock: realClock, random: realRandom, nodeId: config.nodeId, labels: config.labels, totals: config.totals, acceleratorIds: config.acceleratorIds, defaultKind: workerKindOf(config.isolation, config.runtimeEnv), warmWorkersMin: warmWorkers(config), areThreadsOfJobs: threads.areOfJobs, firstJobId: config.jobId,
       launcher: {
-        launch: (workerId, { isolation, runtimeEnv, memoryLimitBytes }, listener) => {
+        launch: (workerId, { isolation, runtimeEnv, memoryLimitBytes, jobId }, listener) => {
           const tracked = this.#trackedUntilEnd(workerId, listener);
           const launch = (environment: PreparedEnvironment | null, onExit: (death: WorkerDeath) => void): LaunchedWorker => {
-            const start: WorkerStart = { workerId, memoryLimitBytes, environment, onExit };
-            return isolation === "thread" && threads !== null ? this.#watched(start, threads.launch(start)) : this.#launchProcess(start);
+            const start: WorkerStart = { workerId, jobId, memoryLimitBytes, environment, onExit };
+            return isolation === "thread" ? this.#watched(start, threads.launch(start)) : this.#launchProcess(start);
           };
           if (runtimeEnv === null) return launch(null, tracked.exited);
           return launchInEnvironment(this.#environments, runtimeEnv, tracked, launch);
@@ -107,10 +110,10 @@ export class LocalNode {
       workerLost: (workerId, death) => {
         this.#memoryWatch.remove(workerId);
         this.#moduleTrees.workerEnded();
-        threads?.remove(workerId);
+        threads.remove(workerId);
         this.service.workerLost(workerId, death);
       },
-      watchRunning: (workerId) => threads?.watchRunning(workerId) ?? null,
+      watchRunning: (workerId) => threads.watchRunning(workerId),
       warn: (workerId, text) => this.service.toDriversOf(workerId, { type: "warning", text }),
       startFailed: (reason) => this.service.toDrivers({ type: "startupFailed", reason }),
     });
@@ -168,12 +171,15 @@ export class LocalNode {
     await this.openDoor();
     // Loaded here: a runtime of threads alone starts without node:child_process.
     const launching = await import("./process-launcher.ts");
-    const launcher = new launching.ProcessLauncher(config, socketPathOf(config.address), (workerId, pid, stream, text) => {
-      const lines = text.split("\n").filter((line) => line !== "");
-      if (lines.length > 0) this.service.toDriversOf(workerId, { type: "log", record: { pid, workerId, source: null, stream, lines } });
-    });
+    const launcher = new launching.ProcessLauncher(config, socketPathOf(config.address), (workerId, pid, stream, text) => this.printed(workerId, pid, stream, text));
     process.on("exit", () => launcher.killAll());
     return launcher;
+  }
+
+  /** By a worker, past JavaScript's console: it goes to its program. */
+  printed(workerId: WorkerId, pid: number, stream: "stdout" | "stderr", text: string): void {
+    const lines = text.split("\n").filter((line) => line !== "");
+    if (lines.length > 0) this.service.toDriversOf(workerId, { type: "log", record: { pid, workerId, source: null, stream, lines } });
   }
 
   #trackedUntilEnd(workerId: WorkerId, listener: LaunchListener): LaunchListener {
@@ -190,7 +196,7 @@ export class LocalNode {
   }
 
   #connect(askerId: WorkerId, targetId: WorkerId): void {
-    if (this.#setting.threads?.connect(askerId, targetId) === true) return;
+    if (this.#setting.threads.connect(askerId, targetId)) return;
     const { addresses, networked } = this.service;
     const far = [askerId, targetId].find((id) => networked.has(id));
     if (far !== undefined) return this.nodeManager.send(far === askerId ? targetId : askerId, { type: "listenForPeers", askerId: far });

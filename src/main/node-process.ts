@@ -13,8 +13,9 @@ import { networkAddressOf, textOf } from "./network-address.ts";
 import { localHostTowards } from "./network-host.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
-import { removeDeadSessions, writeTicket } from "./runtime-address.ts";
+import { removeDeadSessions, socketPathOf, writeTicket } from "./runtime-address.ts";
 import { newSessionConfig, type MachineOptions } from "./session-config.ts";
+import { WorkerHosts } from "./worker-hosts.ts";
 
 /** A node that is a process of its own. Plain data. */
 export interface NodeOptions extends MachineOptions {
@@ -74,12 +75,18 @@ export async function startNode(options: NodeOptions, logFile: string | null): P
     clock: realClock, random: realRandom, nodeKey: nodeKeyOf(config.nodeId), token: config.token, capacityBytes: config.store.capacityBytes, store, server: objectServer, send,
     addressOf: (other) => cluster.objectAddressOf(other),
   });
-  const node: LocalNode = new LocalNode({ config, storeDoor: createStoreDoor(), driverId: null, threads: null, onShutdown: () => undefined, cluster, createObjects });
+  const threads: WorkerHosts = new WorkerHosts({
+    clock: realClock, config, nodeAddress: socketPathOf(config.address),
+    output: (workerId, pid, stream, text) => node.printed(workerId, pid, stream, text),
+    memoryExceeded: (workerId, usedBytes) => node.nodeManager.memoryExceeded(workerId, usedBytes),
+  });
+  process.on("exit", () => threads.killAll());
+  const node: LocalNode = new LocalNode({ config, storeDoor: createStoreDoor(), driverId: null, threads, onShutdown: () => undefined, cluster, createObjects });
   end = endingOnSignals(node, connections);
   cluster.attach(node.service);
-  // The first program should not have to wait for processes.
-  node.nodeManager.warmUp();
   await node.openDoor();
+  // The first program should not have to wait for processes.
+  threads.prepare();
   const clusterAddress = textOf(connections.headAddress);
   const isHead = headAddress === null;
   const report: NodeReport = { pid: process.pid, nodeId: config.nodeId, isHead, clusterAddress, address: config.address, sessionDir, logFile: logFile === null ? null : movedLog(logFile, sessionDir) };

@@ -33,6 +33,17 @@ describe("leases: several jobs on one machine", () => {
     assert.equal(opened(state.demand("driver", "k", oneCpu, 2, 0)).workerId, "w1");
   });
 
+  test("a worker that is started for a job is used by no other, and ends with it, also if it comes too late", () => {
+    const state = twoJobs([]);
+    const meant = { ...THREAD, jobId: "guest's job" };
+    assert.deepEqual(types(state.demand("guest", "k", shapeOf({ CPU: 1 }, meant), 1, 0)), ["startWorker"]);
+    assert.deepEqual(types(state.demand("driver", "k", oneCpu, 1, 0)), ["startWorker"]);
+    assert.deepEqual(types(state.workerAdded("w1", meant)), ["assignJob", "openLease"]);
+    assert.deepEqual(types(state.demand("guest", "k", shapeOf({ CPU: 1 }, meant), 2, 0)), ["startWorker"]);
+    state.driverLost("guest");
+    assert.deepEqual(state.workerAdded("w2", meant), [{ type: "stopWorker", workerId: "w2" }]);
+  });
+
   test("what a task of a job asks for is of that job", () => {
     const state = twoJobs(["w1", "w2", "w3"]);
     assert.equal(opened(state.demand("guest", "k", oneCpu, 1, 0)).workerId, "w1");

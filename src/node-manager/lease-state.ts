@@ -7,7 +7,7 @@ import { findHeldUp, type HeldUp } from "./held-up.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
 import { inTurns } from "./turns.ts";
 import { type ActorPlacement, type Demand, sharerOf, sharesOfDemands, sharesOfJobs, type Wishes, wishesWithRoom, workersWanted } from "./wishes.ts";
-import { activeSlots, holdingsOf, isIdle, type Lease, type PoolWorker, WorkerPool } from "./worker-pool.ts";
+import { activeSlots, holdingsOf, isIdle, jobOfWorker, type Lease, type PoolWorker, WorkerPool } from "./worker-pool.ts";
 
 /** Of one event. */
 interface Grants {
@@ -104,7 +104,7 @@ export class LeaseState {
     this.#endedJobs.add(jobId);
     const instructions = this.#endOrphans(driverId, jobId);
     for (const worker of this.#workers.values()) {
-      if (worker.jobId !== jobId || !isIdle(worker)) continue;
+      if (jobOfWorker(worker) !== jobId || !isIdle(worker)) continue;
       instructions.push(stop(worker));
     }
     return [...instructions, ...this.ownerLost(driverId)];
@@ -117,7 +117,7 @@ export class LeaseState {
 
   #endedJobLost(workerId: WorkerId, jobId: JobId | null): LeaseInstruction[] {
     if (jobId === null || !this.#endedJobs.has(jobId)) return [];
-    if (![...this.#workers.values()].some((worker) => worker.jobId === jobId)) this.#endedJobs.delete(jobId);
+    if (![...this.#workers.values()].some((worker) => jobOfWorker(worker) === jobId)) this.#endedJobs.delete(jobId);
     return this.#endOrphans(workerId, jobId);
   }
 
@@ -147,7 +147,10 @@ export class LeaseState {
   workerAdded(workerId: WorkerId, kind: WorkerKind): LeaseInstruction[] {
     this.#workers.startEnded(kind);
     this.#workers.add(workerId, kind);
-    return this.#schedule();
+    const instructions = this.#schedule();
+    const worker = this.#workers.get(workerId) as PoolWorker;
+    // Its program has ended while it was starting.
+    return isIdle(worker) && this.#isOver(worker) ? [...instructions, stop(worker)] : instructions;
   }
 
   workerStartFailed(kind: WorkerKind): LeaseInstruction[] {
@@ -188,7 +191,7 @@ export class LeaseState {
     this.#workers.delete(workerId);
     for (const lease of worker.leases.values()) this.#closeLease(lease);
     if (worker.actorHolds !== null) this.ledger.give(worker.actorHolds, worker.acceleratorIds);
-    return [...this.#endedJobLost(workerId, worker.jobId), ...this.ownerLost(workerId)];
+    return [...this.#endedJobLost(workerId, jobOfWorker(worker)), ...this.ownerLost(workerId)];
   }
 
   /** Leases of a lost owner are closed by their workers, which see its channel close; only its wishes end here. */
@@ -266,9 +269,13 @@ export class LeaseState {
 
   /** Workers that nobody uses, beyond what is kept warm. The caller decides when to ask (after some idle time). */
   stopIdleWorkers(): LeaseInstruction[] {
-    const isOver = (worker: PoolWorker): boolean => worker.jobId !== null && this.#endedJobs.has(worker.jobId);
     const idle = this.#workers.idle();
-    return [...idle.filter(isOver), ...idle.filter((other) => !isOver(other)).slice(this.#limits.warmWorkersMin)].map(stop);
+    return [...idle.filter((worker) => this.#isOver(worker)), ...idle.filter((other) => !this.#isOver(other)).slice(this.#limits.warmWorkersMin)].map(stop);
+  }
+
+  #isOver(worker: PoolWorker): boolean {
+    const jobId = jobOfWorker(worker);
+    return jobId !== null && this.#endedJobs.has(jobId);
   }
 
   /** An idle worker cannot end, because it owns what others still use. */

@@ -14,6 +14,8 @@ export interface NodeManagerEnvironment {
   /** Of workers that are kept warm. */
   readonly defaultKind: WorkerKind;
   readonly warmWorkersMin: number;
+  /** Threads live in other processes, each of one job. */
+  readonly areThreadsOfJobs: boolean;
   /** Of the program that this node was started by. */
   readonly firstJobId: JobId;
   readonly launcher: WorkerLauncher;

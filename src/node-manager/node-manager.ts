@@ -54,7 +54,7 @@ export class NodeManager {
     this.spreading = environment.cluster === null ? null : this.#createSpreading(environment.cluster);
     this.shared = new SharedHosts({
       clock: environment.clock, hostsMax: Math.max(1, Math.min(Math.floor((environment.totals["CPU"] ?? 0) / UNITS_PER_RESOURCE), SHARED_HOSTS_MAX)),
-      placeHost: (hostId, jobId, kind) => this.#act(this.#state.placeActor(hostId, kind, {}, jobId)),
+      placeHost: (hostId, jobId, kind) => this.#act(this.#state.placeActor(hostId, this.#kindHere(kind, jobId), {}, jobId)),
       placements: () => environment.placements(), send: (workerId, message) => this.send(workerId, message), sendSoon: (workerId, message) => this.sendSoon(workerId, message),
       terminate: (workerId, reason) => this.terminate(workerId, reason), watchRunning: (workerId) => environment.watchRunning(workerId), warn: (workerId, text) => environment.warn(workerId, text),
     });
@@ -68,7 +68,7 @@ export class NodeManager {
   #createSpreading({ fromWorker }: ClusterSide): LeaseSpreading {
     return new LeaseSpreading({
       clock: this.#env.clock, own: () => this.#view(),
-      demandHere: (ownerId, key, shape, target, priority) => this.#act(this.#state.demand(ownerId, key, shape, target, priority)),
+      demandHere: (ownerId, key, shape, target, priority) => this.#demandHere(ownerId, key, shape, target, priority),
       demandThere: (other, ownerId, key, shape, target, priority) => void fromWorker(other, ownerId, { type: "leaseDemand", key, shape, target, priority }),
       refuse: (ownerId, key, error) => this.send(ownerId, { type: "leaseRefused", key, error }),
     });
@@ -209,7 +209,7 @@ export class NodeManager {
 
   /** Keeps the pool at its size after actors have taken workers from it. */
   warmUp(): void {
-    if (!this.#isStopping) this.#act(this.#state.keepWarm(this.#env.defaultKind));
+    if (!this.#isStopping && !this.#env.areThreadsOfJobs) this.#act(this.#state.keepWarm(this.#env.defaultKind));
   }
 
   #warmUpSoon(): void {
@@ -227,8 +227,18 @@ export class NodeManager {
     if (this.spreading !== null && nodeKeyOf(ownerId) === this.#node) return this.spreading.demand(ownerId, key, shape, target, priority);
     // Of several nodes, the owner's has chosen this one.
     const error = shape.strategy === null || this.spreading !== null ? null : refusalOf([this.#view()], shape, null);
-    if (error === null) this.#act(this.#state.demand(ownerId, key, shape, target, priority));
+    if (error === null) this.#demandHere(ownerId, key, shape, target, priority);
     else this.#act([{ type: "refuse", ownerId, key, error }]);
+  }
+
+  #demandHere(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void {
+    const workerKind = this.#kindHere(shape.workerKind, this.#state.jobOf(ownerId));
+    this.#act(this.#state.demand(ownerId, key, workerKind === shape.workerKind ? shape : { ...shape, workerKind }, target, priority));
+  }
+
+  /** Where threads live in processes of their jobs, one of another job is of no use. */
+  #kindHere(kind: WorkerKind, jobId: JobId): WorkerKind {
+    return this.#env.areThreadsOfJobs && kind.isolation === "thread" ? { ...kind, jobId } : kind;
   }
 
   /** This node, as it is seen when one is chosen. */
@@ -263,7 +273,7 @@ export class NodeManager {
     if (isShared && error === null) return this.shared.place(placement);
     this.#waitingActors.set(actorId, { className, jobId });
     if (error !== null) this.#act([{ type: "refuseActor", actorId, error }]);
-    else this.#act(this.#state.placeActor(actorId, workerKind, resources, jobId, bundle));
+    else this.#act(this.#state.placeActor(actorId, this.#kindHere(workerKind, jobId), resources, jobId, bundle));
   }
 
   cancelPlacement(actorId: ActorId): void {

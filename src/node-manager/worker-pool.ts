@@ -47,6 +47,8 @@ export interface PoolWorker {
   isStopping: boolean;
   /** Null until it is used. */
   jobId: JobId | null;
+  /** That it was started for; null if any may use it first. */
+  readonly meantFor: JobId | null;
   /** Larger for one that was used later. */
   lastUse: number;
 }
@@ -88,7 +90,7 @@ export class WorkerPool {
   }
 
   add(workerId: WorkerId, kind: WorkerKind): void {
-    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), isForOne: kind.memoryLimitBytes !== null, leases: new Map(), actorId: null, actorHolds: null, acceleratorIds: null, lastOwnerId: null, isStopping: false, jobId: null, lastUse: 0 });
+    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), isForOne: kind.memoryLimitBytes !== null, leases: new Map(), actorId: null, actorHolds: null, acceleratorIds: null, lastOwnerId: null, isStopping: false, jobId: null, meantFor: kind.jobId, lastUse: 0 });
   }
 
   delete(workerId: WorkerId): void {
@@ -150,6 +152,11 @@ export function activeSlots(worker: PoolWorker): number {
   let slots = 0;
   for (const lease of worker.leases.values()) slots += lease.slots;
   return slots;
+}
+
+/** Its job, also before it is used if that is known. */
+export function jobOfWorker({ jobId, meantFor }: PoolWorker): JobId | null {
+  return jobId ?? meantFor;
 }
 
 export function worksFor(worker: PoolWorker, jobId: JobId): boolean {

@@ -62,7 +62,7 @@ underEveryActorIsolation("actors", {}, (isolation, remote) => {
       assert.notEqual(workerId, ray.getRuntimeContext().workerId);
       // On a node of a cluster, threads live in processes of their own, too.
       assert.equal(pid === process.pid, isolation !== "process" && NODES === 0);
-      if (NODES === 0) assert.equal(isMainThread, isolation === "process");
+      assert.equal(isMainThread, isolation === "process");
     }
   });
 

@@ -12,7 +12,7 @@ underBothIsolations("tasks", { resources: { printer: 2 } }, (isolation) => {
     const { pid, isMainThread } = await ray.get(where.remote());
     // On a node of a cluster, threads live in processes of their own, too.
     assert.equal(pid === process.pid, isolation === "thread" && NODES === 0);
-    if (NODES === 0) assert.equal(isMainThread, isolation === "process");
+    assert.equal(isMainThread, isolation === "process");
   });
 
   it("passes arguments and results of all kinds", async () => {

@@ -113,7 +113,7 @@ describe('the packed package', () => {
     );
     const built = await readdir(join(installed, 'dist'));
     assert.deepEqual(
-      built.filter((name) => !/^(?:(?:index|testing)\.d\.ts|(?:index|testing|cli|cluster-node|node-thread|remote-lookup|worker-thread|worker-process|module-hooks|shared-\w+)\.js)$/.test(name)),
+      built.filter((name) => !/^(?:(?:index|testing)\.d\.ts|(?:index|testing|cli|cluster-node|worker-host|hosted-thread|node-thread|remote-lookup|worker-thread|worker-process|module-hooks|shared-\w+)\.js)$/.test(name)),
       [],
     );
     const bytes = (await readFile(tarball)).length;

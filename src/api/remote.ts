@@ -63,6 +63,7 @@ class RemoteFunctionObject implements RuntimeObject {
       maxRetries: options.maxRetries ?? TASK_RETRIES_DEFAULT,
       retryExceptions: retriedErrorsOf(options.retryExceptions),
       unconsumedMax: unconsumedMaxOf(options.generatorBackpressure, returns, label),
+      followsRules: false,
       priority: options.priority ?? 0,
       limits: limitsOf(options),
     };

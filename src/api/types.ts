@@ -205,7 +205,7 @@ export interface ActorOptions extends PlacementOptions {
   namespace?: string;
   /** `detached`: it lives on when no handle is left, until it is killed or the runtime ends. */
   lifetime?: "detached";
-  /** With `name`: a handle of the actor that has the name already, if there is one. */
+  /** With `name`: a handle of the actor that has the name already, if there is one. Then that actor's options hold, also for its calls. */
   getIfExists?: boolean;
   /** How often the actor starts again after a crash of its worker. Default 0; -1 without limit. */
   maxRestarts?: number;

@@ -24,7 +24,7 @@ class Caller {
 
   call(retriesLeft = 0, unresolvedCount = 0): Call {
     const sequence = this.#next++;
-    const call: Call = { sequence, name: "Counter.add", isDone: false, unresolvedCount, retriesLeft };
+    const call: Call = { sequence, name: "Counter.add", isDone: false, unresolvedCount, retriesLeft, followsRules: retriesLeft === 0 };
     this.client.add(call);
     return call;
   }
@@ -39,6 +39,15 @@ class Caller {
 }
 
 describe("an actor as its caller sees it", () => {
+  test("takes over the rules of the actor that it turns out to stand for, also for calls that were made already", () => {
+    const caller = new Caller();
+    const [ruled, own] = [caller.call(), caller.call(7)];
+    caller.client.standsForOneOf({ className: "Other", rules: { maxTaskRetries: 3, maxPendingCalls: 5, groups: {}, allowsOvertaking: true } });
+    assert.deepEqual([ruled.retriesLeft, own.retriesLeft], [3, 7]);
+    assert.equal(caller.client.className, "Other");
+    assert.equal(caller.client.rules.maxPendingCalls, 5);
+  });
+
   test("gets calls in order, up to the first whose arguments are not there", () => {
     const caller = new Caller();
     caller.call();

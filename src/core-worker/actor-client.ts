@@ -15,6 +15,8 @@ export interface WaitingCall {
   readonly unresolvedCount: number;
   /** -1 without limit. */
   retriesLeft: number;
+  /** So many as the actor's rules say. */
+  readonly followsRules: boolean;
 }
 
 export interface FailedCall<Call> {
@@ -45,11 +47,11 @@ export interface ClientType {
 export class ActorClient<Call extends WaitingCall = WaitingCall> implements HandleHolder {
   /** One that was made with `getIfExists` is a holder of the actor that it turned out to stand for. */
   [HELD]: string | null = null;
-  /** With `getIfExists`, provisional until the GCS has said which actor has the name; so are the next two. */
+  /** With `getIfExists`, provisional until the GCS has said which actor has the name; so are the next two, and the type. */
   actorId: ActorId;
   ownerId: WorkerId;
   isDetached: boolean;
-  readonly type: ClientType;
+  #type: ClientType;
   /** As it was asked for: its calls say which actor of the worker they are for. */
   readonly isShared: boolean;
   workerId: WorkerId | null = null;
@@ -86,14 +88,25 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> implements Hand
     this.ownerId = ownerId;
     this.isDetached = isDetached;
     this.isShared = isShared;
-    this.type = type;
+    this.#type = type;
   }
 
+  get type(): ClientType {
+    return this.#type;
+  }
   get className(): string {
-    return this.type.className;
+    return this.#type.className;
   }
   get rules(): CallRules {
-    return this.type.rules;
+    return this.#type.rules;
+  }
+
+  /** It stands for an actor that was there before: that one's rules hold, also for calls that were made already. None has been sent. */
+  standsForOneOf(type: ClientType): void {
+    this.#type = type;
+    for (const calls of [this.waiting, this.#unready ?? []]) {
+      for (const call of calls) if (call.followsRules) call.retriesLeft = type.rules.maxTaskRetries;
+    }
   }
 
   add(call: Call): void {

@@ -43,7 +43,7 @@ export class ActorHandleObject implements RuntimeObject, HandleHolder {
   [HELD]: string | null = null;
   readonly #host: HandleHost;
   readonly #client: ActorClient<PendingTask>;
-  /** As it is told to others; what `getIfExists` found may be of another one. */
+  /** Of the class that it was made with; what `getIfExists` found may be of another one. */
   readonly #type: ActorType;
   #isReleased = false;
 
@@ -88,7 +88,7 @@ export class ActorHandleObject implements RuntimeObject, HandleHolder {
 
   [DESCRIBE](): RuntimeDescriptor {
     const { actorId, ownerId, isDetached, isShared } = this.#client;
-    const { className, methods, rules } = this.#type;
+    const { className, methods, rules } = this.#client.type as ActorType;
     return { kind: "actorHandle", actorId, ownerId, isDetached, isShared, className, methods, rules };
   }
 
@@ -105,6 +105,13 @@ export class ActorHandleObject implements RuntimeObject, HandleHolder {
   }
   static checkOptions(handle: ActorHandleObject, method: string, options: unknown): object {
     return handle.#host.checkMethodOptions(options, `${handle.#type.className}.${method}`);
+  }
+  /** Of the actor itself, where it turned out to be of another type than the handle. */
+  static optionsOf(handle: ActorHandleObject, type: ActorType, name: string, options: object | null): object | null {
+    const actual = handle.#client.type as ActorType;
+    if (actual === type) return options;
+    const method = actual.methods[name];
+    return method === undefined ? options : method.options;
   }
   static isHandle(value: unknown): value is ActorHandleObject {
     return typeof value === "object" && value !== null && #client in value;
@@ -125,7 +132,7 @@ function handleClassOf(type: ActorType): typeof ActorHandleObject {
     if (name in ActorHandleObject.prototype) continue;
     Object.defineProperty(HandleClass.prototype, name, {
       enumerable: true,
-      get(this: ActorHandleObject) { return new ActorMethodObject(this, name, options); },
+      get(this: ActorHandleObject) { return new ActorMethodObject(this, name, ActorHandleObject.optionsOf(this, type, name, options)); },
     });
   }
   return HandleClass;

@@ -1,5 +1,5 @@
 import type { ActorId, WorkerId } from "../base/mod.ts";
-import type { ActorSpec, ActorStateRecord, RuntimeDescriptor, ToNode, WorkerDeath } from "../protocol/mod.ts";
+import type { ActorSpec, ActorStateRecord, FoundActor, RuntimeDescriptor, ToNode, WorkerDeath } from "../protocol/mod.ts";
 import { ActorClient, type FailedCall } from "./actor-client.ts";
 import { ActorHandleObject, type HandleHost } from "./actor-handle.ts";
 import { type ActorType, ActorTypes } from "./actor-type.ts";
@@ -252,12 +252,14 @@ export class ActorManager {
   #clientStateChanged(client: ActorClient<PendingTask>, state: ActorStateRecord): void {
     const provisionalId = client.actorId;
     this.#failAll(client.stateChanged(state));
-    if (client.actorId !== provisionalId) this.#aliased(client);
+    if (client.actorId !== provisionalId) this.#aliased(client, state.aliasOf as FoundActor);
     if (client.workerId !== null) this.wake(client);
   }
 
   /** The name belonged to an actor already: from now on this worker counts as one of its holders. */
-  #aliased(client: ActorClient<PendingTask>): void {
+  #aliased(client: ActorClient<PendingTask>, { className, methods, rules }: FoundActor): void {
+    client.standsForOneOf(this.#types.of(className, methods, rules));
+    this.#methods.delete(client);
     const aliases = this.#aliases.get(client.actorId);
     if (aliases === undefined) this.#aliases.set(client.actorId, new Set([client]));
     else aliases.add(client);

@@ -35,6 +35,7 @@ function templateWith(callable: MethodCallable | SharedMethodCallable, options: 
     displayName: options.name ?? null,
     returns,
     maxRetries: options.maxTaskRetries ?? callable.plain.maxRetries,
+    followsRules: options.maxTaskRetries === undefined && callable.plain.followsRules,
     retryExceptions: retriedErrorsOf(options.retryExceptions),
     unconsumedMax: unconsumedMaxOf(options.generatorBackpressure, returns, `${callable.name}()`),
     priority: 0,

@@ -25,7 +25,7 @@ class Owner {
   }
 
   submit(count: number, callable: FunctionCallable, priority = 0): PendingTask[] {
-    const tasks = Array.from({ length: count }, () => new PendingTask({ callable, queue: this.queue, displayName: null, returns: 1, maxRetries: 0, retryExceptions: null, unconsumedMax: null, limits: null, priority }, this.#nextTask++, [], null));
+    const tasks = Array.from({ length: count }, () => new PendingTask({ callable, queue: this.queue, displayName: null, returns: 1, maxRetries: 0, followsRules: false, retryExceptions: null, unconsumedMax: null, limits: null, priority }, this.#nextTask++, [], null));
     for (const task of tasks) this.queue.add(task);
     this.tasks.push(...tasks);
     return tasks;

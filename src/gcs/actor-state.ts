@@ -304,9 +304,7 @@ export class ActorState {
 
   findByName(name: string, namespace: string): FoundActor | undefined {
     const actorId = this.#names.get(keyOf(namespace, name));
-    if (actorId === undefined) return undefined;
-    const { spec } = this.#actor(actorId);
-    return { actorId, ownerId: spec.ownerId, isDetached: spec.isDetached, isShared: spec.isShared, className: spec.className, methods: spec.methods, rules: spec.rules };
+    return actorId === undefined ? undefined : foundAs(this.#actor(actorId).spec);
   }
 
   listNames(namespace: string | null): { name: string; namespace: string }[] {
@@ -370,7 +368,7 @@ export class ActorState {
 
   #publication(actor: Actor, watchers: readonly WorkerId[], askedAs: ActorId): ActorInstruction {
     const { actorId } = actor.spec;
-    const state: ActorStateRecord = { actorId: askedAs, phase: actor.phase, workerId: actor.phase === "ALIVE" ? actor.workerId : null, number: actor.number, death: actor.death, aliasOf: askedAs === actorId ? null : { actorId, ownerId: actor.spec.ownerId, isDetached: actor.spec.isDetached } };
+    const state: ActorStateRecord = { actorId: askedAs, phase: actor.phase, workerId: actor.phase === "ALIVE" ? actor.workerId : null, number: actor.number, death: actor.death, aliasOf: askedAs === actorId ? null : foundAs(actor.spec) };
     return { type: "publish", watchers, state };
   }
 
@@ -388,6 +386,10 @@ export class ActorState {
 function endOf({ actorId, isShared }: ActorSpec, workerId: WorkerId | null, graceful: boolean, reason: string, endReason: ActorEndReason, mayRestart = false): ActorInstruction[] {
   if (workerId === null) return [{ type: "cancelPlacement", actorId }];
   return isShared ? [{ type: "endShared", workerId, actorId, graceful, mayRestart, reason, endReason }] : [{ type: "endWorker", workerId, graceful, reason }];
+}
+
+function foundAs({ actorId, ownerId, isDetached, isShared, className, methods, rules }: ActorSpec): FoundActor {
+  return { actorId, ownerId, isDetached, isShared, className, methods, rules };
 }
 
 function watch(actor: Actor, watcherId: WorkerId): void {

@@ -227,7 +227,7 @@ export interface ActorStateRecord {
   /** Set when DEAD. */
   readonly death: ActorDeath | null;
   /** The handle was made with `getIfExists` and stands for this actor. */
-  readonly aliasOf: { readonly actorId: ActorId; readonly ownerId: WorkerId; readonly isDetached: boolean } | null;
+  readonly aliasOf: FoundActor | null;
 }
 
 export interface FoundActor {

@@ -147,6 +147,32 @@ underEveryActorIsolation("actor handles", { namespace: "here" }, (_isolation, re
     assert.equal((await ray.getActor(name)).actorId, holder.actorId);
   });
 
+  it("go by the rules of the actor that exists, whatever the class says here", async () => {
+    const name = freshName();
+    class Pairs {
+      pair(): [number, number] { return [1, 2]; }
+      crashOnce(): string {
+        if (!ray.getRuntimeContext().wasCurrentActorRestarted) process.exit(1);
+        return "survived";
+      }
+      async stay(): Promise<void> { await new Promise(() => undefined); }
+    }
+    const existing = remote(Pairs, { name, maxRestarts: 1, maxTaskRetries: 1, maxPendingCalls: 1, methods: { pair: { numReturns: 2 } } }).remote();
+    await ray.get(existing.ready());
+    const found = remote(Pairs, { name, getIfExists: true }).remote();
+    assert.equal(await ray.get(found.crashOnce.remote()), "survived", "a call that was made before it was known that the actor exists");
+    await ray.get(found.ready());
+    assert.deepEqual(await ray.get(found.pair.remote() as unknown as [ray.ObjectRef<number>, ray.ObjectRef<number>]), [1, 2]);
+    void found.stay.remote();
+    assert.throws(() => found.pair.remote(), ray.PendingCallsLimitExceededError);
+    const elsewhere = remote(async (handle: ray.ActorHandle<Pairs>) => {
+      void handle.stay.remote();
+      try { handle.pair.remote(); return "no limit"; } catch (error) { return (error as Error).name; }
+    });
+    assert.equal(await ray.get(elsewhere.remote(found)), "PendingCallsLimitExceededError");
+    await ray.kill(existing);
+  });
+
   it("get the actor of that name if it exists, and make it if not", async () => {
     const name = freshName();
     const GetOrMake = remote(Counter, { name, getIfExists: true });

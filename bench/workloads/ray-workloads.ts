@@ -1,6 +1,7 @@
 import { perSecond } from "../measure.ts";
 import { RAY_ACTOR_WORKLOADS } from "./ray-actors.ts";
 import { RAY_OBJECT_WORKLOADS } from "./ray-objects.ts";
+import { RAY_PLACEMENT_GROUP_WORKLOADS } from "./ray-placement-groups.ts";
 import { RAY_TASK_WORKLOADS } from "./ray-tasks.ts";
 import type { RayWorkload } from "./ray-workload.ts";
 import type { Workload } from "./workload.ts";
@@ -9,6 +10,7 @@ export const RAY_WORKLOADS: Readonly<Record<string, RayWorkload>> = {
   ...RAY_OBJECT_WORKLOADS,
   ...RAY_TASK_WORKLOADS,
   ...RAY_ACTOR_WORKLOADS,
+  ...RAY_PLACEMENT_GROUP_WORKLOADS,
 };
 
 const CALLS_BETWEEN_CLOCKS = 20;

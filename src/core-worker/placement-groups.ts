@@ -49,7 +49,7 @@ export class PlacementGroups {
     watched.record = record;
     if (record.phase === "REMOVED") this.#watched.delete(record.groupId);
     else if (record.phase !== "CREATED") return;
-    decide(watched, record.phase === "CREATED" ? null : removalError(record));
+    if (watched.waiting.size > 0) decide(watched, record.phase === "CREATED" ? null : removalError(record));
   }
 
   /** Nothing is heard of any group any more. */

@@ -12,7 +12,11 @@ interface Hold {
   readonly resources: ResourceAmounts;
   readonly acceleratorIds: AcceleratorIds | null;
   stage: "prepared" | "committed" | "ending";
+  /** As the group's own, once it is committed. */
+  given: ResourceAmounts;
 }
+
+const NOTHING: ResourceAmounts = {};
 
 /**
  * The bundles of placement groups on this node. Pure.
@@ -66,7 +70,7 @@ export class BundleHolds {
         for (const { resources: back, acceleratorIds } of held) this.#ledger.give(back, acceleratorIds);
         return false;
       }
-      held.push({ attempt, resources, acceleratorIds: this.#ledger.take(resources), stage: "prepared" });
+      held.push({ attempt, resources, acceleratorIds: this.#ledger.take(resources), stage: "prepared", given: NOTHING });
     }
     const group = this.#groups.get(groupId) ?? new Map<number, Hold>();
     for (const [position, [index]] of bundles.entries()) group.set(index, held[position] as Hold);
@@ -95,40 +99,38 @@ export class BundleHolds {
     for (const [index, hold] of this.#groups.get(groupId) as Map<number, Hold>) {
       if (hold.attempt !== attempt || hold.stage !== "prepared") continue;
       hold.stage = "committed";
-      this.#ledger.add(givenByBundle(hold.resources, groupId, index), acceleratorsOfBundle(hold.acceleratorIds ?? {}, groupId, index));
+      hold.given = givenByBundle(hold.resources, groupId, index);
+      this.#ledger.add(hold.given, acceleratorsOfBundle(hold.acceleratorIds ?? {}, groupId, index));
     }
     return [{ type: "bundlesCommitted", groupId, attempt }];
   }
 
-  /** (3) `attempt` null: the whole group, for good. True if there may be somebody who uses what ends. */
+  /** (3) `attempt` null: the whole group, for good. True if there is somebody who uses what ends. */
   end(groupId: PlacementGroupId, attempt: number | null): boolean {
     this.#waiting = this.#waiting.filter((waiting) => waiting.groupId !== groupId || (attempt !== null && waiting.attempt !== attempt));
     if (attempt === null) this.#returning.add(groupId);
     const group = this.#groups.get(groupId);
-    let mayBeUsed = false;
+    let wasCommitted = false;
     for (const [index, hold] of group ?? []) {
       if (attempt !== null && hold.attempt !== attempt) continue;
       if (hold.stage !== "prepared") {
         hold.stage = "ending";
-        mayBeUsed = true;
+        wasCommitted = true;
         continue;
       }
       this.#ledger.give(hold.resources, hold.acceleratorIds);
       group?.delete(index);
     }
     if (group?.size === 0) this.#groups.delete(groupId);
-    if (group !== undefined) this.#close(groupId, group);
-    if (mayBeUsed || attempt === null) this.#ending.add(groupId);
-    return mayBeUsed;
+    const isUsed = wasCommitted && !this.#giveBack(groupId);
+    if (isUsed) this.#close(group as ReadonlyMap<number, Hold>);
+    if (isUsed || attempt === null) this.#ending.add(groupId);
+    return isUsed;
   }
 
-  #close(groupId: PlacementGroupId, group: ReadonlyMap<number, Hold>): void {
+  #close(group: ReadonlyMap<number, Hold>): void {
     const isAll = [...group.values()].every(({ stage }) => stage === "ending");
-    for (const [index, { stage, resources }] of group) {
-      if (stage !== "ending") continue;
-      const given = givenByBundle(resources, groupId, index);
-      this.#ledger.close(isAll ? given : bundleNamesOf(given));
-    }
+    for (const { stage, given } of group.values()) if (stage === "ending") this.#ledger.close(isAll ? given : bundleNamesOf(given));
   }
 
   /** (4) To be asked whenever something was given back. */
@@ -147,9 +149,9 @@ export class BundleHolds {
     const group = this.#groups.get(groupId);
     if (group === undefined) return true;
     let isAllBack = true;
-    for (const [index, { stage, resources, acceleratorIds }] of group) {
+    for (const [index, { stage, resources, acceleratorIds, given }] of group) {
       if (stage !== "ending") continue;
-      if (!this.#ledger.remove(givenByBundle(resources, groupId, index), acceleratorsOfBundle(acceleratorIds ?? {}, groupId, index))) {
+      if (!this.#ledger.remove(given, acceleratorsOfBundle(acceleratorIds ?? {}, groupId, index))) {
         isAllBack = false;
         continue;
       }

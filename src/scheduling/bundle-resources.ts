@@ -29,12 +29,13 @@ function ofBundle(name: string, groupId: PlacementGroupId, index: number): strin
 /** What somebody with these resources takes from the node: those of its bundle, or as they are where it has none. */
 export function takenFromNode(resources: ResourceAmounts, bundle: BundleRecord | null): ResourceAmounts {
   if (bundle === null) return resources;
-  return { ...inBundle(resources, bundle), ...inBundle({ [PRESENCE]: PRESENCE_UNITS_TAKEN }, bundle) };
+  return inBundle({ ...resources, [PRESENCE]: PRESENCE_UNITS_TAKEN }, bundle);
 }
 
 /** The same of a part of them. */
 export function inBundle(resources: ResourceAmounts, { groupId, bundleIndex }: BundleRecord): ResourceAmounts {
-  const taken: Record<string, number> = {};
+  // Without a prototype it has no hidden class either: names that no other object has would make one each.
+  const taken = Object.create(null) as Record<string, number>;
   for (const name in resources) {
     if (bundleIndex >= 0) taken[ofBundle(name, groupId, bundleIndex)] = resources[name] as number;
     taken[ofGroup(name, groupId)] = resources[name] as number;

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { toAmounts } from "../base/mod.ts";
 import { type LeaseShape, plainWorkerKind, type StrategyRecord } from "../protocol/mod.ts";
-import type { NodeView } from "../scheduling/mod.ts";
+import { givenByBundle, type NodeView } from "../scheduling/mod.ts";
 import { type SpillInstruction, SpillOver } from "./spill-over.ts";
 
 const labelIs = (value: string) => ({ key: "zone", values: [value], isNegated: false });
@@ -220,6 +220,20 @@ describe("strategies of leases from several nodes", () => {
     assert.equal(cluster.nodes.get("b")?.demands.get("k")?.target, 2);
     cluster.settle();
     assert.equal(cluster.where("k"), "bbb");
+  });
+
+  test("tasks in a bundle of another node wait in that node's queue, when the bundle is full", () => {
+    const shape: LeaseShape = { ...shapeOf(1), bundle: { groupId: "g", bundleIndex: 0, capturesChildren: false } };
+    const bundle = givenByBundle(toAmounts({ CPU: 1 }), "g", 0);
+    const state = new SpillOver("a");
+    const own = new SimulatedNode("a", 2, {}).view();
+    const far = new SimulatedNode("b", 2, {}).view();
+    const full = { ...far, totals: { ...far.totals, ...bundle }, available: { ...far.available, ...bundle, ...Object.fromEntries(Object.keys(bundle).filter((name) => name.startsWith("CPU")).map((name) => [name, 0])) } };
+    state.nodeSeen(full);
+    state.demand("owner", "k", shape, 3, 0);
+    state.planHere(own);
+    const asked = state.planThere(own).map((instruction) => (instruction.type === "askThere" ? [instruction.node, instruction.target] : []));
+    assert.deepEqual(asked, [["b", 2]]);
   });
 
   test("what no node could ever hold is refused at the second look", () => {

@@ -174,7 +174,9 @@ export class SpillOver {
     const able = shape.strategy?.preference.type === "node" ? feasibleNodes([own, ...others], shape).filter((view) => view !== own) : others;
     const request = requestOf(shape, null, null);
     const { counts } = distribute(farWanted, able, request);
-    return counts.size > 0 || mayRunHere ? counts : this.#queueAtOne(able, missing, request);
+    // A bundle that is waited for here may be on another node.
+    const mayBeHere = mayRunHere && fits(request.resources, own.totals);
+    return counts.size > 0 || mayBeHere ? counts : this.#queueAtOne(able, missing, request);
   }
 
   #amongAll({ shape, spreadAfter }: Wish, missing: number, all: readonly NodeView[]): ReadonlyMap<NodeKey, number> {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { ResourceAmounts } from "../base/mod.ts";
+import { givenByBundle, takenFromNode } from "../scheduling/mod.ts";
 import { inTurns, Shares, type Taker } from "./turns.ts";
 
 /** Takes so many of these, while `room` lasts, and notes each. */
@@ -23,6 +24,13 @@ describe("turns", () => {
     shares.add("a", { CPU: 2 });
     shares.add("a", { CPU: 1, GPU: 1, other: 5 });
     assert.deepEqual([shares.of("a"), shares.of("b")], [0.5, 0]);
+  });
+
+  test("what is taken from a bundle of a placement group is a part of the machine as well, and counts once", () => {
+    const shares = new Shares({ CPU: 8, ...givenByBundle({ CPU: 2 }, "g", 0) });
+    shares.add("a", takenFromNode({ CPU: 2 }, { groupId: "g", bundleIndex: 0, capturesChildren: false }));
+    shares.add("b", takenFromNode({ CPU: 1 }, { groupId: "g", bundleIndex: -1, capturesChildren: false }));
+    assert.deepEqual([shares.of("a"), shares.of("b")], [0.25, 0.125]);
   });
 
   test("whoever has least comes next", () => {

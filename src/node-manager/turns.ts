@@ -1,4 +1,5 @@
 import type { ResourceAmounts } from "../base/mod.ts";
+import { groupNameOf, plainName } from "../scheduling/mod.ts";
 
 /** How much of a machine each of several holders has. */
 export class Shares {
@@ -12,7 +13,12 @@ export class Shares {
   add(holder: string, amounts: ResourceAmounts): void {
     let held = this.#held.get(holder);
     if (held === undefined) this.#held.set(holder, (held = {}));
-    for (const name in amounts) held[name] = (held[name] ?? 0) + (amounts[name] as number);
+    for (const name in amounts) {
+      // Whoever is in a bundle takes from it and from its group: the same processors.
+      if (groupNameOf(name) !== name) continue;
+      const plain = plainName(name);
+      held[plain] = (held[plain] ?? 0) + (amounts[name] as number);
+    }
   }
 
   /** Of the resource that it has most of, the part of the whole. Resources that the machine has not are not counted. */

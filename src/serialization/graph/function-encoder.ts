@@ -172,7 +172,7 @@ export class FunctionsByValue implements FunctionEncoding {
     writer.word(writer.functions.push(record satisfies FunctionRecord) - 1);
     writer.word(cells.length);
     for (const cell of cells) writer.word(cell);
-    this.#writeOwnProperties(id, fn, captured.record.text, isClass);
+    this.#writeOwnProperties(id, fn, keptText(captured.record), isClass);
     this.#written.push({
       id,
       fn,
@@ -312,6 +312,18 @@ export class FunctionsByValue implements FunctionEncoding {
     );
     encoder.writer.scopes.push(...scopes);
   }
+}
+
+/** Without the members that are cut out, whose values travel: compilers wrap functions in static fields (`__name(() => …, "x")`). */
+function keptText({ text, edits }: Pick<FunctionRecord, "text" | "edits">): string {
+  let kept = "";
+  let position = 0;
+  for (const { start, end, text: replacement } of edits) {
+    if (end <= start || replacement.trim() !== "" || start < position) continue;
+    kept += text.slice(position, start);
+    position = end;
+  }
+  return kept + text.slice(position);
 }
 
 function methodOwner(

@@ -17,12 +17,17 @@ export type WorkloadReply =
 
 const RAY_PREFIX = "ray:";
 const STORE_PREFIX = "store:";
+const NODES_PREFIX = "nodes:";
 const SHARED_ACTORS_PREFIX = "shared-actors:";
 
 async function workloadNamed(name: string): Promise<Workload> {
   if (name.startsWith(STORE_PREFIX)) {
     const { STORE_WORKLOADS } = await import("./workloads/store-workloads.ts");
     return STORE_WORKLOADS[name.slice(STORE_PREFIX.length) as keyof typeof STORE_WORKLOADS];
+  }
+  if (name.startsWith(NODES_PREFIX)) {
+    const { NODE_WORKLOADS } = await import("./workloads/node-workloads.ts");
+    return NODE_WORKLOADS[name.slice(NODES_PREFIX.length) as keyof typeof NODE_WORKLOADS];
   }
   if (name.startsWith(SHARED_ACTORS_PREFIX)) {
     const { SHARED_ACTOR_WORKLOADS } = await import("./workloads/shared-actors.ts");

@@ -1,6 +1,7 @@
 import { ACTOR_ROWS } from "./actors.ts";
 import { COMPUTING_ROWS } from "./computing.ts";
 import { MEMORY_ROWS } from "./memory.ts";
+import { NODE_ROWS } from "./nodes.ts";
 import { OBJECT_ROWS } from "./objects.ts";
 import { RAY_ROWS } from "./ray-microbenchmark.ts";
 import type { Row } from "./row.ts";
@@ -14,6 +15,7 @@ export const ALL_ROWS: readonly Row[] = [
   ...COMPUTING_ROWS,
   ...STARTING_ROWS,
   ...OBJECT_ROWS,
+  ...NODE_ROWS,
   ...MEMORY_ROWS,
   ...TYPING_ROWS,
   ...RAY_ROWS,

@@ -4,8 +4,8 @@ import { nodeLostRecord, type PullInstruction, type PullPriority } from "./pull-
 import { CHUNK_BYTES, chunkPlace, type RemoteObject, remoteKey } from "./remote-object.ts";
 
 /** Asked of one node and not here yet: enough to keep a fast network busy, so little that what is urgent is soon served. */
-export const NODE_BYTES_IN_FLIGHT_MAX = 8 * CHUNK_BYTES;
-export const BYTES_IN_FLIGHT_MAX = 32 * CHUNK_BYTES;
+export const NODE_BYTES_IN_FLIGHT_MAX = 4 * CHUNK_BYTES;
+export const BYTES_IN_FLIGHT_MAX = 16 * CHUNK_BYTES;
 /** Chunks of one object that other holders have been asked to say when they have them. */
 const AWAITED_MAX = 64;
 /** Pulls of one class, and of more urgent ones, that have memory or wait for it; the rest wait for these. */

@@ -1,7 +1,10 @@
 import type { NodeKey } from "../base/mod.ts";
 
-/** Objects travel between nodes in chunks of so many bytes; the last may be shorter. */
-export const CHUNK_BYTES = 1024 ** 2;
+/**
+ * Objects travel between nodes in chunks of so many bytes; the last may be shorter. Each costs both sides 0.2 ms in JavaScript beside
+ * the copying: with 1 MiB that was as much as the copying itself.
+ */
+export const CHUNK_BYTES = 4 * 1024 ** 2;
 
 /** An object by the node that has its primary copy. */
 export interface RemoteObject {

@@ -3,6 +3,7 @@ import { it } from "node:test";
 import * as ray from "mantaray";
 import { eventually, underBothIsolations } from "./both-isolations.ts";
 import { runProgram } from "./child-program.ts";
+import { endPrograms, startProgram } from "./running-program.ts";
 
 const inGroup = (placementGroup: ray.PlacementGroup | null, more: { bundleIndex?: number; captureChildTasks?: boolean } = {}) => ({ schedulingStrategy: { type: "placementGroup" as const, placementGroup, ...more } });
 const cpus = async (): Promise<number> => (await ray.availableResources())["CPU"] as number;
@@ -169,6 +170,27 @@ underBothIsolations("placement groups", { numCpus: 4, numGpus: 0, resources: { l
     const detached = await ray.getPlacementGroup("stays");
     assert.equal(await detached.wait(), true);
     await ray.removePlacementGroup(detached);
+  });
+
+  it("end with the program that made them, unless they are detached", async () => {
+    const [node] = await ray.nodes();
+    const program = startProgram(`
+      await ray.init({ address: ${JSON.stringify(node?.address)}, namespace: ${JSON.stringify(ray.getRuntimeContext().namespace)} });
+      const own = ray.placementGroup([{ CPU: 1 }], { name: "own" });
+      const inTask = ray.remote(async function make() { return (await ray.get(ray.placementGroup([{ CPU: 1 }], { name: "of a task" }).ready())).id; });
+      await inTask.remote().get();
+      await ray.get([own.ready(), ray.placementGroup([{ CPU: 1 }], { name: "detached", lifetime: "detached" }).ready()]);
+      say("made");
+    `);
+    assert.equal(await program.said(), "made");
+    const states = async (): Promise<string[]> => {
+      const rows = Object.values(await ray.placementGroupTable());
+      return ["own", "of a task", "detached"].map((name) => rows.find((row) => row.name === name)?.state ?? "gone");
+    };
+    assert.deepEqual(await states(), ["CREATED", "CREATED", "CREATED"]);
+    await endPrograms();
+    await eventually("the groups of the program to be removed", async () => (await states()).join() === "REMOVED,REMOVED,CREATED");
+    await ray.removePlacementGroup(await ray.getPlacementGroup("detached"));
   });
 
   it("are made of what makes sense, and refuse the rest at the call", async () => {

@@ -81,6 +81,10 @@ const EXPECTED: Record<string, readonly (string | RegExp)[]> = {
     "after 8 generations:",
     "......", "......", "...#..", "....#.", "..###.", "......",
   ],
+  "training-runs": [
+    "1 of 3 runs has its workers, the others wait", "a slope of 2 is learned as 2.000", "a slope of -1 is learned as -1.000", "a slope of 0.5 is learned as 0.500",
+    "4 processors are free again",
+  ],
   "actor-pool": ["78498 primes below 1000000, from 25 pieces", "every one of 3 actors had work: true"],
 };
 

@@ -1,13 +1,14 @@
 import { checkMethodOptions, installRevivers } from "../api/mod.ts";
-import { nodeKeyOf, type JobId, type NodeId, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
+import type { JobId, NodeId, ResourceAmounts, WorkerId } from "../base/mod.ts";
 import type { NodeLink } from "../clients/mod.ts";
 import { CoreWorker } from "../core-worker/mod.ts";
 import type { CodeOrigin } from "../protocol/mod.ts";
-import { SharedStore, type StoreConfig } from "../object-store/mod.ts";
+import type { SharedStore, StoreConfig } from "../object-store/mod.ts";
 import type { DriverOutput } from "./driver-output.ts";
 import { moduleServices } from "./module-services.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
+import { createWorkerStore } from "./worker-store.ts";
 
 export interface DriverSetting {
   readonly driverId: WorkerId;
@@ -30,10 +31,7 @@ export interface DriverSetting {
 /** The core worker of a program, with its part of the object store. */
 export function createDriverCore(setting: DriverSetting): { readonly core: CoreWorker; readonly store: SharedStore } {
   const { driverId, jobId, namespace, nodeId, totals, labels, entryUrl, link } = setting;
-  const store = new SharedStore({
-    workerId: driverId, node: nodeKeyOf(driverId), config: setting.store, door: setting.storeDoor, random: realRandom,
-    send: (message) => link.send(message), flush: () => link.flush(), ask: (build) => core.requests.ask(build),
-  });
+  const store = createWorkerStore({ workerId: driverId, config: setting.store, door: setting.storeDoor, random: realRandom, link, core: () => core });
   const core: CoreWorker = new CoreWorker({
     workerId: driverId, jobId, namespace, nodeId, isDriver: true, pid: process.pid, clock: realClock, random: realRandom,
     totals, labels, store,

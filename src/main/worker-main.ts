@@ -1,10 +1,9 @@
 import { Script } from "node:vm";
 import { installRevivers, setRuntime, type Runtime, checkMethodOptions } from "../api/mod.ts";
-import { nodeKeyOf, type Clock, type RandomSource, type WorkerId } from "../base/mod.ts";
+import type { Clock, RandomSource, WorkerId } from "../base/mod.ts";
 import type { NodeLink } from "../clients/mod.ts";
 import { CoreWorker, isCancelReason } from "../core-worker/mod.ts";
 import { captureOutput } from "../observability/mod.ts";
-import { SharedStore } from "../object-store/mod.ts";
 import type { FromNode, JobRecord, PreparedEnvironment } from "../protocol/mod.ts";
 import { EnvironmentResolver } from "../runtime-env/mod.ts";
 import { cleanStack, installStackMapping } from "../serialization/mod.ts";
@@ -13,6 +12,7 @@ import { loadOnce } from "./entry-module.ts";
 import { guardMemory } from "./memory-limit.ts";
 import { moduleServices } from "./module-services.ts";
 import { useAccelerators } from "./accelerators.ts";
+import { createWorkerStore } from "./worker-store.ts";
 
 export interface WorkerHost {
   readonly workerId: WorkerId;
@@ -42,10 +42,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
   let job: JobRecord = { ...config, driverId: null };
   let prepareImports = loadOnce(config.loaders);
   installStackMapping();
-  const store = new SharedStore({
-    workerId, node: nodeKeyOf(workerId), config: config.store, door: host.storeDoor, random: host.random,
-    send: (message) => link.send(message), flush: () => link.flush(), ask: (build) => core.requests.ask(build),
-  });
+  const store = createWorkerStore({ workerId, config: config.store, door: host.storeDoor, random: host.random, link, core: () => core });
   const core: CoreWorker = new CoreWorker({
     workerId, get jobId() { return job.jobId; }, get namespace() { return job.namespace; }, nodeId: config.nodeId, isDriver: false, pid, clock: host.clock, random: host.random,
     totals: config.networkHost === null ? config.totals : null, labels: config.labels,

@@ -83,4 +83,19 @@ describe("leases: several jobs on one machine", () => {
     state.leaseEvents("w2", [[lease.leaseId, "closed"]]);
     assert.deepEqual(state.stopIdleWorkers(), [{ type: "stopWorker", workerId: "w2" }]);
   });
+
+  test("the jobs of thousands of drivers that are gone are forgotten, oldest first, but for those that still have workers", () => {
+    const state = twoJobs(["w1", "w2"]);
+    state.placeActor("a", THREAD, {}, "guest's job");
+    state.driverLost("guest");
+    for (let guest = 0; guest < 3_000; guest++) {
+      state.driverAdded(`guest-${guest}`, `job-${guest}`);
+      state.driverLost(`guest-${guest}`);
+    }
+    const isStopped = (jobId: string): boolean => state.workerAdded(`late of ${jobId}`, { ...THREAD, jobId }).some(({ type }) => type === "stopWorker");
+    assert.deepEqual([isStopped("job-2999"), isStopped("job-0")], [true, false]);
+    const lease = opened(state.demand("w1", "k", oneCpu, 1, 0));
+    state.leaseEvents(lease.workerId, [[lease.leaseId, "closed"]]);
+    assert.ok(only(state.stopIdleWorkers(), "stopWorker").some(({ workerId }) => workerId === lease.workerId));
+  });
 });

@@ -24,6 +24,9 @@ export interface LeaseLimits {
   readonly taskWorkersMax: number;
 }
 
+/** Jobs whose driver is gone, so that workers of theirs that come free are stopped. */
+const ENDED_JOBS_REMEMBERED_MAX = 1_000;
+
 /**
  * Who may run what on this machine. Pure: events in, instructions out.
  *
@@ -102,12 +105,20 @@ export class LeaseState {
   driverLost(driverId: WorkerId, jobId = this.jobOf(driverId)): LeaseInstruction[] {
     this.#driverJobs.delete(driverId);
     this.#endedJobs.add(jobId);
+    this.#forgetEndedJobs();
     const instructions = this.#endOrphans(driverId, jobId);
     for (const worker of this.#workers.values()) {
       if (jobOfWorker(worker) !== jobId || !isIdle(worker)) continue;
       instructions.push(stop(worker));
     }
     return [...instructions, ...this.ownerLost(driverId)];
+  }
+
+  /** One with a worker here is remembered: its detached actors may go on. */
+  #forgetEndedJobs(): void {
+    if (this.#endedJobs.size <= ENDED_JOBS_REMEMBERED_MAX) return;
+    const used = new Set(Array.from(this.#workers.values(), jobOfWorker));
+    for (const jobId of this.#endedJobs) if (!used.has(jobId)) return void this.#endedJobs.delete(jobId);
   }
 
   /** The job that whoever submits works for. */

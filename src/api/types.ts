@@ -70,7 +70,7 @@ export interface RuntimeEnv {
 /**
  * Which of the nodes with room, and with the labels that are asked for, a task or actor gets.
  *
- * - `"DEFAULT"`: the node that holds most bytes of the arguments, else that of the caller, else one that is in use already but less than
+ * - `"DEFAULT"`: of a task the node that holds most of its large arguments, else that of the caller, else one that is in use already but less than
  *   half, else the least loaded one.
  * - `"SPREAD"`: one node after the other.
  * - `nodeAffinity`: the node with this id (`nodes()`, `getRuntimeContext().nodeId`), even if it must be waited for. `soft`: another one,

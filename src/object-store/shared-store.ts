@@ -1,5 +1,4 @@
-import { closeSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { markAsUntransferable } from "node:worker_threads";
 import { Finalizer, forgetOldest, type NodeKey, ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
 import type { ObjectOrigin, OwnedObject, StoreClient } from "../clients/mod.ts";
@@ -8,10 +7,10 @@ import { classPages, PAGE_BYTES } from "./arena-state.ts";
 import { runGarbageCollector } from "./garbage-collector.ts";
 import { FarObjects } from "./far-objects.ts";
 import { CACHED, DOOMED, type ExtentTable, SEALED, WRITING } from "./extent-table.ts";
+import { mapFile, mapSegments, type Segment } from "./mapped-segments.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { loadNativeMemory, type NativeMemory } from "./native-memory.ts";
 import { copiedParts, layoutBytes, readLayout, writeLayout } from "./object-layout.ts";
-import { openSegmentFile } from "./segment-files.ts";
 import { controlPath, type StoreConfig } from "./store-config.ts";
 import { ANSWER_AWAITED, ANSWER_DISK_FULL, ANSWER_GRANTED, STATUS_READY, STATUS_UNAVAILABLE, StoreControl } from "./store-control.ts";
 import { StoreDoor } from "./store-door.ts";
@@ -59,13 +58,6 @@ interface Attachment {
   readonly slot: number;
   readonly segments: readonly Segment[];
   readonly segmentPagesMax: number;
-}
-
-interface Segment {
-  readonly address: bigint;
-  readonly byteLength: number;
-  /** All of it; made with the first write. */
-  bytes: Uint8Array | null;
 }
 
 /** An object of this worker's, for as long as the record that stands for it is reachable. */
@@ -419,14 +411,15 @@ export class SharedStore implements StoreClient {
       if (this.#env.door === null) native.unmap(mapped.address, mapped.byteLength);
       return null;
     }
+    const segments = mapSegments(native, control, this.#env.door !== null);
+    if (segments === null) {
+      // As if there were no shared memory here at all.
+      this.#env.send({ type: "storeAttach", nonce: null });
+      native.unmap(mapped.address, mapped.byteLength);
+      return null;
+    }
     this.#nextId = control.attachNumber(slot) * IDS_PER_ATTACHMENT;
-    const { segmentPages, addresses, folder } = control.description();
-    const segments = segmentPages.map((pages, segment): Segment => {
-      const byteLength = pages * PAGE_BYTES;
-      const address = this.#env.door === null ? mapFile(native, join(folder, `segment-${segment}`), byteLength) : (addresses[segment] as bigint);
-      return { address, byteLength, bytes: null };
-    });
-    return { native, controlAddress: mapped.address, controlBytes: mapped.byteLength, control, table: control.table, slot, segments, segmentPagesMax: Math.max(...segmentPages) };
+    return { native, controlAddress: mapped.address, controlBytes: mapped.byteLength, control, table: control.table, slot, segments, segmentPagesMax: Math.max(...control.description().segmentPages) };
   }
 
   /** Null if there is none for this worker, or not in time. */
@@ -476,15 +469,6 @@ export class SharedStore implements StoreClient {
     if (this.#env.door !== null && !control.leave()) return;
     for (const { address, byteLength } of segments) native.unmap(address, byteLength);
     native.unmap(controlAddress, controlBytes);
-  }
-}
-
-function mapFile(native: NativeMemory, path: string, byteLength: number): bigint {
-  const descriptor = openSegmentFile(path);
-  try {
-    return native.map(descriptor, byteLength);
-  } finally {
-    closeSync(descriptor);
   }
 }
 

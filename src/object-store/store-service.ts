@@ -140,11 +140,20 @@ export class StoreService {
 
   #attach(workerId: WorkerId, nonce: number | null): void {
     const running = (this.#running ??= this.#start());
-    if (running === null || nonce === null) return;
+    if (running === null) return;
+    if (nonce === null) return this.#withoutMemory(running, workerId);
     const slot = running.state.slots.attach(workerId);
     if (slot === undefined) running.control.refuseSlot(nonce);
     else running.control.assignSlot(slot, nonce);
     running.native.wake(running.controlAddress + BigInt(StoreControl.attachWordOffset));
+  }
+
+  /** It cannot see the memory after all, and has used nothing of it: from now on it gets copies. */
+  #withoutMemory({ state, control }: Running, workerId: WorkerId): void {
+    const slot = state.slots.of(workerId);
+    if (slot === undefined) return;
+    control.clearSlot(slot);
+    state.slots.release(workerId, slot);
   }
 
   #start(): Running | null {

@@ -1,0 +1,125 @@
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
+
+/** Why there can be none here; false if there can. */
+export function whyNoMachines(): string | false {
+  if (process.platform !== "linux" || process.getuid?.() !== 0) return "needs Linux, and root";
+  const probe = `mantaray-probe-${process.pid}`;
+  if (spawnSync("ip", ["netns", "add", probe]).status !== 0) return "needs iproute2, and the right to make network namespaces";
+  spawnSync("ip", ["netns", "delete", probe]);
+  return spawnSync("unshare", ["--mount", "true"]).status === 0 ? false : "needs the right to mount";
+}
+
+export interface Ended {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Running {
+  readonly ended: Promise<Ended>;
+  /** Resolves when it has written something that matches. */
+  wrote(pattern: RegExp): Promise<RegExpExecArray>;
+}
+
+/**
+ * Machines that share nothing but a network, as far as processes can tell: each has a network namespace with an address of its own, on a
+ * bridge in one more, and no shared memory, home or temporary files of the others.
+ */
+export class Machines {
+  readonly folder = mkdtempSync(join(tmpdir(), "mantaray-machines-"));
+  readonly #names: string[] = [];
+  readonly #children = new Set<ChildProcess>();
+  readonly #prefix = `mr${process.pid}`;
+  readonly #hub = `${this.#prefix}-hub`;
+
+  constructor(count: number) {
+    this.#ip("netns", "add", this.#hub);
+    this.#ip("-n", this.#hub, "link", "add", "bridge", "type", "bridge");
+    this.#ip("-n", this.#hub, "link", "set", "bridge", "up");
+    for (let index = 0; index < count; index++) this.#add(index);
+  }
+
+  #ip(...args: string[]): void {
+    const { status, stderr } = spawnSync("ip", args, { encoding: "utf8" });
+    if (status !== 0) throw new Error(`ip ${args.join(" ")}: ${stderr}`);
+  }
+
+  #add(index: number): void {
+    const name = `${this.#prefix}-${index}`;
+    this.#names.push(name);
+    for (const folder of ["home", "temporary"]) mkdirSync(join(this.#folderOf(index), folder), { recursive: true });
+    this.#ip("netns", "add", name);
+    this.#ip("link", "add", "eth0", "netns", name, "type", "veth", "peer", "name", `port${index}`, "netns", this.#hub);
+    this.#ip("-n", this.#hub, "link", "set", `port${index}`, "master", "bridge", "up");
+    this.#ip("-n", name, "address", "add", `${this.host(index)}/24`, "dev", "eth0");
+    for (const device of ["eth0", "lo"]) this.#ip("-n", name, "link", "set", device, "up");
+  }
+
+  host(index: number): string {
+    return `10.213.0.${index + 1}`;
+  }
+
+  #folderOf(index: number): string {
+    return join(this.folder, String(index));
+  }
+
+  /** Files that one machine has, and no other. */
+  home(index: number): string {
+    return join(this.#folderOf(index), "home");
+  }
+
+  start(index: number, command: readonly string[]): Running {
+    const own = this.#folderOf(index);
+    // The folder of all machines is hidden, and the own one, in which this runs, is put back.
+    const script = 'mount -t tmpfs none /dev/shm && mount -t tmpfs none "$2" && mkdir -p "$1" && mount --no-canonicalize --bind /proc/self/cwd "$1" && cd "$1/home" && shift 2 && exec "$@"';
+    const environment: NodeJS.ProcessEnv = { ...process.env, HOME: this.home(index), TMPDIR: join(own, "temporary"), MANTARAY_ADDRESS: "" };
+    delete environment["NODE_TEST_CONTEXT"];
+    const child = spawn("ip", ["netns", "exec", this.#names[index] as string, "unshare", "--mount", "sh", "-c", script, "sh", own, this.folder, ...command], { cwd: own, env: environment, stdio: ["ignore", "pipe", "pipe"] });
+    this.#children.add(child);
+    return this.#followed(child);
+  }
+
+  #followed(child: ChildProcess): Running {
+    const texts = { stdout: "", stderr: "" };
+    const looks = new Set<() => void>();
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name]?.setEncoding("utf8").on("data", (text: string) => {
+        texts[name] += text;
+        for (const look of looks) look();
+      });
+    }
+    const ended = new Promise<Ended>((resolve) => child.once("close", (exitCode) => {
+      this.#children.delete(child);
+      resolve({ exitCode, ...texts });
+    }));
+    const wrote = (pattern: RegExp): Promise<RegExpExecArray> => new Promise((resolve, reject) => {
+      const look = (): void => {
+        const match = pattern.exec(texts.stdout + texts.stderr);
+        if (match === null) return;
+        looks.delete(look);
+        resolve(match);
+      };
+      looks.add(look);
+      void ended.then(() => reject(new Error(`it ended before it wrote ${pattern}:\n${texts.stdout}${texts.stderr}`)));
+      look();
+    });
+    return { ended, wrote };
+  }
+
+  /** Everything that was started on them ends, then they are gone. */
+  async remove(): Promise<void> {
+    for (const child of this.#children) child.kill("SIGTERM");
+    for (const name of this.#names) {
+      const { stdout } = spawnSync("ip", ["netns", "pids", name], { encoding: "utf8" });
+      for (const pid of stdout.split("\n").filter((line) => line !== "")) try { process.kill(Number(pid), "SIGKILL"); } catch { /* It has ended meanwhile. */ }
+    }
+    for (const name of [...this.#names, this.#hub]) spawnSync("ip", ["netns", "delete", name]);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

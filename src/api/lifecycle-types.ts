@@ -4,11 +4,12 @@ export interface InitOptions {
   /**
    * Undefined: MANTARAY_ADDRESS, else a new local runtime inside this process. "local": always a new one.
    *
-   * The `address` that another program's `init()` has returned (`unix:/…`), or "auto" for the newest one: joins the runtime of that
-   * program, which must be of the same user on the same machine. Tasks and actors of this program then run on that program's
-   * workers, objects are shared without copies, and names of actors are found across programs (see `namespace`). When this program
-   * ends, so do its tasks, objects and actors, but for the detached ones; when the other one ends, whatever is awaited here fails
-   * with RuntimeStateError. Options that describe the machine (`numCpus`, `resources`, `objectStoreMemory`…) cannot be given then.
+   * `HOST:PORT` of a cluster (see `mantaray start`): joins it, through a node on this machine if there is one. The `address` that another
+   * program's `init()` has returned (`unix:/…`): joins the runtime of that program, which must be of the same user on the same machine.
+   * "auto": the cluster that runs on this machine, else the newest runtime of a program. Tasks and actors of this program then run on
+   * workers there, objects are shared without copies on one machine, and names of actors are found across programs (see `namespace`).
+   * When this program ends, so do its tasks, objects and actors, but for the detached ones; when the runtime ends, whatever is awaited
+   * here fails with RuntimeStateError. Options that describe the machine (`numCpus`, `resources`, `objectStoreMemory`…) cannot be given then.
    */
   address?: string;
   /** Default: the processors that this process may use. */

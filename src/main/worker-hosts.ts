@@ -143,7 +143,14 @@ export class WorkerHosts implements ThreadHosting {
     // It has left its host by itself.
   }
 
-  /** Nothing that it started stays. */
+  /** Resolves when none of them is left. */
+  async stop(): Promise<void> {
+    const ended = Array.from(this.#hosts, ({ child, hasEnded }) => (hasEnded ? null : new Promise((resolve) => child.once("exit", resolve))));
+    this.killAll();
+    await Promise.all(ended);
+  }
+
+  /** At the sudden end of this process: nothing that it started stays. */
   killAll(): void {
     this.#isStopped = true;
     for (const { child } of this.#hosts) child.kill("SIGKILL");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
 import * as ray from "mantaray";
@@ -46,8 +46,12 @@ describe("a cluster for tests", () => {
     await assert.rejects(ray.get(counter.add.remote()), ray.ActorDiedError);
     assert.equal(cluster.nodes.length, 1);
     const second = await cluster.addNode({ resources: { late: 1 } });
-    const spins = ray.remote(() => { for (;;); }).options({ resources: { late: 1 }, maxRetries: 0 }).remote();
-    await eventually("it to run", async () => (await ray.availableResources())["late"] === 0);
+    const started = join(cluster.nodes[0]?.sessionDir as string, "started");
+    const spins = ray.remote((path: string) => {
+      writeFileSync(path, "");
+      for (;;);
+    }).options({ resources: { late: 1 }, maxRetries: 0 }).remote(started);
+    await eventually("it to run", () => existsSync(started));
     await cluster.killNode(second);
     await assert.rejects(ray.get(spins), (error: Error) => error.message.includes(second.nodeId));
     await eventually("its end to be known", async () => (await ray.nodes()).filter(({ alive }) => alive).length === 1);

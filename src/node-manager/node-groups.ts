@@ -5,7 +5,7 @@ import type { LeaseInstruction } from "./lease-instruction.ts";
 import type { LeaseState } from "./lease-state.ts";
 
 /** How long tasks of a removed group may go on. Idle leases end meanwhile, so that no worker ends that only had one. */
-const REMOVED_GRACE_MS = 100;
+const REMOVED_GRACE_MS = 1_000;
 /** Groups that tasks were submitted for here, and workers that ended with one. */
 const REMEMBERED_MAX = 10_000;
 

@@ -109,7 +109,8 @@ underBothIsolations("placement groups", { numCpus: 4, numGpus: 0, resources: { l
   it("end what runs in them and what waits for them, with a typed error", async () => {
     const group = ray.placementGroup([{ CPU: 1 }, { CPU: 1 }]);
     const signal = ray.remote(class Signal { #sent = false; send() { this.#sent = true; } sent() { return this.#sent; } }).remote();
-    const forever = ray.remote(async function forever(started: ray.ActorHandle<{ send(): void }>) { await ray.get(started.send.remote()); await new Promise(() => setInterval(() => undefined, 1_000)); }, { maxRetries: -1 });
+    const forever = ray.remote(async function forever(started: ray.ActorHandle<{ send(): void }>) { void started.send.remote(); await new Promise(() => setInterval(() => undefined, 1_000)); }, { maxRetries: -1 });
+    // It never waits for an object, which would give its processor back.
     const running = forever.options(inGroup(group, { bundleIndex: 0 })).remote(signal);
     await eventually("the task to run", () => ray.get(signal.sent.remote()));
     const queued = where.options(inGroup(group, { bundleIndex: 0 })).remote();
@@ -181,6 +182,7 @@ underBothIsolations("placement groups", { numCpus: 4, numGpus: 0, resources: { l
       await inTask.remote().get();
       await ray.get([own.ready(), ray.placementGroup([{ CPU: 1 }], { name: "detached", lifetime: "detached" }).ready()]);
       say("made");
+      await new Promise(() => setInterval(() => undefined, 1_000));
     `);
     assert.equal(await program.said(), "made");
     const states = async (): Promise<string[]> => {

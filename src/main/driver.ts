@@ -5,7 +5,7 @@ import type { InitOptions, Runtime, RuntimeInfo } from "../api/mod.ts";
 import { newWorkerId, nodeKeyOf, RuntimeStateError } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type NodeLink } from "../clients/mod.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
-import { createStoreDoor, type SharedStore } from "../object-store/mod.ts";
+import { createStoreDoor, type SharedStore, storeFoldersOf } from "../object-store/mod.ts";
 import type { FromNode } from "../protocol/mod.ts";
 import { EnvironmentResolver, needsNoSetup } from "../runtime-env/mod.ts";
 import { createSpinPermitMemory, openThreadChannel } from "../transport/mod.ts";
@@ -110,7 +110,9 @@ class EmbeddedRuntime implements Runtime {
     });
     this.#nodeEnded = new Promise((resolve) => node.once("exit", () => resolve()));
     // Whoever is just making a file in it is waited for.
-    this.#programEnd = new ProgramEnd(core, output, this.#nodeEnded, () => rmSync(config.sessionDir, { recursive: true, force: true, maxRetries: 2, retryDelay: 5 }));
+    this.#programEnd = new ProgramEnd(core, output, this.#nodeEnded, () => {
+      for (const folder of [config.sessionDir, ...storeFoldersOf(config.store)]) rmSync(folder, { recursive: true, force: true, maxRetries: 2, retryDelay: 5 });
+    });
   }
 
   #onMessage(message: FromNode): void {

@@ -3,7 +3,7 @@ export { onViewMade } from "./native-memory.ts";
 export { MemoryStore } from "./memory-store.ts";
 export { INLINE_BYTES_MAX, SharedStore } from "./shared-store.ts";
 export { ObjectManager, type ObjectManagerEnvironment } from "./object-manager.ts";
-export type { StoreConfig } from "./store-config.ts";
+export { type StoreConfig, storeFoldersOf } from "./store-config.ts";
 export { ObjectTransferServer } from "./object-transfer-server.ts";
 export { makeOwnedFolder, removeStaleFolders, startTicksOf, stateOfFolderOwner } from "./owned-folders.ts";
 export { createStoreDoor } from "./store-door.ts";

@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -32,6 +31,8 @@ export function findRemoteNode(address: NetworkAddress): Ticket {
 }
 
 function lookedUp(address: NetworkAddress): LookupOutcome {
+  // Few programs join so, and all would wait for it at their start: with it come sockets.
+  const { execFileSync } = process.getBuiltinModule("node:child_process");
   try {
     return JSON.parse(execFileSync(process.execPath, [ENTRY, JSON.stringify(address)], { encoding: "utf8", timeout: LOOKUP_MS_MAX, stdio: ["ignore", "pipe", "ignore"] })) as LookupOutcome;
   } catch (error) {

@@ -4,24 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startProgram, type RunningProgram } from "../conformance/running-program.ts";
+import { type CommandRun, follow, type RunningCommand } from "./running-command.ts";
 
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 const COMMAND = join(REPOSITORY, "dist/cli.js");
-
-export interface CommandRun {
-  readonly exitCode: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** A command that is still running. */
-export interface RunningCommand {
-  readonly child: ChildProcess;
-  readonly ended: Promise<CommandRun>;
-  /** Resolves when it has written something that matches. */
-  wrote(pattern: RegExp): Promise<RegExpExecArray>;
-}
 
 /** A machine of its own, as far as `mantaray` can see: what runs elsewhere, and in other tests, is not in sight. */
 export class Place {
@@ -68,31 +54,7 @@ export class Place {
     const inherited = { ...process.env };
     delete inherited["NODE_TEST_CONTEXT"];
     const child = spawn(command as string, args, { cwd, env: { ...inherited, ...this.environment, ...environment }, stdio: ["ignore", "pipe", "pipe"] });
-    this.#children.add(child);
-    const texts = { stdout: "", stderr: "" };
-    const heard = new Set<() => void>();
-    for (const name of ["stdout", "stderr"] as const) {
-      child[name].setEncoding("utf8").on("data", (text: string) => {
-        texts[name] += text;
-        for (const look of heard) look();
-      });
-    }
-    const ended = new Promise<CommandRun>((resolve) => child.once("close", (exitCode, signal) => {
-      this.#children.delete(child);
-      resolve({ exitCode, signal, ...texts });
-    }));
-    const wrote = (pattern: RegExp): Promise<RegExpExecArray> => new Promise((resolve, reject) => {
-      const look = (): void => {
-        const match = pattern.exec(texts.stdout + texts.stderr);
-        if (match === null) return;
-        heard.delete(look);
-        resolve(match);
-      };
-      heard.add(look);
-      void ended.then(() => reject(new Error(`the command ended before it wrote ${pattern}:\n${texts.stdout}${texts.stderr}`)));
-      look();
-    });
-    return { child, ended, wrote };
+    return follow(child, this.#children);
   }
 
   run(...args: string[]): Promise<CommandRun> {

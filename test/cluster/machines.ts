@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { follow, type RunningCommand } from "../cli/running-command.ts";
 
 export const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -13,18 +14,6 @@ export function whyNoMachines(): string | false {
   if (spawnSync("ip", ["netns", "add", probe]).status !== 0) return "needs iproute2, and the right to make network namespaces";
   spawnSync("ip", ["netns", "delete", probe]);
   return spawnSync("unshare", ["--mount", "true"]).status === 0 ? false : "needs the right to mount";
-}
-
-export interface Ended {
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-export interface Running {
-  readonly ended: Promise<Ended>;
-  /** Resolves when it has written something that matches. */
-  wrote(pattern: RegExp): Promise<RegExpExecArray>;
 }
 
 /**
@@ -74,42 +63,14 @@ export class Machines {
     return join(this.#folderOf(index), "home");
   }
 
-  start(index: number, command: readonly string[]): Running {
+  start(index: number, command: readonly string[]): RunningCommand {
     const own = this.#folderOf(index);
     // The folder of all machines is hidden, and the own one, in which this runs, is put back.
     const script = 'mount -t tmpfs none /dev/shm && mount -t tmpfs none "$2" && mkdir -p "$1" && mount --no-canonicalize --bind /proc/self/cwd "$1" && cd "$1/home" && shift 2 && exec "$@"';
     const environment: NodeJS.ProcessEnv = { ...process.env, HOME: this.home(index), TMPDIR: join(own, "temporary"), MANTARAY_ADDRESS: "" };
     delete environment["NODE_TEST_CONTEXT"];
     const child = spawn("ip", ["netns", "exec", this.#names[index] as string, "unshare", "--mount", "sh", "-c", script, "sh", own, this.folder, ...command], { cwd: own, env: environment, stdio: ["ignore", "pipe", "pipe"] });
-    this.#children.add(child);
-    return this.#followed(child);
-  }
-
-  #followed(child: ChildProcess): Running {
-    const texts = { stdout: "", stderr: "" };
-    const looks = new Set<() => void>();
-    for (const name of ["stdout", "stderr"] as const) {
-      child[name]?.setEncoding("utf8").on("data", (text: string) => {
-        texts[name] += text;
-        for (const look of looks) look();
-      });
-    }
-    const ended = new Promise<Ended>((resolve) => child.once("close", (exitCode) => {
-      this.#children.delete(child);
-      resolve({ exitCode, ...texts });
-    }));
-    const wrote = (pattern: RegExp): Promise<RegExpExecArray> => new Promise((resolve, reject) => {
-      const look = (): void => {
-        const match = pattern.exec(texts.stdout + texts.stderr);
-        if (match === null) return;
-        looks.delete(look);
-        resolve(match);
-      };
-      looks.add(look);
-      void ended.then(() => reject(new Error(`it ended before it wrote ${pattern}:\n${texts.stdout}${texts.stderr}`)));
-      look();
-    });
-    return { ended, wrote };
+    return follow(child, this.#children);
   }
 
   /** Everything that was started on them ends, then they are gone. */

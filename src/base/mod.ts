@@ -1,4 +1,5 @@
 export { invariant, InvariantError, unreachable } from "./assert.ts";
+export { mebibytes, megabytes } from "./byte-sizes.ts";
 export type { Clock, Timer } from "./clock.ts";
 export { Deque } from "./deque.ts";
 export * from "./errors.ts";

@@ -1,4 +1,4 @@
-import type { SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import { megabytes, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import type { PulledObject } from "../protocol/mod.ts";
 import { classPages } from "./arena-state.ts";
 import type { ExtentTable } from "./extent-table.ts";
@@ -233,5 +233,5 @@ export class NodeObjects {
 }
 
 function tooLarge(byteLength: number): SystemErrorRecord {
-  return { kind: "ObjectStoreFullError", message: `this node has no room for a copy of an object of ${(byteLength / 1024 ** 2).toFixed(1)} MB from another node: release objects, or raise objectStoreMemory`, subjectId: null };
+  return { kind: "ObjectStoreFullError", message: `this node has no room for a copy of an object of ${megabytes(byteLength)} from another node: release objects, or raise objectStoreMemory`, subjectId: null };
 }

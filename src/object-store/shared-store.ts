@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { markAsUntransferable } from "node:worker_threads";
-import { Finalizer, forgetOldest, type NodeKey, ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
+import { Finalizer, forgetOldest, megabytes, type NodeKey, ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
 import type { ObjectOrigin, OwnedObject, StoreClient } from "../clients/mod.ts";
 import type { EncodedValueRecord, PulledObject, StoredRecord, ToStore } from "../protocol/mod.ts";
 import { classPages, PAGE_BYTES } from "./arena-state.ts";
@@ -470,8 +470,4 @@ export class SharedStore implements StoreClient {
     for (const { address, byteLength } of segments) native.unmap(address, byteLength);
     native.unmap(controlAddress, controlBytes);
   }
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1024 ** 2).toFixed(1)} MB`;
 }

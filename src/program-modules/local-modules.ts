@@ -3,7 +3,7 @@ import { isBuiltin } from "node:module";
 import { dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { BuildOptions, BuildFailure, ImportKind, Message, OnResolveResult, PluginBuild } from "esbuild";
-import { SerializationError } from "../base/mod.ts";
+import { mebibytes, SerializationError } from "../base/mod.ts";
 import type { ModuleGraph, ModuleRequest, PackageUse, PackedModule } from "../protocol/mod.ts";
 import { bundler } from "./bundler.ts";
 import { contentHash } from "./content-hash.ts";
@@ -330,7 +330,6 @@ function realLocation(file: string): string {
 function checkSize(modules: readonly PackedModule[]): void {
   const bytes = modules.reduce((sum, module) => sum + module.bytes, 0);
   if (bytes <= LOCAL_BYTES_MAX) return;
-  const mebibytes = (count: number): string => `${(count / 1024 / 1024).toFixed(1)} MiB`;
   const largest = [...modules].sort((a, b) => b.bytes - a.bytes).slice(0, 3).map((module) => `${fileURLToPath(module.url)} (${mebibytes(module.bytes)})`);
   throw new SerializationError(`A function needs modules of ${mebibytes(bytes)} that are not there on the machine of its worker, more than the ${mebibytes(LOCAL_BYTES_MAX)} that are sent; largest: ${largest.join(", ")}. Put large data into the object store (ray.put), or files where all machines have them.`);
 }

@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { access, lstat, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
-import { SerializationError } from "../base/mod.ts";
+import { mebibytes, SerializationError } from "../base/mod.ts";
 import type { PackageFile, PackageFolder, PackageUse } from "../protocol/mod.ts";
 
 /** What the packages may hold that one worker asks for, with all that they depend on. */
@@ -152,7 +152,6 @@ function bytesOf({ files }: Pick<PackageFolder, "files">): number {
 }
 
 function tooLarge(packages: readonly PackageFolder[], bytes: number): SerializationError {
-  const mebibytes = (count: number): string => `${(count / 1024 / 1024).toFixed(1)} MiB`;
   const largest = [...packages].sort((a, b) => bytesOf(b) - bytesOf(a)).slice(0, 3);
   const names = largest.map((folder) => `${folder.name}@${folder.version} (${mebibytes(bytesOf(folder))}, needed by ${folder.importedBy})`);
   return new SerializationError(

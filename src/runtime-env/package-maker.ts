@@ -2,7 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, r
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { threadId } from "node:worker_threads";
-import { forgetOldest, RuntimeEnvSetupError } from "../base/mod.ts";
+import { forgetOldest, mebibytes, RuntimeEnvSetupError } from "../base/mod.ts";
 import { type FolderEntry, listFolder } from "./folder-contents.ts";
 import { type ArchiveKind, isPackageUri, packageNameOf, packagePathOf, packagesFolderOf, packageUriOf } from "./package-files.ts";
 import { encodeEntry, endOfArchive } from "./tar-format.ts";
@@ -12,7 +12,6 @@ export const PACKAGE_BYTES_MAX = 100 * 1024 * 1024;
 /** Folders that were packed by this program or worker and are not read again. */
 const PACKAGES_REMEMBERED_MAX = 1_000;
 const PRIVATE_FOLDER_MODE = 0o700;
-const MIB = 1024 * 1024;
 const SUPPORTED = "a folder, or an archive (.zip, .tgz, .tar.gz, .tar), as a path or file: URL";
 
 let filesMade = 0;
@@ -136,8 +135,4 @@ function checkSize(what: string, path: string, bytes: number, entries: readonly 
   const largest = [...byName].sort(([, a], [, b]) => b - a).slice(0, 3).map(([name, size]) => `${name} (${mebibytes(size)})`);
   const hint = largest.length === 0 ? "" : `; largest: ${largest.join(", ")}`;
   throw new RuntimeEnvSetupError(`${what}: '${path}' holds ${mebibytes(bytes)}, more than the ${mebibytes(PACKAGE_BYTES_MAX)} that may be shipped${hint}; name what is not needed in 'excludes' or .gitignore`);
-}
-
-function mebibytes(bytes: number): string {
-  return `${(bytes / MIB).toFixed(1)} MiB`;
 }

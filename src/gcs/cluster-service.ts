@@ -1,6 +1,6 @@
 import { nodeKeyOf, type Clock, type JobId, type NodeKey, type Timer, type WorkerId } from "../base/mod.ts";
 import type { ActorHostClient, BundleClient } from "../clients/mod.ts";
-import { type ClusterStateRecord, type FromGcs, type JobRecord, type NodeLoadRecord, type NodeRecord, partsOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
+import { type ClusterStateRecord, type FromGcs, type JobRecord, type NodeLoadRecord, type NodeRecord, partsOf, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
 import { ActorPlacement, type PlacementInstruction } from "./actor-placement.ts";
 import { takesWork, withoutGroups } from "../scheduling/mod.ts";
 import { GcsService } from "./gcs-service.ts";
@@ -80,7 +80,7 @@ export class ClusterService {
     connection.send({ type: "joined", clusterId: this.#env.clusterId, nodeNumber: joined.nodeNumber, nodes: others.map((node) => node.record), loads: others.map(({ load }) => load) });
     for (const other of this.#nodes.values()) other.connection.send({ type: "nodeJoined", record });
     this.#nodes.set(key, { key, connection, heardMs: this.#env.clock.nowMs() });
-    this.#env.note(`node ${record.nodeId} has joined, at ${record.address.host}:${record.address.port}`);
+    this.#env.note(`node ${record.nodeId} has joined, at ${textOf(record.address)}`);
     this.#act(this.#placement.nodeJoined(record, (this.#table.get(key) as { load: NodeLoadRecord }).load));
     this.gcs.groups.nodesChanged();
     return true;
@@ -100,10 +100,11 @@ export class ClusterService {
     if (record === undefined || this.#isStopped) return;
     node?.connection.close();
     this.#env.note(`node ${record.nodeId} is gone: ${reason}`);
-    for (const other of this.#nodes.values()) other.connection.send({ type: "nodeLost", nodeId: record.nodeId, reason });
+    const death: WorkerDeath = { reason: `was on node ${record.nodeId} (${textOf(record.address)}), which ${reason}`, pid: 0, isRetryable: true, isNodeLost: true };
+    for (const other of this.#nodes.values()) other.connection.send({ type: "nodeLost", nodeId: record.nodeId, death });
     // What was on its way there goes elsewhere first; then what lived there restarts, or dies.
     const moved = this.#placement.nodeLost(key);
-    this.gcs.nodeLost(key, { reason: `was on node ${record.nodeId} (${record.address.host}:${record.address.port}), which ${reason}`, pid: 0, isRetryable: true, isNodeLost: true });
+    this.gcs.nodeLost(key, death);
     this.#act(moved);
     for (const { jobId, driverId } of this.#jobs.values()) if (driverId !== null && nodeKeyOf(driverId) === key) this.gcs.jobEnded(jobId);
   }
@@ -179,7 +180,7 @@ export class ClusterService {
   }
 
   clusterState(): ClusterStateRecord {
-    const state = ({ nodeId, hostname, address, labels }: NodeRecord) => ({ nodeId, hostname, address: `${address.host}:${address.port}`, labels });
+    const state = ({ nodeId, hostname, address, labels }: NodeRecord) => ({ nodeId, hostname, address: textOf(address), labels });
     return {
       nodes: [
         ...Array.from(this.#table.live(), ({ record, load }) => ({ ...state(record), isAlive: true, totals: withoutGroups(load.totals), available: withoutGroups(load.available) })),

@@ -1,5 +1,5 @@
 import { nodeKeyOf, type NodeId, type NodeKey } from "../base/mod.ts";
-import type { NodeLoadRecord, NodeRecord } from "../protocol/mod.ts";
+import { type NodeLoadRecord, type NodeRecord, textOf } from "../protocol/mod.ts";
 
 /** Nodes that have left or were lost, so that they can be listed. */
 const LOST_NODES_MAX = 100;
@@ -25,8 +25,7 @@ export class NodeTable {
     const key = nodeKeyOf(record.nodeId);
     const other = this.#live.get(key);
     if (other !== undefined) {
-      const { host, port } = other.record.address;
-      return { refusal: other.record.nodeId === record.nodeId ? `node ${record.nodeId} is in this cluster already, at ${host}:${port}` : `its id begins like that of node ${other.record.nodeId} at ${host}:${port}; start it again, for another id` };
+      return { refusal: other.record.nodeId === record.nodeId ? `node ${record.nodeId} is in this cluster already, at ${textOf(other.record.address)}` : `its id begins like that of node ${other.record.nodeId} at ${textOf(other.record.address)}; start it again, for another id` };
     }
     this.#live.set(key, { record, load: { node: key, version: 0, totals: record.totals, available: record.totals } });
     return { nodeNumber: this.#nextNumber++ };

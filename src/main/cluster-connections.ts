@@ -4,7 +4,7 @@ import { nodeKeyOf, RuntimeStateError, type NodeKey } from "../base/mod.ts";
 import { openMessageLink, type MessageLink, type WorkerLink } from "../clients/mod.ts";
 import { ClusterService } from "../gcs/mod.ts";
 import type { PeerNodeLink } from "../node-manager/mod.ts";
-import type { FromGcs, NetworkAddress, NodeDescription, NodeRecord, ToGcs } from "../protocol/mod.ts";
+import { type FromGcs, type NetworkAddress, type NodeDescription, type NodeRecord, textOf, type ToGcs } from "../protocol/mod.ts";
 import { connectSocket, listenSocket, type Channel, type SocketListener } from "../transport/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { FOR_DESCRIPTION, FOR_GCS, FOR_NODE } from "./cluster-greeting.ts";
@@ -126,7 +126,7 @@ async function joinHead({ config, headLost }: ClusterConnectionsSetting, headAdd
     });
   };
   const joined = await new Promise<FromGcs & { readonly type: "joined" }>((resolve, reject) => {
-    const where = `the head at ${headAddress.host}:${headAddress.port}`;
+    const where = `the head at ${textOf(headAddress)}`;
     const timer = realClock.after(JOIN_MS_MAX, () => reject(new RuntimeStateError(`${where} did not answer within ${JOIN_MS_MAX / 1000} s; is it the address of a head node?`)));
     link.onMessage((message) => {
       heardMs = realClock.nowMs();

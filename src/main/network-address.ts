@@ -21,7 +21,3 @@ export function networkAddressOf(text: string): NetworkAddress {
   if (address === null || address.port === 0) throw new InvalidArgumentError(`'${text}' is no address of a cluster: pass HOST:PORT, as \`mantaray start --head\` has printed it`);
   return address;
 }
-
-export function textOf({ host, port }: NetworkAddress): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}

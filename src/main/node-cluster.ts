@@ -1,8 +1,8 @@
-import { nodeKeyOf, type Clock, type NodeId, type NodeKey, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
+import { nodeKeyOf, type Clock, type NodeKey, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
 import { RemoteGcs } from "../clients/mod.ts";
 import type { StoreService } from "../object-store/mod.ts";
 import { type NodeManager, OtherNodes, type ClusterSide, type PeerNodeLink } from "../node-manager/mod.ts";
-import { type FarRequest, type FromGcs, type FromNode, type JobRecord, type NetworkAddress, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
+import { type FarRequest, type FromGcs, type FromNode, type JobRecord, type NetworkAddress, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
 import { WorkerSurvey } from "./worker-survey.ts";
 
 /** Changes of what is free are told to the GCS together, so often at most. */
@@ -100,8 +100,7 @@ export class NodeCluster {
 
   /** For a driver of another node: output says where it comes from. */
   labelled(message: FromNode): FromNode {
-    const { host, port } = this.#setting.record.address;
-    return message.type === "log" ? { ...message, record: { ...message.record, nodeAddress: `${host}:${port}` } } : message;
+    return message.type === "log" ? { ...message, record: { ...message.record, nodeAddress: textOf(this.#setting.record.address) } } : message;
   }
 
   /** Where that node gives the bytes of its objects. */
@@ -136,13 +135,9 @@ export class NodeCluster {
     this.#service?.nodeManager.spreading?.nodeJoined(nodeKeyOf(record.nodeId), record);
   }
 
-  #nodeLost(nodeId: NodeId, reason: string): void {
-    const key = nodeKeyOf(nodeId);
-    const record = this.#others.get(key);
+  #nodeLost(key: NodeKey, death: WorkerDeath): void {
     this.#others.lost(key);
     this.#surveys.workerLost(key);
-    const where = record === undefined ? "" : ` (${record.address.host}:${record.address.port})`;
-    const death: WorkerDeath = { reason: `was on node ${nodeId}${where}, which ${reason}`, pid: 0, isRetryable: true, isNodeLost: true };
     this.#service?.nodeManager.farNodeLost(key, death);
   }
 
@@ -160,7 +155,7 @@ export class NodeCluster {
       case "nodeJoined":
         return this.#nodeJoined(message.record);
       case "nodeLost":
-        return this.#nodeLost(message.nodeId, message.reason);
+        return this.#nodeLost(nodeKeyOf(message.nodeId), message.death);
       case "loads":
         return nodeManager.spreading?.loadsChanged(message.loads);
       case "toWorker":

@@ -2,10 +2,10 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSy
 import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { InvalidArgumentError, RuntimeStateError } from "../base/mod.ts";
-import { type NetworkAddress, PROTOCOL_VERSION } from "../protocol/mod.ts";
+import { type NetworkAddress, PROTOCOL_VERSION, textOf } from "../protocol/mod.ts";
 import type { StoreConfig } from "../object-store/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
-import { parseNetworkAddress, textOf } from "./network-address.ts";
+import { parseNetworkAddress } from "./network-address.ts";
 
 /**
  * How programs find the runtime of another on the same machine. Its address is the path of the socket of its node thread; beside

@@ -1,6 +1,6 @@
 import { nodeKeyOf, type NodeKey, type WorkerId } from "../base/mod.ts";
 import type { MessageLink } from "../clients/mod.ts";
-import type { FarRequest, FromNode, JobRecord, NodeRecord, NodeToNode } from "../protocol/mod.ts";
+import { type FarRequest, type FromNode, type JobRecord, type NodeRecord, type NodeToNode, textOf } from "../protocol/mod.ts";
 
 export type PeerNodeLink = MessageLink<NodeToNode, NodeToNode>;
 
@@ -98,8 +98,7 @@ export class OtherNodes {
       if (this.#nodes.get(key) !== node) return;
       if (attempt < CONNECT_ATTEMPTS_MAX) return this.#connect(key, node, attempt + 1);
       node.waiting = null;
-      const { host, port } = node.record.address;
-      this.#env.warn(`node ${node.record.nodeId} at ${host}:${port} cannot be reached from here, although it is a part of the cluster: ${(error as Error).message}`);
+      this.#env.warn(`node ${node.record.nodeId} at ${textOf(node.record.address)} cannot be reached from here, although it is a part of the cluster: ${(error as Error).message}`);
     }
   }
 

@@ -57,7 +57,7 @@ export type FromGcs =
   | { readonly type: "joined"; readonly clusterId: string; readonly nodeNumber: number; readonly nodes: readonly NodeRecord[]; readonly loads: readonly NodeLoadRecord[] }
   | { readonly type: "refused"; readonly reason: string }
   | { readonly type: "nodeJoined"; readonly record: NodeRecord }
-  | { readonly type: "nodeLost"; readonly nodeId: NodeId; readonly reason: string }
+  | { readonly type: "nodeLost"; readonly nodeId: NodeId; readonly death: WorkerDeath }
   | { readonly type: "loads"; readonly loads: readonly NodeLoadRecord[] }
   | { readonly type: "toWorker"; readonly workerId: WorkerId; readonly message: FromNode }
   /** Of an actor, what its node must know to find a worker. */

@@ -1,6 +1,6 @@
 export { partsOf, RecentTemplates, specFrom } from "./actor-template.ts";
 export type * from "./cluster-messages.ts";
-export type * from "./network-address.ts";
+export { type NetworkAddress, textOf } from "./network-address.ts";
 export type * from "./gcs-messages.ts";
 export type * from "./module-messages.ts";
 export type * from "./node-messages.ts";

@@ -2,6 +2,7 @@
 //   node scripts/run-tests.mjs [--node 20,24] [--only PART_OF_A_PATH]… [--concurrency 3]
 // MANTARAY_TEST_NODE and MANTARAY_TEST_ONLY (comma-separated) mean the same as the options.
 import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -76,6 +77,12 @@ function testFiles(major, only, isOfAll) {
     );
 }
 
+/** What a file with properties loads first. The others need not pay for it. */
+function seedOf(file) {
+  const path = join(repository, file);
+  return existsSync(path) && readFileSync(path, 'utf8').includes('from "fast-check"') ? ['--import', './scripts/test-seed.mjs'] : [];
+}
+
 /**
  * Runs one file and says what became of its tests.
  * @param {string} binary
@@ -98,7 +105,7 @@ export function runTestFile(binary, file, { silenceMs = silenceMsMax, processesE
     delete environment.NODE_TEST_CONTEXT;
     const child = spawn(
       binary,
-      ['--import', 'tsx', '--test-reporter', './scripts/test-events.mjs', '--test-reporter-destination', 'stdout', file],
+      ['--import', 'tsx', ...seedOf(file), '--test-reporter', './scripts/test-events.mjs', '--test-reporter-destination', 'stdout', file],
       // A process group of its own, so that whatever the file starts can be found and ended with it.
       { cwd: repository, env: environment, detached: process.platform !== 'win32', stdio: ['ignore', 'pipe', 'pipe', 'pipe'] },
     );

@@ -41,3 +41,10 @@ test('fails a file that cannot be loaded', async () => {
   assert.ok(failures.length > 0);
   assert.match(output + failures.map(({ error }) => error).join(), /no such luck/);
 });
+
+test('gives properties the same values in each run', async () => {
+  const values = async (): Promise<string | undefined> => /values: (.*)/.exec((await run('prints-values')).output)?.[1];
+  const first = await values();
+  assert.ok(first !== undefined);
+  assert.equal(await values(), first);
+});

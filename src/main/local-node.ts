@@ -8,6 +8,7 @@ import { EnvironmentAgent } from "../runtime-env/mod.ts";
 import { listenSocket, type SocketListener } from "../transport/mod.ts";
 import { REGISTRATION_MS_MAX, type SessionConfig } from "./bootstrap.ts";
 import { cacheFolder } from "./cache-folder.ts";
+import type { Caretaker } from "./caretaker.ts";
 import { launchInEnvironment } from "./environment-launcher.ts";
 import { createLocalGcs } from "./local-gcs.ts";
 import { MemoryWatch } from "./memory-limit.ts";
@@ -53,6 +54,7 @@ export interface LocalNodeSetting {
   /** The driver in this process. */
   readonly driverId: WorkerId | null;
   readonly threads: ThreadHosting;
+  readonly caretaker: Caretaker;
   /** The program that started the runtime asks for its end. */
   readonly onShutdown: () => void;
   /** The nodes that this one is together with; null for one that is alone. */
@@ -168,10 +170,10 @@ export class LocalNode {
   async #prepareProcesses(): Promise<ProcessLauncher> {
     const { config } = this.#setting;
     makeOwnedFolder(config.sessionDir);
-    await this.openDoor();
+    await Promise.all([this.openDoor(), this.#setting.caretaker.start()]);
     // Loaded here: a runtime of threads alone starts without node:child_process.
     const launching = await import("./process-launcher.ts");
-    const launcher = new launching.ProcessLauncher(config, socketPathOf(config.address), (workerId, pid, stream, text) => this.printed(workerId, pid, stream, text));
+    const launcher = new launching.ProcessLauncher(config, socketPathOf(config.address), this.#setting.caretaker, (workerId, pid, stream, text) => this.printed(workerId, pid, stream, text));
     process.on("exit", () => launcher.killAll());
     return launcher;
   }
@@ -217,6 +219,7 @@ export class LocalNode {
     if (this.#door !== null) (await this.#door.catch(() => null))?.close();
     await this.#objects?.close();
     await this.#store.close();
+    this.#setting.caretaker.stop();
   }
 }
 

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { MessageChannel } from "node:worker_threads";
 import { nodeKeyOf, RuntimeStateError } from "../base/mod.ts";
 import { textOf } from "../protocol/mod.ts";
-import { makeOwnedFolder, createStoreDoor, removeStaleFolders, ObjectManager, type ObjectManagerEnvironment, ObjectTransferServer, type StoreService } from "../object-store/mod.ts";
+import { makeOwnedFolder, createStoreDoor, removeStaleFolders, storeFoldersOf, ObjectManager, type ObjectManagerEnvironment, ObjectTransferServer, type StoreService } from "../object-store/mod.ts";
 import { checkNodeLabels } from "../scheduling/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
+import { Caretaker } from "./caretaker.ts";
 import { ClusterConnections } from "./cluster-connections.ts";
 import { clusterToken } from "./cluster-greeting.ts";
 import { STOP_MS_MAX } from "./driver-core.ts";
@@ -63,6 +64,8 @@ export async function startNode(options: NodeOptions, logFile: string | null): P
   const { sessionDir } = config;
   process.on("exit", () => rmSync(sessionDir, { recursive: true, force: true, maxRetries: 2, retryDelay: 5 }));
   makeOwnedFolder(sessionDir);
+  const caretaker = new Caretaker([sessionDir, ...storeFoldersOf(config.store)]);
+  await caretaker.start();
   let end: (reason: string, exitCode: number) => void = () => undefined;
   const failed = (error: Error): never => { throw explained(error, options, host); };
   const objectServer = await ObjectTransferServer.open({ host, nodeKey: nodeKeyOf(config.nodeId), token: config.token }).catch(failed);
@@ -77,12 +80,12 @@ export async function startNode(options: NodeOptions, logFile: string | null): P
     addressOf: (other) => cluster.objectAddressOf(other),
   });
   const threads: WorkerHosts = new WorkerHosts({
-    clock: realClock, config, nodeAddress: socketPathOf(config.address),
+    clock: realClock, config, nodeAddress: socketPathOf(config.address), caretaker,
     output: (workerId, pid, stream, text) => node.printed(workerId, pid, stream, text),
     memoryExceeded: (workerId, usedBytes) => node.nodeManager.memoryExceeded(workerId, usedBytes),
   });
   process.on("exit", () => threads.killAll());
-  const node: LocalNode = new LocalNode({ config, storeDoor: createStoreDoor(), driverId: null, threads, onShutdown: () => undefined, cluster, createObjects });
+  const node: LocalNode = new LocalNode({ config, storeDoor: createStoreDoor(), driverId: null, threads, caretaker, onShutdown: () => undefined, cluster, createObjects });
   end = endingOnSignals(node, threads, connections);
   cluster.attach(node.service);
   await node.openDoor();

@@ -2,8 +2,10 @@ import { existsSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import type { WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker } from "../clients/mod.ts";
+import { storeFoldersOf } from "../object-store/mod.ts";
 import { workerKindOf } from "../protocol/mod.ts";
 import type { NodeThreadData, ThreadLink } from "./bootstrap.ts";
+import { Caretaker } from "./caretaker.ts";
 import { EmbeddedThreads } from "./embedded-threads.ts";
 import { LocalNode } from "./local-node.ts";
 import { realClock } from "./real-clock.ts";
@@ -20,7 +22,8 @@ const DOOR_AFTER_MS = 300;
 
 const { config, driverId, spinPermits, storeDoor } = data;
 const threads: EmbeddedThreads = new EmbeddedThreads({ config, poller: createPoller(spinPermits), spinPermits, storeDoor, serve: (workerId, link) => node.service.serve(workerId, link) });
-const node: LocalNode = new LocalNode({ config, storeDoor, driverId, threads, onShutdown: () => void stop(), cluster: null, createObjects: null });
+const caretaker = new Caretaker([config.sessionDir, ...storeFoldersOf(config.store)]);
+const node: LocalNode = new LocalNode({ config, storeDoor, driverId, threads, caretaker, onShutdown: () => void stop(), cluster: null, createObjects: null });
 
 const driverLink = threads.add(driverId, data.driver);
 node.nodeManager.addDriver(driverId, driverLink);
@@ -29,7 +32,9 @@ driverLink.ref();
 if (data.firstWorker !== null) adoptFirstWorker(data.firstWorker);
 const doorTimer = realClock.after(DOOR_AFTER_MS, () => {
   // At the program's sudden end its folder goes first.
-  if (existsSync(config.sessionDir)) node.openDoor().then(removeDeadSessions, () => undefined);
+  if (!existsSync(config.sessionDir)) return;
+  node.openDoor().then(removeDeadSessions, () => undefined);
+  void caretaker.start();
 });
 
 /** The driver started it while this thread was starting, and reports its end. */

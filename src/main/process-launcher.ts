@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { WorkerId } from "../base/mod.ts";
 import type { PreparedEnvironment, WorkerDeath } from "../protocol/mod.ts";
 import { WORKER_ENVIRONMENT_VARIABLE, type SessionConfig, type WorkerProcessData } from "./bootstrap.ts";
+import type { Caretaker } from "./caretaker.ts";
 import { processLimits, processProbe } from "./memory-limit.ts";
 import type { ProbedWorker } from "./thread-launcher.ts";
 import { ExitStory } from "./worker-exit.ts";
@@ -14,12 +15,14 @@ const ENTRY = fileURLToPath(new URL("./worker-process.js", import.meta.url));
 export class ProcessLauncher {
   readonly #config: SessionConfig;
   readonly #nodeAddress: string;
+  readonly #caretaker: Caretaker;
   readonly #onOutput: (workerId: WorkerId, pid: number, stream: "stdout" | "stderr", text: string) => void;
   readonly #running = new Set<ChildProcess>();
 
-  constructor(config: SessionConfig, nodeAddress: string, onOutput: (workerId: WorkerId, pid: number, stream: "stdout" | "stderr", text: string) => void) {
+  constructor(config: SessionConfig, nodeAddress: string, caretaker: Caretaker, onOutput: (workerId: WorkerId, pid: number, stream: "stdout" | "stderr", text: string) => void) {
     this.#config = config;
     this.#nodeAddress = nodeAddress;
+    this.#caretaker = caretaker;
     this.#onOutput = onOutput;
   }
 
@@ -29,6 +32,7 @@ export class ProcessLauncher {
     const child = spawn(process.execPath, [...this.#config.nodeOptions, ...(memoryLimitBytes === null ? [] : processLimits(memoryLimitBytes)), ENTRY], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment?.record.envVars, [WORKER_ENVIRONMENT_VARIABLE]: JSON.stringify(data) } });
     const pid = child.pid ?? 0;
     this.#running.add(child);
+    this.#caretaker.watch(child);
     // Console output of JavaScript goes by messages; what comes here was written by native code, or by Node as it died.
     for (const name of ["stdout", "stderr"] as const) {
       child[name].setEncoding("utf8");

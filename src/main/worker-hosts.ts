@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import type { Clock, JobId, Timer, WorkerId } from "../base/mod.ts";
 import type { WorkerDeath } from "../protocol/mod.ts";
 import { type FromWorkerHost, HOST_ENVIRONMENT_VARIABLE, type SessionConfig, type ToWorkerHost, type WorkerHostData } from "./bootstrap.ts";
+import type { Caretaker } from "./caretaker.ts";
 import type { ThreadHosting, WorkerStart } from "./local-node.ts";
 import type { ProbedWorker } from "./thread-launcher.ts";
 import { ExitStory } from "./worker-exit.ts";
@@ -22,6 +23,7 @@ export interface WorkerHostsEnvironment {
   readonly config: SessionConfig;
   /** The socket of the node. */
   readonly nodeAddress: string;
+  readonly caretaker: Caretaker;
   /** What native code has written, or Node as it died. */
   output(workerId: WorkerId, pid: number, stream: "stdout" | "stderr", text: string): void;
   memoryExceeded(workerId: WorkerId, usedBytes: number): void;
@@ -81,11 +83,12 @@ export class WorkerHosts implements ThreadHosting {
   }
 
   #start(): Host {
-    const { config, nodeAddress } = this.#env;
+    const { config, nodeAddress, caretaker } = this.#env;
     const data: WorkerHostData = { config, nodeAddress };
     const child = spawn(process.execPath, [...config.nodeOptions, ENTRY], { stdio: ["ignore", "pipe", "pipe", "ipc"], env: { ...process.env, [HOST_ENVIRONMENT_VARIABLE]: JSON.stringify(data) }, serialization: "advanced" });
     const host: Host = { child, story: new ExitStory(), jobId: null, threads: new Map(), startedCount: 0, idleTimer: null, hasEnded: false };
     this.#hosts.add(host);
+    caretaker.watch(child);
     for (const name of ["stdout", "stderr"] as const) {
       child[name]?.setEncoding("utf8").on("data", (text: string) => {
         if (name === "stderr") host.story.noteStderr(text);

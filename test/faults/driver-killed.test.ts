@@ -1,52 +1,134 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { spawn, type ChildProcess } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { it } from "node:test";
+import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import * as ray from "mantaray";
+import { startCluster, type TestNode } from "mantaray/testing";
 import { eventually, ISOLATIONS } from "../conformance/both-isolations.ts";
 
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
+const skip = process.platform === "linux" ? false : "looks for what is left in /proc and /dev/shm";
 
-for (const isolation of ISOLATIONS) {
-  it(`a driver that is killed leaves no process and no folder (${isolation})`, { skip: process.platform === "win32" }, async () => {
-    const program = `
-      import * as ray from "mantaray";
-      await ray.init({ numCpus: 2, isolation: "${isolation}" });
-      class Idle { pid() { return process.pid; } forever() { return new Promise(() => undefined); } }
-      const actors = [ray.remote(Idle).remote(), ray.remote(Idle).remote()];
-      const pids = await ray.get(actors.map((actor) => actor.pid.remote()));
-      const running = actors.map((actor) => actor.forever.remote());
-      console.log(JSON.stringify(pids));
-      await ray.get(running);
-    `;
-    const child = spawn(process.execPath, ["--input-type=module", "--eval", program], { cwd: REPOSITORY, stdio: ["ignore", "pipe", "inherit"] });
-    const pids = await new Promise<number[]>((resolve, reject) => {
-      let printed = "";
-      child.stdout.setEncoding("utf8").on("data", (text: string) => {
-        printed += text;
-        if (printed.includes("\n")) resolve(JSON.parse(printed) as number[]);
-      });
-      child.once("exit", () => reject(new Error(`the program ended early: ${printed}`)));
+/** A program and the first line that it prints. */
+function start(program: string, env: Record<string, string> = {}): { child: ChildProcess; printed: Promise<string>; exited: Promise<void> } {
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", `import * as ray from "mantaray"; ${program}`], { cwd: REPOSITORY, stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...env } });
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const printed = new Promise<string>((resolve, reject) => {
+    let text = "";
+    child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+      if (text.includes("\n")) resolve(text.slice(0, text.indexOf("\n")));
     });
-    const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-    child.kill("SIGKILL");
-    await exited;
-    await eventually("its workers to end", () => pids.every((pid) => !isAlive(pid)));
-    // Its threads end with it, so nobody is left who could; the next runtime does.
-    if (isolation === "thread") await ray.init({ numCpus: 1 });
-    await eventually("its folder to be gone", () => !readdirSync(tmpdir()).some((name) => name.startsWith(`mantaray-${child.pid}-`)));
-    assert.equal(child.signalCode, "SIGKILL");
-    await ray.shutdown();
+    void exited.then(() => reject(new Error(`the program ended early: ${text}`)));
   });
+  printed.catch(() => undefined);
+  return { child, printed, exited };
 }
 
-function isAlive(pid: number): boolean {
+/** Processes of its session, its own ones apart, and its folders. */
+function leftOf(pid: number): string[] {
+  const name = `mantaray-${pid}-`;
+  const folders = [tmpdir(), "/dev/shm"].flatMap((root) => readdirSync(root).filter((entry) => entry.startsWith(name)).map((entry) => `${root}/${entry}`));
+  const processes = readdirSync("/proc").filter((entry) => /^\d+$/.test(entry) && Number(entry) !== pid && isOfSession(entry, name)).map((entry) => `process ${entry}`);
+  return [...folders, ...processes];
+}
+
+function isOfSession(pid: string, name: string): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
+    return ["cmdline", "environ"].some((file) => readFileSync(`/proc/${pid}/${file}`, "latin1").includes(name));
   } catch {
-    return false;
+    return false; // It has ended.
   }
 }
+
+async function nothingIsLeftOf(pid: number): Promise<void> {
+  await eventually(`nothing to be left of ${pid}`, () => leftOf(pid).length === 0).catch((error: Error) => { throw new Error(`${error.message}: ${leftOf(pid).join(", ")}`); });
+}
+
+const BUSY = `
+  class Busy { constructor() { this.large = ray.put(new Float64Array(1e5)); } pid() { return process.pid; } forever() { for (;;); } idle() { return new Promise(() => undefined); } }
+  const actors = [ray.remote(Busy).remote(), ray.remote(Busy).remote()];
+  const pids = await ray.get(actors.map((actor) => actor.pid.remote()));
+  void actors[0].forever.remote(); void actors[1].idle.remote();
+  const large = ray.put(new Float64Array(1e6));
+  await large.get();
+`;
+
+describe("whoever is killed leaves no process, socket, segment or file", { skip }, () => {
+  for (const isolation of ISOLATIONS) {
+    it(`a driver, with workers in endless loops (${isolation})`, async () => {
+      const { child, printed, exited } = start(`
+        await ray.init({ numCpus: 2, objectStoreMemory: 64 * 2 ** 20, isolation: "${isolation}" });
+        ${BUSY}
+        setTimeout(() => console.log("ready"), 500);
+      `);
+      await printed;
+      assert.ok(leftOf(child.pid as number).length > 0, "a live session was not seen");
+      child.kill("SIGKILL");
+      await exited;
+      await nothingIsLeftOf(child.pid as number);
+    });
+
+    it(`a driver, at moments of its start (${isolation})`, async () => {
+      // The next runtime removes what one leaves that is killed in its first third of a second.
+      await Promise.all([450, 600, 900].map(async (delayMs) => {
+        const { child, printed, exited } = start(`
+          console.log("starts");
+          await ray.init({ numCpus: 2, objectStoreMemory: 64 * 2 ** 20, isolation: "${isolation}" });
+          setInterval(() => ray.put(new Float64Array(1e5)), 5);
+          ${BUSY}
+        `);
+        await printed;
+        await new Promise((resolve) => setTimeout(resolve, delayMs));
+        child.kill("SIGKILL");
+        await exited;
+        await ray.init({ numCpus: 1, ignoreReinitError: true });
+        await nothingIsLeftOf(child.pid as number);
+      }));
+      await ray.shutdown();
+    });
+  }
+
+  it("a program that others have joined: their calls end with a typed error", async () => {
+    const host = start(`const { address } = await ray.init({ numCpus: 2 }); console.log(address); setInterval(() => undefined, 1000);`);
+    const address = await host.printed;
+    const guest = start(`
+      await ray.init({ address: ${JSON.stringify(address)} });
+      class Idle { forever() { return new Promise(() => undefined); } }
+      const pending = [ray.remote(Idle).remote().forever.remote(), ray.remote(function forever() { return new Promise(() => undefined); }).remote()];
+      const outcomes = pending.map((ref) => ref.get().catch((error) => error.code));
+      setTimeout(() => process.kill(${host.child.pid}, "SIGKILL"), 300);
+      console.log(JSON.stringify(await Promise.all(outcomes)));
+      process.exit();
+    `);
+    assert.deepEqual(JSON.parse(await guest.printed), ["ERR_MANTARAY_RUNTIME_STATE", "ERR_MANTARAY_RUNTIME_STATE"]);
+    await Promise.all([host.exited, guest.exited]);
+    await nothingIsLeftOf(host.child.pid as number);
+    await nothingIsLeftOf(guest.child.pid as number);
+  });
+
+  it("a node, its worker hosts and a worker process: calls there end with a typed error", async () => {
+    await using cluster = await startCluster({ nodes: [{ numCpus: 1 }, { numCpus: 3, resources: { there: 10 } }] });
+    await ray.init({ address: cluster.address });
+    const options = { maxRetries: 0, numCpus: 1, resources: { there: 1 } };
+    const pid = ray.remote(function pid() { return process.pid; }, options);
+    const spin = ray.remote(function spin(): void { for (;;); }, options);
+    const codeOf = (ref: ray.ObjectRef<unknown>): Promise<string> => ref.get().then(() => "a value", (error: ray.RayError) => error.code);
+
+    const inHost = codeOf(spin.remote());
+    const inProcess = codeOf(spin.options({ isolation: "process" }).remote());
+    const hostPid = await pid.remote().get();
+    process.kill(hostPid, "SIGKILL");
+    assert.equal(await inHost, "ERR_MANTARAY_WORKER_CRASHED");
+
+    const [, node] = cluster.nodes as [TestNode, TestNode];
+    const again = codeOf(spin.remote());
+    await ray.get(pid.remote());
+    process.kill(node.pid, "SIGKILL");
+    assert.deepEqual(await Promise.all([inProcess, again]), ["ERR_MANTARAY_NODE_DIED", "ERR_MANTARAY_NODE_DIED"]);
+    await nothingIsLeftOf(node.pid);
+    await ray.shutdown();
+  });
+});

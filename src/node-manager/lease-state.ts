@@ -5,7 +5,7 @@ import { BundleHolds } from "./bundle-holds.ts";
 import { workersToEnd } from "./forced-ends.ts";
 import { findHeldUp, type HeldUp } from "./held-up.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
-import { inTurns } from "./turns.ts";
+import { inTurns, LastTurns } from "./turns.ts";
 import { type ActorPlacement, type Demand, sharerOf, sharesOfDemands, sharesOfJobs, type Wishes, wishesWithRoom, workersWanted } from "./wishes.ts";
 import { activeSlots, holdingsOf, isIdle, jobOfWorker, type Lease, type PoolWorker, WorkerPool } from "./worker-pool.ts";
 
@@ -76,6 +76,8 @@ export class LeaseState {
   readonly #driverJobs = new Map<WorkerId, JobId>();
   readonly #endedJobs = new Set<JobId>();
   readonly #firstJobId: JobId;
+  /** Of jobs, and of demands by what `sharerOf` says. */
+  readonly #lastTurns = new LastTurns();
   #nextLeaseId: number;
   #isAnybodyStarved = false;
 
@@ -330,7 +332,7 @@ export class LeaseState {
   #grant(wishes: ReadonlyMap<JobId, Wishes>, out: LeaseInstruction[]): ReadonlyMap<string, WorkerKind> {
     const grants: Grants = { out, missing: new Map() };
     const takers = new Map(Array.from(wishes, ([jobId, ofJob]) => [jobId, this.#grantJob(ofJob, grants)]));
-    for (const _ of inTurns(takers, () => sharesOfJobs(this.ledger.totals, this.#workers.values(), this.#leases.values()))) continue;
+    for (const _ of inTurns(takers, () => sharesOfJobs(this.ledger.totals, this.#workers.values(), this.#leases.values()), this.#lastTurns)) continue;
     return grants.missing;
   }
 
@@ -340,7 +342,7 @@ export class LeaseState {
     const priorities = new Set(demands.map(({ priority }) => priority));
     for (const priority of [...priorities].sort((a, b) => b - a)) {
       const takers = demands.filter((demand) => demand.priority === priority).map((demand) => [sharerOf(demand), this.#grantLeases(demand, grants)] as const);
-      yield* inTurns(new Map(takers), () => sharesOfDemands(this.ledger.totals, this.#leases.values()));
+      yield* inTurns(new Map(takers), () => sharesOfDemands(this.ledger.totals, this.#leases.values()), this.#lastTurns);
     }
     for (const lease of leases) if (this.#grantSlot(lease, grants)) yield lease.slotHolds;
   }

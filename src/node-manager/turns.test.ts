@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { ResourceAmounts } from "../base/mod.ts";
 import { givenByBundle, takenFromNode } from "../scheduling/mod.ts";
-import { inTurns, Shares, type Taker } from "./turns.ts";
+import { inTurns, LastTurns, Shares, type Taker } from "./turns.ts";
 
 /** Takes so many of these, while `room` lasts, and notes each. */
 function* taking(name: string, amounts: ResourceAmounts, count: number, taken: string[], room = { left: Infinity }): Generator<ResourceAmounts> {
@@ -14,8 +14,8 @@ function* taking(name: string, amounts: ResourceAmounts, count: number, taken: s
   }
 }
 
-function take(takers: ReadonlyMap<string, Taker>, shares: () => Shares): ResourceAmounts[] {
-  return [...inTurns(takers, shares)];
+function take(takers: ReadonlyMap<string, Taker>, shares: () => Shares, lastTurns = new LastTurns()): ResourceAmounts[] {
+  return [...inTurns(takers, shares, lastTurns)];
 }
 
 describe("turns", () => {
@@ -53,6 +53,17 @@ describe("turns", () => {
     const taken: string[] = [];
     take(new Map([["a", taking("a", {}, 3, taken)], ["b", taking("b", {}, 2, taken)]]), () => new Shares({ CPU: 1 }));
     assert.equal(taken.join(""), "ababa");
+  });
+
+  test("of those that have nothing, the one that was served longest ago comes next, also where there is room for one thing only", () => {
+    const taken: string[] = [];
+    const lastTurns = new LastTurns();
+    for (let round = 0; round < 7; round++) {
+      const room = { left: 1 };
+      const names = round < 5 ? ["a", "b"] : ["a", "b", "c"];
+      take(new Map(names.map((name) => [name, taking(name, { CPU: 1 }, 9, taken, room)])), () => new Shares({ CPU: 1 }), lastTurns);
+    }
+    assert.equal(taken.join(""), "ababacb");
   });
 
   test("a single one takes all, and nobody counts", () => {

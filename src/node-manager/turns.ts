@@ -1,4 +1,4 @@
-import type { ResourceAmounts } from "../base/mod.ts";
+import { forgetOldest, type ResourceAmounts } from "../base/mod.ts";
 import { groupNameOf, plainName } from "../scheduling/mod.ts";
 
 /** How much of a machine each of several holders has. */
@@ -33,35 +33,57 @@ export class Shares {
 /** Takes one thing after the other, and says what. */
 export type Taker = Iterator<ResourceAmounts, unknown>;
 
+/** Holders whose last turn is remembered. */
+const TURNS_REMEMBERED_MAX = 1_000;
+
+/** Who was served when, while others waited too. */
+export class LastTurns {
+  readonly #turns = new Map<string, number>();
+  #count = 0;
+
+  served(holder: string): void {
+    this.#turns.delete(holder);
+    this.#turns.set(holder, ++this.#count);
+    forgetOldest(this.#turns, TURNS_REMEMBERED_MAX);
+  }
+
+  /** Larger for whoever was served later; 0 for one that was not, or long ago. */
+  of(holder: string): number {
+    return this.#turns.get(holder) ?? 0;
+  }
+}
+
 /**
  * Lets several take what there is, one thing at a time: next is always who has least, until none can take anything more. Of equal ones, who
- * has taken less often, and then the first. `shares` is only asked for when there are several.
+ * was served longest ago, at this time or before: where there is room for one thing only, all have nothing whenever it is given back. Then the
+ * first. `shares` is only asked for when there are several.
  */
-export function* inTurns(takers: ReadonlyMap<string, Taker>, shares: () => Shares): Generator<ResourceAmounts> {
+export function* inTurns(takers: ReadonlyMap<string, Taker>, shares: () => Shares, lastTurns: LastTurns): Generator<ResourceAmounts> {
   if (takers.size === 1) {
     for (const taker of takers.values()) for (let next = taker.next(); next.done !== true; next = taker.next()) yield next.value;
     return;
   }
   const held = shares();
-  const turns = new Map(Array.from(takers.keys(), (holder) => [holder, 0]));
-  while (turns.size > 0) {
-    const holder = leastServed(turns, held);
+  const waiting = new Set(takers.keys());
+  while (waiting.size > 0) {
+    const holder = leastServed(waiting, held, lastTurns);
     const next = (takers.get(holder) as Taker).next();
     if (next.done === true) {
-      turns.delete(holder);
+      waiting.delete(holder);
       continue;
     }
     held.add(holder, next.value);
-    turns.set(holder, (turns.get(holder) as number) + 1);
+    lastTurns.served(holder);
     yield next.value;
   }
 }
 
-function leastServed(turns: ReadonlyMap<string, number>, shares: Shares): string {
-  let best: { readonly holder: string; readonly share: number; readonly taken: number } | null = null;
-  for (const [holder, taken] of turns) {
+function leastServed(waiting: ReadonlySet<string>, shares: Shares, lastTurns: LastTurns): string {
+  let best: { readonly holder: string; readonly share: number; readonly turn: number } | null = null;
+  for (const holder of waiting) {
     const share = shares.of(holder);
-    if (best === null || share < best.share || (share === best.share && taken < best.taken)) best = { holder, share, taken };
+    const turn = lastTurns.of(holder);
+    if (best === null || share < best.share || (share === best.share && turn < best.turn)) best = { holder, share, turn };
   }
   return (best as { readonly holder: string }).holder;
 }

@@ -1,3 +1,11 @@
+/** Calls back once a target was collected, unless its token was unregistered before. */
+export interface FinalizerRegistry {
+  /** `token` is for one registration only, of all finalizers. */
+  register(target: object, collected: () => void, token?: object): void;
+  /** False if there is none, or none any more. */
+  unregister(token: object): boolean;
+}
+
 interface Watched {
   readonly finalizer: Finalizer<unknown>;
   readonly held: unknown;
@@ -9,6 +17,14 @@ interface Watched {
  */
 // oxlint-disable-next-line eslint/no-restricted-globals -- the one
 const registry = new FinalizationRegistry<Watched>(({ finalizer, held }) => finalizer.onCollected(held));
+/** In place of it, where a simulation says what is collected when. */
+let simulated: FinalizerRegistry | null = null;
+
+/** Until the result is called, finalizers of this thread register there. */
+export function useFinalizerRegistry(other: FinalizerRegistry): () => void {
+  simulated = other;
+  return () => { simulated = null; };
+}
 
 /**
  * A FinalizationRegistry that may itself become garbage at any time. What is held, and the finalizer, stay reachable for as long as
@@ -24,11 +40,12 @@ export class Finalizer<Held> {
 
   /** `token` is for one registration only, of all finalizers. */
   register(target: object, held: Held, token?: object): void {
+    if (simulated !== null) return simulated.register(target, () => this.onCollected(held), token);
     registry.register(target, { finalizer: this as Finalizer<unknown>, held }, token);
   }
 
   /** False if there is none, or none any more. */
   unregister(token: object): boolean {
-    return registry.unregister(token);
+    return simulated === null ? registry.unregister(token) : simulated.unregister(token);
   }
 }

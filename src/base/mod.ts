@@ -3,7 +3,7 @@ export { mebibytes, megabytes } from "./byte-sizes.ts";
 export type { Clock, Timer } from "./clock.ts";
 export { Deque } from "./deque.ts";
 export * from "./errors.ts";
-export { Finalizer } from "./finalizer.ts";
+export { Finalizer, type FinalizerRegistry, useFinalizerRegistry } from "./finalizer.ts";
 export { forgetOldest } from "./forget-oldest.ts";
 export { creatorOf, newActorId, newJobId, newNodeId, newWorkerId, nodeKeyOf, sequencedId } from "./ids.ts";
 export type { ActorId, JobId, NodeId, NodeKey, ObjectId, PlacementGroupId, TaskId, WorkerId } from "./ids.ts";

@@ -1,13 +1,15 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Execution } from "./execution.ts";
 
+/** One for the thread: each that exists costs every promise of it something. */
+let storage: AsyncLocalStorage<Execution> | null = null;
+
 /**
  * Which task the running code belongs to. Synchronous code is told by a plain variable. Only asynchronous functions pay
  * for AsyncLocalStorage, which slows every promise of a thread on Node 20 from its first use on.
  */
 export class ExecutionContext {
   #current: Execution | null = null;
-  #storage: AsyncLocalStorage<Execution> | null = null;
   /** Tasks that run or wait in this worker. With exactly one, code that lost its context can only be its. */
   readonly running = new Set<Execution>();
   #isOutside = false;
@@ -15,7 +17,7 @@ export class ExecutionContext {
   current(): Execution | undefined {
     if (this.#isOutside) return undefined;
     if (this.#current !== null) return this.#current;
-    const stored = this.#storage?.getStore();
+    const stored = storage?.getStore();
     if (stored !== undefined) return stored;
     if (this.running.size !== 1) return undefined;
     // Several actors of one worker have timers and callbacks besides their calls.
@@ -39,7 +41,7 @@ export class ExecutionContext {
     const outer = this.#current;
     this.#current = isAsync ? null : execution;
     try {
-      return isAsync ? (this.#storage ??= new AsyncLocalStorage()).run(execution, body) : body();
+      return isAsync ? (storage ??= new AsyncLocalStorage()).run(execution, body) : body();
     } finally {
       this.#current = outer;
     }

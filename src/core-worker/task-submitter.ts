@@ -173,7 +173,8 @@ export class TaskSubmitter {
   workerLost(peer: Peer, death: WorkerDeath): void {
     for (const task of [...peer.tasksInFlight()]) {
       if (task === RECALLED || task.queue === null) continue;
-      const wasStarted = !peer.isLeaving && !this.#recall(peer, task);
+      // What waits for a channel that never opened was not even sent.
+      const wasStarted = peer.channel !== null && !peer.isLeaving && !this.#recall(peer, task);
       const lease = task.lease as OwnedLease | null;
       if (task.slot >= 0) peer.releaseSlot(task.slot);
       lease?.remove(task);

@@ -1,23 +1,17 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { nodeKeyOf, RuntimeStateError, type NodeKey } from "../base/mod.ts";
+import { nodeKeyOf } from "../base/mod.ts";
 import { openMessageLink, type MessageLink, type WorkerLink } from "../clients/mod.ts";
-import { ClusterService } from "../gcs/mod.ts";
+import type { ClusterService } from "../gcs/mod.ts";
 import type { PeerNodeLink } from "../node-manager/mod.ts";
-import { type FromGcs, type NetworkAddress, type NodeDescription, type NodeRecord, textOf, type ToGcs } from "../protocol/mod.ts";
+import { type NetworkAddress, type NodeDescription, type NodeRecord, textOf } from "../protocol/mod.ts";
 import { connectSocket, listenSocket, type Channel, type SocketListener } from "../transport/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { FOR_DESCRIPTION, FOR_GCS, FOR_NODE } from "./cluster-greeting.ts";
-import { NodeCluster } from "./node-cluster.ts";
+import { acceptMember, type GcsLink, joinHead, startHead } from "./cluster-membership.ts";
+import type { NodeCluster } from "./node-cluster.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
-
-/** The head asks its nodes every second whether they are alive. */
-const HEAD_SILENT_MS_MAX = 15_000;
-const JOIN_MS_MAX = 10_000;
-
-export type GcsLink = MessageLink<ToGcs, FromGcs>;
-type NodeLinkOfGcs = MessageLink<FromGcs, ToGcs>;
 
 export interface ClusterConnectionsSetting {
   readonly config: SessionConfig;
@@ -63,7 +57,7 @@ export class ClusterConnections {
     try {
       const address = listener.address as NetworkAddress;
       const record: NodeRecord = { nodeId: config.nodeId, hostname: hostname(), pid: process.pid, address, objectAddress: setting.objectAddress, totals: config.totals, labels: config.labels };
-      const opened = setting.headAddress === null ? startHead(setting, record) : await joinHead(setting, setting.headAddress, record);
+      const opened = await open(setting, record);
       onChannel = (channel) => dispatch(channel, setting, opened.cluster, opened.head);
       return new ClusterConnections(listener, setting.headAddress ?? address, opened.cluster, opened.head, opened.link, opened.stopWatching);
     } catch (error) {
@@ -90,77 +84,13 @@ interface Opened {
   readonly stopWatching: () => void;
 }
 
-function startHead({ config, note }: ClusterConnectionsSetting, record: NodeRecord): Opened {
-  const head = new ClusterService({ clock: realClock, clusterId: realRandom.hex(8), packageVersion: packageVersion(), note });
-  const key = nodeKeyOf(record.nodeId);
-  let cluster: NodeCluster | null = null;
-  let joined: (FromGcs & { readonly type: "joined" }) | null = null;
-  const receive = (message: FromGcs): void => {
-    if (message.type === "joined") joined = message;
-    else cluster?.onGcsMessage(message);
-  };
-  head.join({ type: "join", record, packageVersion: packageVersion(), clusterId: null }, { send: receive, sendSoon: receive, close: () => undefined });
-  cluster = new NodeCluster({ clock: realClock, record, joined: joined as unknown as FromGcs & { readonly type: "joined" }, toGcs: (message) => head.onMessage(key, message), connect: (other) => connectToNode(config, other) });
-  return { cluster, head, link: null, stopWatching: () => undefined };
-}
-
-async function joinHead({ config, headLost }: ClusterConnectionsSetting, headAddress: NetworkAddress, record: NodeRecord): Promise<Opened> {
+/** A new cluster, or a part of that whose head is there. */
+async function open({ config, headAddress, headLost, note }: ClusterConnectionsSetting, record: NodeRecord): Promise<Opened> {
+  const member = { clock: realClock, record, packageVersion: packageVersion(), connect: (other: NodeRecord) => connectToNode(config, other) };
+  if (headAddress === null) return { ...startHead({ ...member, clusterId: realRandom.hex(8), note }), link: null, stopWatching: () => undefined };
   const link: GcsLink = openMessageLink(await connectSocket(headAddress, { workerId: FOR_GCS + config.nodeId, token: config.token }));
   link.ref();
-  let cluster: NodeCluster | null = null;
-  /** What comes between the answer and the moment that somebody takes it. */
-  const early: FromGcs[] = [];
-  let heardMs = realClock.nowMs();
-  let isOver = false;
-  const over = (reason: string): void => {
-    if (isOver) return;
-    isOver = true;
-    watch.cancel();
-    headLost(reason);
-  };
-  let watch = realClock.after(HEAD_SILENT_MS_MAX, () => undefined);
-  const watchHead = (): void => {
-    watch = realClock.after(HEAD_SILENT_MS_MAX / 3, () => {
-      if (realClock.nowMs() - heardMs > HEAD_SILENT_MS_MAX) over(`has been silent for ${HEAD_SILENT_MS_MAX / 1000} s`);
-      else watchHead();
-    });
-  };
-  const joined = await new Promise<FromGcs & { readonly type: "joined" }>((resolve, reject) => {
-    const where = `the head at ${textOf(headAddress)}`;
-    const timer = realClock.after(JOIN_MS_MAX, () => reject(new RuntimeStateError(`${where} did not answer within ${JOIN_MS_MAX / 1000} s; is it the address of a head node?`)));
-    link.onMessage((message) => {
-      heardMs = realClock.nowMs();
-      if (message.type === "joined") {
-        timer.cancel();
-        resolve(message);
-      } else if (message.type === "refused") {
-        timer.cancel();
-        reject(new RuntimeStateError(`${where} has refused this node: ${message.reason}`));
-      } else if (cluster === null) {
-        early.push(message);
-      } else {
-        cluster.onGcsMessage(message);
-      }
-    });
-    link.onClose((reason) => {
-      timer.cancel();
-      reject(new RuntimeStateError(`${where} closed the connection before this node had joined; is it the address of a head node?`));
-      if (reason !== "local") over(reason === "peer" ? "has ended" : "is gone: the connection broke");
-    });
-    link.send({ type: "join", record, packageVersion: packageVersion(), clusterId: null });
-  }).catch((error: Error) => {
-    isOver = true;
-    link.close();
-    throw error;
-  });
-  const member = new NodeCluster({ clock: realClock, record, joined, toGcs: (message) => link.sendSoon(message), connect: (other) => connectToNode(config, other) });
-  member.onAttached(() => {
-    cluster = member;
-    for (const message of early) member.onGcsMessage(message);
-  });
-  watch.cancel();
-  watchHead();
-  return { cluster: member, head: null, link, stopWatching: () => { isOver = true; watch.cancel(); } };
+  return { ...(await joinHead({ ...member, where: `the head at ${textOf(headAddress)}`, headLost }, link)), head: null, link };
 }
 
 async function connectToNode({ nodeId, token }: SessionConfig, { address }: NodeRecord): Promise<PeerNodeLink> {
@@ -183,16 +113,6 @@ function dispatch(channel: Channel, { config, serve }: ClusterConnectionsSetting
   // Only the head can be joined: whoever asks another sees that it closes.
   if (head === null) return channel.close();
   acceptMember(head, nodeKeyOf(peerId.slice(FOR_GCS.length)), openMessageLink(channel));
-}
-
-function acceptMember(head: ClusterService, key: NodeKey, link: NodeLinkOfGcs): void {
-  let isIn = false;
-  link.onMessage((message) => {
-    if (isIn) return head.onMessage(key, message);
-    if (message.type === "join" && nodeKeyOf(message.record.nodeId) === key) isIn = head.join(message, link);
-    if (!isIn) link.close();
-  });
-  link.onClose((reason) => { if (isIn) head.nodeLost(key, reason === "peer" ? "has ended" : "was lost: its connection broke"); });
 }
 
 function packageVersion(): string {

@@ -13,27 +13,27 @@ import { TimelineSurveys } from "./timeline-surveys.ts";
 
 /** One node's control: routes what its workers send, to its node manager, its object store or the GCS. */
 export interface NodeServiceSetting {
-  readonly config: SessionConfig;
+  readonly config: Pick<SessionConfig, "jobId" | "nodeId" | "totals" | "labels">;
   readonly nodeManager: NodeManager;
   readonly gcs: GcsClient;
   /** Null for a node that is alone. */
   readonly cluster: NodeCluster | null;
-  readonly environments: EnvironmentAgent;
+  readonly environments: Pick<EnvironmentAgent, "receivePackage" | "packagePiece">;
   readonly clock: Clock;
-  readonly store: StoreService;
+  readonly store: Pick<StoreService, "onMessage" | "list">;
   /** Null for a node that is alone. */
-  readonly objects: ObjectManager | null;
+  readonly objects: Pick<ObjectManager, "onPull"> | null;
   readonly onShutdown: () => void;
 }
 
 export class NodeService {
   readonly nodeManager: NodeManager;
   readonly gcs: GcsClient;
-  readonly store: StoreService;
-  readonly #objects: ObjectManager | null;
-  readonly #config: SessionConfig;
+  readonly store: NodeServiceSetting["store"];
+  readonly #objects: NodeServiceSetting["objects"];
+  readonly #config: NodeServiceSetting["config"];
   readonly #cluster: NodeCluster | null;
-  readonly #environments: EnvironmentAgent;
+  readonly #environments: NodeServiceSetting["environments"];
   readonly #onShutdown: () => void;
   readonly addresses = new Map<WorkerId, string>();
   /** Drivers on other machines, which reach workers over the network alone. */

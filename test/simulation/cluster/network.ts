@@ -1,0 +1,201 @@
+import { describeFrame } from "./frame-descriptions.ts";
+import { FrameDelivery } from "../../../src/transport/frame-delivery.ts";
+import type { Channel, CloseHandler, FrameHandler } from "../../../src/transport/mod.ts";
+import type { SeededRandom } from "../world/seeded-random.ts";
+import type { SimulatedProcess } from "../world/simulated-process.ts";
+import type { World } from "../world/world.ts";
+
+export interface Latency {
+  readonly msMin: number;
+  readonly msMax: number;
+}
+
+/** How long frames take: between threads and processes of one machine, and between machines. */
+export interface NetworkSetting {
+  readonly within: Latency;
+  readonly between: Latency;
+}
+
+/** One end of a connection, with the name by which it knows the other. */
+export interface EndSetting {
+  readonly process: SimulatedProcess;
+  readonly peerId: string;
+}
+
+/** Connections between processes. Each keeps the order of its frames, or breaks; between connections there is no order. */
+export class Network {
+  /** Frames on their way over all connections, ever. */
+  frames = 0;
+  bytes = 0;
+  readonly #world: World;
+  readonly #random: SeededRandom;
+  readonly #setting: NetworkSetting;
+  readonly #connections = new Set<Connection>();
+  /** Until when nothing passes between two machines. */
+  readonly #cuts = new Map<string, number>();
+
+  constructor(world: World, setting: NetworkSetting) {
+    this.#world = world;
+    this.#random = world.random.branch();
+    this.#setting = setting;
+  }
+
+  connect(first: EndSetting, second: EndSetting): readonly [Channel, Channel] {
+    const connection = new Connection(this.#world, this, first, second);
+    this.#connections.add(connection);
+    return connection.ends;
+  }
+
+  forget(connection: Connection): void {
+    this.#connections.delete(connection);
+  }
+
+  /** Between different machines, in the order in which they were made. */
+  remoteConnections(): Connection[] {
+    return [...this.#connections].filter(({ isRemote }) => isRemote);
+  }
+
+  /** Frames wait, as they do in TCP. */
+  partition(machine: string, other: string, untilMs: number): void {
+    this.#cuts.set(pairOf(machine, other), untilMs);
+  }
+
+  /** When a frame that is sent now arrives. */
+  arrivalMs(from: SimulatedProcess, to: SimulatedProcess): number {
+    const isWithin = from.machine === to.machine;
+    const { msMin, msMax } = isWithin ? this.#setting.within : this.#setting.between;
+    const sentMs = from.clock.nowMs();
+    const freeMs = isWithin ? sentMs : Math.max(sentMs, this.#cuts.get(pairOf(from.machine, to.machine)) ?? 0);
+    return freeMs + this.#random.between(msMin, msMax);
+  }
+
+  /** Of what a process has sent before it ended. */
+  arrivesAfterEnd(): boolean {
+    return this.#random.chance(0.7);
+  }
+}
+
+function pairOf(machine: string, other: string): string {
+  return machine < other ? `${machine} ${other}` : `${other} ${machine}`;
+}
+
+export class Connection {
+  readonly ends: readonly [SimulatedEnd, SimulatedEnd];
+  readonly isRemote: boolean;
+  readonly #network: Network;
+
+  constructor(world: World, network: Network, first: EndSetting, second: EndSetting) {
+    this.#network = network;
+    this.isRemote = first.process.machine !== second.process.machine;
+    const ends = [first, second].map((setting) => new SimulatedEnd(world, network, setting)) as [SimulatedEnd, SimulatedEnd];
+    this.ends = ends;
+    ends[0].connect(ends[1], this);
+    ends[1].connect(ends[0], this);
+  }
+
+  /** It breaks: what is on its way does not arrive, and both ends learn of it. */
+  cut(): void {
+    for (const end of this.ends) end.lose();
+  }
+
+  ended(): void {
+    if (this.ends.every(({ isClosed }) => isClosed)) this.#network.forget(this);
+  }
+}
+
+class SimulatedEnd implements Channel {
+  readonly peerId: string;
+  readonly process: SimulatedProcess;
+  readonly #world: World;
+  readonly #network: Network;
+  readonly #delivery = new FrameDelivery();
+  #other!: SimulatedEnd;
+  #connection!: Connection;
+  /** No frame overtakes another. */
+  #lastArrivalMs = 0;
+  /** What is on its way here does not arrive. */
+  #isLost = false;
+
+  constructor(world: World, network: Network, { process, peerId }: EndSetting) {
+    this.#world = world;
+    this.#network = network;
+    this.process = process;
+    this.peerId = peerId;
+    process.onEnd(() => this.#processEnded());
+  }
+
+  connect(other: SimulatedEnd, connection: Connection): void {
+    this.#other = other;
+    this.#connection = connection;
+  }
+
+  get isClosed(): boolean {
+    return this.#delivery.closeReason !== undefined;
+  }
+
+  send(frame: Uint8Array): boolean {
+    return this.sendParts([frame]);
+  }
+
+  sendParts(parts: readonly Uint8Array[]): boolean {
+    if (this.isClosed) return false;
+    const frame = new Uint8Array(Buffer.concat(parts));
+    this.#network.frames++;
+    this.#network.bytes += frame.byteLength;
+    this.#travel("frame", (other) => {
+      this.#world.trace.note(this.#world.nowMs, other.process.name, () => `reads ${describeFrame(frame)} of ${this.process.name}`);
+      other.#delivery.push(frame, true);
+    });
+    return true;
+  }
+
+  flush(): boolean {
+    return !this.isClosed;
+  }
+
+  onFrame(handler: FrameHandler): void {
+    this.#delivery.onFrame(handler);
+  }
+
+  onClose(handler: CloseHandler): void {
+    this.#delivery.onClose(handler);
+  }
+
+  close(): void {
+    if (this.isClosed) return;
+    this.#travel("close", (other) => other.#close("peer"));
+    this.#close("local");
+  }
+
+  /** Its process is told in an event of its own. */
+  lose(): void {
+    if (this.isClosed || this.#isLost) return;
+    this.#isLost = true;
+    this.#world.schedule(this.process, 0, "connection lost", () => this.#close("lost"));
+  }
+
+  ref(): void {}
+  unref(): void {}
+
+  #processEnded(): void {
+    if (this.isClosed) return;
+    if (!this.#network.arrivesAfterEnd()) this.#other.#isLost = true;
+    const other = this.#other;
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#network.arrivalMs(this.process, other.process));
+    this.#world.schedule(other.process, this.#lastArrivalMs - this.#world.nowMs, "connection lost", () => other.#close("lost"));
+    this.#close("local");
+  }
+
+  #close(reason: "local" | "peer" | "lost"): void {
+    this.#delivery.close(reason);
+    this.#connection.ended();
+  }
+
+  #travel(label: string, arrive: (other: SimulatedEnd) => void): void {
+    const other = this.#other;
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#network.arrivalMs(this.process, other.process));
+    this.#world.schedule(other.process, this.#lastArrivalMs - this.#world.nowMs, label, () => {
+      if (!other.#isLost) arrive(other);
+    });
+  }
+}

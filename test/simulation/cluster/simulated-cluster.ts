@@ -1,0 +1,126 @@
+import { newJobId, newNodeId, newWorkerId, nodeKeyOf, type NodeKey, toAmounts, type WorkerId } from "../../../src/base/mod.ts";
+import { openMessageLink } from "../../../src/clients/mod.ts";
+import type { ClusterService } from "../../../src/gcs/mod.ts";
+import { acceptMember, type GcsLink, joinHead, type NodeLinkOfGcs, startHead } from "../../../src/main/cluster-membership.ts";
+import type { NodeCluster } from "../../../src/main/node-cluster.ts";
+import type { PeerNodeLink } from "../../../src/node-manager/mod.ts";
+import type { NodeRecord, WorkerIsolation } from "../../../src/protocol/mod.ts";
+import type { SeededRandom } from "../world/seeded-random.ts";
+import { SimulatedProcess } from "../world/simulated-process.ts";
+import type { World } from "../world/world.ts";
+import { Network, type NetworkSetting } from "./network.ts";
+import { SimulatedNode } from "./simulated-node.ts";
+import type { SimulatedWorker } from "./simulated-worker.ts";
+
+const VERSION = "0.0.0";
+/** A connection that cannot be made fails so late. */
+const REFUSED_MS = 1;
+
+export interface ClusterSetting {
+  readonly network: NetworkSetting;
+  readonly isolation: WorkerIsolation;
+  readonly storeBytes: number;
+  /** Module of user code. */
+  readonly entryUrl: string;
+}
+
+/** A cluster of machines, made of the real services: GCS, node managers and core workers, each in a process of its own. */
+export class SimulatedCluster {
+  readonly world: World;
+  readonly network: Network;
+  readonly entryUrl: string;
+  readonly #setting: ClusterSetting;
+  readonly #random: SeededRandom;
+  readonly #nodes = new Map<NodeKey, SimulatedNode>();
+  head: ClusterService | null = null;
+  #headProcess: SimulatedProcess | null = null;
+  #machines = 0;
+
+  constructor(world: World, setting: ClusterSetting) {
+    this.world = world;
+    this.#setting = setting;
+    this.entryUrl = setting.entryUrl;
+    this.network = new Network(world, setting.network);
+    this.#random = world.random.branch();
+  }
+
+  startProcess(name: string, machine: string): SimulatedProcess {
+    return new SimulatedProcess(this.world, name, machine);
+  }
+
+  node(key: NodeKey): SimulatedNode | undefined {
+    return this.#nodes.get(key);
+  }
+
+  /** Those that live, the head first. */
+  nodes(): SimulatedNode[] {
+    return [...this.#nodes.values()];
+  }
+
+  /** A machine comes up, and joins. The first one is the head. */
+  startNode(quantities: Readonly<Record<string, number>>): void {
+    const machine = `node ${this.#machines++}`;
+    const process = this.startProcess(machine, machine);
+    const nodeId = newNodeId(this.#random);
+    const record: NodeRecord = { nodeId, hostname: machine, pid: 1, address: { host: nodeKeyOf(nodeId), port: 1 }, objectAddress: null, totals: toAmounts(quantities), labels: {} };
+    const member = { clock: process.clock, record, packageVersion: VERSION, connect: (other: NodeRecord) => this.#connectNodes(process, record, other) };
+    const attach = (nodeCluster: NodeCluster): void => {
+      const node = new SimulatedNode({ cluster: this, process, record, isolation: this.#setting.isolation, storeBytes: this.#setting.storeBytes, nodeCluster });
+      this.#nodes.set(node.key, node);
+      process.onEnd(() => this.#nodes.delete(node.key));
+    };
+    this.world.schedule(process, 0, "node starts", () => {
+      const headProcess = this.#headProcess;
+      if (headProcess === null) {
+        this.#headProcess = process;
+        const { cluster, head } = startHead({ ...member, clusterId: "simulated", note: (text) => this.world.trace.note(this.world.nowMs, process.name, () => text) });
+        this.head = head;
+        return attach(cluster);
+      }
+      const [forNode, forHead] = this.network.connect({ process, peerId: "head" }, { process: headProcess, peerId: nodeKeyOf(nodeId) });
+      this.world.schedule(headProcess, 0.1, "accept", () => acceptMember(this.head as ClusterService, nodeKeyOf(nodeId), openMessageLink(forHead) as NodeLinkOfGcs));
+      joinHead({ ...member, where: "the head", headLost: (reason) => this.#nodeEnds(process, record, reason) }, openMessageLink(forNode) as GcsLink)
+        .then(({ cluster }) => attach(cluster), (error: Error) => this.#nodeEnds(process, record, error.message));
+    });
+  }
+
+  /** What a node process does when it has no cluster any more. */
+  #nodeEnds(process: SimulatedProcess, { nodeId }: NodeRecord, reason: string): void {
+    this.world.trace.note(this.world.nowMs, process.name, () => `the head ${reason}`);
+    const node = this.#nodes.get(nodeKeyOf(nodeId));
+    if (node === undefined) process.end();
+    else node.crash();
+  }
+
+  #connectNodes(process: SimulatedProcess, record: NodeRecord, other: NodeRecord): Promise<PeerNodeLink> {
+    return new Promise((resolve, reject) => {
+      const target = this.#nodes.get(nodeKeyOf(other.nodeId));
+      if (target === undefined) return void process.clock.after(REFUSED_MS, () => reject(new Error("connection refused")));
+      const [ours, theirs] = this.network.connect({ process, peerId: nodeKeyOf(other.nodeId) }, { process: target.process, peerId: nodeKeyOf(record.nodeId) });
+      const arrivalMs = this.network.arrivalMs(process, target.process) - this.world.nowMs;
+      this.world.schedule(target.process, arrivalMs, "accept", () => target.nodeCluster.acceptNode(nodeKeyOf(record.nodeId), openMessageLink(theirs)));
+      this.world.schedule(process, 2 * arrivalMs, "connected", () => resolve(openMessageLink(ours)));
+    });
+  }
+
+  /** A worker's channel to another, of this machine or of another one. */
+  connectWorkers(asker: SimulatedWorker, targetId: WorkerId): void {
+    const target = this.#worker(targetId);
+    // It has ended meanwhile; the node manager says so.
+    if (target === undefined || !target.process.isAlive) return;
+    const [ours, theirs] = this.network.connect({ process: asker.process, peerId: targetId }, { process: target.process, peerId: asker.workerId });
+    const arrivalMs = this.network.arrivalMs(asker.process, target.process) - this.world.nowMs;
+    this.world.schedule(target.process, arrivalMs, "accept", () => target.core.peerConnected(asker.workerId, theirs, null));
+    this.world.schedule(asker.process, arrivalMs, "connected", () => asker.core.peerConnected(targetId, ours, null));
+  }
+
+  #worker(workerId: WorkerId): SimulatedWorker | undefined {
+    return this.#nodes.get(nodeKeyOf(workerId))?.workers.get(workerId);
+  }
+
+  startDriver(node: SimulatedNode): SimulatedWorker {
+    const driverId = newWorkerId(this.#random, node.key);
+    const jobId = newJobId(this.#random);
+    return node.startDriver({ jobId, driverId, namespace: `job-${jobId}`, loaders: [], origin: null });
+  }
+}

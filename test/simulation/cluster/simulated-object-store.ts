@@ -1,0 +1,156 @@
+import { nodeKeyOf, type NodeKey, type SystemErrorRecord, type WorkerId } from "../../../src/base/mod.ts";
+import { nodeLostRecord } from "../../../src/object-store/pull-instructions.ts";
+import type { EncodedValueRecord, FromNode, StoredRecord, StoreListing, ToStore } from "../../../src/protocol/mod.ts";
+import type { SimulatedProcess } from "../world/simulated-process.ts";
+
+/** Results of a worker that has ended wait so long for the message that tells their owners. */
+const ADOPTION_MS_MAX = 10_000;
+/** Of a copy between two machines. */
+const COPY_STEP_BYTES = 1_024;
+const COPY_STEP_MS = 0.01;
+
+export interface ObjectParts {
+  readonly header: Uint8Array;
+  readonly buffers: readonly Uint8Array[];
+}
+
+interface KeptObject {
+  readonly parts: ObjectParts;
+  readonly byteLength: number;
+  readonly producerId: WorkerId;
+  ownerId: WorkerId | null;
+  isAdopted: boolean;
+}
+
+export interface ObjectStoreSetting {
+  readonly process: SimulatedProcess;
+  readonly node: NodeKey;
+  readonly capacityBytes: number;
+  /** Of another node; undefined if there is none any more. */
+  storeOf(node: NodeKey): SimulatedObjectStore | undefined;
+  /** When a message that is sent now arrives there. */
+  arrivalMs(to: SimulatedProcess): number;
+  send(workerId: WorkerId, message: FromNode): void;
+}
+
+/**
+ * The object store of one machine, as whoever uses it sees it: objects in the order of their lives (made, adopted, read, freed), copies
+ * brought from other nodes, room that may be full. What the real one does inside has simulations of its own beside it.
+ */
+export class SimulatedObjectStore {
+  readonly #setting: ObjectStoreSetting;
+  readonly #objects = new Map<number, KeptObject>();
+  readonly #ended = new Map<number, "freed" | "ownerDied">();
+  /** What owners said before the object was known. */
+  readonly #lostNodes = new Map<NodeKey, string>();
+  readonly #pulls = new Map<NodeKey, Set<(reason: string) => void>>();
+  #usedBytes = 0;
+  #nextId = 1;
+
+  constructor(setting: ObjectStoreSetting) {
+    this.#setting = setting;
+  }
+
+  get process(): SimulatedProcess {
+    return this.#setting.process;
+  }
+
+  get objectCount(): number {
+    return this.#objects.size;
+  }
+
+  /** By a worker of this machine; null if there is no room. */
+  make(producerId: WorkerId, ownerId: WorkerId, { header, buffers }: EncodedValueRecord, byteLength: number): StoredRecord | null {
+    if (this.#usedBytes + byteLength > this.#setting.capacityBytes) return null;
+    const id = this.#nextId++;
+    this.#usedBytes += byteLength;
+    this.#objects.set(id, { parts: { header: header.slice(), buffers: buffers.map((buffer) => buffer.slice()) }, byteLength, producerId, ownerId, isAdopted: producerId === ownerId });
+    return { node: this.#setting.node, id, row: id, byteLength };
+  }
+
+  read(id: number): ObjectParts | undefined {
+    return this.#objects.get(id)?.parts;
+  }
+
+  onMessage(workerId: WorkerId, message: ToStore): void {
+    switch (message.type) {
+      case "storeAdopted":
+        return this.#adopted(workerId, message.id);
+      case "storeFreed":
+        return this.#end(message.id, "freed");
+      case "storeFetch":
+        return this.#setting.send(workerId, { type: "reply", requestId: message.requestId, result: null, error: this.#lossOf(message.id) });
+      default:
+        return undefined;
+    }
+  }
+
+  #adopted(ownerId: WorkerId, id: number): void {
+    const object = this.#objects.get(id);
+    if (object === undefined) return;
+    object.ownerId = ownerId;
+    object.isAdopted = true;
+  }
+
+  #end(id: number, reason: "freed" | "ownerDied"): void {
+    const object = this.#objects.get(id);
+    if (object === undefined) return;
+    this.#objects.delete(id);
+    this.#usedBytes -= object.byteLength;
+    this.#ended.set(id, reason);
+  }
+
+  #lossOf(id: number): SystemErrorRecord {
+    if (this.#ended.get(id) === "ownerDied") return { kind: "OwnerDiedError", message: "the worker that owned this object has ended, and the object with it", subjectId: String(id) };
+    return { kind: "ObjectFreedError", message: "this object was freed: no reference to it was counted any more", subjectId: String(id) };
+  }
+
+  workerLost(workerId: WorkerId): void {
+    const orphans: number[] = [];
+    for (const [id, { ownerId, producerId, isAdopted }] of this.#objects) {
+      if (ownerId === workerId) this.#end(id, "ownerDied");
+      else if (producerId === workerId && !isAdopted) orphans.push(id);
+    }
+    if (orphans.length === 0) return;
+    this.process.clock.after(ADOPTION_MS_MAX, () => {
+      for (const id of orphans) if (this.#objects.get(id)?.isAdopted === false) this.#end(id, "freed");
+    });
+  }
+
+  nodeLost(node: NodeKey, reason: string): void {
+    this.#lostNodes.set(node, reason);
+    for (const [id, { ownerId }] of this.#objects) if (ownerId !== null && nodeKeyOf(ownerId) === node) this.#end(id, "ownerDied");
+    const pulls = this.#pulls.get(node);
+    this.#pulls.delete(node);
+    for (const fail of pulls ?? []) fail(reason);
+  }
+
+  /** A worker here wants an object of another node: it is copied. */
+  onPull(workerId: WorkerId, { requestId, node, id, byteLength }: ToStore & { readonly type: "storePull" }): void {
+    const answer = (result: ObjectParts | null, error: SystemErrorRecord | null): void => this.#setting.send(workerId, { type: "reply", requestId, result, error });
+    const other = this.#setting.storeOf(node);
+    const lost = this.#lostNodes.get(node);
+    if (lost !== undefined) return answer(null, nodeLostRecord(id, lost));
+    const pulls = this.#pulls.get(node) ?? new Set();
+    this.#pulls.set(node, pulls);
+    const failed = (reason: string): void => answer(null, nodeLostRecord(id, reason));
+    pulls.add(failed);
+    // A node of which nobody has said yet that it is gone does not answer.
+    if (other === undefined) return;
+    const { world, clock } = this.process;
+    world.schedule(other.process, this.#setting.arrivalMs(other.process) - clock.nowMs(), "object asked for", () => {
+      const parts = other.read(id);
+      const delayMs = other.#setting.arrivalMs(this.process) - other.process.clock.nowMs() + Math.round(byteLength / COPY_STEP_BYTES) * COPY_STEP_MS;
+      world.schedule(this.process, delayMs, "object copied", () => {
+        if (!pulls.delete(failed)) return;
+        if (parts === undefined) answer(null, other.#lossOf(id));
+        else answer(parts, null);
+      });
+    });
+  }
+
+  list(): StoreListing {
+    const { capacityBytes } = this.#setting;
+    return { isAvailable: true, capacityBytes, usedBytes: this.#usedBytes, spilledBytes: 0, objectCount: this.#objects.size, objects: [] };
+  }
+}

@@ -1,0 +1,57 @@
+import type { WorkerId } from "../../../src/base/mod.ts";
+import { type NodeLink, openMessageLink } from "../../../src/clients/mod.ts";
+import type { CoreWorker } from "../../../src/core-worker/mod.ts";
+import type { FromNode, JobRecord } from "../../../src/protocol/mod.ts";
+import type { Channel } from "../../../src/transport/mod.ts";
+import type { SimulatedProcess } from "../world/simulated-process.ts";
+import { createCore } from "./simulated-core.ts";
+import type { SimulatedNode } from "./simulated-node.ts";
+
+export interface WorkerSetting {
+  readonly node: SimulatedNode;
+  readonly process: SimulatedProcess;
+  readonly workerId: WorkerId;
+  readonly pid: number;
+  readonly channel: Channel;
+  /** Of a driver; null for a worker. */
+  readonly job: JobRecord | null;
+  readonly entryUrl: string;
+}
+
+/** A worker or a driver: a process with a core worker, and its link to its node. */
+export class SimulatedWorker {
+  readonly node: SimulatedNode;
+  readonly process: SimulatedProcess;
+  readonly workerId: WorkerId;
+  readonly isDriver: boolean;
+  readonly core: CoreWorker;
+  readonly link: NodeLink;
+
+  constructor({ node, process, workerId, pid, channel, job, entryUrl }: WorkerSetting) {
+    this.node = node;
+    this.process = process;
+    this.workerId = workerId;
+    this.isDriver = job !== null;
+    const link: NodeLink = openMessageLink(channel);
+    this.link = link;
+    let current: Pick<JobRecord, "jobId" | "namespace"> = job ?? { jobId: "", namespace: "" };
+    this.core = createCore({
+      process, workerId, pid, nodeId: node.record.nodeId, isDriver: this.isDriver, isolation: node.isolation, entryUrl, store: node.store, link,
+      job: () => current, exit: () => process.end(),
+    });
+    link.onMessage((message) => {
+      if (message.type === "jobAssigned") current = message.job;
+      this.core.onNodeMessage(message);
+      this.#onHostMessage(message);
+    });
+    // Without its node it has no purpose.
+    link.onClose(() => process.end());
+    if (job === null) link.send({ type: "register", workerId, pid, listenAddress: workerId });
+    else link.send({ type: "registerDriver", listenAddress: workerId, pid, job });
+  }
+
+  #onHostMessage(message: FromNode): void {
+    if (message.type === "listenForPeers") this.link.send({ type: "listening", askerId: message.askerId, address: { host: this.workerId, port: 1 } });
+    else if (message.type === "connectSocket") this.node.cluster.connectWorkers(this, typeof message.address === "string" ? message.address : message.address.host);
+  }
+}

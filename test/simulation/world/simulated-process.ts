@@ -1,0 +1,63 @@
+import { setRuntime, type Runtime } from "../../../src/api/mod.ts";
+import type { Clock } from "../../../src/base/mod.ts";
+import type { SeededRandom } from "./seeded-random.ts";
+import type { World } from "./world.ts";
+
+/**
+ * A process (or thread) of the simulated world. All its code runs in events of its own: between them the world belongs to others,
+ * so what a process has for itself in a thread (its runtime, its time) is put in place before each.
+ */
+export class SimulatedProcess {
+  readonly name: string;
+  /** Machines fail as a whole. */
+  readonly machine: string;
+  readonly world: World;
+  readonly random: SeededRandom;
+  readonly clock: Clock;
+  /** Where API calls of this process go; null where there is no user code. */
+  runtime: Runtime | null = null;
+  isAlive = true;
+  /** It does not run until then: it computes, or was stopped. What comes meanwhile waits. */
+  busyUntilMs = 0;
+  /** Computed within the event that runs now. */
+  spentMs = 0;
+  readonly #ends: (() => void)[] = [];
+
+  constructor(world: World, name: string, machine: string) {
+    this.world = world;
+    this.name = name;
+    this.machine = machine;
+    this.random = world.random.branch();
+    this.clock = {
+      nowMs: () => world.nowMs + this.spentMs,
+      after: (delayMs, callback) => world.schedule(this, this.spentMs + delayMs, "timer", callback),
+    };
+  }
+
+  enter(): void {
+    setRuntime(this.runtime);
+  }
+
+  leave(): void {
+    if (this.spentMs > 0) this.busyUntilMs = Math.max(this.busyUntilMs, this.world.nowMs + this.spentMs);
+    this.spentMs = 0;
+    setRuntime(null);
+  }
+
+  /** Code that computes for so long. */
+  spend(ms: number): void {
+    this.spentMs += ms;
+  }
+
+  onEnd(callback: () => void): void {
+    this.#ends.push(callback);
+  }
+
+  /** At once, in whatever it does: nothing of it runs any more. */
+  end(): void {
+    if (!this.isAlive) return;
+    this.isAlive = false;
+    this.world.trace.note(this.world.nowMs, this.name, () => "ends");
+    for (const callback of this.#ends) callback();
+  }
+}

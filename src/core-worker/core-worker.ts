@@ -356,6 +356,8 @@ export class CoreWorker {
         return this.submitter.leaseGranted(message.key, message.leaseId, message.workerId);
       case "leaseRefused":
         return this.submitter.leaseRefused(message.key, message.error);
+      case "nameArguments":
+        return this.submitter.nameArguments(message.key, message.count);
       case "leasesHeldUp":
         return this.submitter.leasesHeldUp(message.key, message.reason);
       case "leaseOpened":

@@ -72,6 +72,8 @@ export function learnRunTime(callable: FunctionCallable, averageUs: number): voi
 export class SchedulingQueue {
   readonly key: string;
   readonly shape: LeaseShape;
+  /** Its leases are of use for tasks with the very same large arguments alone. */
+  readonly isForArguments: boolean;
   /** A plain queue until there is a task with a priority. */
   #tasks: Deque<PendingTask> | TaskLanes<PendingTask> = new Deque<PendingTask>();
   /** Tasks that came back without having run, and are not in their places yet. */
@@ -89,6 +91,7 @@ export class SchedulingQueue {
   constructor(key: string, shape: LeaseShape, leasesMax: number) {
     this.key = key;
     this.shape = shape;
+    this.isForArguments = shape.arguments?.type === "named";
     this.#leasesMax = Math.max(1, Math.min(leasesMax, LEASES_WANTED_MAX));
   }
 
@@ -140,6 +143,11 @@ export class SchedulingQueue {
     return this.#leaseTarget - this.#leasesGranted;
   }
 
+  /** As announced. */
+  get leaseTarget(): number {
+    return this.#leaseTarget;
+  }
+
   get priority(): number {
     return this.#priority;
   }
@@ -169,5 +177,18 @@ export class SchedulingQueue {
 
   closed(leaseId: number): void {
     this.leases.delete(leaseId);
+  }
+
+  // ------------------------------------------------------------------ for one set of arguments
+
+  /** It waits for nothing, so that the node manager need not know it any more. */
+  get isOver(): boolean {
+    return this.isForArguments && this.tasks.length === 0 && this.#leasesGranted >= this.#leaseTarget;
+  }
+
+  /** The node manager has forgotten it: whatever is wanted next is counted from nought. */
+  forgotten(): void {
+    this.#leasesGranted = 0;
+    this.#leaseTarget = 0;
   }
 }

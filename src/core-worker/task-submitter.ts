@@ -1,10 +1,11 @@
 import type { Clock, SystemErrorRecord, Timer, WorkerId } from "../base/mod.ts";
 import { type LeaseShape, TASK_SLOTS_MAX, type WorkerDeath } from "../protocol/mod.ts";
+import { namedArguments } from "./near-arguments.ts";
 import type { Failure } from "./object-entry.ts";
 import { CLAIM_OPEN, CLAIM_RECALLED, type Peer } from "./peer.ts";
 import { learnRunTime, OwnedLease, SchedulingQueue } from "./scheduling-queue.ts";
 import type { TaskSender } from "./task-sender.ts";
-import type { FunctionCallable, PendingTask } from "./task.ts";
+import { type FunctionCallable, leaseKeyOf, type PendingTask } from "./task.ts";
 
 /** Tasks queued in one turn before the first ones are sent without waiting for the end of the turn. */
 const SEND_EARLY_AT_TASKS = 256;
@@ -48,11 +49,21 @@ export class TaskSubmitter {
 
   /** All arguments of the task are known. */
   submit(task: PendingTask): void {
-    const queue = task.queue as SchedulingQueue;
+    const queue = this.#queueOf(task);
     queue.add(task);
     this.#dirty.add(queue);
     if (queue.tasks.length % SEND_EARLY_AT_TASKS === 0) this.#pump(queue);
     else this.#scheduleFlush();
+  }
+
+  /** One for its arguments alone may have ended meanwhile, and there may be another one like it. */
+  #queueOf(task: PendingTask): SchedulingQueue {
+    const queue = task.queue as SchedulingQueue;
+    if (!queue.isForArguments) return queue;
+    const known = this.#queues.get(queue.key);
+    if (known === undefined) this.#queues.set(queue.key, queue);
+    else if (known !== queue) task.template = { ...task.template, queue: known };
+    return known ?? queue;
   }
 
   #scheduleFlush(): void {
@@ -85,14 +96,43 @@ export class TaskSubmitter {
     }
     const target = queue.nextLeaseTarget();
     if (target !== undefined) this.#env.requestLeases(queue.key, queue.shape, target, queue.priority);
+    if (queue.isOver && this.#queues.delete(queue.key)) this.#end(queue);
     this.#watch();
+  }
+
+  #end(queue: SchedulingQueue): void {
+    queue.forgotten();
+    this.#env.requestLeases(queue.key, queue.shape, 0, 0);
+    for (const lease of queue.leases.values()) if (lease.inFlight === 0) this.#close(lease);
+  }
+
+  #close({ leaseId, workerId }: Pick<OwnedLease, "leaseId" | "workerId">): void {
+    this.#env.peer(workerId).sendMessage({ type: "closeLease", leaseId });
+  }
+
+  /** Other nodes have room for so many of these tasks, and fetch their arguments first. */
+  nameArguments(key: string, count: number): void {
+    const queue = this.#queues.get(key);
+    if (queue === undefined) return;
+    queue.dropDone();
+    for (let named = 0; named < count; named++) {
+      const task = queue.tasks.shift();
+      if (task === undefined) break;
+      const shape: LeaseShape = { ...queue.shape, arguments: { type: "named", objects: namedArguments(task.args) } };
+      task.template = { ...task.template, queue: this.queue(leaseKeyOf(shape), shape, Number.POSITIVE_INFINITY) };
+      this.submit(task);
+    }
+    this.#dirty.add(queue);
+    this.flush();
+    // The node manager asks once, until it hears what is left.
+    this.#env.requestLeases(queue.key, queue.shape, queue.leaseTarget, queue.priority);
   }
 
   // ------------------------------------------------------------------ leases
 
   leaseGranted(key: string, leaseId: number, workerId: WorkerId): void {
     const queue = this.#queues.get(key);
-    if (queue === undefined) return;
+    if (queue === undefined) return this.#close({ leaseId, workerId });
     const lease = new OwnedLease(leaseId, workerId, queue);
     lease.lastActivityMs = this.#env.clock.nowMs();
     this.#leases.set(leaseId, lease);
@@ -114,6 +154,7 @@ export class TaskSubmitter {
       count++;
       this.#env.fail(task, { kind: "systemError", error: { ...error, message } });
     }
+    this.#later(queue);
     if (told !== null) this.#env.warn(count === 1 ? told : `${told} (${count} tasks)`);
   }
 
@@ -146,6 +187,7 @@ export class TaskSubmitter {
     lease.isStuck = false;
     lease.lastActivityMs = this.#env.clock.nowMs();
     if (lease.queue.tasks.length > 0) this.#later(lease.queue);
+    else if (lease.inFlight === 0 && lease.queue.isForArguments) this.#close(lease);
   }
 
   /** The worker's measure for a frame of results of one lease's tasks. */
@@ -164,7 +206,7 @@ export class TaskSubmitter {
   /** It has not been run, and goes to the next worker that has room. */
   rejected(task: PendingTask): void {
     if (task.isDone) return this.#env.dropped(task);
-    const queue = task.queue as SchedulingQueue;
+    const queue = this.#queueOf(task);
     queue.giveBack(task);
     this.#later(queue);
   }
@@ -237,7 +279,7 @@ export class TaskSubmitter {
       const quietMs = nowMs - lease.lastActivityMs;
       if (lease.inFlight > 1 && quietMs >= STUCK_CHECK_MS) this.#takeBack(lease);
       else if (lease.inFlight === 0 && quietMs >= LEASE_IDLE_MS) {
-        this.#env.peer(lease.workerId).sendMessage({ type: "closeLease", leaseId: lease.leaseId });
+        this.#close(lease);
         lease.lastActivityMs = nowMs;
       }
     }

@@ -109,6 +109,7 @@ export class LocalNode {
         this.#objects?.nodeLost(node, "it is no part of the cluster any more");
       },
       cluster: cluster?.side ?? null,
+      argumentFetcher: setting.createObjects === null ? null : { capacityBytes: config.store.capacityBytes, pull: async (object, signal) => this.#objects?.pull(object, "argument", signal) },
       workerLost: (workerId, death) => {
         this.#memoryWatch.remove(workerId);
         this.#moduleTrees.workerEnded();

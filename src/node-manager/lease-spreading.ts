@@ -1,6 +1,7 @@
-import type { Clock, NodeKey, ResourceAmounts, SystemErrorRecord, Timer, WorkerId } from "../base/mod.ts";
-import type { LeaseShape, NodeLoadRecord, NodeRecord } from "../protocol/mod.ts";
+import { nodeKeyOf, type Clock, type NodeKey, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
+import type { FromNode, LeaseShape, NodeLoadRecord, NodeRecord } from "../protocol/mod.ts";
 import type { NodeView } from "../scheduling/mod.ts";
+import { type ArgumentFetcher, ArgumentPulls } from "./argument-pulls.ts";
 import { SpillOver, type SpillInstruction } from "./spill-over.ts";
 
 /** What no node could ever hold, at two looks in a row, is refused. */
@@ -12,13 +13,17 @@ export interface LeaseSpreadingEnvironment {
   own(): NodeView;
   demandHere(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void;
   demandThere(node: NodeKey, ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void;
-  refuse(ownerId: WorkerId, key: string, error: SystemErrorRecord): void;
+  /** Null where there are no objects of other nodes. */
+  readonly fetcher: ArgumentFetcher | null;
+  tell(ownerId: WorkerId, message: FromNode & { readonly type: "leaseRefused" | "nameArguments" }): void;
 }
 
 /** Gets leases for the owners of this node from all nodes of the cluster: SpillOver decides, this acts. */
 export class LeaseSpreading {
   readonly #env: LeaseSpreadingEnvironment;
+  readonly #node: NodeKey;
   readonly #state: SpillOver;
+  readonly #arguments: ArgumentPulls | null;
   readonly #records = new Map<NodeKey, NodeRecord>();
   #infeasibleTimer: Timer | null = null;
   #isPlanning = false;
@@ -26,7 +31,10 @@ export class LeaseSpreading {
 
   constructor(environment: LeaseSpreadingEnvironment) {
     this.#env = environment;
-    this.#state = new SpillOver(environment.own().key);
+    this.#node = environment.own().key;
+    this.#state = new SpillOver(this.#node);
+    const { fetcher } = environment;
+    this.#arguments = fetcher === null ? null : new ArgumentPulls(this.#node, fetcher, ({ ownerId, key, shape, target, priority }) => environment.demandHere(ownerId, key, shape, target, priority));
   }
 
   nodeJoined(node: NodeKey, record: NodeRecord): void {
@@ -58,7 +66,19 @@ export class LeaseSpreading {
     this.plan();
   }
 
-  /** A plan follows by itself where the grant is this node's. */
+  /** Of this node, which its owner or the owner's node has chosen: when the arguments of the tasks are here. */
+  demandHere(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void {
+    if (this.#arguments === null || shape.arguments === undefined) this.#env.demandHere(ownerId, key, shape, target, priority);
+    else this.#arguments.demand({ ownerId, key, shape, target, priority });
+  }
+
+  /** By this node, to an owner anywhere. A plan follows by itself. */
+  grantedHere(ownerId: WorkerId, key: string, shape: LeaseShape): void {
+    if (nodeKeyOf(ownerId) === this.#node) this.#state.granted(ownerId, key, this.#node);
+    if (shape.arguments !== undefined) this.#arguments?.granted(ownerId, key);
+  }
+
+  /** By another node, to an owner of this one. */
   granted(ownerId: WorkerId, key: string, node: NodeKey): void {
     this.#state.granted(ownerId, key, node);
   }
@@ -69,6 +89,7 @@ export class LeaseSpreading {
 
   ownerLost(ownerId: WorkerId): void {
     this.#state.ownerLost(ownerId);
+    this.#arguments?.ownerLost(ownerId);
   }
 
   /** After everything that may change where something fits. */
@@ -97,17 +118,22 @@ export class LeaseSpreading {
     for (const instruction of instructions) {
       const { ownerId, key } = instruction;
       if (instruction.type === "refuse") {
-        this.#env.refuse(ownerId, key, instruction.error);
+        this.#env.tell(ownerId, { type: "leaseRefused", key, error: instruction.error });
+        continue;
+      }
+      if (instruction.type === "nameArguments") {
+        this.#env.tell(ownerId, { type: "nameArguments", key, count: instruction.count });
         continue;
       }
       const { shape, target, priority } = instruction;
-      if (instruction.type === "askHere") this.#env.demandHere(ownerId, key, shape, target, priority);
+      if (instruction.type === "askHere") this.demandHere(ownerId, key, shape, target, priority);
       else this.#env.demandThere(instruction.node, ownerId, key, shape, target, priority);
     }
   }
 
   stop(): void {
     this.#infeasibleTimer?.cancel();
+    this.#arguments?.stop();
   }
 }
 

@@ -214,6 +214,7 @@ export class LeaseState {
   }
 
   demand(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): LeaseInstruction[] {
+    if (target === 0 && shape.arguments?.type === "named") return this.#endDemand(`${ownerId}/${key}`);
     if (shape.bundle === null && !this.ledger.canEverHold(shape.resources)) {
       const message = `needs ${describeLack(shape.resources, this.ledger.totals)}, so it can never run here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
       return [{ type: "refuse", ownerId, key, error: { kind: "TaskUnschedulableError", message, subjectId: null } }];
@@ -226,6 +227,11 @@ export class LeaseState {
       known.priority = priority;
     }
     return this.#schedule();
+  }
+
+  /** Its owner has all that it wants, and will not ask under this key again. */
+  #endDemand(id: string): LeaseInstruction[] {
+    return this.#demands.delete(id) ? this.#schedule() : [];
   }
 
   placeActor(actorId: ActorId, kind: WorkerKind, resources: ResourceAmounts, jobId: JobId, bundle: BundleRecord | null = null): LeaseInstruction[] {

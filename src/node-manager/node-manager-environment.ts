@@ -1,6 +1,7 @@
 import type { AcceleratorIds, Clock, JobId, NodeId, NodeKey, RandomSource, ResourceAmounts, WorkerId } from "../base/mod.ts";
 import type { BundleListener, PlacementListener, WorkerLauncher } from "../clients/mod.ts";
 import type { WorkerDeath, WorkerKind } from "../protocol/mod.ts";
+import type { ArgumentFetcher } from "./argument-pulls.ts";
 import type { ClusterSide } from "./cluster-side.ts";
 
 /** What a node manager is given by whoever composes the node. */
@@ -36,4 +37,6 @@ export interface NodeManagerEnvironment {
   startFailed(reason: string): void;
   /** Null for a node that is alone. */
   readonly cluster: ClusterSide | null;
+  /** As above. */
+  readonly argumentFetcher: ArgumentFetcher | null;
 }

@@ -70,7 +70,7 @@ export class NodeManager {
       clock: this.#env.clock, own: () => this.#view(),
       demandHere: (ownerId, key, shape, target, priority) => this.#demandHere(ownerId, key, shape, target, priority),
       demandThere: (other, ownerId, key, shape, target, priority) => void fromWorker(other, ownerId, { type: "leaseDemand", key, shape, target, priority }),
-      refuse: (ownerId, key, error) => this.send(ownerId, { type: "leaseRefused", key, error }),
+      tell: (ownerId, message) => this.send(ownerId, message), fetcher: this.#env.argumentFetcher,
     });
   }
 
@@ -224,9 +224,9 @@ export class NodeManager {
   demandLeases(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void {
     const refusal = this.groups.refusal(shape);
     if (refusal !== null) return this.#act([{ type: "refuse", ownerId, key, error: refusal }]);
-    if (this.spreading !== null && nodeKeyOf(ownerId) === this.#node) return this.spreading.demand(ownerId, key, shape, target, priority);
-    // Of several nodes, the owner's has chosen this one.
-    const error = shape.strategy === null || this.spreading !== null ? null : refusalOf([this.#view()], shape, null);
+    // Of several nodes, the one of an owner elsewhere has chosen this one.
+    if (this.spreading !== null) return this.spreading[this.#isFar(ownerId) ? "demandHere" : "demand"](ownerId, key, shape, target, priority);
+    const error = shape.strategy === null ? null : refusalOf([this.#view()], shape, null);
     if (error === null) this.#demandHere(ownerId, key, shape, target, priority);
     else this.#act([{ type: "refuse", ownerId, key, error }]);
   }
@@ -268,7 +268,6 @@ export class NodeManager {
 
   placeActor(placement: ActorPlacementRecord): void {
     const { actorId, className, jobId, workerKind, resources, strategy, bundle, isShared } = placement;
-    // As above.
     const error = strategy === null || this.spreading !== null ? null : refusalOf([this.#view()], placement, actorId);
     if (isShared && error === null) return this.shared.place(placement);
     this.#waitingActors.set(actorId, { className, jobId });
@@ -361,6 +360,7 @@ export class NodeManager {
   /** A worker of another node has ended. */
   farWorkerLost(workerId: WorkerId, cause: WorkerDeath): void {
     this.#env.endObjects(workerId);
+    this.spreading?.ownerLost(workerId);
     for (const other of this.#workers.values()) if (other.connectedTo.delete(workerId)) other.link?.send({ type: "workerDied", workerId, cause });
     const job = this.#jobs.ofDriver(workerId);
     this.#act(job === undefined ? this.#state.workerLost(workerId) : this.#state.driverLost(workerId, job.jobId));
@@ -425,7 +425,7 @@ export class NodeManager {
           break;
         case "openLease": {
           const { leaseId, workerId, ownerId, key, shape, acceleratorIds } = instruction;
-          if (!this.#isFar(ownerId)) this.spreading?.granted(ownerId, key, this.#node);
+          this.spreading?.grantedHere(ownerId, key, shape);
           this.send(workerId, { type: "leaseOpened", leaseId, ownerId, resources: shape.resources, acceleratorIds, bundle: shape.bundle });
           this.send(ownerId, { type: "leaseGranted", key, leaseId, workerId });
           break;

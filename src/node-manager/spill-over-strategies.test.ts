@@ -103,7 +103,7 @@ class World {
   #act(instructions: readonly SpillInstruction[]): boolean {
     for (const instruction of instructions) {
       if (instruction.type === "refuse") this.refused.push(instruction.key);
-      else (this.nodes.get(instruction.type === "askHere" ? "a" : instruction.node) as SimulatedNode).ask(instruction.key, instruction.shape, instruction.target);
+      else if (instruction.type !== "nameArguments") (this.nodes.get(instruction.type === "askHere" ? "a" : instruction.node) as SimulatedNode).ask(instruction.key, instruction.shape, instruction.target);
     }
     return instructions.length > 0;
   }

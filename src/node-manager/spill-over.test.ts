@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { toAmounts, type ResourceAmounts } from "../base/mod.ts";
 import { shapeOf } from "./fixtures/lease-instructions.ts";
 import type { NodeView } from "../scheduling/mod.ts";
-import type { StrategyRecord } from "../protocol/mod.ts";
+import type { LeaseShape, StrategyRecord } from "../protocol/mod.ts";
 import { SpillOver, type SpillInstruction } from "./spill-over.ts";
 
 const OWN = "aaaaaaaa";
@@ -18,8 +18,9 @@ function planned(state: SpillOver, own: NodeView): SpillInstruction[] {
   return [...state.planHere(own), ...state.planThere(own)];
 }
 const brief = (instructions: readonly SpillInstruction[]): string[] =>
-  instructions.map((instruction) => (instruction.type === "refuse" ? "refuse" : `${instruction.type === "askHere" ? "here" : instruction.node.slice(0, 1)} ${instruction.target}`));
+  instructions.map((instruction) => (instruction.type === "refuse" ? "refuse" : instruction.type === "nameArguments" ? `name ${instruction.count}` : `${instruction.type === "askHere" ? "here" : instruction.node.slice(0, 1)} ${instruction.target}`));
 const oneCpu = shapeOf({ CPU: 1 });
+const named = (id: number, near: string): LeaseShape => ({ ...oneCpu, near, arguments: { type: "named", objects: [{ node: near, id, byteLength: 10 }] } });
 const withStrategy = (amounts: Record<string, number>, strategy: StrategyRecord) => ({ ...shapeOf(amounts), strategy });
 
 function stateWith(...others: NodeView[]): SpillOver {
@@ -49,6 +50,49 @@ describe("leases from several nodes", () => {
     assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }))), ["b 2", "c 1", "here 2"]);
     state.nodeLost(OTHER);
     assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }))), ["here 5", "c 3"]);
+  });
+
+  test("tasks whose large arguments are at home are named when other nodes have room for them, and stay at home while there is room", () => {
+    const state = stateWith(view(OTHER, { CPU: 2 }));
+    const home = { ...oneCpu, near: OWN, arguments: { type: "unnamed", areNear: true } } as const;
+    state.demand(OWNER, "home", home, 2, 0);
+    assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }))), ["here 2"]);
+    state.demand(OWNER, "home", home, 10, 0);
+    assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }))), ["here 10", "name 2"]);
+    assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }))), [], "the owner is asked once");
+    for (const id of [1, 2]) state.demand(OWNER, `named ${id}`, named(id, OWN), 1, 0);
+    assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }, { CPU: 0 }))), ["b 1", "b 1"], "each is asked for where it may go, and nowhere else");
+    state.demand(OWNER, "home", home, 8, 0);
+    assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }, { CPU: 0 }))), ["here 8"], "the named ones have the room");
+  });
+
+  test("tasks with arguments on several nodes are named for all of them, and a few when no node has room", () => {
+    const state = stateWith(view(OTHER, { CPU: 2 }));
+    const far = { ...oneCpu, near: OTHER, arguments: { type: "unnamed", areNear: false } } as const;
+    state.demand(OWNER, "far", far, 10, 0);
+    assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }))), ["name 4"]);
+    state.demand(OWNER, "named", named(1, OTHER), 1, 0);
+    state.demand(OWNER, "far", far, 9, 0);
+    const full = view(OWN, { CPU: 2 }, { CPU: 0 });
+    state.nodeSeen(view(OTHER, { CPU: 2 }, { CPU: 0 }));
+    assert.deepEqual(brief(planned(state, full)), ["b 1", "name 1"], "two in all wait where they will go");
+  });
+
+  test("the node that has all of the arguments is asked for leases without a word on them", () => {
+    const state = stateWith(view(OTHER, { CPU: 2 }), view(THIRD, { CPU: 1 }));
+    state.demand(OWNER, "k", { ...oneCpu, near: OTHER, arguments: { type: "unnamed", areNear: true } }, 4, 0);
+    assert.deepEqual(brief(planned(state, view(OWN, { CPU: 1 }))), ["b 2", "name 2"]);
+  });
+
+  test("a key of named arguments is forgotten everywhere when its owner says so", () => {
+    const state = stateWith(view(OTHER, { CPU: 2 }));
+    state.demand(OWNER, "k", named(1, OTHER), 1, 0);
+    assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }))), ["b 1"]);
+    state.granted(OWNER, "k", OTHER);
+    state.demand(OWNER, "k", named(1, OTHER), 0, 0);
+    assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }))), ["b 0"]);
+    state.demand(OWNER, "k", named(1, OTHER), 1, 0);
+    assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }))), ["b 1"], "counted from nought");
   });
 
   test("a lease granted elsewhere is not wanted here any more", () => {

@@ -9,6 +9,8 @@ export type SpillInstruction =
   /** Of this node's own scheduler; as a demand of the owner's. */
   | { readonly type: "askHere"; readonly ownerId: WorkerId; readonly key: string; readonly shape: LeaseShape; readonly target: number; readonly priority: number }
   | { readonly type: "askThere"; readonly node: NodeKey; readonly ownerId: WorkerId; readonly key: string; readonly shape: LeaseShape; readonly target: number; readonly priority: number }
+  /** The owner is asked to name the arguments of so many tasks, which can go to nodes that have room for them. */
+  | { readonly type: "nameArguments"; readonly ownerId: WorkerId; readonly key: string; readonly count: number }
   | { readonly type: "refuse"; readonly ownerId: WorkerId; readonly key: string; readonly error: SystemErrorRecord };
 
 /** What one owner of this node wants of leases with one key, here and elsewhere. */
@@ -30,6 +32,10 @@ interface Wish {
   spreadAfter: NodeKey;
   /** No node could ever hold it, when it was last looked. */
   isInfeasible: boolean;
+  /** Of tasks with unnamed arguments, since its owner was heard last. */
+  isAskedForNames: boolean;
+  /** Its owner has all that it wants, and will not ask under this key again. */
+  isOver: boolean;
 }
 
 /**
@@ -73,9 +79,11 @@ export class SpillOver {
     const known = this.#wishes.get(id);
     if (known !== undefined && known.target <= this.#granted(known)) known.spreadAfter = this.#spreadAfter;
     if (known === undefined) {
-      this.#wishes.set(id, { ownerId, key, shape, priority, target, askedHere: 0, grantedHere: 0, asked: new Map(), granted: new Map(), grantedByLost: 0, spreadAfter: this.#spreadAfter, isInfeasible: false });
+      this.#wishes.set(id, { ownerId, key, shape, priority, target, askedHere: 0, grantedHere: 0, asked: new Map(), granted: new Map(), grantedByLost: 0, spreadAfter: this.#spreadAfter, isInfeasible: false, isAskedForNames: false, isOver: endsKey(shape, target) });
       return;
     }
+    known.isOver = endsKey(shape, target);
+    known.isAskedForNames = false;
     known.target = target;
     known.priority = priority;
   }
@@ -116,6 +124,10 @@ export class SpillOver {
   planHere(own: NodeView): SpillInstruction[] {
     const out: SpillInstruction[] = [];
     for (const wish of this.#wishes.values()) {
+      if (wish.isOver) {
+        this.#askHere(wish, 0, out);
+        continue;
+      }
       if (this.#isForAll(wish.shape, own)) continue;
       const missing = wish.target - this.#granted(wish);
       const here = missing > 0 && this.#mayRunHere(wish.shape, own) ? missing : 0;
@@ -125,9 +137,12 @@ export class SpillOver {
   }
 
   /** This node is one of many, though its owner's: it does not come first. */
-  #isForAll({ strategy, near }: LeaseShape, own: NodeView): boolean {
+  #isForAll({ strategy, near, arguments: large }: LeaseShape, own: NodeView): boolean {
     if (near !== undefined && this.#others.has(near)) return true;
-    if (strategy === null || this.#others.size === 0) return false;
+    if (this.#others.size === 0) return false;
+    // Whatever node is asked may fetch them, so no more of them are asked than will be needed.
+    if (large?.type === "named" || large?.areNear === false) return true;
+    if (strategy === null) return false;
     const { preference } = strategy;
     return preference.type === "spread" || (preference.type === "labels" && !meetsConditions(own.labels, preference.preferred));
   }
@@ -142,21 +157,69 @@ export class SpillOver {
     const others = [...this.#others.values()];
     // What this very plan sends somewhere is not there for the next wish.
     const left = new Map(others.map((view) => [view.key, view]));
-    for (const wish of this.#wishes.values()) {
+    const unnamed: Wish[] = [];
+    let namedMissing = 0;
+    for (const [id, wish] of this.#wishes) {
+      if (wish.isOver) {
+        this.#end(wish, out);
+        this.#wishes.delete(id);
+        continue;
+      }
+      if (wish.shape.arguments?.type === "unnamed" && others.length > 0) {
+        unnamed.push(wish);
+        continue;
+      }
       const missing = wish.target - this.#granted(wish);
+      if (wish.shape.arguments !== undefined && missing > 0) namedMissing++;
       const isForAll = this.#isForAll(wish.shape, own);
       const asked = missing <= 0 ? NOWHERE : isForAll ? this.#amongAll(wish, missing, [own, ...left.values()]) : this.#overflow(wish.shape, missing, own, [...left.values()]);
       for (const view of others) {
         const more = asked.get(view.key) ?? 0;
         const target = (wish.granted.get(view.key) ?? 0) + more;
         if (more > 0) left.set(view.key, taken(left.get(view.key) as NodeView, takenFromNode(wish.shape.resources, wish.shape.bundle), more));
-        if (target === (wish.asked.get(view.key) ?? 0)) continue;
-        wish.asked.set(view.key, target);
-        out.push({ type: "askThere", node: view.key, ownerId: wish.ownerId, key: wish.key, shape: wish.shape, target, priority: wish.priority });
+        this.#askThere(wish, view.key, target, out);
       }
       if (isForAll) this.#askHere(wish, wish.grantedHere + (asked.get(this.#node) ?? 0), out);
     }
+    // Those that were named before have their places.
+    for (const wish of unnamed) this.#planUnnamed(wish, own, left, namedMissing, out);
     return out;
+  }
+
+  /** The node with all of their arguments is asked for leases; for others the tasks are named one by one. */
+  #planUnnamed(wish: Wish, own: NodeView, left: Map<NodeKey, NodeView>, namedMissing: number, out: SpillInstruction[]): void {
+    const { shape } = wish;
+    const near = shape.arguments?.type === "unnamed" && shape.arguments.areNear ? (shape.near ?? null) : null;
+    const missing = wish.target - this.#granted(wish);
+    const isForAll = this.#isForAll(shape, own);
+    const counts = missing <= 0 ? NOWHERE : isForAll ? this.#amongAll(wish, missing, [own, ...left.values()]) : this.#overflow(shape, missing, own, [...left.values()]);
+    const before = [...left.values()];
+    let toBeNamed = 0;
+    for (const [node, count] of counts) {
+      if (node !== near) toBeNamed += count;
+      const view = left.get(node);
+      if (view !== undefined) left.set(node, taken(view, takenFromNode(shape.resources, shape.bundle), count));
+    }
+    if (near !== null && near !== this.#node) this.#askThere(wish, near, (wish.granted.get(near) ?? 0) + (counts.get(near) ?? 0), out);
+    // Without room anywhere a few wait in a queue, and their arguments are fetched meanwhile.
+    if (toBeNamed > 0 && !this.#hasRoom(shape, [own, ...before])) toBeNamed = Math.min(toBeNamed, WAITING_FAR_MAX - namedMissing);
+    if (toBeNamed <= 0 || wish.isAskedForNames) return;
+    wish.isAskedForNames = true;
+    out.push({ type: "nameArguments", ownerId: wish.ownerId, key: wish.key, count: toBeNamed });
+  }
+
+  #hasRoom({ resources, bundle }: LeaseShape, views: readonly NodeView[]): boolean {
+    return views.some(({ available }) => fits(takenFromNode(resources, bundle), available));
+  }
+
+  #end(wish: Wish, out: SpillInstruction[]): void {
+    for (const node of wish.asked.keys()) if (this.#others.has(node)) this.#askThere(wish, node, 0, out);
+  }
+
+  #askThere(wish: Wish, node: NodeKey, target: number, out: SpillInstruction[]): void {
+    if (target === (wish.asked.get(node) ?? 0)) return;
+    wish.asked.set(node, target);
+    out.push({ type: "askThere", node, ownerId: wish.ownerId, key: wish.key, shape: wish.shape, target, priority: wish.priority });
   }
 
   #askHere(wish: Wish, target: number, out: SpillInstruction[]): void {
@@ -214,6 +277,10 @@ export class SpillOver {
 }
 
 const NOWHERE: ReadonlyMap<NodeKey, number> = new Map();
+
+function endsKey(shape: LeaseShape, target: number): boolean {
+  return target === 0 && shape.arguments?.type === "named";
+}
 
 function idOf(ownerId: WorkerId, key: string): string {
   return `${ownerId}/${key}`;

@@ -18,7 +18,23 @@ export interface LeaseShape {
   readonly bundle: BundleRecord | null;
   /** The node that most bytes of the arguments lie on, where that is another than the owner's: taken if it has room. */
   readonly near?: NodeKey;
+  /** Of tasks with large arguments. */
+  readonly arguments?: ArgumentsRecord;
 }
+
+/** An object that a task has as an argument, by the node that has its primary copy. */
+export interface ArgumentRecord {
+  readonly node: NodeKey;
+  readonly id: number;
+  readonly byteLength: number;
+}
+
+/** Large arguments are fetched by the node that a task goes to, before it gives a lease. */
+export type ArgumentsRecord =
+  /** Of tasks with various ones. `areNear`: all of each lie on the node `near`, which has nothing to fetch; tasks for other nodes are named first. */
+  | { readonly type: "unnamed"; readonly areNear: boolean }
+  /** The very ones: a key of their own, which its owner ends with target 0 when it has all that it wants. */
+  | { readonly type: "named"; readonly objects: readonly ArgumentRecord[] };
 
 export type LeaseEvent = "slotReturned" | "slotTaken" | "wantSlot" | "closed";
 
@@ -107,6 +123,8 @@ export type FromNode =
   | { readonly type: "jobAssigned"; readonly job: JobRecord }
   | { readonly type: "leaseGranted"; readonly key: string; readonly leaseId: number; readonly workerId: WorkerId }
   | { readonly type: "leaseRefused"; readonly key: string; readonly error: SystemErrorRecord }
+  /** To the owner: so many tasks of this key, whose arguments are unnamed, can go to nodes that must fetch these. */
+  | { readonly type: "nameArguments"; readonly key: string; readonly count: number }
   /** To the owner: what its tasks wait for may never be given back. `reason`: how much of what, and who has it. */
   | { readonly type: "leasesHeldUp"; readonly key: string; readonly reason: string }
   | { readonly type: "leaseOpened"; readonly leaseId: number; readonly ownerId: WorkerId; readonly resources: ResourceAmounts; readonly acceleratorIds: AcceleratorIds | null; readonly bundle: BundleRecord | null }

@@ -59,7 +59,7 @@ export class SimulatedNode {
       placements: () => this.service.gcs,
       endObjects: (workerId) => this.store.workerLost(workerId),
       endObjectsOfNode: (node) => this.store.nodeLost(node, "it is no part of the cluster any more"),
-      cluster: nodeCluster.side,
+      cluster: nodeCluster.side, argumentFetcher: null,
       workerLost: (workerId, death) => this.service.workerLost(workerId, death),
       watchRunning: () => null,
       warn: (workerId, text) => this.service.toDriversOf(workerId, { type: "warning", text }),

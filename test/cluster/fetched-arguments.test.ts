@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import * as ray from "mantaray";
+import { startCluster, type TestCluster, type TestNode } from "mantaray/testing";
+import { ISOLATIONS } from "../conformance/both-isolations.ts";
+
+const LENGTH = 2_000_000;
+const ON_LEFT = { numCpus: 0, resources: { left: 0.5 } };
+/** They need the only processor there. */
+const ON_RIGHT = { numCpus: 1, resources: { right: 0.01 } };
+
+const make = ray.remote((seed: number): Float64Array => new Float64Array(LENGTH).fill(seed));
+const sum = ray.remote((...arrays: readonly Float64Array[]): number => arrays.reduce((total, array) => total + array.reduce((a, b) => a + b, 0), 0));
+
+async function start(isolation: ray.Isolation): Promise<{ cluster: TestCluster; left: TestNode }> {
+  const memory = { objectStoreMemory: 128 * 1024 ** 2 };
+  const cluster = await startCluster({ nodes: [{ numCpus: 1, ...memory }, { numCpus: 1, resources: { left: 1 }, ...memory }, { numCpus: 1, resources: { right: 1 }, ...memory }] });
+  await ray.init({ address: cluster.address, isolation });
+  const leftId = (await ray.nodes()).find(({ resources }) => resources["left"] === 1)?.nodeId;
+  return { cluster, left: cluster.nodes.find(({ nodeId }) => nodeId === leftId) as TestNode };
+}
+
+for (const isolation of ISOLATIONS) {
+  describe(`large arguments on other nodes (${isolation})`, () => {
+    let cluster: TestCluster;
+    let left: TestNode;
+    before(async () => ({ cluster, left } = await start(isolation)));
+    after(async () => {
+      await ray.shutdown();
+      await cluster.stop();
+    });
+
+    it("take no processor while they are on their way", async () => {
+      const ping = ray.remote(() => "here").options(ON_RIGHT);
+      assert.equal(await ray.get(ping.remote()), "here", "a worker is there");
+      const array = make.options(ON_LEFT).remote(2);
+      await ray.wait([array]);
+      process.kill(left.pid, "SIGSTOP");
+      try {
+        const waiting = sum.options(ON_RIGHT).remote(array);
+        for (let count = 0; count < 20; count++) assert.equal(await ray.get(ping.remote()), "here");
+        assert.deepEqual(await ray.wait([waiting], { timeoutMs: 0 }), [[], [waiting]]);
+        process.kill(left.pid, "SIGCONT");
+        assert.equal(await ray.get(waiting), 2 * LENGTH);
+      } finally {
+        process.kill(left.pid, "SIGCONT");
+      }
+    });
+
+    it("of many tasks pass through a node that holds a few of them", async () => {
+      const seeds = Array.from({ length: 20 }, (_, index) => index + 1);
+      const sums = seeds.map((seed) => sum.options(ON_RIGHT).remote(make.options(ON_LEFT).remote(seed), ray.put(new Float64Array(300_000).fill(seed))));
+      assert.deepEqual(await ray.get(sums), seeds.map((seed) => seed * (LENGTH + 300_000)));
+    });
+
+    it("of one task and another may be the same; cancelled tasks need them no more", async () => {
+      const array = make.options(ON_LEFT).remote(3);
+      const sums = Array.from({ length: 40 }, () => sum.options(ON_RIGHT).remote(array, array));
+      for (const ref of sums.slice(20)) await ray.cancel(ref);
+      assert.deepEqual(await ray.get(sums.slice(0, 20)), new Array(20).fill(6 * LENGTH));
+      for (const ref of sums.slice(20)) await ray.get(ref).catch((error: unknown) => assert.ok(error instanceof ray.TaskCancelledError));
+    });
+
+    it("that are lost with their node are what the task fails with", async () => {
+      const array = make.options({ ...ON_LEFT, maxRetries: 0 }).remote(3);
+      await ray.wait([array]);
+      process.kill(left.pid, "SIGSTOP");
+      const waiting = sum.options({ ...ON_RIGHT, maxRetries: 0 }).remote(array);
+      await cluster.killNode(left);
+      await assert.rejects(ray.get(waiting), (error: Error) => error instanceof ray.ObjectLostError || error.cause instanceof ray.ObjectLostError);
+    });
+  });
+}

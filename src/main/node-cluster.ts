@@ -47,7 +47,10 @@ export class NodeCluster {
   constructor(setting: NodeClusterSetting) {
     this.#setting = setting;
     const { clock, joined } = setting;
-    this.gcs = new RemoteGcs((message) => setting.toGcs(message));
+    this.gcs = new RemoteGcs((message) => {
+      setting.toGcs(message);
+      if (message.type === "actorPlaced" || message.type === "placementRefused" || message.type === "bundleReport") this.#tellLoadAnew();
+    });
     this.#surveys = new WorkerSurvey(clock);
     this.#others = new OtherNodes({
       connect: (other) => setting.connect(other),
@@ -126,6 +129,12 @@ export class NodeCluster {
       this.#loadSent = text;
       this.#setting.toGcs({ type: "load", load: { node: this.#node, version: ++this.#loadVersion, ...this.#load } });
     });
+  }
+
+  /** The GCS counts what it has sent here as taken until it hears of the load again: that it is as before must be said, too. */
+  #tellLoadAnew(): void {
+    this.#loadSent = "";
+    if (this.#load !== null) this.#loadChanged(this.#load.totals, this.#load.available);
   }
 
   // ------------------------------------------------------------------ from others

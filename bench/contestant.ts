@@ -18,6 +18,7 @@ export type WorkloadReply =
 const RAY_PREFIX = "ray:";
 const STORE_PREFIX = "store:";
 const NODES_PREFIX = "nodes:";
+const CLUSTER_PREFIX = "cluster:";
 const SHARED_ACTORS_PREFIX = "shared-actors:";
 
 async function workloadNamed(name: string): Promise<Workload> {
@@ -28,6 +29,10 @@ async function workloadNamed(name: string): Promise<Workload> {
   if (name.startsWith(NODES_PREFIX)) {
     const { NODE_WORKLOADS } = await import("./workloads/node-workloads.ts");
     return NODE_WORKLOADS[name.slice(NODES_PREFIX.length) as keyof typeof NODE_WORKLOADS];
+  }
+  if (name.startsWith(CLUSTER_PREFIX)) {
+    const { CLUSTER_WORKLOADS } = await import("./workloads/cluster-workloads.ts");
+    return CLUSTER_WORKLOADS[name.slice(CLUSTER_PREFIX.length) as keyof typeof CLUSTER_WORKLOADS];
   }
   if (name.startsWith(SHARED_ACTORS_PREFIX)) {
     const { SHARED_ACTOR_WORKLOADS } = await import("./workloads/shared-actors.ts");

@@ -1,4 +1,5 @@
 import { ACTOR_ROWS } from "./actors.ts";
+import { CLUSTER_ROWS } from "./clusters.ts";
 import { COMPUTING_ROWS } from "./computing.ts";
 import { MEMORY_ROWS } from "./memory.ts";
 import { NODE_ROWS } from "./nodes.ts";
@@ -16,6 +17,7 @@ export const ALL_ROWS: readonly Row[] = [
   ...STARTING_ROWS,
   ...OBJECT_ROWS,
   ...NODE_ROWS,
+  ...CLUSTER_ROWS,
   ...MEMORY_ROWS,
   ...TYPING_ROWS,
   ...RAY_ROWS,

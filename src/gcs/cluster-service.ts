@@ -8,9 +8,9 @@ import { NodeTable } from "./node-table.ts";
 
 /** Loads that change are told to the other nodes together, so often at most. */
 const LOADS_SPREAD_MS = 10;
-/** How often a node is asked whether it is alive, and how long it may be silent. */
+/** How often a node is asked whether it is alive, and how many times in a row it may say nothing. */
 const ASK_ALIVE_MS = 1_000;
-const SILENT_MS_MAX = 10_000;
+const UNANSWERED_MAX = 10;
 /** An actor that no node could ever hold, at two looks in a row, is refused. */
 const INFEASIBLE_LOOK_MS = 2_500;
 /** Programs that have left: their detached actors may start again. */
@@ -35,7 +35,8 @@ export interface ClusterServiceEnvironment {
 interface ConnectedNode {
   readonly key: NodeKey;
   readonly connection: NodeConnection;
-  heardMs: number;
+  /** Times that it was asked whether it is alive since it was heard last. Not a time: while this process stands still, nobody is heard. */
+  unanswered: number;
 }
 
 /**
@@ -79,7 +80,7 @@ export class ClusterService {
     const others = [...this.#table.live()].filter((node) => node.record !== record);
     connection.send({ type: "joined", clusterId: this.#env.clusterId, nodeNumber: joined.nodeNumber, nodes: others.map((node) => node.record), loads: others.map(({ load }) => load) });
     for (const other of this.#nodes.values()) other.connection.send({ type: "nodeJoined", record });
-    this.#nodes.set(key, { key, connection, heardMs: this.#env.clock.nowMs() });
+    this.#nodes.set(key, { key, connection, unanswered: 0 });
     this.#env.note(`node ${record.nodeId} has joined, at ${textOf(record.address)}`);
     this.#act(this.#placement.nodeJoined(record, (this.#table.get(key) as { load: NodeLoadRecord }).load));
     this.gcs.groups.nodesChanged();
@@ -112,7 +113,7 @@ export class ClusterService {
   onMessage(key: NodeKey, message: ToGcs): void {
     const node = this.#nodes.get(key);
     if (node === undefined) return;
-    node.heardMs = this.#env.clock.nowMs();
+    node.unanswered = 0;
     switch (message.type) {
       case "join":
       case "alive":
@@ -170,10 +171,13 @@ export class ClusterService {
   /** A link that was cut without a word closes nothing. */
   #askAlive(): void {
     this.#aliveTimer = this.#env.clock.after(ASK_ALIVE_MS, () => {
-      const nowMs = this.#env.clock.nowMs();
-      for (const { key, heardMs, connection } of [...this.#nodes.values()]) {
-        if (nowMs - heardMs > SILENT_MS_MAX) this.nodeLost(key, `has been silent for ${SILENT_MS_MAX / 1000} s`);
-        else connection.send({ type: "areYouAlive" });
+      for (const node of [...this.#nodes.values()]) {
+        if (node.unanswered === UNANSWERED_MAX) {
+          this.nodeLost(node.key, `has been silent for ${(UNANSWERED_MAX * ASK_ALIVE_MS) / 1000} s`);
+        } else {
+          node.unanswered++;
+          node.connection.send({ type: "areYouAlive" });
+        }
       }
       if (!this.#isStopped) this.#askAlive();
     });

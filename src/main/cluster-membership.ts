@@ -7,6 +7,7 @@ import { NodeCluster } from "./node-cluster.ts";
 
 /** The head asks its nodes every second whether they are alive. */
 const HEAD_SILENT_MS_MAX = 15_000;
+const HEAD_LOOKS_MAX = 5;
 const JOIN_MS_MAX = 10_000;
 
 export type GcsLink = MessageLink<ToGcs, FromGcs>;
@@ -57,7 +58,8 @@ export async function joinHead(setting: JoiningSetting, link: GcsLink): Promise<
   let cluster: NodeCluster | null = null;
   /** What comes between the answer and the moment that somebody takes it. */
   const early: FromGcs[] = [];
-  let heardMs = clock.nowMs();
+  // Not a time: while this process stands still, nobody is heard.
+  let looksInSilence = 0;
   let isOver = false;
   const over = (reason: string): void => {
     if (isOver) return;
@@ -67,15 +69,15 @@ export async function joinHead(setting: JoiningSetting, link: GcsLink): Promise<
   };
   let watch = clock.after(HEAD_SILENT_MS_MAX, () => undefined);
   const watchHead = (): void => {
-    watch = clock.after(HEAD_SILENT_MS_MAX / 3, () => {
-      if (clock.nowMs() - heardMs > HEAD_SILENT_MS_MAX) over(`has been silent for ${HEAD_SILENT_MS_MAX / 1000} s`);
+    watch = clock.after(HEAD_SILENT_MS_MAX / HEAD_LOOKS_MAX, () => {
+      if (++looksInSilence > HEAD_LOOKS_MAX) over(`has been silent for ${HEAD_SILENT_MS_MAX / 1000} s`);
       else watchHead();
     });
   };
   const joined = await new Promise<Joined>((resolve, reject) => {
     const timer = clock.after(JOIN_MS_MAX, () => reject(new RuntimeStateError(`${where} did not answer within ${JOIN_MS_MAX / 1000} s; is it the address of a head node?`)));
     link.onMessage((message) => {
-      heardMs = clock.nowMs();
+      looksInSilence = 0;
       if (message.type === "joined") {
         timer.cancel();
         resolve(message);

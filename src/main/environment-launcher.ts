@@ -2,8 +2,11 @@ import type { LaunchedWorker, LaunchListener } from "../clients/mod.ts";
 import type { PreparedEnvironment, RuntimeEnvRecord, WorkerDeath } from "../protocol/mod.ts";
 import type { EnvironmentAgent } from "../runtime-env/mod.ts";
 
+/** Starts a worker, now or when it is its turn; one that cannot start then has `failed`. */
+export type LaunchInTurn = (environment: PreparedEnvironment | null, exited: (death: WorkerDeath) => void, failed: (error: Error) => void) => LaunchedWorker;
+
 /** Starts a worker as soon as its environment is set up. */
-export function launchInEnvironment(agent: EnvironmentAgent, record: RuntimeEnvRecord, listener: LaunchListener, launch: (environment: PreparedEnvironment, exited: (death: WorkerDeath) => void) => LaunchedWorker): LaunchedWorker {
+export function launchInEnvironment(agent: EnvironmentAgent, record: RuntimeEnvRecord, listener: LaunchListener, launch: LaunchInTurn): LaunchedWorker {
   let launched: LaunchedWorker | null = null;
   let isCancelled = false;
   const refused = (error: Error): void => listener.refused({ kind: "RuntimeEnvSetupError", message: `cannot run: ${error.message}`, subjectId: null });
@@ -14,12 +17,15 @@ export function launchInEnvironment(agent: EnvironmentAgent, record: RuntimeEnvR
         listener.exited(death);
       };
       if (isCancelled) return exited({ reason: "was not needed any more", pid: 0, isRetryable: true });
-      try {
-        launched = launch(environment, exited);
-      } catch (error) {
-        // Node refuses some values of NODE_OPTIONS.
+      // Node refuses some values of NODE_OPTIONS.
+      const failed = (error: Error): void => {
         void agent.release(record);
-        refused(new Error(`no worker can start in its runtime environment: ${(error as Error).message}`));
+        refused(new Error(`no worker can start in its runtime environment: ${error.message}`));
+      };
+      try {
+        launched = launch(environment, exited, failed);
+      } catch (error) {
+        failed(error as Error);
       }
     },
     refused,

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { nodeKeyOf, UNITS_PER_RESOURCE, type JobId, type WorkerId } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type LaunchListener } from "../clients/mod.ts";
 import { NodeManager } from "../node-manager/mod.ts";
@@ -9,7 +10,7 @@ import { listenSocket, type SocketListener } from "../transport/mod.ts";
 import { REGISTRATION_MS_MAX, type SessionConfig } from "./bootstrap.ts";
 import { cacheFolder } from "./cache-folder.ts";
 import type { Caretaker } from "./caretaker.ts";
-import { launchInEnvironment } from "./environment-launcher.ts";
+import { launchInEnvironment, type LaunchInTurn } from "./environment-launcher.ts";
 import { createLocalGcs } from "./local-gcs.ts";
 import { MemoryWatch } from "./memory-limit.ts";
 import type { NodeCluster } from "./node-cluster.ts";
@@ -20,9 +21,13 @@ import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
 import { socketPathOf } from "./runtime-address.ts";
 import type { ProbedWorker } from "./thread-launcher.ts";
+import { WorkerStarts } from "./worker-starts.ts";
 
 /** Workers kept warm at most; more are started when there is work for them. */
 const WARM_WORKERS_MAX = 16;
+
+/** Of workers, also on a machine with one processor: there is some waiting in each. */
+const STARTS_AT_ONCE_MIN = 2;
 
 /** What is known when a worker starts. */
 export interface WorkerStart {
@@ -76,6 +81,7 @@ export class LocalNode {
   readonly #environments: EnvironmentAgent;
   readonly #memoryWatch: MemoryWatch;
   readonly #moduleTrees: ModuleTrees;
+  readonly #starts = new WorkerStarts(realClock, Math.max(STARTS_AT_ONCE_MIN, availableParallelism()));
   /** Workers started here that have not ended. */
   readonly #running = new Map<WorkerId, Promise<void>>();
   #processes: Promise<ProcessLauncher> | null = null;
@@ -90,11 +96,15 @@ export class LocalNode {
       launcher: {
         launch: (workerId, { isolation, runtimeEnv, memoryLimitBytes, jobId }, listener) => {
           const tracked = this.#trackedUntilEnd(workerId, listener);
-          const launch = (environment: PreparedEnvironment | null, onExit: (death: WorkerDeath) => void): LaunchedWorker => {
-            const start: WorkerStart = { workerId, jobId, memoryLimitBytes, environment, onExit };
-            return isolation === "thread" ? this.#watched(start, threads.launch(start)) : this.#launchProcess(start);
+          const launch: LaunchInTurn = (environment, onExit, failed) => {
+            const exited = (death: WorkerDeath): void => {
+              this.#starts.ended(workerId);
+              onExit(death);
+            };
+            const start: WorkerStart = { workerId, jobId, memoryLimitBytes, environment, onExit: exited };
+            return this.#starts.begin({ workerId, exited, failed, start: () => (isolation === "thread" ? this.#watched(start, threads.launch(start)) : this.#launchProcess(start)) });
           };
-          if (runtimeEnv === null) return launch(null, tracked.exited);
+          if (runtimeEnv === null) return launch(null, tracked.exited, (error) => tracked.exited({ reason: `could not be started: ${error.message}`, pid: 0, isRetryable: false }));
           return launchInEnvironment(this.#environments, runtimeEnv, tracked, launch);
         },
       },
@@ -128,7 +138,7 @@ export class LocalNode {
       warn: (text) => this.service.toDrivers({ type: "warning", text }),
     });
     this.#objects = setting.createObjects?.(this.#store, (workerId, message) => this.nodeManager.send(workerId, message)) ?? null;
-    this.service = new NodeService({ config, nodeManager: this.nodeManager, gcs: cluster?.gcs ?? createLocalGcs(config, this.nodeManager, realClock), cluster, environments: this.#environments, clock: realClock, store: this.#store, objects: this.#objects, onShutdown: setting.onShutdown });
+    this.service = new NodeService({ config, nodeManager: this.nodeManager, gcs: cluster?.gcs ?? createLocalGcs(config, this.nodeManager, realClock), cluster, environments: this.#environments, clock: realClock, store: this.#store, objects: this.#objects, onWorkerStarted: (workerId) => this.#starts.ended(workerId), onShutdown: setting.onShutdown });
   }
 
   #driversInUse(): Set<WorkerId> {
@@ -214,13 +224,13 @@ export class LocalNode {
     this.#environments.stop();
     this.#moduleTrees.stop();
     this.nodeManager.stop();
+    this.#starts.stop();
     await Promise.all(this.#running.values());
     await this.#environments.settled();
     if (this.#processes !== null) (await this.#processes.catch(() => null))?.killAll();
     if (this.#door !== null) (await this.#door.catch(() => null))?.close();
     await this.#objects?.close();
     await this.#store.close();
-    this.#setting.caretaker.stop();
   }
 }
 

@@ -23,6 +23,8 @@ export interface NodeServiceSetting {
   readonly store: Pick<StoreService, "onMessage" | "list">;
   /** Null for a node that is alone. */
   readonly objects: Pick<ObjectManager, "onPull"> | null;
+  /** It is up, and has a channel. */
+  readonly onWorkerStarted: (workerId: WorkerId) => void;
   readonly onShutdown: () => void;
 }
 
@@ -34,6 +36,7 @@ export class NodeService {
   readonly #config: NodeServiceSetting["config"];
   readonly #cluster: NodeCluster | null;
   readonly #environments: NodeServiceSetting["environments"];
+  readonly #onWorkerStarted: (workerId: WorkerId) => void;
   readonly #onShutdown: () => void;
   readonly addresses = new Map<WorkerId, string>();
   /** Drivers on other machines, which reach workers over the network alone. */
@@ -43,7 +46,7 @@ export class NodeService {
   readonly #deadlines: RunDeadlines;
   readonly #timeline: TimelineSurveys;
 
-  constructor({ config, nodeManager, gcs, cluster, environments, clock, store, objects, onShutdown }: NodeServiceSetting) {
+  constructor({ config, nodeManager, gcs, cluster, environments, clock, store, objects, onWorkerStarted, onShutdown }: NodeServiceSetting) {
     this.#environments = environments;
     this.store = store;
     this.#objects = objects;
@@ -55,6 +58,7 @@ export class NodeService {
     this.#deadlines = new RunDeadlines({ clock, send: (workerId, message) => nodeManager.send(workerId, message), endRun: (ownerId, workerId, leaseId, reason) => nodeManager.endRun(ownerId, workerId, leaseId, true, reason) });
     this.#config = config;
     this.nodeManager = nodeManager;
+    this.#onWorkerStarted = onWorkerStarted;
     this.#onShutdown = onShutdown;
   }
 
@@ -67,6 +71,7 @@ export class NodeService {
     switch (message.type) {
       case "register":
         if (message.listenAddress !== null) this.addresses.set(senderId, message.listenAddress);
+        this.#onWorkerStarted(senderId);
         if (this.nodeManager.isExpected(senderId)) this.nodeManager.workerRegistered(senderId, link);
         return this.#registered(link);
       case "packagePiece":

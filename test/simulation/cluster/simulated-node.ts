@@ -67,7 +67,7 @@ export class SimulatedNode {
     });
     this.service = new NodeService({
       config: { jobId: `node ${this.key}` as JobId, nodeId: record.nodeId, totals: record.totals, labels: record.labels }, nodeManager: this.nodeManager, gcs: nodeCluster.gcs, cluster: nodeCluster,
-      environments: { receivePackage: () => undefined, packagePiece: () => Promise.resolve(null) }, clock, store: this.store, objects: this.store, onShutdown: () => undefined,
+      environments: { receivePackage: () => undefined, packagePiece: () => Promise.resolve(null) }, clock, store: this.store, objects: this.store, onWorkerStarted: () => undefined, onShutdown: () => undefined,
     });
     nodeCluster.attach({ nodeManager: this.nodeManager, store: this.store, toDrivers: (message) => this.service.toDrivers(message), answer: (question) => this.service.answer(question) });
   }

@@ -23,6 +23,8 @@ export class Caretaker {
   readonly #folders: readonly string[];
   #starting: Promise<void> | null = null;
   #input: Writable | null = null;
+  #ended: Promise<void> = Promise.resolve();
+  #ref = (): void => undefined;
   readonly #early: string[] = [];
   #isStopped = false;
 
@@ -42,8 +44,9 @@ export class Caretaker {
     const child = spawn("/bin/sh", ["-c", SCRIPT, "mantaray-caretaker", ...this.#folders], { stdio: ["pipe", "ignore", "ignore"], detached: true, cwd: "/", env: { PATH: process.env["PATH"] } });
     const { stdin } = child;
     // Whoever kills it has what there is without it.
-    child.on("error", () => undefined);
     stdin.on("error", () => undefined);
+    this.#ended = new Promise((resolve) => child.on("error", resolve).once("exit", resolve));
+    this.#ref = () => child.ref();
     child.unref();
     (stdin as unknown as { unref(): void }).unref();
     this.#input = stdin;
@@ -63,9 +66,11 @@ export class Caretaker {
     else if (this.#input.writable) this.#input.write(line);
   }
 
-  /** Everything has ended in good order. */
-  stop(): void {
+  /** Everything has ended in good order, in the end this too: a thread that ends before leaves a process that nobody waits for. */
+  async stop(): Promise<void> {
     this.#isStopped = true;
     this.#input?.end();
+    this.#ref();
+    await this.#ended;
   }
 }

@@ -86,7 +86,7 @@ export async function startNode(options: NodeOptions, logFile: string | null): P
   });
   process.on("exit", () => threads.killAll());
   const node: LocalNode = new LocalNode({ config, storeDoor: createStoreDoor(), driverId: null, threads, caretaker, onShutdown: () => undefined, cluster, createObjects });
-  end = endingOnSignals(node, threads, connections);
+  end = endingOnSignals(node, threads, connections, caretaker);
   cluster.attach(node.service);
   await node.openDoor();
   // The first program should not have to wait for processes.
@@ -132,7 +132,7 @@ function movedLog(logFile: string, sessionDir: string): string {
 }
 
 /** Answers how else it is ended. */
-function endingOnSignals(node: LocalNode, threads: WorkerHosts, connections: ClusterConnections): (reason: string, exitCode: number) => void {
+function endingOnSignals(node: LocalNode, threads: WorkerHosts, connections: ClusterConnections, caretaker: Caretaker): (reason: string, exitCode: number) => void {
   // Sockets of others keep nobody alive.
   const { port1: alive } = new MessageChannel();
   alive.on("message", () => undefined);
@@ -146,6 +146,7 @@ function endingOnSignals(node: LocalNode, threads: WorkerHosts, connections: Clu
     connections.close("has ended");
     await node.stop();
     await threads.stop();
+    await caretaker.stop();
     process.exit(exitCode);
   };
   for (const signal of SIGNALS) process.on(signal, () => void end(signal, 0));

@@ -50,6 +50,7 @@ function adoptFirstWorker({ workerId, channel, broker }: ThreadLink & { readonly
 async function stop(): Promise<void> {
   doorTimer.cancel();
   await node.stop();
+  await caretaker.stop();
   parentPort?.postMessage("stopped");
   driverLink.close();
   process.exit(0);

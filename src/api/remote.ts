@@ -53,7 +53,7 @@ class RemoteFunctionObject implements RuntimeObject {
     const label = `task ${this.#source.name}()`;
     const resources = amountsOf(options, 1);
     const { bundle, capacity } = bundleFor(options, resources, runtime, label);
-    const shape = { resources, workerKind: workerKindFor(options, runtime, label), strategy: strategyOf(options, label), bundle };
+    const shape = { resources, workerKind: workerKindFor(options, runtime, label), strategy: strategyOf(options, label), bundle, ...(options.maxRetries === 0 ? { runsOnce: true as const } : {}) };
     const returns = returnsOf(options.numReturns, this.#source.isGenerator);
     return {
       callable: runtime.core.callableOf(this.#source, maxCallsOf(options, shape.workerKind)),

@@ -149,7 +149,7 @@ export class ObjectFreedError extends ObjectLostError {}
 export class ObjectStoreFullError extends RayError {}
 /** The object store is full, and so is the disk that it spills to. */
 export class OutOfDiskError extends RayError {}
-/** The worker of the task or actor used more than its `memory`, and was ended. Not retried. */
+/** The worker of the task or actor used more than its `memory`, and was ended: not retried. Or its machine ran short of memory, and no further run is left. */
 export class OutOfMemoryError extends RayError {}
 /** The node that ran the task has ended, or cannot be reached, and no retry is left. */
 export class NodeDiedError extends RayError {}

@@ -119,7 +119,7 @@ export class CoreWorker {
     const sender = new TaskSender(this.code);
     const fail = (task: PendingTask, failure: Failure): void => { settleFailed(task, failure); this.#finished(task, false); };
     this.submitter = new TaskSubmitter({
-      clock: env.clock, sender, peer: (id) => this.peer(id), fail, dropped: (task) => this.#finished(task, false), warn: (text) => env.warn(text),
+      clock: env.clock, sender, peer: (id) => this.peer(id), fail, dropped: (task) => this.#finished(task, false), warn: (text) => env.warn(text), runLater: (task) => this.#retries.runLater(task),
       requestLeases: (key, shape, target, priority) => env.sendToNode({ type: "leaseDemand", key, shape, target, priority }),
     });
     this.#retries = new ExceptionRetries({ clock: env.clock, serializer: this.serializer, code: this.code,

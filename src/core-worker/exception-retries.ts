@@ -15,12 +15,21 @@ export interface ExceptionRetriesEnvironment extends FailureContext {
   fail(task: PendingTask, failure: Failure): void;
 }
 
-/** Tasks whose function threw and that may run again (`retryExceptions`), until it is known whether they do, and when. */
+/** Memory that is short now may be there later: from one run to the next so long, and then twice as long each time. As in Ray. */
+const MEMORY_DELAY_MS_MIN = 1_000;
+const MEMORY_DELAY_MS_MAX = 60_000;
+
+/**
+ * Tasks whose function threw and that may run again (`retryExceptions`), until it is known whether they do, and when; and those that
+ * were ended for want of memory.
+ */
 export class ExceptionRetries {
   readonly #env: ExceptionRetriesEnvironment;
   readonly #waiting = new Set<PendingTask>();
   /** Of the tasks that ran again, how often. */
   readonly #retries = new WeakMap<PendingTask, number>();
+  /** Of those that were ended for want of memory, how often. */
+  readonly #memoryEnds = new WeakMap<PendingTask, number>();
 
   constructor(environment: ExceptionRetriesEnvironment) {
     this.#env = environment;
@@ -76,6 +85,14 @@ export class ExceptionRetries {
     const delayMs = retryDelayMs(retriesBefore);
     if (delayMs === 0) this.#runAgain(task);
     else this.#env.clock.after(delayMs, () => this.#runAgain(task));
+  }
+
+  /** Its node was short of memory: that costs no retry. */
+  runLater(task: PendingTask): void {
+    const endsBefore = this.#memoryEnds.get(task) ?? 0;
+    this.#memoryEnds.set(task, endsBefore + 1);
+    this.#waiting.add(task);
+    this.#env.clock.after(Math.min(MEMORY_DELAY_MS_MIN * 2 ** endsBefore, MEMORY_DELAY_MS_MAX), () => this.#runAgain(task));
   }
 
   #runAgain(task: PendingTask): void {

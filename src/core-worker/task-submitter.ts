@@ -23,6 +23,8 @@ export interface SubmitterEnvironment {
   fail(task: PendingTask, failure: Failure): void;
   /** Tells the user. */
   warn(text: string): void;
+  /** Runs it again after a while. */
+  runLater(task: PendingTask): void;
   /** Drops what a cancelled task pinned, which no worker has any more. */
   dropped(task: PendingTask): void;
 }
@@ -234,6 +236,7 @@ export class TaskSubmitter {
       return this.#env.fail(task, { kind: "systemError", error: { kind: "PlacementGroupRemovedError", message, subjectId: removedGroup.groupId } });
     }
     if (death.isRetryable && death.isForced === true) return this.rejected(task);
+    if (death.isMemoryShort === true && task.template.maxRetries !== 0) return this.#env.runLater(task);
     if (death.isRetryable && task.retriesLeft !== 0) {
       if (task.retriesLeft > 0) task.retriesLeft--;
       this.rejected(task);

@@ -239,9 +239,9 @@ export function isAsyncFunction(fn: Function): boolean {
 }
 
 /** Tasks of one key share leases: same resources, same kind of worker, same nodes. */
-export function leaseKeyOf({ resources, workerKind, strategy, bundle, near, arguments: large }: LeaseShape): string {
+export function leaseKeyOf({ resources, workerKind, strategy, bundle, near, runsOnce, arguments: large }: LeaseShape): string {
   const key = JSON.stringify([workerKindKeyOf(workerKind), Object.entries(resources).sort(([a], [b]) => (a < b ? -1 : 1))]);
-  const placed = (strategy === null ? key : `${key} ${strategyKeyOf(strategy)}`) + (near === undefined ? "" : ` near ${near}`);
+  const placed = (strategy === null ? key : `${key} ${strategyKeyOf(strategy)}`) + (near === undefined ? "" : ` near ${near}`) + (runsOnce === true ? " once" : "");
   const bundled = bundle === null ? placed : `${placed} ${JSON.stringify(bundle)}`;
   if (large === undefined) return bundled;
   return large.type === "unnamed" ? `${bundled} with ${large.areNear ? "near" : "far"} arguments` : `${bundled} with ${large.objects.map(({ node, id }) => `${node}/${id}`).join(" ")}`;

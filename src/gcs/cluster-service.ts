@@ -236,8 +236,8 @@ export class ClusterService {
         connection?.send({ type: "cancelPlacement", actorId: instruction.actorId });
         continue;
       }
-      const { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle } = instruction.spec;
-      connection?.sendSoon({ type: "placeActor", placement: { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle }, job: this.#jobs.get(jobId) ?? null });
+      const { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle, maxRestarts } = instruction.spec;
+      connection?.sendSoon({ type: "placeActor", placement: { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle, maxRestarts }, job: this.#jobs.get(jobId) ?? null });
     }
   }
 

@@ -3,6 +3,7 @@ import type { AcceleratorIds, JobId, NodeId, ResourceAmounts, WorkerId } from ".
 import type { StoreConfig } from "../object-store/mod.ts";
 import type { CodeOrigin, PreparedEnvironment, RuntimeEnvRecord, WorkerDeath, WorkerIsolation } from "../protocol/mod.ts";
 import type { ThreadChannelEnd } from "../transport/mod.ts";
+import type { MemoryGuardConfig } from "./machine-memory.ts";
 
 /** What every worker of a session is told at its start. Plain data: it also travels in an environment variable. */
 export interface SessionConfig {
@@ -19,6 +20,7 @@ export interface SessionConfig {
   /** Where other programs find this runtime: the node thread's socket. */
   readonly address: string;
   readonly store: StoreConfig;
+  readonly memoryGuard: MemoryGuardConfig;
   /** The secret that lets processes into each other's sockets. */
   readonly token: string;
   readonly driverPid: number;

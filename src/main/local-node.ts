@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { nodeKeyOf, UNITS_PER_RESOURCE, type JobId, type WorkerId } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type LaunchListener } from "../clients/mod.ts";
-import { NodeManager } from "../node-manager/mod.ts";
+import { MemoryGuard, NodeManager } from "../node-manager/mod.ts";
 import { makeOwnedFolder, type ObjectManager, type ObjectManagerEnvironment, StoreService } from "../object-store/mod.ts";
 import { type PreparedEnvironment, type WorkerDeath, workerKindOf } from "../protocol/mod.ts";
 import { ModuleTrees } from "../program-modules/mod.ts";
@@ -12,6 +12,7 @@ import { cacheFolder } from "./cache-folder.ts";
 import type { Caretaker } from "./caretaker.ts";
 import { launchInEnvironment, type LaunchInTurn } from "./environment-launcher.ts";
 import { createLocalGcs } from "./local-gcs.ts";
+import { processMemory, readMemory } from "./machine-memory.ts";
 import { MemoryWatch } from "./memory-limit.ts";
 import type { NodeCluster } from "./node-cluster.ts";
 import { NodeService } from "./node-service.ts";
@@ -80,6 +81,7 @@ export class LocalNode {
   readonly #objects: ObjectManager | null;
   readonly #environments: EnvironmentAgent;
   readonly #memoryWatch: MemoryWatch;
+  readonly #memoryGuard: MemoryGuard;
   readonly #moduleTrees: ModuleTrees;
   readonly #starts = new WorkerStarts(realClock, Math.max(STARTS_AT_ONCE_MIN, availableParallelism()));
   /** Workers started here that have not ended. */
@@ -110,6 +112,7 @@ export class LocalNode {
       },
       connect: (askerId, targetId) => this.#connect(askerId, targetId),
       placements: () => this.service.gcs,
+      somebodyWorks: () => this.#memoryGuard.somebodyWorks(),
       endObjects: (workerId) => {
         this.#store.workerLost(workerId);
         this.#objects?.workerLost(workerId);
@@ -122,6 +125,7 @@ export class LocalNode {
       argumentFetcher: setting.createObjects === null ? null : { capacityBytes: config.store.capacityBytes, pull: async (object, signal) => this.#objects?.pull(object, "argument", signal) },
       workerLost: (workerId, death) => {
         this.#memoryWatch.remove(workerId);
+        this.#memoryGuard.workerLost(workerId);
         this.#moduleTrees.workerEnded();
         threads.remove(workerId);
         this.service.workerLost(workerId, death);
@@ -132,6 +136,13 @@ export class LocalNode {
     });
     this.#moduleTrees = new ModuleTrees({ sessionDir: config.sessionDir, clock: realClock, driversInUse: () => this.#driversInUse() });
     this.#memoryWatch = new MemoryWatch(realClock, (workerId, usedBytes) => this.nodeManager.memoryExceeded(workerId, usedBytes));
+    const { threshold, everyMs } = config.memoryGuard;
+    this.#memoryGuard = new MemoryGuard({
+      clock: realClock, threshold, everyMs, read: (pids) => readMemory(config.memoryGuard, pids), readProcess: processMemory,
+      own: { pid: process.pid, what: setting.driverId === null ? "the node" : "the program" }, working: () => this.nodeManager.working(),
+      end: (workerId, reason) => this.nodeManager.terminate(workerId, reason, { isOutOfMemory: true, isMemoryShort: true }),
+      warn: (workerId, text) => this.service.toDriversOf(workerId, { type: "warning", text }),
+    });
     this.#store = new StoreService({
       clock: realClock, config: config.store, door: setting.storeDoor, pid: process.pid, node: nodeKeyOf(config.nodeId), driverId: setting.driverId,
       send: (workerId, message) => this.nodeManager.send(workerId, message),
@@ -223,6 +234,7 @@ export class LocalNode {
   async stop(): Promise<void> {
     this.#environments.stop();
     this.#moduleTrees.stop();
+    this.#memoryGuard.stop();
     this.nodeManager.stop();
     this.#starts.stop();
     await Promise.all(this.#running.values());

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import type { ResourceLimits, Worker } from "node:worker_threads";
 import type { Clock, WorkerId } from "../base/mod.ts";
 import { onViewMade, runGarbageCollector } from "../object-store/mod.ts";
+import { processMemory } from "./machine-memory.ts";
 
 const MEBIBYTE = 1024 ** 2;
 /** How often memory is looked at, inside and from outside. */
@@ -100,12 +100,8 @@ export function threadProbe(worker: Worker, gaugeMemory: SharedArrayBuffer): Mem
 /** Memory that is a process's own, so without the object store; known on Linux only. */
 export function processProbe(pid: number): MemoryProbe {
   return () => {
-    try {
-      const kibibytes = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
-      return kibibytes === undefined ? null : Number(kibibytes) * 1024 - OWN_PROCESS_BYTES;
-    } catch {
-      return null;
-    }
+    const bytes = processMemory(pid);
+    return bytes === null ? null : bytes - OWN_PROCESS_BYTES;
   };
 }
 

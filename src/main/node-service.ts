@@ -72,7 +72,7 @@ export class NodeService {
       case "register":
         if (message.listenAddress !== null) this.addresses.set(senderId, message.listenAddress);
         this.#onWorkerStarted(senderId);
-        if (this.nodeManager.isExpected(senderId)) this.nodeManager.workerRegistered(senderId, link);
+        if (this.nodeManager.isExpected(senderId)) this.nodeManager.workerRegistered(senderId, link, message.pid);
         return this.#registered(link);
       case "packagePiece":
         return this.#environments.receivePackage(senderId, message);

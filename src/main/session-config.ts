@@ -7,6 +7,7 @@ import type { RuntimeEnvRecord } from "../protocol/mod.ts";
 import { labelsOfNode } from "../scheduling/mod.ts";
 import { acceleratorType, gpuIds } from "./accelerators.ts";
 import type { SessionConfig } from "./bootstrap.ts";
+import { memoryGuardConfig } from "./machine-memory.ts";
 import { realRandom } from "./real-random.ts";
 import { addressOf } from "./runtime-address.ts";
 
@@ -25,6 +26,7 @@ const NO_PROGRAM: ProgramConfig = { entryUrl: null, loaders: [], nodeOptions: []
 
 /** A new session of this process. */
 export function newSessionConfig(options: MachineOptions, program: ProgramConfig = NO_PROGRAM): SessionConfig {
+  const memoryGuard = memoryGuardConfig(process.env);
   const jobId = newJobId(realRandom);
   const sessionName = `mantaray-${process.pid}-${jobId}`;
   const sessionDir = join(tmpdir(), sessionName);
@@ -49,6 +51,7 @@ export function newSessionConfig(options: MachineOptions, program: ProgramConfig
       sessionName, sessionDir, capacityBytes,
       spillFolder: options.objectSpillingDirectory === undefined ? join(sessionDir, "spill") : join(options.objectSpillingDirectory, sessionName),
     },
+    memoryGuard,
     token: realRandom.hex(16),
     driverPid: process.pid,
     entryUrl, loaders, nodeOptions,

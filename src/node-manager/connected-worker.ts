@@ -1,6 +1,6 @@
 import type { ActorId, JobId, WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker, WorkerLink } from "../clients/mod.ts";
-import type { WorkerKind } from "../protocol/mod.ts";
+import type { WorkerDeath, WorkerKind } from "../protocol/mod.ts";
 
 /** A worker or driver of this node, from its start to its end. */
 export interface ConnectedWorker {
@@ -18,10 +18,12 @@ export interface ConnectedWorker {
   memoryUsedBytes: number | null;
   /** The shared actor that has said so. */
   endedBy: ActorId | null;
-  /** It ends for the sake of one of its tasks. */
-  isForced: boolean;
+  /** Of its process; null until it has registered. */
+  pid: number | null;
+  /** What its end will be said to be, when it is ended. */
+  endMarks: Pick<WorkerDeath, "isForced" | "isOutOfMemory" | "isMemoryShort">;
 }
 
 export function connectedWorker(workerId: WorkerId, kind: WorkerKind | "driver", link: WorkerLink | null, launched: LaunchedWorker | null, jobId: JobId | null): ConnectedWorker {
-  return { workerId, kind, link, launched, connectedTo: new Set(), jobId, endReason: null, memoryUsedBytes: null, endedBy: null, isForced: false };
+  return { workerId, kind, link, launched, connectedTo: new Set(), jobId, endReason: null, memoryUsedBytes: null, endedBy: null, pid: null, endMarks: {} };
 }

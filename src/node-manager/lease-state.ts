@@ -7,7 +7,7 @@ import { findHeldUp, type HeldUp } from "./held-up.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
 import { inTurns, LastTurns } from "./turns.ts";
 import { type ActorPlacement, type Demand, sharerOf, sharesOfDemands, sharesOfJobs, type Wishes, wishesWithRoom, workersWanted } from "./wishes.ts";
-import { activeSlots, holdingsOf, isIdle, jobOfWorker, type Lease, type PoolWorker, WorkerPool } from "./worker-pool.ts";
+import { activeSlots, holdingsOf, isIdle, jobOfWorker, type Lease, type PoolWork, type PoolWorker, WorkerPool } from "./worker-pool.ts";
 
 /** Of one event. */
 interface Grants {
@@ -69,6 +69,7 @@ export class LeaseState {
   readonly #bundles: BundleHolds;
   readonly #limits: LeaseLimits;
   readonly #workers = new WorkerPool();
+  readonly working = (): Iterable<PoolWork> => this.#workers.working();
   readonly #leases = new Map<number, Lease>();
   readonly #demands = new Map<string, Demand>();
   readonly #placements = new Map<ActorId, ActorPlacement>();
@@ -234,12 +235,12 @@ export class LeaseState {
     return this.#demands.delete(id) ? this.#schedule() : [];
   }
 
-  placeActor(actorId: ActorId, kind: WorkerKind, resources: ResourceAmounts, jobId: JobId, bundle: BundleRecord | null = null): LeaseInstruction[] {
+  placeActor(actorId: ActorId, kind: WorkerKind, resources: ResourceAmounts, jobId: JobId, bundle: BundleRecord | null = null, mayRestart = false): LeaseInstruction[] {
     if (bundle === null && !this.ledger.canEverHold(resources)) {
       const message = `needs ${describeLack(resources, this.ledger.totals)}, so it can never start here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
       return [{ type: "refuseActor", actorId, error: { kind: "ActorUnschedulableError", message, subjectId: actorId } }];
     }
-    this.#placements.set(actorId, { actorId, jobId, kind, kindKey: workerKindKeyOf(kind), holds: takenFromNode(resources, bundle) });
+    this.#placements.set(actorId, { actorId, jobId, kind, kindKey: workerKindKeyOf(kind), holds: takenFromNode(resources, bundle), mayRestart });
     return this.#schedule();
   }
 
@@ -353,7 +354,7 @@ export class LeaseState {
     for (const lease of leases) if (this.#grantSlot(lease, grants)) yield lease.slotHolds;
   }
 
-  #placeActor({ actorId, jobId, holds, kind, kindKey }: ActorPlacement, { out, missing }: Grants): boolean {
+  #placeActor({ actorId, jobId, holds, kind, kindKey, mayRestart }: ActorPlacement, { out, missing }: Grants): boolean {
     if (!this.ledger.hasRoomFor(holds)) return false;
     const worker = this.#workers.findIdle(kindKey, jobId, null);
     if (worker === undefined) {
@@ -363,6 +364,7 @@ export class LeaseState {
     this.#use(worker, jobId, out);
     worker.actorId = actorId;
     worker.actorHolds = holds;
+    worker.actorMayRestart = mayRestart;
     worker.acceleratorIds = this.ledger.take(holds);
     this.#placements.delete(actorId);
     out.push({ type: "placeActor", actorId, workerId: worker.workerId });

@@ -1,4 +1,6 @@
 export type { ClusterSide } from "./cluster-side.ts";
+export { MemoryGuard } from "./memory-guard.ts";
+export type { MemoryReading } from "./memory-pressure.ts";
 export { NodeManager } from "./node-manager.ts";
 export { OtherNodes, type PeerNodeLink } from "./other-nodes.ts";
 export { RunDeadlines } from "./run-deadlines.ts";

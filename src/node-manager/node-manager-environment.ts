@@ -27,6 +27,8 @@ export interface NodeManagerEnvironment {
   watchRunning(workerId: WorkerId): Int32Array | null;
   /** For the program that the worker works for. */
   warn(workerId: WorkerId, text: string): void;
+  /** A worker may run something from now on. */
+  somebodyWorks(): void;
   /** A worker has ended, and nobody has been told: whoever hears of it can read none of its objects any more. */
   endObjects(workerId: WorkerId): void;
   /** As above, of all workers of a node that is gone. */

@@ -4,16 +4,17 @@ import type { ActorPlacementRecord, ActorSpec, ActorStateRecord, FarRequest, Fro
 import type { NodeView } from "../scheduling/mod.ts";
 import type { ClusterSide } from "./cluster-side.ts";
 import { type ConnectedWorker, connectedWorker } from "./connected-worker.ts";
-import type { HeldUp } from "./held-up.ts";
 import { KnownJobs } from "./known-jobs.ts";
 import { LeaseSpreading } from "./lease-spreading.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
 import { LeaseState } from "./lease-state.ts";
 import { deathWithinLimit } from "./memory-limits.ts";
+import type { Working } from "./memory-pressure.ts";
 import { NodeGroups } from "./node-groups.ts";
 import type { NodeManagerEnvironment } from "./node-manager-environment.ts";
 import { refusalOf } from "./refusals.ts";
 import { SharedHosts } from "./shared-hosts.ts";
+import { WaitingActors } from "./waiting-actors.ts";
 import { WaitingWatch } from "./waiting-watch.ts";
 
 /** How long a worker beyond the warm ones may be idle. */
@@ -39,8 +40,7 @@ export class NodeManager {
   readonly #workers = new Map<WorkerId, ConnectedWorker>();
   readonly #jobs = new KnownJobs();
   readonly #watch: WaitingWatch;
-  /** Class names of actors that wait for a worker. */
-  readonly #waitingActors = new Map<ActorId, { readonly className: string; readonly jobId: JobId }>();
+  readonly #waitingActors = new WaitingActors({ drivers: (jobId) => this.drivers(jobId), send: (workerId, message) => this.send(workerId, message) });
   #idleTimer: Timer | null = null;
   #warmTimer: Timer | null = null;
   #startFailures = 0;
@@ -62,7 +62,7 @@ export class NodeManager {
       clock: environment.clock, state: this.#state, act: (instructions) => this.#act(instructions), report: (report) => environment.placements().bundlesReported(this.#node, report),
       send: (workerId, message) => this.send(workerId, message), end: (workerId, reason) => this.terminate(workerId, reason),
     });
-    this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(), tell: (heldUp) => this.#tellHeldUp(heldUp) });
+    this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(), tell: (heldUp) => this.#waitingActors.tellHeldUp(heldUp) });
   }
 
   #createSpreading({ fromWorker }: ClusterSide): LeaseSpreading {
@@ -72,18 +72,6 @@ export class NodeManager {
       demandThere: (other, ownerId, key, shape, target, priority) => void fromWorker(other, ownerId, { type: "leaseDemand", key, shape, target, priority }),
       tell: (ownerId, message) => this.send(ownerId, message), fetcher: this.#env.argumentFetcher,
     });
-  }
-
-  /** To the program that it concerns. */
-  #tellHeldUp({ task, actorId, reason }: HeldUp): void {
-    if (task !== null) return this.send(task.ownerId, { type: "leasesHeldUp", key: task.key, reason });
-    this.#warnOfActor(actorId as ActorId, `waits for ${reason}; it starts when enough of it is given back: end what is not needed, ask for less, or give the cluster more`);
-  }
-
-  #warnOfActor(actorId: ActorId, text: string): void {
-    const actor = this.#waitingActors.get(actorId);
-    if (actor === undefined) return;
-    for (const driverId of this.drivers(actor.jobId)) this.send(driverId, { type: "warning", text: `actor ${actor.className} ${text}` });
   }
 
   get available(): ResourceAmounts {
@@ -120,10 +108,11 @@ export class NodeManager {
   }
 
   /** The worker is up and has a channel to us. */
-  workerRegistered(workerId: WorkerId, link: WorkerLink): void {
+  workerRegistered(workerId: WorkerId, link: WorkerLink, pid: number): void {
     const worker = this.#workers.get(workerId);
     if (worker === undefined || worker.kind === "driver") return link.close();
     worker.link = link;
+    worker.pid = pid;
     this.#startFailures = 0;
     // The first task or call should not have to wait for its channel; one that has joined would cost every thread a socket.
     for (const driverId of this.drivers(this.#env.firstJobId)) this.connectPeers(driverId, workerId);
@@ -153,7 +142,7 @@ export class NodeManager {
     const worker = this.#workers.get(workerId);
     if (worker === undefined) return;
     // What was said says more than an exit code, but not more than an exhausted heap.
-    const said: WorkerDeath = { ...seen, ...(worker.endReason === null || !seen.isRetryable ? {} : { reason: worker.endReason }), ...(worker.isForced ? { isForced: true } : {}) };
+    const said: WorkerDeath = { ...seen, ...(worker.endReason === null || !seen.isRetryable ? {} : { reason: worker.endReason }), ...worker.endMarks };
     const running = this.shared.workerLost(workerId, worker.endedBy);
     const told = running === null || worker.endReason !== null ? said : { ...said, reason: `${said.reason} in ${running}` };
     const death = this.groups.deathWithGroup(workerId, worker.kind === "driver" ? told : deathWithinLimit(worker.kind, worker.memoryUsedBytes, told));
@@ -191,11 +180,18 @@ export class NodeManager {
     worker.launched?.terminate();
   }
 
+  /** Workers that run something. */
+  working(): Working[] {
+    return Array.from(this.#state.working(), (one) => ({ ...one, pid: this.#workers.get(one.workerId)?.pid ?? null }));
+  }
+
   /** Ends it at once. */
-  terminate(workerId: WorkerId, reason: string): void {
+  terminate(workerId: WorkerId, reason: string, marks: ConnectedWorker["endMarks"] = {}): void {
     const worker = this.#workers.get(workerId);
+    if (worker === undefined) return;
+    worker.endMarks = { ...worker.endMarks, ...marks };
     this.noteReason(workerId, reason);
-    worker?.launched?.terminate();
+    worker.launched?.terminate();
   }
 
   /** `endedBy`: the shared actor that brings it about, if that is known. */
@@ -260,19 +256,16 @@ export class NodeManager {
 
   /** The run under this lease must not go on; see `ToNode`. */
   endRun(askerId: WorkerId, workerId: WorkerId, leaseId: number, isRecursive: boolean, reason: string): void {
-    for (const endingId of this.#state.endRun(workerId, leaseId, isRecursive, askerId)) {
-      (this.#workers.get(endingId) as ConnectedWorker).isForced = true;
-      this.terminate(endingId, reason);
-    }
+    for (const endingId of this.#state.endRun(workerId, leaseId, isRecursive, askerId)) this.terminate(endingId, reason, { isForced: true });
   }
 
   placeActor(placement: ActorPlacementRecord): void {
-    const { actorId, className, jobId, workerKind, resources, strategy, bundle, isShared } = placement;
+    const { actorId, className, jobId, workerKind, resources, strategy, bundle, isShared, maxRestarts } = placement;
     const error = strategy === null || this.spreading !== null ? null : refusalOf([this.#view()], placement, actorId);
     if (isShared && error === null) return this.shared.place(placement);
-    this.#waitingActors.set(actorId, { className, jobId });
+    this.#waitingActors.add(actorId, className, jobId);
     if (error !== null) this.#act([{ type: "refuseActor", actorId, error }]);
-    else this.#act(this.#state.placeActor(actorId, this.#kindHere(workerKind, jobId), resources, jobId, bundle));
+    else this.#act(this.#state.placeActor(actorId, this.#kindHere(workerKind, jobId), resources, jobId, bundle, maxRestarts !== 0));
   }
 
   cancelPlacement(actorId: ActorId): void {
@@ -454,12 +447,13 @@ export class NodeManager {
           else this.#env.placements().placed(instruction.actorId, instruction.workerId, 0);
           break;
         case "refuseActor":
-          this.#warnOfActor(instruction.actorId, instruction.error.message);
+          this.#waitingActors.warn(instruction.actorId, instruction.error.message);
           this.#waitingActors.delete(instruction.actorId);
           if (!this.shared.hostRefused(instruction.actorId, instruction.error)) this.#env.placements().placementRefused(instruction.actorId, instruction.error);
           break;
       }
     }
+    this.#env.somebodyWorks();
     if (this.#state.isAnybodyStarved) this.#watch.somebodyWaits();
     if (this.spreading === null) return;
     this.#env.cluster?.loadChanged(this.#state.ledger.totals, this.available);

@@ -25,6 +25,7 @@ export interface ActorPlacement {
   readonly kind: WorkerKind;
   readonly kindKey: string;
   readonly holds: ResourceAmounts;
+  readonly mayRestart: boolean;
 }
 
 /** What a job waits for. */

@@ -1,6 +1,7 @@
 import { isZero, type AcceleratorIds, type ActorId, type JobId, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
 import { type LeaseShape, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
 import { inBundle, keptWhileWaiting, takenFromNode, without } from "../scheduling/mod.ts";
+import type { Working } from "./memory-pressure.ts";
 
 /** How what a lease has is divided. */
 export interface LeaseHoldings {
@@ -42,6 +43,7 @@ export interface PoolWorker {
   readonly leases: Map<number, Lease>;
   actorId: ActorId | null;
   actorHolds: ResourceAmounts | null;
+  actorMayRestart: boolean;
   acceleratorIds: AcceleratorIds | null;
   lastOwnerId: WorkerId | null;
   isStopping: boolean;
@@ -52,6 +54,8 @@ export interface PoolWorker {
   /** Larger for one that was used later. */
   lastUse: number;
 }
+
+export type PoolWork = Omit<Working, "pid">;
 
 /** The workers of a machine by their kind, and how many are on their way. Pure; what they are for says LeaseState. */
 export class WorkerPool {
@@ -90,7 +94,7 @@ export class WorkerPool {
   }
 
   add(workerId: WorkerId, kind: WorkerKind): void {
-    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), isForOne: kind.memoryLimitBytes !== null, leases: new Map(), actorId: null, actorHolds: null, acceleratorIds: null, lastOwnerId: null, isStopping: false, jobId: null, meantFor: kind.jobId, lastUse: 0 });
+    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), isForOne: kind.memoryLimitBytes !== null, leases: new Map(), actorId: null, actorHolds: null, actorMayRestart: false, acceleratorIds: null, lastOwnerId: null, isStopping: false, jobId: null, meantFor: kind.jobId, lastUse: 0 });
   }
 
   delete(workerId: WorkerId): void {
@@ -140,6 +144,15 @@ export class WorkerPool {
       if (least === undefined || worker.leases.size < least.leases.size) least = worker;
     }
     return isZero(resources) && this.taskWorkerCountOf(kindKey, jobId) >= max ? least : undefined;
+  }
+
+  /** Those that run something and are not ending. */
+  *working(): Iterable<PoolWork> {
+    for (const { workerId, actorId, jobId, leases, actorMayRestart, lastOwnerId, lastUse: began, isStopping } of this.#workers.values()) {
+      if (isStopping) continue;
+      if (actorId !== null) yield { workerId, group: jobId ?? "", isRetriable: actorMayRestart, isActor: true, began };
+      else if (leases.size > 0) yield { workerId, group: lastOwnerId ?? "", isRetriable: ![...leases.values()].some(({ shape }) => shape.runsOnce === true), isActor: false, began };
+    }
   }
 
   /** Of all kinds, the ones used last first. */

@@ -74,7 +74,7 @@ export type FromGcs =
   /** Answered with `alive`. */
   | { readonly type: "areYouAlive" };
 
-export type ActorPlacementRecord = Pick<ActorSpec, "actorId" | "jobId" | "className" | "isShared" | "workerKind" | "resources" | "strategy" | "bundle">;
+export type ActorPlacementRecord = Pick<ActorSpec, "actorId" | "jobId" | "className" | "isShared" | "workerKind" | "resources" | "strategy" | "bundle" | "maxRestarts">;
 
 /** Between two nodes. */
 export type NodeToNode =

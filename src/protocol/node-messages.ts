@@ -20,6 +20,8 @@ export interface LeaseShape {
   readonly near?: NodeKey;
   /** Of tasks with large arguments. */
   readonly arguments?: ArgumentsRecord;
+  /** Its tasks have no retries: they are ended last when memory is short. */
+  readonly runsOnce?: true;
 }
 
 /** An object that a task has as an argument, by the node that has its primary copy. */
@@ -176,6 +178,8 @@ export interface WorkerDeath {
   readonly isHeapExhausted?: true;
   /** It used more than the limit of its kind. */
   readonly isOutOfMemory?: true;
+  /** Its node needed the memory: that costs no retry, but a while. */
+  readonly isMemoryShort?: true;
   /** Its whole node is gone. */
   readonly isNodeLost?: true;
   /** It was ended for the sake of one of its tasks: that costs the others no retry. */

@@ -61,6 +61,7 @@ export class SimulatedNode {
       endObjectsOfNode: (node) => this.store.nodeLost(node, "it is no part of the cluster any more"),
       cluster: nodeCluster.side, argumentFetcher: null,
       workerLost: (workerId, death) => this.service.workerLost(workerId, death),
+      somebodyWorks: () => undefined,
       watchRunning: () => null,
       warn: (workerId, text) => this.service.toDriversOf(workerId, { type: "warning", text }),
       startFailed: (reason) => this.service.toDrivers({ type: "startupFailed", reason }),

@@ -115,6 +115,8 @@ class SimulatedEnd implements Channel {
   #lastArrivalMs = 0;
   /** What is on its way here does not arrive. */
   #isLost = false;
+  /** What arrives here later was lost with its sender; what had arrived before is read whenever this process gets to it. */
+  #arrivesUntilMs = Infinity;
 
   constructor(world: World, network: Network, { process, peerId }: EndSetting) {
     this.#world = world;
@@ -179,7 +181,7 @@ class SimulatedEnd implements Channel {
 
   #processEnded(): void {
     if (this.isClosed) return;
-    if (!this.#network.arrivesAfterEnd()) this.#other.#isLost = true;
+    if (!this.#network.arrivesAfterEnd()) this.#other.#arrivesUntilMs = this.#world.nowMs;
     const other = this.#other;
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#network.arrivalMs(this.process, other.process));
     this.#world.schedule(other.process, this.#lastArrivalMs - this.#world.nowMs, "connection lost", () => other.#close("lost"));
@@ -194,8 +196,9 @@ class SimulatedEnd implements Channel {
   #travel(label: string, arrive: (other: SimulatedEnd) => void): void {
     const other = this.#other;
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#network.arrivalMs(this.process, other.process));
-    this.#world.schedule(other.process, this.#lastArrivalMs - this.#world.nowMs, label, () => {
-      if (!other.#isLost) arrive(other);
+    const arrivalMs = this.#lastArrivalMs;
+    this.#world.schedule(other.process, arrivalMs - this.#world.nowMs, label, () => {
+      if (!other.#isLost && arrivalMs <= other.#arrivesUntilMs) arrive(other);
     });
   }
 }

@@ -6,4 +6,4 @@ export { RemoteGcs } from "./remote-gcs.ts";
 export { openMessageLink, type MessageLink, type NodeLink, type WorkerLink } from "./node-link.ts";
 export { withOwnBuffers } from "./own-buffers.ts";
 export type { LaunchedWorker, LaunchListener, WorkerLauncher } from "./worker-launcher.ts";
-export type { ObjectOrigin, OwnedObject, StoreClient } from "./store-client.ts";
+export { type ObjectOrigin, type OwnedObject, type StoreClient, Waiting } from "./store-client.ts";

@@ -23,6 +23,22 @@ export interface OwnedObject {
   readonly isFreed: boolean;
 }
 
+/** Who waits for objects that come from other nodes, until it waits no more: what nobody else wants is fetched no further then. */
+export class Waiting {
+  #isOver = false;
+  readonly #whenOver: (() => void)[] = [];
+
+  whenOver(callback: () => void): void {
+    if (this.#isOver) callback();
+    else this.#whenOver.push(callback);
+  }
+
+  end(): void {
+    this.#isOver = true;
+    for (const callback of this.#whenOver.splice(0)) callback();
+  }
+}
+
 /** Where the bytes of objects are kept, as core workers see it. */
 export interface StoreClient {
   /**
@@ -37,10 +53,10 @@ export interface StoreClient {
   adopt(stored: StoredRecord): void;
   /**
    * The value with header and buffers that can be read, without a copy where there is shared memory: what is decoded from it may keep
-   * the buffers, and the object's memory stays until they are collected. Rejects with ObjectLostError, OwnerDiedError,
+   * the buffers, and the object's memory stays until they are collected. If `waiting` ends before, so may the promise, with any error. Rejects with ObjectLostError, OwnerDiedError,
    * ObjectFreedError, ObjectStoreFullError.
    */
-  open(value: EncodedValueRecord): EncodedValueRecord | Promise<EncodedValueRecord>;
+  open(value: EncodedValueRecord, waiting?: Waiting): EncodedValueRecord | Promise<EncodedValueRecord>;
   /** The object is not needed any more. Its memory goes back when no view of it is left. Nothing happens a second time. */
   release(stored: StoredRecord): void;
   /** Remembers how an object of this worker's came to be. */

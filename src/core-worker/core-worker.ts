@@ -1,4 +1,4 @@
-import { type AcceleratorIds, type PlacementGroupId, RuntimeStateError, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { type AcceleratorIds, nodeKeyOf, type PlacementGroupId, RuntimeStateError, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type BundleRecord, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type WorkerDeath } from "../protocol/mod.ts";
 import { Serializer } from "../serialization/mod.ts";
 import { type Channel, FrameReader } from "../transport/mod.ts";
@@ -139,7 +139,7 @@ export class CoreWorker {
       hold: () => this.#life.hold(), block: (reject) => this.#block(reject),
     });
     this.access = new ObjectAccess({
-      serializer: this.serializer, code: this.code, store: env.store, clock: env.clock, fetch: (entry) => this.#objects.fetch(entry),
+      serializer: this.serializer, code: this.code, store: env.store, node: nodeKeyOf(env.workerId), clock: env.clock, fetch: (entry) => this.#objects.fetch(entry),
       block: (reject) => this.#block(reject), hold: () => this.#life.hold(), isShutDown: () => this.#isShutDown,
     });
     this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, peer: (id) => this.peer(id), deathOf: (id) => this.#peers.deathOf(id) });

@@ -1,8 +1,8 @@
-import { GetTimeoutError, InvalidArgumentError, ObjectFreedError, ObjectLostError, recordOf, RuntimeStateError, systemErrorOf, type Clock, type Timer } from "../base/mod.ts";
-import type { StoreClient } from "../clients/mod.ts";
+import { GetTimeoutError, InvalidArgumentError, ObjectFreedError, ObjectLostError, recordOf, RuntimeStateError, systemErrorOf, type Clock, type NodeKey, type Timer } from "../base/mod.ts";
+import { type StoreClient, Waiting } from "../clients/mod.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import { errorOfFailure, type FailureContext } from "./failure-errors.ts";
-import { FAILED, ObjectEntry, PENDING, PRIMITIVE, type CallSite, type Failure } from "./object-entry.ts";
+import { ENCODED, FAILED, ObjectEntry, PENDING, PRIMITIVE, type CallSite, type Failure } from "./object-entry.ts";
 import { ObjectRef, type GetOptions } from "./object-ref.ts";
 import { RefGenerator } from "./value-stream.ts";
 
@@ -16,6 +16,8 @@ export interface WaitOptions {
 export interface AccessEnvironment extends FailureContext {
   readonly clock: Clock;
   readonly store: StoreClient;
+  /** Where this worker lives. */
+  readonly node: NodeKey;
   /** Starts to bring a borrowed object here, if that has not begun. */
   fetch(entry: ObjectEntry): void;
   /** The running task waits from now on; call the result when it goes on. `reject` is called if it is cancelled meanwhile. */
@@ -36,18 +38,60 @@ export class ObjectAccess {
   getOne(ref: ObjectRef<unknown>, options: GetOptions | undefined, site: CallSite | null): Promise<unknown> {
     const entry = this.#entryOf(ref, "get()", 0, false);
     if (entry.status === PRIMITIVE && options === undefined) return Promise.resolve(entry.content);
-    return this.#get([entry], options, site).then(() => this.#valueOf(entry, site));
+    const endMs = this.#endMs(options);
+    return this.#get([entry], options, site).then(() => {
+      if (entry.status === PRIMITIVE) return entry.content;
+      const waiting = nodeOf(entry) === undefined ? null : new Waiting();
+      const value = this.#valueOf(entry, site, waiting);
+      return value instanceof Promise ? this.#inTime(value, waiting, options, endMs, 1, 1) : value;
+    });
   }
 
   async getMany(refs: readonly ObjectRef<unknown>[], options: GetOptions | undefined, site: CallSite | null): Promise<unknown[]> {
     const entries = refs.map((ref, index) => this.#entryOf(ref, "get()", index, true));
+    const endMs = this.#endMs(options);
     await this.#get(entries, options, site);
+    const waiting = entries.some((entry) => nodeOf(entry) !== undefined) ? new Waiting() : null;
+    const coming = waiting === null ? null : this.#startFar(entries, site, waiting);
     const values: unknown[] = new Array(entries.length);
     for (let index = 0; index < entries.length; index++) {
       const entry = entries[index] as ObjectEntry;
-      values[index] = entry.status === PRIMITIVE ? entry.content : await this.#valueOf(entry, site);
+      const value = entry.status === PRIMITIVE ? entry.content : (coming?.get(index) ?? this.#valueOf(entry, site, waiting));
+      values[index] = value instanceof Promise ? await this.#inTime(value, waiting, options, endMs, entries.length - index, entries.length) : value;
     }
     return values;
+  }
+
+  /** What lies on other nodes comes from all of them at once. Null if there is nothing of the kind. */
+  #startFar(entries: readonly ObjectEntry[], site: CallSite | null, waiting: Waiting): Map<number, Promise<unknown>> | null {
+    let coming: Map<number, Promise<unknown>> | null = null;
+    for (let index = 0; index < entries.length; index++) {
+      const entry = entries[index] as ObjectEntry;
+      const node = nodeOf(entry);
+      if (node === undefined || node === this.#env.node) continue;
+      const value = this.#valueOf(entry, site, waiting);
+      if (!(value instanceof Promise)) continue;
+      value.catch(() => undefined);
+      (coming ??= new Map()).set(index, value);
+    }
+    return coming;
+  }
+
+  #endMs(options: GetOptions | undefined): number | null {
+    return options?.timeoutMs === undefined ? null : this.#env.clock.nowMs() + options.timeoutMs;
+  }
+
+  /** The values are there, but not here yet. When it ends otherwise they are fetched no further. */
+  #inTime(value: Promise<unknown>, waiting: Waiting | null, options: GetOptions | undefined, endMs: number | null, missing: number, count: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const left = endMs === null ? {} : { timeoutMs: Math.max(0, endMs - this.#env.clock.nowMs()) };
+      const failed = (error: unknown): void => {
+        waiting?.end();
+        reject(error as Error);
+      };
+      const ending = new Ending(this.#env, { ...left, ...(options?.signal === undefined ? {} : { signal: options.signal }) }, () => failed(this.#timeout(options?.timeoutMs ?? 0, missing, count)), failed);
+      value.then((result) => { if (ending.finish()) resolve(result); }, (error: unknown) => { if (ending.finish()) failed(error); });
+    });
   }
 
   #entryOf(ref: unknown, caller: string, index: number, isList: boolean): ObjectEntry {
@@ -97,18 +141,18 @@ export class ObjectAccess {
     throw await errorOfFailure(entry.content as Failure, entry.site ?? site, this.#env);
   }
 
-  #valueOf(entry: ObjectEntry, site: CallSite | null): unknown {
+  #valueOf(entry: ObjectEntry, site: CallSite | null, waiting: Waiting | null): unknown {
     if (entry.status === PRIMITIVE) return entry.content;
     if (entry.status === FAILED) return this.#reject(entry, site);
     const value = entry.content as EncodedValueRecord;
     const loading = this.#env.code.ensureLoaded(value.code);
-    if (value.stored !== undefined) return this.#storedValue(entry, value, loading);
+    if (value.stored !== undefined) return this.#storedValue(entry, value, loading, waiting);
     return loading === undefined ? this.#env.serializer.decode(value) : loading.then(() => this.#env.serializer.decode(value));
   }
 
   /** Buffers are views of shared memory, not copies. Opened at once: while it is open, the memory stays. */
-  #storedValue(entry: ObjectEntry, value: EncodedValueRecord, loading: Promise<void> | undefined): unknown {
-    let opened = this.#env.store.open(value);
+  #storedValue(entry: ObjectEntry, value: EncodedValueRecord, loading: Promise<void> | undefined, waiting: Waiting | null): unknown {
+    let opened = this.#env.store.open(value, waiting ?? undefined);
     if (opened instanceof Promise) opened = opened.catch((error: unknown) => { throw namedAs(entry.id, error); });
     const decode = (parts: EncodedValueRecord): unknown => this.#env.serializer.decode(parts, { adoptBuffers: true });
     if (loading === undefined) return opened instanceof Promise ? opened.then(decode) : decode(opened);
@@ -172,6 +216,11 @@ export class ObjectAccess {
     }
     return entries;
   }
+}
+
+/** Of one in an object store. */
+function nodeOf(entry: ObjectEntry): NodeKey | undefined {
+  return entry.status === ENCODED ? (entry.content as EncodedValueRecord).stored?.node : undefined;
 }
 
 /** Both lists in the given order, at most `readyMax` in the first. */

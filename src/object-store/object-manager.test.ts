@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
 import { ObjectFreedError, ObjectLostError, ObjectStoreFullError } from "../base/mod.ts";
+import { Waiting } from "../clients/mod.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import { StoreCluster, type StoreNode } from "./fixtures/store-cluster.ts";
 import { type Client, collectUntil, MEGABYTE } from "./fixtures/store-machine.ts";
@@ -83,6 +84,29 @@ describe("objects of other nodes", { skip }, () => {
     assert.ok(await origin!.machine.press(CAPACITY_BYTES));
     assert.equal(origin!.machine.used, 0);
     assert.ok(await reads(here!.machine.client("reader"), value, 3 * MEGABYTE, 2));
+  });
+
+  test("that nobody waits for any more are fetched no further; whoever else waits gets them", async () => {
+    const [origin, here] = await nodes(2);
+    const value = make(origin!.machine.client("maker"), 8 * MEGABYTE, 6);
+    const [one, other] = [here!.machine.client("one"), here!.machine.client("other", true)];
+    const waits = [new Waiting(), new Waiting()] as const;
+    const first = one.store.open(value, waits[0]);
+    const second = other.store.open(value, waits[1]);
+    waits[0].end();
+    await assert.rejects(first as Promise<unknown>, ObjectLostError);
+    const { buffers } = await second;
+    assert.equal(Buffer.compare(buffers[0]!, patterned(8 * MEGABYTE, 6).buffers[0]!), 0);
+    waits[1].end();
+    assert.deepEqual(other.sent.map(({ type }) => type).filter((type) => type.startsWith("storePull")), ["storePull"], "what is here is not cancelled");
+
+    const next = make(origin!.machine.client("maker"), 8 * MEGABYTE, 7);
+    const wait = new Waiting();
+    const opened = one.store.open(next, wait);
+    wait.end();
+    await assert.rejects(opened as Promise<unknown>, ObjectLostError);
+    await until(() => objectsOn(here!) <= 1, "the memory of the copy that was begun goes back");
+    assert.ok(await reads(one, next, 8 * MEGABYTE, 7), "asked for again it comes");
   });
 
   test("end with the primary: copies go, late readers are told, and views stay", async () => {

@@ -46,7 +46,7 @@ interface Target {
 interface Asker {
   readonly key: string;
   /** Null for one that is no worker. */
-  readonly workerId: WorkerId | null;
+  readonly request: { readonly workerId: WorkerId; readonly requestId: number } | null;
   /** It is complete at this moment, and stays during the call. */
   done(copy: Copy): void;
   failed(failure: SystemErrorRecord): void;
@@ -163,12 +163,23 @@ export class ObjectManager {
   onPull(workerId: WorkerId, message: ToStore & { readonly type: "storePull" }): void {
     const { requestId, node, id, byteLength } = message;
     const failed = (error: SystemErrorRecord): void => this.#env.send(workerId, { type: "reply", requestId, result: null, error });
-    this.#ask({ node, id, byteLength }, "get", workerId, ({ copyId }) => {
+    this.#ask({ node, id, byteLength }, "get", { workerId, requestId }, ({ copyId }) => {
       if (!this.#objects.deliver(workerId, requestId, copyId)) failed({ kind: "ObjectLostError", message: "the copy of this object was dropped at this moment; another attempt may succeed", subjectId: String(id) });
     }, failed);
   }
 
-  #ask(object: RemoteObject, priority: PullPriority, workerId: WorkerId | null, done: (copy: Copy) => void, failed: (failure: SystemErrorRecord) => void): number {
+  /** It waits no more. If nobody else wants the object, no more of it is fetched. */
+  pullCancelled(workerId: WorkerId, requestId: number): void {
+    for (const [askId, { request, failed }] of this.#askers) {
+      if (request?.workerId !== workerId || request.requestId !== requestId) continue;
+      this.#askers.delete(askId);
+      this.#pulls.cancel(askId);
+      failed({ kind: "ObjectLostError", message: "nobody waits for this copy any more", subjectId: null });
+    }
+    this.#settle();
+  }
+
+  #ask(object: RemoteObject, priority: PullPriority, request: Asker["request"], done: (copy: Copy) => void, failed: (failure: SystemErrorRecord) => void): number {
     const key = remoteKey(object);
     const askId = ++this.#lastAskId;
     invariant(object.node !== this.#env.nodeKey, "an object of this node's own is pulled");
@@ -182,7 +193,7 @@ export class ObjectManager {
       failed(nodeLostRecord(object.id, lossReason));
       return askId;
     }
-    this.#askers.set(askId, { key, workerId, done, failed });
+    this.#askers.set(askId, { key, request, done, failed });
     this.#pulls.ask(askId, object, priority, this.#env.clock.nowMs());
     this.#settle();
     return askId;
@@ -191,7 +202,7 @@ export class ObjectManager {
   /** What it has asked for is not wanted any more. */
   workerLost(workerId: WorkerId): void {
     for (const [askId, asker] of [...this.#askers]) {
-      if (asker.workerId !== workerId) continue;
+      if (asker.request?.workerId !== workerId) continue;
       this.#askers.delete(askId);
       this.#pulls.cancel(askId);
     }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { markAsUntransferable } from "node:worker_threads";
 import { Finalizer, forgetOldest, megabytes, type NodeKey, ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
-import type { ObjectOrigin, OwnedObject, StoreClient } from "../clients/mod.ts";
+import type { ObjectOrigin, OwnedObject, StoreClient, Waiting } from "../clients/mod.ts";
 import type { EncodedValueRecord, PulledObject, StoredRecord, ToStore } from "../protocol/mod.ts";
 import { classPages, PAGE_BYTES } from "./arena-state.ts";
 import { runGarbageCollector } from "./garbage-collector.ts";
@@ -287,29 +287,33 @@ export class SharedStore implements StoreClient {
 
   // ------------------------------------------------------------------ reading objects
 
-  open(value: EncodedValueRecord): EncodedValueRecord | Promise<EncodedValueRecord> {
+  open(value: EncodedValueRecord, waiting?: Waiting): EncodedValueRecord | Promise<EncodedValueRecord> {
     const { stored } = value;
     if (stored === undefined) return value;
     const attached = this.#attach();
-    if (stored.node !== this.#env.node) return this.#openFar(attached, value, stored);
+    if (stored.node !== this.#env.node) return this.#openFar(attached, value, stored, waiting);
     if (attached === null) return this.#env.ask<Uint8Array>((requestId) => ({ type: "storeRead", requestId, id: stored.id })).then((bytes) => copiedParts(value, bytes));
     const row = this.#views.get(stored.id)?.row ?? stored.row;
     return this.#isPinned(attached, stored.id, row) ? this.#viewed(attached, value, stored.id, row) : this.#fetched(attached, value, stored.id);
   }
 
   /** The node has a copy, or gets one. */
-  #openFar(attached: Attachment | null, value: EncodedValueRecord, stored: StoredRecord): EncodedValueRecord | Promise<EncodedValueRecord> {
+  #openFar(attached: Attachment | null, value: EncodedValueRecord, stored: StoredRecord, waiting: Waiting | undefined): EncodedValueRecord | Promise<EncodedValueRecord> {
     const known = this.#far.copyOf(stored);
     if (attached !== null && known !== undefined && this.#isPinned(attached, known.id, known.row)) return this.#viewed(attached, value, known.id, known.row);
-    return this.#pulled(value, stored);
+    return this.#pulled(value, stored, waiting);
   }
 
-  async #pulled(value: EncodedValueRecord, stored: StoredRecord): Promise<EncodedValueRecord> {
+  async #pulled(value: EncodedValueRecord, stored: StoredRecord, waiting: Waiting | undefined): Promise<EncodedValueRecord> {
     const { node, id, byteLength } = stored;
-    const pulled = await this.#env.ask<PulledObject>((requestId) => ({ type: "storePull", requestId, node, id, byteLength }));
+    let isHere = false;
+    const pulled = await this.#env.ask<PulledObject>((requestId) => {
+      waiting?.whenOver(() => { if (!isHere) this.#env.send({ type: "storePullCancelled", requestId }); });
+      return { type: "storePull", requestId, node, id, byteLength };
+    }).finally(() => { isHere = true; });
     if (pulled instanceof Uint8Array) return copiedParts(value, pulled);
     this.#far.remember(stored, pulled);
-    return this.open(value);
+    return this.open(value, waiting);
   }
 
   /** The service brings it back into memory, or says where it is. */

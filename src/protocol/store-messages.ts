@@ -28,6 +28,8 @@ export type ToStore =
   | { readonly type: "storeRead"; readonly requestId: number; readonly id: number }
   /** Replied with a PulledObject: a copy, on the sender's node, of an object of another. It is pinned for the sender. */
   | { readonly type: "storePull"; readonly requestId: number; readonly node: NodeKey; readonly id: number; readonly byteLength: number }
+  /** Nobody waits for that answer any more. It comes all the same, as an error if the object was not here yet. */
+  | { readonly type: "storePullCancelled"; readonly requestId: number }
   | { readonly type: "storeCollected" };
 
 /** Where a copy is in the shared memory of the node; the bytes for a worker that has none. */

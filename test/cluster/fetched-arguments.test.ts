@@ -47,6 +47,22 @@ for (const isolation of ISOLATIONS) {
       }
     });
 
+    it("keep nobody waiting who does not want to: get() ends in time, or when it is aborted, also for many", async () => {
+      const arrays = [2, 3].map((seed) => make.options(ON_LEFT).remote(seed));
+      await ray.wait(arrays, { numReturns: 2 });
+      const reader = ray.remote(async (box: { readonly ref: ray.ObjectRef<Float64Array> }) => ray.get(box.ref, { timeoutMs: 50 }).then(({ length }) => length, (error: Error) => error.name));
+      process.kill(left.pid, "SIGSTOP");
+      try {
+        await assert.rejects(ray.get(arrays[0]!, { timeoutMs: 50 }), ray.GetTimeoutError);
+        await assert.rejects(ray.get(arrays, { timeoutMs: 50 }), /gave up after 50 ms: 2 of 2 objects/);
+        await assert.rejects(ray.get(arrays, { signal: AbortSignal.timeout(50) }), { name: "TimeoutError" });
+        assert.equal(await ray.get(reader.options({ resources: { right: 0.01 } }).remote({ ref: arrays[0]! })), "GetTimeoutError");
+      } finally {
+        process.kill(left.pid, "SIGCONT");
+      }
+      assert.deepEqual((await ray.get(arrays)).map((array) => array[LENGTH - 1]), [2, 3]);
+    });
+
     it("of many tasks pass through a node that holds a few of them", async () => {
       const seeds = Array.from({ length: 20 }, (_, index) => index + 1);
       const sums = seeds.map((seed) => sum.options(ON_RIGHT).remote(make.options(ON_LEFT).remote(seed), ray.put(new Float64Array(300_000).fill(seed))));

@@ -149,6 +149,9 @@ export class SimulatedObjectStore {
     });
   }
 
+  /** The answer comes all the same. */
+  pullCancelled(): void {}
+
   list(): StoreListing {
     const { capacityBytes } = this.#setting;
     return { isAvailable: true, capacityBytes, usedBytes: this.#usedBytes, spilledBytes: 0, objectCount: this.#objects.size, objects: [] };

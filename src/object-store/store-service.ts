@@ -64,6 +64,8 @@ interface Segment {
   readonly address: bigint;
   readonly byteLength: number;
   reservedBytes: number;
+  /** All of it, made when the service itself first reads or writes there. One view: V8 collects garbage for each that is made. */
+  bytes: Uint8Array | null;
 }
 
 /** The object store of one machine: carries out what StoreState says. Starts with the first worker that needs it. */
@@ -186,7 +188,7 @@ export class StoreService {
     for (let pagesLeft = capacityPages; pagesLeft > 0 && segments.length < SEGMENTS_MAX; pagesLeft -= SEGMENT_BYTES_MAX / PAGE_BYTES) {
       const byteLength = Math.min(pagesLeft * PAGE_BYTES, SEGMENT_BYTES_MAX);
       const descriptor = createSegmentFile(join(folder, `segment-${segments.length}`), byteLength);
-      segments.push({ descriptor, address: native.map(descriptor, byteLength), byteLength, reservedBytes: 0 });
+      segments.push({ descriptor, address: native.map(descriptor, byteLength), byteLength, reservedBytes: 0, bytes: null });
     }
     const rows = Math.min(Math.max(Math.ceil(config.capacityBytes / BYTES_PER_ROW), ROWS_MIN), ROWS_MAX);
     const controlBytes = StoreControl.bytesFor(rows);
@@ -331,8 +333,10 @@ export class StoreService {
   }
 
   #bytes(running: Running, row: number, byteLength: number): Uint8Array {
-    const { segment, offset } = running.control.table.place(row);
-    return new Uint8Array(running.native.view((running.segments[segment] as Segment).address + BigInt(offset * PAGE_BYTES), byteLength));
+    const place = running.control.table.place(row);
+    const segment = running.segments[place.segment] as Segment;
+    segment.bytes ??= new Uint8Array(running.native.view(segment.address, segment.byteLength));
+    return segment.bytes.subarray(place.offset * PAGE_BYTES, place.offset * PAGE_BYTES + byteLength);
   }
 
   /** A copy, for a worker without shared memory. */

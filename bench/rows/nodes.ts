@@ -1,3 +1,6 @@
+import type { ContestantProcess } from "../contestant-process.ts";
+import { memoryOfTreeMib } from "../process-tree.ts";
+import { peakWhile } from "../sampling.ts";
 import type { Row } from "./row.ts";
 
 const MIB = 2 ** 20;
@@ -7,6 +10,7 @@ const TIMES = 4;
 const PROCESSES_BYTES = GIB;
 /** Of its stores, see node-workloads.ts. */
 const STORE_OBJECTS = 2.2;
+const MEMORY_SAMPLE_EVERY_MS = 20;
 
 function transfer(key: string, title: string, receivers: number, byteLength: number): Row {
   const objectBytes = (1 + receivers) * STORE_OBJECTS * byteLength;
@@ -14,13 +18,24 @@ function transfer(key: string, title: string, receivers: number, byteLength: num
     key,
     group: "objects",
     title,
-    figures: [{ key: "gibPerSecond", title: "to each", unit: "GiB/s", better: "higher" }],
+    figures: [
+      { key: "gibPerSecond", title: "to each", unit: "GiB/s", better: "higher" },
+      receivers === 1 ? { key: "peakMib", title: "peak of all memory, the sender's value included", unit: "MiB", better: "lower" } : { key: "timesOfOne", title: "time, by the time to one of them alone", unit: "×", better: "lower" },
+    ],
     contestants: ["one-thread", "mantaray-process"],
     labels: { "one-thread": "bare TCP sockets between two processes", "mantaray-process": "Mantaray, between nodes" },
     baseline: "one-thread",
     roundsMax: 3,
     needs: () => ({ memoryBytes: PROCESSES_BYTES + objectBytes, sharedMemoryBytes: objectBytes }),
-    measure: (peer, bench) => bench.fresh(peer, (contestant) => contestant.run(peer === "one-thread" ? "nodes:copyOverTcp" : "nodes:transfer", { byteLength, receivers, times: TIMES })),
+    measure: (peer, bench) =>
+      bench.fresh(peer, async (contestant) => {
+        const copy = (howOften: number): ReturnType<ContestantProcess["run"]> => contestant.run(peer === "one-thread" ? "nodes:copyOverTcp" : "nodes:transfer", { byteLength, receivers, times: howOften });
+        const figures = await copy(TIMES);
+        if (receivers > 1) return figures;
+        // By itself: to look at the memory takes time of the processors.
+        const { peak } = await peakWhile(MEMORY_SAMPLE_EVERY_MS, () => memoryOfTreeMib(contestant.pid), () => copy(1));
+        return { ...figures, peakMib: peak };
+      }),
   };
 }
 

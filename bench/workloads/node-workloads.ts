@@ -57,12 +57,21 @@ function receiveInPlace(port: number, target: Uint8Array): Promise<void> {
   });
 }
 
-function gibPerSecond(byteLength: number, milliseconds: readonly number[]): { gibPerSecond: number } {
-  return { gibPerSecond: (byteLength * MS_PER_SECOND) / GIB / Math.min(...milliseconds) };
+interface Times {
+  /** In milliseconds, to all receivers at once. */
+  readonly toAll: readonly number[];
+  /** To one of them alone, by turns with the former. */
+  readonly toOne: readonly number[];
+}
+
+/** The best of all. */
+function figuresOf(byteLength: number, { toAll, toOne }: Times): { gibPerSecond: number; timesOfOne: number } {
+  const fastest = Math.min(...toAll);
+  return { gibPerSecond: (byteLength * MS_PER_SECOND) / GIB / fastest, timesOfOne: fastest / Math.min(...toOne) };
 }
 
 export const NODE_WORKLOADS = {
-  /** To one receiver or to several at once; the best of `times`. */
+  /** To one receiver or to several at once, `times` each. */
   transfer: async (_peer, { byteLength, receivers, times }) => {
     await ray.shutdown();
     const objectStoreMemory = Math.ceil(STORE_OBJECTS * byteLength!);
@@ -71,17 +80,24 @@ export const NODE_WORKLOADS = {
     await ray.init({ address: cluster.address, isolation: "process" });
     const actors = nodes.map((_, index) => ray.remote(Receiver).options({ numCpus: 0, resources: { [`receiver${index}`]: 1 } }).remote());
     const value = new Uint8Array(byteLength!).fill(1);
-    const milliseconds: number[] = [];
-    // The first time memory is touched that was never used before.
-    for (let time = 0; time <= times!; time++) {
+    const millisecondsTo = async (some: typeof actors): Promise<number> => {
       const ref = ray.put(value);
-      milliseconds.push(await durationMs(() => ray.get(actors.map((actor) => actor.receive.remote([ref])))));
+      const elapsedMs = await durationMs(() => ray.get(some.map((actor) => actor.receive.remote([ref]))));
       ref.release();
       // The views of the receivers go, so that the next copy comes to the same memory.
       await ray.memorySummary({ collectGarbage: true });
+      return elapsedMs;
+    };
+    // The first time memory is touched that was never used before.
+    await millisecondsTo(actors);
+    const toAll: number[] = [];
+    const toOne: number[] = [];
+    for (let time = 0; time < times!; time++) {
+      toAll.push(await millisecondsTo(actors));
+      toOne.push(receivers === 1 ? toAll.at(-1)! : await millisecondsTo(actors.slice(0, 1)));
     }
     await ray.shutdown();
-    return gibPerSecond(byteLength!, milliseconds.slice(1));
+    return figuresOf(byteLength!, { toAll, toOne });
   },
 
   /** The same bytes from one process through sockets of Node into this one. */
@@ -90,9 +106,14 @@ export const NODE_WORKLOADS = {
     try {
       const port = Number(String(await once(sender.stdout, "data")));
       const targets = Array.from({ length: receivers! }, () => new Uint8Array(byteLength!).fill(2));
-      const milliseconds: number[] = [];
-      for (let time = 0; time < times!; time++) milliseconds.push(await durationMs(() => Promise.all(targets.map((target) => receiveInPlace(port, target)))));
-      return gibPerSecond(byteLength!, milliseconds);
+      const millisecondsTo = (some: typeof targets): Promise<number> => durationMs(() => Promise.all(some.map((target) => receiveInPlace(port, target))));
+      const toAll: number[] = [];
+      const toOne: number[] = [];
+      for (let time = 0; time < times!; time++) {
+        toAll.push(await millisecondsTo(targets));
+        toOne.push(receivers === 1 ? toAll.at(-1)! : await millisecondsTo(targets.slice(0, 1)));
+      }
+      return figuresOf(byteLength!, { toAll, toOne });
     } finally {
       sender.kill("SIGKILL");
     }

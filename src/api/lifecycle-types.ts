@@ -93,7 +93,11 @@ export interface RuntimeContext {
 
 export interface NodeInfo {
   nodeId: string;
+  /** How it was called when it was started; null if it was not. */
+  name: string | null;
   alive: boolean;
+  /** It is about to leave the cluster, and takes nothing new. */
+  draining: boolean;
   address: string;
   hostname: string;
   resources: Record<string, number>;

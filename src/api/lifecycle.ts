@@ -55,7 +55,7 @@ async function clusterState(): Promise<ClusterStateRecord> {
 /** The machines of the cluster. */
 export async function nodes(): Promise<NodeInfo[]> {
   const { nodes: records } = await clusterState();
-  return records.map((node) => ({ nodeId: node.nodeId, alive: node.isAlive, address: node.address, hostname: node.hostname, resources: toQuantities(node.totals), labels: { ...node.labels } }));
+  return records.map((node) => ({ nodeId: node.nodeId, name: node.name, alive: node.isAlive, draining: node.isAlive && node.isDraining, address: node.address, hostname: node.hostname, resources: toQuantities(node.totals), labels: { ...node.labels } }));
 }
 
 /** What the cluster has in total, by resource. */

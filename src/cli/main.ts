@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { columns, type Command, CommandError, helpOf, nearest, parseCommand } from "./command-line.ts";
+import { drain } from "./drain.ts";
 import { memory } from "./memory.ts";
 import { run } from "./run.ts";
 import { start } from "./start.ts";
@@ -9,7 +10,7 @@ import { stop } from "./stop.ts";
 import { timeline } from "./timeline.ts";
 
 /** The entry of the command `mantaray`. */
-const COMMANDS: Readonly<Record<string, Command>> = { start, stop, status, run, memory, timeline };
+const COMMANDS: Readonly<Record<string, Command>> = { start, stop, status, drain, run, memory, timeline };
 
 const USAGE_EXIT_CODE = 2;
 

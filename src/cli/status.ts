@@ -17,7 +17,7 @@ const MEBIBYTE = 1024 ** 2;
 async function run(given: Given): Promise<number> {
   const [machines, total, available] = await joined(addressOf(given), () => Promise.all([nodes(), clusterResources(), availableResources()]));
   const alive = machines.filter((node) => node.alive);
-  const lines = machines.map((node) => [`${node.nodeId} ${node.hostname}${node.alive ? "" : " (dead)"}`, [resourcesOf(node.resources), labelsOf(node)].filter((text) => text !== "").join("  ")] as const);
+  const lines = machines.map((node) => [`${node.nodeId} ${node.hostname}${node.name === null ? "" : ` ${node.name}`}${!node.alive ? " (dead)" : node.draining ? " (draining)" : ""}`, [resourcesOf(node.resources), labelsOf(node)].filter((text) => text !== "").join("  ")] as const);
   const used = inOrder(total).map(([name, amount]) => [name, `${quantity(name, amount - (available[name] ?? 0))} of ${quantity(name, amount)} in use`] as const);
   process.stdout.write(`${alive.length} ${alive.length === 1 ? "node" : "nodes"} alive${alive.length < machines.length ? `, ${machines.length - alive.length} dead` : ""}\n${columns(lines)}\nResources:\n${columns(used)}`);
   return 0;

@@ -12,6 +12,8 @@ export interface ActorHostClient {
   endWorker(workerId: WorkerId, graceful: boolean, reason: string): void;
   /** Ends one of several actors of a worker; `actorEnded` follows, unless the worker is lost. */
   endShared(workerId: WorkerId, actorId: ActorId, graceful: boolean, mayRestart: boolean, reason: string, endReason: ActorEndReason): void;
+  /** Ends it after the calls that have arrived, to start again elsewhere; those that come later have not run. Ends its worker, or `actorEnded` follows. */
+  move(workerId: WorkerId, actorId: ActorId): void;
   /** Whether the owner will still create it; the answer comes to the GCS. */
   askOwner(ownerId: WorkerId, actorId: ActorId): void;
   publish(workerId: WorkerId, state: ActorStateRecord): void;

@@ -208,6 +208,20 @@ export class ActorHost {
     else this.#finish(instance, reason, endReason, mayRestart);
   }
 
+  /** To another node: the calls that have begun end here, all others have not run and go there. */
+  move(actorId: ActorId): void {
+    const instance = this.#instances.get(actorId);
+    if (instance === undefined || instance.isMoving) return;
+    instance.isMoving = true;
+    for (const execution of instance.removeWaiting(() => true)) this.#env.executor.reject(execution);
+    this.#env.executor.flushResults();
+    instance.whenDrained(() => {
+      // What is still on its way to this worker has not run either.
+      if (instance.number === 0) this.#env.executor.leave();
+      this.#finish(instance, "it moves to another node, as this one is to end", "unknown", true);
+    });
+  }
+
   /** `handle.terminate()`: a call that has started after all those before it; ends when they have. */
   async terminate(instance: ActorInstance): Promise<void> {
     const reason = "it was ended with terminate()";

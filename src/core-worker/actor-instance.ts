@@ -40,6 +40,8 @@ export class ActorInstance {
   end: SystemErrorRecord | null = null;
   /** After its end: it may start again, here or elsewhere. */
   mayRestart = false;
+  /** It ends after the calls that run, and starts again on another node. */
+  isMoving = false;
 
   constructor(spec: ActorSpec, number: number, wasRestarted: boolean, acceleratorIds: AcceleratorIds | null, runner: CallRunner) {
     this.spec = spec;

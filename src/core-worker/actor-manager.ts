@@ -294,6 +294,8 @@ export class ActorManager {
     }
     for (const client of this.#clients.values()) if (client.workerId === peer.workerId && !lost.has(client)) lost.set(client, []);
     for (const [client, calls] of lost) {
+      // It has said so: what it has not answered has not run.
+      if (peer.isLeaving) for (const call of calls.splice(0)) this.#failAll(client.runsElsewhere(call));
       this.#failAll(client.workerLost(peer.workerId, calls, `${death.reason} (worker ${peer.workerId}, pid ${death.pid})`, death.isOutOfMemory === true));
       this.wake(client);
     }
@@ -310,6 +312,15 @@ export class ActorManager {
     } else {
       this.#failAll(client.callLost(call, reason));
     }
+    this.wake(client);
+  }
+
+  /** It goes where the actor is next, at no cost. */
+  callNotRun(call: PendingTask): void {
+    const client = clientOf(call);
+    client.leftWorker();
+    if (call.isDone) this.#env.dropped(call);
+    else this.#failAll(client.runsElsewhere(call));
     this.wake(client);
   }
 

@@ -147,7 +147,7 @@ export class CoreWorker {
       workerId: env.workerId, submission: this.submission, submitter: this.submitter, actors: this.actors, peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), hold: () => this.#life.hold(),
       sharedEntry: (id) => this.references.entry(id), pendingTasks: () => this.#pendingTasks(), giveUpRetry: (task) => this.#retries.giveUp(task), finished: (task, wasSent) => this.#finished(task, wasSent),
     });
-    this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, retries: this.#retries, largeObjects, callLost: (call, reason) => this.actors.callLost(call, reason), finished: (task) => this.#finished(task, true) });
+    this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, retries: this.#retries, largeObjects, callLost: (call, reason) => this.actors.callLost(call, reason), callNotRun: (call) => this.actors.callNotRun(call), finished: (task) => this.#finished(task, true) });
     this.#runs = new RunRecorder({ workerId: env.workerId, pid: env.pid, timeOriginMs: performance.timeOrigin, after: (delayMs, callback) => void env.clock.after(delayMs, callback), report: (report) => env.sendToNode({ type: "runsReported", surveyId: null, report }) });
     const retirement = new WorkerRetirement({ clock: env.clock, stopTakingTasks: () => this.#leave(), isNeeded: () => this.#isNeeded(), exit: (reason) => this.exit(reason) });
     this.#executor = new TaskExecutor({
@@ -388,6 +388,7 @@ export class CoreWorker {
         return this.actorHost.start(message.spec, 0, message.wasRestarted, message.acceleratorIds);
       case "startSharedActor": return this.actorHost.startShared(message, message.number, message.wasRestarted);
       case "endSharedActor": return this.actorHost.endShared(message.actorId, message.graceful, message.mayRestart, message.reason, message.endReason);
+      case "moveActor": return this.actorHost.move(message.actorId);
       case "ping": return this.env.sendToNode({ type: "pong" });
       case "actorState":
         return this.actors.stateChanged(message.state);

@@ -22,6 +22,7 @@ export interface ExecutingActor {
   readonly end: SystemErrorRecord | null;
   /** After its end: it may start again, here or elsewhere. */
   readonly mayRestart: boolean;
+  readonly isMoving: boolean;
   call(method: string, args: unknown[]): unknown;
   enqueue(execution: Execution): void;
   runAgain(execution: Execution): void;

@@ -20,6 +20,8 @@ export interface ReceiverEnvironment {
   readonly largeObjects: LargeObjects;
   /** Its actor has left its worker. */
   callLost(call: PendingTask, reason: string): void;
+  /** As above, and the call had not begun. */
+  callNotRun(call: PendingTask): void;
   /** The call or task is over: drop its pins, send what waited behind it. */
   finished(task: PendingTask): void;
 }
@@ -71,6 +73,9 @@ export class ResultReceiver {
       case RESULT_VALUES:
         for (const entry of task.entries as ObjectEntry[]) this.#value(peer, reader, task.isDone ? null : entry, task);
         return true;
+      case RESULT_REJECTED:
+        this.#env.callNotRun(task);
+        return false;
       case RESULT_LOST:
         this.#env.callLost(task, reader.string());
         return false;

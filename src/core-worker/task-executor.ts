@@ -83,7 +83,7 @@ export class TaskExecutor {
     });
     this.stopper = new RunStopper({
       workerId: environment.workerId, running: environment.context.running, leases: () => this.#leases.all(), actor: (id) => environment.actor(id),
-      refuse: (execution) => (execution.lease === null ? this.#dropped(execution) : this.#reject(execution)), queueChanged: (lease) => this.#afterTask(lease),
+      refuse: (execution) => (execution.lease === null ? this.#dropped(execution) : this.reject(execution)), queueChanged: (lease) => this.#afterTask(lease),
       closeStream: (execution) => this.streams.closed(execution.peer.workerId, execution.sequence), cancelChildren: (scopes) => environment.cancelChildren(scopes),
     });
   }
@@ -180,7 +180,7 @@ export class TaskExecutor {
     }
     for (let index = 0; index < count; index++) {
       const execution = this.#readTask(peer, reader, lease);
-      if (isClosed || this.#isLeaving) this.#reject(execution);
+      if (isClosed || this.#isLeaving) this.reject(execution);
       else if (lease !== null) this.#arrived(lease, execution);
       else this.#callArrived(execution);
     }
@@ -231,10 +231,10 @@ export class TaskExecutor {
   #callArrived(execution: Execution): void {
     if (execution.actor === null) {
       const error: SystemErrorRecord = { kind: "ActorDiedError", message: `${execution.name}() was called on an actor that is not here any more`, subjectId: (execution.callable as IncomingMethod).actorId, reason: "unknown" };
-      this.fail(execution, { kind: "systemError", error });
-      return;
+      return this.fail(execution, { kind: "systemError", error });
     }
-    if (execution.actor.end !== null) this.endedUnder(execution, execution.actor.end, execution.actor.mayRestart);
+    if (execution.actor.isMoving && !execution.isRetry) this.reject(execution);
+    else if (execution.actor.end !== null) this.endedUnder(execution, execution.actor.end, execution.actor.mayRestart);
     else if (execution.isRetry) execution.actor.runAgain(execution);
     else execution.actor.enqueue(execution);
   }
@@ -269,7 +269,7 @@ export class TaskExecutor {
   }
 
   #runTask(lease: HeldLease<Execution>, execution: Execution): void {
-    if (!this.#claim(execution)) return this.#reject(execution);
+    if (!this.#claim(execution)) return this.reject(execution);
     lease.taskStarted();
     const { callable } = execution;
     if (callable.kind === "function" && callable.maxCalls > 0) this.#env.limitedCall(callable);
@@ -483,18 +483,17 @@ export class TaskExecutor {
   }
 
   #rejectQueued(lease: HeldLease<Execution>): void {
-    for (const execution of lease.queue.removeWhere(() => true)) this.#reject(execution);
+    for (const execution of lease.queue.removeWhere(() => true)) this.reject(execution);
   }
 
-  #reject(execution: Execution): void {
+  /** It has not run: whoever has sent it sends it again, elsewhere. */
+  reject(execution: Execution): void {
     this.#begin(execution, RESULT_REJECTED);
     this.#results.written(execution.peer);
   }
 
   /** Sends every result that is ready. */
-  flushResults(): void {
-    this.#results.flush();
-  }
+  flushResults(): void { this.#results.flush(); }
 }
 
 const CANCELLED = systemFailure({ kind: "TaskCancelledError", message: "it was cancelled", subjectId: null });

@@ -75,7 +75,7 @@ class World {
     const node = new SimulatedNode(key, cpus);
     this.nodes.set(key, node);
     const totals = { CPU: node.units };
-    this.act(this.placement.nodeJoined({ nodeId: `${key}00000000`, hostname: "h", pid: 1, address: { host: "h", port: 1 }, objectAddress: null, totals, labels: {} }, { node: key, version: 0, totals, available: totals }));
+    this.act(this.placement.nodeJoined({ nodeId: `${key}00000000`, name: null, hostname: "h", pid: 1, address: { host: "h", port: 1 }, objectAddress: null, totals, labels: {} }, { node: key, version: 0, totals, available: totals, isDraining: false }));
   }
 
   lose(key: string): void {
@@ -116,7 +116,7 @@ class World {
   hear(key: string): void {
     const told = this.nodes.get(key)?.outbox.shift();
     if (told?.type === "placed") this.placement.placed(told.actorId, key);
-    if (told?.type === "load") this.act(this.placement.loadChanged({ node: key, version: told.version, totals: { CPU: (this.nodes.get(key) as SimulatedNode).units }, available: { CPU: told.available } }));
+    if (told?.type === "load") this.act(this.placement.loadChanged({ node: key, version: told.version, totals: { CPU: (this.nodes.get(key) as SimulatedNode).units }, available: { CPU: told.available }, isDraining: false }));
   }
 
   act(instructions: readonly PlacementInstruction[]): void {

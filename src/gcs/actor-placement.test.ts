@@ -14,7 +14,7 @@ function spec(actorId: string, resources: Record<string, number>, details: Parti
 }
 function joined(placement: ActorPlacement, key: string, totals: Record<string, number>, available = totals): PlacementInstruction[] {
   const nodeId = `${key}00000000`;
-  return placement.nodeJoined({ nodeId, hostname: "h", pid: 1, address: { host: "h", port: 1 }, objectAddress: null, totals: toAmounts(totals), labels: {} }, { node: key, version: 0, totals: toAmounts(totals), available: toAmounts(available) });
+  return placement.nodeJoined({ nodeId, name: null, hostname: "h", pid: 1, address: { host: "h", port: 1 }, objectAddress: null, totals: toAmounts(totals), labels: {} }, { node: key, version: 0, totals: toAmounts(totals), available: toAmounts(available), isDraining: false });
 }
 const brief = (instructions: readonly PlacementInstruction[]): string[] => instructions.map((instruction) => `${instruction.type} ${instruction.type === "place" ? instruction.spec.actorId : instruction.actorId} ${instruction.node.slice(0, 1)}`);
 
@@ -33,10 +33,10 @@ describe("where actors go", () => {
     const placement = new ActorPlacement();
     joined(placement, A, { CPU: 2 });
     placement.place(spec("1", { CPU: 2 }));
-    assert.deepEqual(placement.loadChanged({ node: A, version: 1, totals: toAmounts({ CPU: 2 }), available: toAmounts({ CPU: 2 }) }), []);
+    assert.deepEqual(placement.loadChanged({ node: A, version: 1, totals: toAmounts({ CPU: 2 }), available: toAmounts({ CPU: 2 }), isDraining: false }), []);
     assert.deepEqual(placement.place(spec("2", { CPU: 1 })), []);
     placement.placed("1", A);
-    assert.deepEqual(placement.loadChanged({ node: A, version: 2, totals: toAmounts({ CPU: 2 }), available: toAmounts({ CPU: 1 }) }).length, 1, "now it is in what the node tells");
+    assert.deepEqual(placement.loadChanged({ node: A, version: 2, totals: toAmounts({ CPU: 2 }), available: toAmounts({ CPU: 1 }), isDraining: false }).length, 1, "now it is in what the node tells");
   });
 
   test("an actor that starts again without having been told to have ended is counted once", () => {
@@ -52,7 +52,7 @@ describe("where actors go", () => {
     joined(placement, A, { CPU: 1 }, { CPU: 0 });
     placement.place(spec("1", { CPU: 1 }));
     placement.place(spec("2", { CPU: 1 }));
-    assert.deepEqual(brief(placement.loadChanged({ node: A, version: 1, totals: toAmounts({ CPU: 1 }), available: toAmounts({ CPU: 1 }) })), ["place 1 a"]);
+    assert.deepEqual(brief(placement.loadChanged({ node: A, version: 1, totals: toAmounts({ CPU: 1 }), available: toAmounts({ CPU: 1 }), isDraining: false })), ["place 1 a"]);
     assert.deepEqual(brief(joined(placement, B, { CPU: 1 })), ["place 2 b"]);
   });
 
@@ -107,5 +107,16 @@ describe("where actors go", () => {
     placement.nodeDrains(A);
     assert.deepEqual(placement.place(spec("1", { CPU: 1 })), []);
     assert.deepEqual(brief(joined(placement, B, { CPU: 1 })), ["place 1 b"]);
+  });
+
+  test("what a node declines goes elsewhere; what it has placed it does not decline", () => {
+    const placement = new ActorPlacement();
+    joined(placement, A, { CPU: 1 });
+    placement.place(spec("1", { CPU: 1 }));
+    placement.nodeDrains(A);
+    assert.deepEqual(brief(placement.declined("1", A)), []);
+    assert.equal(placement.waitingCount, 1);
+    assert.deepEqual(brief(joined(placement, B, { CPU: 1 })), ["place 1 b"]);
+    assert.deepEqual(placement.declined("1", A), [], "it is at another node now");
   });
 });

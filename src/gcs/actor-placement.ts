@@ -101,6 +101,14 @@ export class ActorPlacement {
     this.#nodes.get(node)?.placing.delete(actorId);
   }
 
+  /** Its node takes none any more. */
+  declined(actorId: ActorId, node: NodeKey): PlacementInstruction[] {
+    const spec = this.#nodes.get(node)?.placing.get(actorId);
+    if (spec === undefined) return [];
+    this.#dropPlacing(actorId);
+    return this.place(spec);
+  }
+
   /** Its node will not take it. */
   refused(actorId: ActorId): PlacementInstruction[] {
     return this.#dropPlacing(actorId) === null ? [] : this.#retry();

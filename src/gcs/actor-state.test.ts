@@ -415,3 +415,74 @@ test("actors: whatever happens, dead ones stay dead, names are unique, and no wo
     { numRuns: 500 },
   );
 });
+
+describe("(11) actors of a node that drains", () => {
+  const NODE = "aaaaaaaa";
+  const here = `${NODE}000000000001`;
+  const drained: WorkerDeath = { reason: "was on a node that was drained", pid: 0, isRetryable: true, isNodeLost: true, isNodeDrained: true };
+  function living(details: Partial<ActorSpec> = {}): ActorState {
+    const state = new ActorState();
+    state.create(specOf("a", details));
+    state.placed("a", here, 0);
+    state.started("a", null);
+    return state;
+  }
+
+  test("move if they may restart, after which all of their restarts are left", () => {
+    const state = living({ maxRestarts: 1 });
+    const moves = state.nodeDrains(NODE);
+    assert.deepEqual(types(moves), ["publish", "move"]);
+    assert.equal(published(moves).state.phase, "RESTARTING");
+    assert.deepEqual(state.nodeDrains(NODE), [], "told twice");
+    assert.deepEqual(types(state.workerLost(here, { reason: "moved", pid: 1, isRetryable: true })), ["publish", "place"]);
+    state.placed("a", "w2", 0);
+    state.started("a", null);
+    assert.deepEqual(types(state.workerLost("w2", crash)), ["publish", "place"], "the one that it has");
+    state.placed("a", "w3", 0);
+    state.started("a", null);
+    assert.equal(published(state.workerLost("w3", crash)).state.phase, "DEAD");
+  });
+
+  test("also those without a restart left, but not those that may never restart", () => {
+    const state = living({ maxRestarts: 1 });
+    state.workerLost(here, crash);
+    state.placed("a", here, 0);
+    state.started("a", null);
+    assert.deepEqual(types(state.nodeDrains(NODE)), ["publish", "move"]);
+    assert.deepEqual(living().nodeDrains(NODE), []);
+    assert.deepEqual(living({ maxRestarts: 1 }).nodeDrains("bbbbbbbb"), [], "of another node");
+  });
+
+  test("restart at no cost, too, if their node ends before they have moved", () => {
+    const state = living({ maxRestarts: 1 });
+    state.nodeDrains(NODE);
+    assert.deepEqual(types(state.workerLost(here, drained)), ["publish", "place"]);
+    assert.equal(published(living().workerLost(here, drained)).state.phase, "DEAD", "this one may not");
+  });
+
+  test("that have not begun to start begin elsewhere; those that have move when they are there", () => {
+    const state = new ActorState();
+    state.create(specOf("new"));
+    state.create(specOf("starting", { maxRestarts: -1 }));
+    state.placed("starting", here, 0);
+    assert.deepEqual(state.nodeDrains(NODE), []);
+    assert.deepEqual(types(state.placed("new", `${NODE}000000000002`, 0)), ["endWorker", "place"]);
+    assert.deepEqual(types(state.started("starting", null)), ["publish", "publish", "move"]);
+  });
+
+  test("that are killed on the way are dead", () => {
+    const state = living({ maxRestarts: -1 });
+    state.nodeDrains(NODE);
+    assert.deepEqual(types(state.kill("a", true)), ["publish", "endWorker"]);
+    assert.deepEqual(state.workerLost(here, crash), []);
+  });
+
+  test("a node that comes again drains no more", () => {
+    const state = living({ maxRestarts: -1 });
+    state.nodeDrains(NODE);
+    state.workerLost(here, drained);
+    state.nodeGone(NODE);
+    state.placed("a", here, 0);
+    assert.deepEqual(types(state.started("a", null)), ["publish"]);
+  });
+});

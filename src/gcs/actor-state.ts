@@ -24,6 +24,9 @@ import { type ActorDeath, type ActorPhase, type ActorSpec, type ActorStateRecord
  * (10) A *shared* actor has its worker with others: where another's worker would be ended, only it is; its worker says when it
  *     is gone, which is to it what the loss of the worker is to another (8). What it created depends on it as on an owner (9).
  *
+ * (11) Its node drains: one that may restart does so elsewhere, after the calls that have arrived, and that does not count as a restart.
+ *     Nor does it count if the node ends before.
+ *
  * A handle may be elsewhere before the owner has created the actor: who watches it waits until the owner does (1), says
  * that it never will, or is lost.
  */
@@ -34,6 +37,8 @@ export type ActorInstruction =
   /** `graceful`: after the calls that have arrived. */
   | { readonly type: "endWorker"; readonly workerId: WorkerId; readonly graceful: boolean; readonly reason: string }
   | { readonly type: "endShared"; readonly workerId: WorkerId; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string; readonly endReason: ActorEndReason }
+  /** End it there after the calls that have arrived; it starts again elsewhere. */
+  | { readonly type: "move"; readonly workerId: WorkerId; readonly actorId: ActorId }
   /** Somebody watches an actor that is not known; its owner may be about to create it. */
   | { readonly type: "askOwner"; readonly ownerId: WorkerId; readonly actorId: ActorId }
   | { readonly type: "publish"; readonly watchers: readonly WorkerId[]; readonly state: ActorStateRecord };
@@ -51,6 +56,8 @@ interface Actor {
   endReason: string | null;
   /** `kill` with a restart left: what comes of it is no crash. */
   isBeingKilled: boolean;
+  /** (11) */
+  isMoving: boolean;
   death: ActorStateRecord["death"];
   /** Beside its owner. Null for nobody: most of a hundred thousand actors have no other. */
   watchers: Set<WorkerId> | null;
@@ -68,6 +75,7 @@ export class ActorState {
   readonly #names = new Map<string, ActorId>();
   readonly #aliases = new Map<ActorId, ActorId>();
   readonly #dead: ActorId[] = [];
+  readonly #draining = new Set<NodeKey>();
   /** Why actors end that were killed before they were created. */
   readonly #endedEarly = new Map<ActorId, string>();
   /** Watchers of actors that are not created yet. */
@@ -96,7 +104,7 @@ export class ActorState {
   }
 
   #add(spec: ActorSpec): Actor {
-    const actor: Actor = { spec, phase: "PENDING_CREATION", workerId: null, number: 0, restarts: 0, endReason: null, isBeingKilled: false, death: null, watchers: null };
+    const actor: Actor = { spec, phase: "PENDING_CREATION", workerId: null, number: 0, restarts: 0, endReason: null, isBeingKilled: false, isMoving: false, death: null, watchers: null };
     this.#actors.set(spec.actorId, actor);
     for (const watcherId of this.#takeAwaiting(spec.actorId)) watch(actor, watcherId);
     if (spec.parentId !== null && !spec.isDetached) this.#addChild(spec.parentId, spec.actorId);
@@ -139,6 +147,8 @@ export class ActorState {
   placed(actorId: ActorId, workerId: WorkerId, number: number): ActorInstruction[] {
     const actor = this.#actor(actorId);
     if (actor.phase === "DEAD") return endOf(actor.spec, workerId, false, "its actor was ended before it started", actor.death?.reason ?? "unknown");
+    // It is not there yet, so it may as well begin elsewhere. Of a shared one the worker would still speak.
+    if (this.#draining.has(nodeKeyOf(workerId)) && !actor.spec.isShared) return [...endOf(actor.spec, workerId, false, "its node drains", "unknown"), { type: "place", spec: actor.spec }];
     actor.workerId = workerId;
     actor.number = number;
     if (!actor.spec.isShared) this.#byWorker.set(workerId, actorId);
@@ -159,7 +169,7 @@ export class ActorState {
     if (error === null) {
       actor.phase = "ALIVE";
       if (actor.spec.isShared && actor.spec.maxRestarts === 0) actor.spec = withoutArgs(actor.spec);
-      return [this.#publish(actor)];
+      return [this.#publish(actor), ...this.#moveIfDraining(actor)];
     }
     const workerId = actor.workerId;
     const instructions = this.#die(actor, "constructorThrew", `its constructor threw ${firstLine(error.message)}`, error);
@@ -225,8 +235,26 @@ export class ActorState {
     }
     this.#byWorker.delete(workerId);
     // (9) The worker of one may have been its owner too: the task that created it ran there before.
-    for (const actor of lost) out.push(...this.#gone(actor, `its worker ${death.reason}`, actor.spec.ownerId === workerId && !actor.spec.isDetached));
+    for (const actor of lost) out.push(...this.#gone(actor, `its worker ${death.reason}`, actor.spec.ownerId === workerId && !actor.spec.isDetached, death.isNodeDrained === true));
     return out;
+  }
+
+  /** (11) It takes no actors any more. */
+  nodeDrains(node: NodeKey): ActorInstruction[] {
+    this.#draining.add(node);
+    return [...this.#actors.values()].flatMap((actor) => this.#moveIfDraining(actor));
+  }
+
+  nodeGone(node: NodeKey): void {
+    this.#draining.delete(node);
+  }
+
+  #moveIfDraining(actor: Actor): ActorInstruction[] {
+    const { workerId, phase, spec: { actorId } } = actor;
+    if (phase !== "ALIVE" || workerId === null || !this.#draining.has(nodeKeyOf(workerId)) || !mayMove(actor)) return [];
+    actor.phase = "RESTARTING";
+    actor.isMoving = true;
+    return [this.#publish(actor), { type: "move", workerId, actorId }];
   }
 
   /** Those that live, or may again, and are made of code of this program. */
@@ -267,12 +295,14 @@ export class ActorState {
     return this.#gone(actor, reason, false);
   }
 
-  #gone(actor: Actor, reason: string, isOwnerLost: boolean): ActorInstruction[] {
+  #gone(actor: Actor, reason: string, isOwnerLost: boolean, isNodeDrained = false): ActorInstruction[] {
+    const isFree = (actor.isMoving || isNodeDrained) && mayMove(actor);
+    actor.isMoving = false;
     actor.workerId = null;
     if (actor.phase === "DEAD") return [];
     if (actor.endReason !== null) return this.#die(actor, "exited", actor.endReason);
     if (isOwnerLost) return this.#die(actor, "ownerEnded", reason);
-    if (!this.#takeRestart(actor)) return this.#die(actor, actor.isBeingKilled ? "killed" : "workerLost", reason);
+    if (!isFree && !this.#takeRestart(actor)) return this.#die(actor, actor.isBeingKilled ? "killed" : "workerLost", reason);
     actor.isBeingKilled = false;
     actor.phase = "RESTARTING";
     return [...this.#endChildren(actor.spec.actorId, reason), this.#publish(actor), { type: "place", spec: actor.spec }];
@@ -381,6 +411,11 @@ export class ActorState {
     invariant(actor !== undefined, () => `actor ${actorId} is not in the table`);
     return actor;
   }
+}
+
+/** Also one that has used up its restarts. */
+function mayMove({ spec, endReason }: Actor): boolean {
+  return endReason === null && spec.maxRestarts !== 0;
 }
 
 function endOf({ actorId, isShared }: ActorSpec, workerId: WorkerId | null, graceful: boolean, reason: string, endReason: ActorEndReason, mayRestart = false): ActorInstruction[] {

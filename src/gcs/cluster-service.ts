@@ -1,9 +1,10 @@
 import { nodeKeyOf, type Clock, type JobId, type NodeKey, type Timer, type WorkerId } from "../base/mod.ts";
 import type { ActorHostClient, BundleClient } from "../clients/mod.ts";
-import { type ClusterStateRecord, type FromGcs, type JobRecord, type NodeLoadRecord, type NodeRecord, partsOf, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
+import { type ClusterStateRecord, type FromGcs, type FromHead, type JobRecord, type NodeLoadRecord, type NodeRecord, partsOf, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
 import { ActorPlacement, type PlacementInstruction } from "./actor-placement.ts";
 import { takesWork, withoutGroups } from "../scheduling/mod.ts";
 import { GcsService } from "./gcs-service.ts";
+import { nodeMeantBy, NodeDrains } from "./node-drains.ts";
 import { NodeTable } from "./node-table.ts";
 
 /** Loads that change are told to the other nodes together, so often at most. */
@@ -49,6 +50,11 @@ export class ClusterService {
   readonly #table = new NodeTable();
   readonly #placement = new ActorPlacement();
   readonly #nodes = new Map<NodeKey, ConnectedNode>();
+  readonly #drains = new NodeDrains();
+  /** Who wants to know how nodes end that drain. */
+  readonly #drainWatchers = new Map<NodeKey, Set<(answer: FromHead) => void>>();
+  /** The first one. */
+  #headKey: NodeKey | null = null;
   readonly #jobs = new Map<JobId, JobRecord>();
   readonly #changedLoads = new Set<NodeKey>();
   #loadsTimer: Timer | null = null;
@@ -77,6 +83,7 @@ export class ClusterService {
     }
     const { record } = message;
     const key = nodeKeyOf(record.nodeId);
+    this.#headKey ??= key;
     const others = [...this.#table.live()].filter((node) => node.record !== record);
     connection.send({ type: "joined", clusterId: this.#env.clusterId, nodeNumber: joined.nodeNumber, nodes: others.map((node) => node.record), loads: others.map(({ load }) => load) });
     for (const other of this.#nodes.values()) other.connection.send({ type: "nodeJoined", record });
@@ -101,13 +108,37 @@ export class ClusterService {
     if (record === undefined || this.#isStopped) return;
     node?.connection.close();
     this.#env.note(`node ${record.nodeId} is gone: ${reason}`);
-    const death: WorkerDeath = { reason: `was on node ${record.nodeId} (${textOf(record.address)}), which ${reason}`, pid: 0, isRetryable: true, isNodeLost: true };
+    const isDrained = this.#drains.left(key);
+    const death: WorkerDeath = { reason: `was on node ${record.nodeId} (${textOf(record.address)}), which ${reason}`, pid: 0, isRetryable: true, isNodeLost: true, ...(isDrained ? { isNodeDrained: true, isForced: true } : {}) };
     for (const other of this.#nodes.values()) other.connection.send({ type: "nodeLost", nodeId: record.nodeId, death });
     // What was on its way there goes elsewhere first; then what lived there restarts, or dies.
     const moved = this.#placement.nodeLost(key);
     this.gcs.nodeLost(key, death);
     this.#act(moved);
     for (const { jobId, driverId } of this.#jobs.values()) if (driverId !== null && nodeKeyOf(driverId) === key) this.gcs.jobEnded(jobId);
+    for (const tell of this.#drainWatchers.get(key) ?? []) tell({ type: "nodeLeft", nodeId: record.nodeId, reason, isDrained });
+    this.#drainWatchers.delete(key);
+  }
+
+  /** Lets a node do what it has, give it nothing new, and leave. `tell`: what becomes of it. Answers how to tell no more. */
+  drain(text: string, timeLeftMs: number | null, tell: (answer: FromHead) => void): () => void {
+    const meant = nodeMeantBy(text, Array.from(this.#table.live(), ({ record }) => record), this.#headKey);
+    if ("refusal" in meant) {
+      tell({ type: "refused", reason: meant.refusal });
+      return () => undefined;
+    }
+    const { node } = meant;
+    const { record } = this.#table.get(node) as { record: NodeRecord };
+    const watchers = this.#drainWatchers.get(node) ?? new Set();
+    this.#drainWatchers.set(node, watchers.add(tell));
+    tell({ type: "nodeDrains", nodeId: record.nodeId });
+    if (this.#drains.begin(node, timeLeftMs === null ? null : this.#env.clock.nowMs() + timeLeftMs)) {
+      this.#env.note(`node ${record.nodeId} drains${timeLeftMs === null ? "" : `, for ${timeLeftMs} ms at most`}`);
+      this.#nodes.get(node)?.connection.send({ type: "drain", timeLeftMs });
+      this.#placement.nodeDrains(node);
+      this.gcs.nodeDrains(node);
+    }
+    return () => void watchers.delete(tell);
   }
 
   onMessage(key: NodeKey, message: ToGcs): void {
@@ -125,6 +156,8 @@ export class ClusterService {
       case "actorPlaced":
         this.#placement.placed(message.actorId, key);
         return this.gcs.placed(message.actorId, message.workerId, message.number);
+      case "actorDeclined":
+        return this.#act(this.#placement.declined(message.actorId, key));
       case "placementRefused":
         this.#act(this.#placement.refused(message.actorId));
         return this.gcs.placementRefused(message.actorId, message.error);
@@ -179,12 +212,13 @@ export class ClusterService {
           node.connection.send({ type: "areYouAlive" });
         }
       }
+      for (const node of this.#drains.overdue(this.#env.clock.nowMs())) this.nodeLost(node, "was to be gone by its deadline, and was not");
       if (!this.#isStopped) this.#askAlive();
     });
   }
 
   clusterState(): ClusterStateRecord {
-    const state = ({ nodeId, hostname, address, labels }: NodeRecord) => ({ nodeId, hostname, address: textOf(address), labels });
+    const state = ({ nodeId, name, hostname, address, labels }: NodeRecord) => ({ nodeId, name, hostname, address: textOf(address), labels, isDraining: this.#drains.has(nodeKeyOf(nodeId)) });
     return {
       nodes: [
         ...Array.from(this.#table.live(), ({ record, load }) => ({ ...state(record), isAlive: true, totals: withoutGroups(load.totals), available: withoutGroups(load.available) })),
@@ -205,6 +239,7 @@ export class ClusterService {
       start: (workerId, spec, number, wasRestarted) => this.#soonTo(workerId, { type: "startActor", workerId, number, wasRestarted, ...partsOf(spec) }),
       endWorker: (workerId, graceful, reason) => this.#to(workerId, { type: "endActorWorker", workerId, graceful, reason }),
       endShared: (workerId, actorId, graceful, mayRestart, reason, endReason) => this.#soonTo(workerId, { type: "endSharedActor", workerId, actorId, graceful, mayRestart, reason, endReason }),
+      move: (workerId, actorId) => this.#to(workerId, { type: "moveActor", workerId, actorId }),
       askOwner: (ownerId, actorId) => {
         if (this.#nodes.has(nodeKeyOf(ownerId))) this.#to(ownerId, { type: "askOwner", ownerId, actorId });
         else this.gcs.ownerEnded(actorId, ownerId);

@@ -26,7 +26,7 @@ describe("the code of programs in the GCS", () => {
     sent = [];
     const nothing = (): void => undefined;
     const host: ActorHostClient & BundleClient = {
-      place: nothing, cancelPlacement: nothing, start: nothing, endWorker: nothing, endShared: nothing, askOwner: nothing, publish: nothing, ended: nothing,
+      place: nothing, cancelPlacement: nothing, start: nothing, endWorker: nothing, endShared: nothing, move: nothing, askOwner: nothing, publish: nothing, ended: nothing,
       send: (_workerId, message) => void sent.push(message), clusterState: () => ({ nodes: [] }),
       sendSoon: (_workerId, message) => void sent.push(message), isConnected: () => true, bundleNodes: () => [], nodeIdOf: () => null, orderBundles: nothing,
     };

@@ -117,7 +117,14 @@ export class GcsService implements GcsClient {
   /** All workers of a node at once. */
   nodeLost(node: NodeKey, death: WorkerDeath): void {
     for (const workerId of new Set([...this.#actors.workersOf(node), ...this.#functions.driversOn(node)])) this.workerLost(workerId, death);
+    this.#actors.nodeGone(node);
     this.groups.nodeLost(node);
+  }
+
+  /** What may start again elsewhere does, and bundles are set aside elsewhere. */
+  nodeDrains(node: NodeKey): void {
+    this.groups.nodeDrains(node);
+    this.#act(this.#actors.nodeDrains(node));
   }
 
   describeActor(actorId: ActorId): string {
@@ -146,6 +153,9 @@ export class GcsService implements GcsClient {
           break;
         case "endShared":
           this.#host.endShared(instruction.workerId, instruction.actorId, instruction.graceful, instruction.mayRestart, instruction.reason, instruction.endReason);
+          break;
+        case "move":
+          this.#host.move(instruction.workerId, instruction.actorId);
           break;
         case "publish":
           if (instruction.state.phase === "DEAD" || instruction.state.phase === "RESTARTING") this.#host.ended(instruction.state.actorId);

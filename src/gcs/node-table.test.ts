@@ -4,7 +4,7 @@ import type { NodeRecord } from "../protocol/mod.ts";
 import { NodeTable } from "./node-table.ts";
 
 export function recordOf(nodeId: string, details: Partial<NodeRecord> = {}): NodeRecord {
-  return { nodeId, hostname: "host", pid: 1, address: { host: "10.0.0.1", port: 1 }, objectAddress: null, totals: { CPU: 10_000 }, labels: {}, ...details };
+  return { nodeId, name: null, hostname: "host", pid: 1, address: { host: "10.0.0.1", port: 1 }, objectAddress: null, totals: { CPU: 10_000 }, labels: {}, ...details };
 }
 const A = "aaaaaaaa00000001";
 const B = "bbbbbbbb00000001";
@@ -27,10 +27,20 @@ describe("the table of nodes", () => {
     assert.deepEqual([...table.live()].length, 1);
   });
 
+  test("refuses a name that another has, until that has left", () => {
+    const table = new NodeTable();
+    table.join(recordOf(A, { name: "first" }));
+    const namesake = table.join(recordOf(B, { name: "first" }));
+    assert.ok("refusal" in namesake && /node aaaaaaaa00000001 at 10\.0\.0\.1:1 is called 'first' already; start it with another --node-name/.test(namesake.refusal));
+    assert.ok("nodeNumber" in table.join(recordOf(B)), "without a name");
+    table.lost("aaaaaaaa");
+    assert.ok("nodeNumber" in table.join(recordOf(A, { name: "first" })));
+  });
+
   test("of two loads the one with the larger version is newer, in whatever order they come", () => {
     const table = new NodeTable();
     table.join(recordOf(A));
-    const load = (version: number, CPU: number) => ({ node: "aaaaaaaa", version, totals: { CPU: 10_000 }, available: { CPU } });
+    const load = (version: number, CPU: number) => ({ node: "aaaaaaaa", version, totals: { CPU: 10_000 }, available: { CPU }, isDraining: false });
     assert.equal(table.loadChanged(load(2, 5_000)), true);
     assert.equal(table.loadChanged(load(1, 10_000)), false);
     assert.equal(table.loadChanged(load(2, 0)), false, "told twice");

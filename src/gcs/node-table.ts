@@ -24,10 +24,12 @@ export class NodeTable {
   join(record: NodeRecord): { readonly refusal: string } | { readonly nodeNumber: number } {
     const key = nodeKeyOf(record.nodeId);
     const other = this.#live.get(key);
+    const namesake = record.name === null ? undefined : [...this.#live.values()].find((node) => node.record.name === record.name);
     if (other !== undefined) {
       return { refusal: other.record.nodeId === record.nodeId ? `node ${record.nodeId} is in this cluster already, at ${textOf(other.record.address)}` : `its id begins like that of node ${other.record.nodeId} at ${textOf(other.record.address)}; start it again, for another id` };
     }
-    this.#live.set(key, { record, load: { node: key, version: 0, totals: record.totals, available: record.totals } });
+    if (namesake !== undefined) return { refusal: `node ${namesake.record.nodeId} at ${textOf(namesake.record.address)} is called '${record.name}' already; start it with another --node-name` };
+    this.#live.set(key, { record, load: { node: key, version: 0, totals: record.totals, available: record.totals, isDraining: false } });
     return { nodeNumber: this.#nextNumber++ };
   }
 

@@ -144,4 +144,30 @@ describe("the life of a placement group", () => {
     state.remove(idOf(4), { workerId: "w", requestId: 1 });
     assert.equal(only(state.create(specOf(4)), "publish").record.phase, "REMOVED");
   });
+
+  test("(6) a node that drains gives its bundles to others, without an end for who uses them; until it has left they hear of a removal", () => {
+    const state = new PlacementGroupState();
+    const groupId = created(state);
+    const drains = state.nodeDrains("a");
+    assert.deepEqual(types(drains), ["cancel", "publish"]);
+    assert.deepEqual([only(drains, "cancel").node, only(drains, "cancel").attempt, only(drains, "publish").record.phase], ["a", 1, "RESCHEDULING"]);
+    assert.deepEqual(state.nodeDrains("a"), []);
+    const [prepare] = state.place([node("b", 1, 0), node("c", 1)]) as Of<"prepare">[];
+    assert.deepEqual([prepare?.node, prepare?.bundles.map(([index]) => index)], ["c", [0]]);
+    state.prepared("c", groupId, 2);
+    assert.deepEqual(only(state.committed("c", groupId, 2), "publish").record.nodes, ["c", "b"]);
+    const removed = state.remove(groupId, { workerId: CREATOR, requestId: 1 });
+    assert.deepEqual(removed.filter(({ type }) => type === "return").map((one) => (one as Of<"return">).node).sort(), ["a", "b", "c"]);
+    for (const key of ["b", "c"]) assert.deepEqual(state.returned(key, groupId), []);
+    assert.deepEqual(types(state.nodeLost("a")), ["removalDone"]);
+  });
+
+  test("(6) what is on its way to a node that drains is planned again", () => {
+    const state = new PlacementGroupState();
+    state.create(specOf(1));
+    state.place([node("a", 1)]);
+    assert.deepEqual(types(state.nodeDrains("a")), ["cancel"]);
+    assert.deepEqual(types(state.prepared("a", idOf(1), 1)), ["cancel"], "an answer from before");
+    assert.equal((state.place([node("b", 1)])[0] as Of<"prepare">).node, "b");
+  });
 });

@@ -21,6 +21,7 @@ import { type BundleNode, placeBundles, sumOf } from "../scheduling/mod.ts";
  * (4) Tasks and actors may run in it.
  * (5) One has no room after all: what the others have set aside is given back. Tried again when nodes have changed.
  * (6) The bundles that were there are placed again; the others stay, and so does what runs in them.
+ *     A node that drains is as good as lost, but who uses its bundles may end by himself.
  * (7) Everything goes back, and who uses it is ended. A group ends with the actor that made it, or else with its job, unless it is
  *     detached.
  *
@@ -62,6 +63,8 @@ interface Group {
   infeasible: string | null;
   removal: string | null;
   isNameTaken: boolean;
+  /** Nodes that drain, where somebody may still use what were its bundles. Null for none. */
+  leftAt: Set<NodeKey> | null;
   readonly watchers: Set<WorkerId>;
   /** Nodes where somebody asks for tasks in it. Null for none. */
   watchingNodes: Set<NodeKey> | null;
@@ -99,7 +102,7 @@ export class PlacementGroupState {
   create(spec: PlacementGroupSpec): PlacementGroupInstruction[] {
     const { groupId } = spec;
     if (this.#find(groupId) !== undefined) return [];
-    const group: Group = { spec, phase: "PENDING", nodes: spec.bundles.map(() => null), placedBy: [], plan: null, attempts: 0, infeasible: null, removal: null, isNameTaken: false, watchers: new Set([creatorOf(groupId)]), watchingNodes: null };
+    const group: Group = { spec, phase: "PENDING", nodes: spec.bundles.map(() => null), placedBy: [], plan: null, attempts: 0, infeasible: null, removal: null, isNameTaken: false, leftAt: null, watchers: new Set([creatorOf(groupId)]), watchingNodes: null };
     const awaited = this.#awaited.get(groupId);
     this.#awaited.delete(groupId);
     for (const watcherId of awaited?.watchers ?? []) group.watchers.add(watcherId);
@@ -252,16 +255,12 @@ export class PlacementGroupState {
     const out: PlacementGroupInstruction[] = [];
     for (const group of this.#groups.values()) {
       group.watchingNodes?.delete(node);
+      group.leftAt?.delete(node);
       if (group.plan !== null && [...group.plan.nodes.values()].includes(node)) {
         out.push(...this.#dropPlan(group, node));
         this.#untried.add(group);
       }
-      if (!group.nodes.includes(node)) continue;
-      for (const [index, at] of group.nodes.entries()) if (at === node) group.nodes[index] = null;
-      group.phase = "RESCHEDULING";
-      this.#pending.add(group);
-      this.#untried.add(group);
-      out.push(this.#publication(group));
+      if (group.nodes.includes(node)) out.push(this.#reschedule(group, node));
     }
     for (const groupId of [...this.#removals.keys()]) out.push(...this.returned(node, groupId));
     for (const [groupId, { nodes }] of [...this.#awaited]) {
@@ -269,6 +268,31 @@ export class PlacementGroupState {
       else if (nodes.delete(node)) this.#forgetIfUnawaited(groupId);
     }
     return out;
+  }
+
+  /** (6) It takes no bundles any more. */
+  nodeDrains(node: NodeKey): PlacementGroupInstruction[] {
+    const out: PlacementGroupInstruction[] = [];
+    for (const group of this.#groups.values()) {
+      if (group.plan !== null && [...group.plan.nodes.values()].includes(node)) {
+        out.push(...this.#dropPlan(group, null));
+        this.#untried.add(group);
+      }
+      const attempts = new Set(group.placedBy.filter((_, index) => group.nodes[index] === node));
+      if (attempts.size === 0) continue;
+      (group.leftAt ??= new Set()).add(node);
+      for (const attempt of attempts) out.push({ type: "cancel", node, groupId: group.spec.groupId, attempt });
+      out.push(this.#reschedule(group, node));
+    }
+    return out;
+  }
+
+  #reschedule(group: Group, from: NodeKey): PlacementGroupInstruction {
+    for (const [index, at] of group.nodes.entries()) if (at === from) group.nodes[index] = null;
+    group.phase = "RESCHEDULING";
+    this.#pending.add(group);
+    this.#untried.add(group);
+    return this.#publication(group);
   }
 
   // ------------------------------------------------------------------ removal
@@ -303,7 +327,7 @@ export class PlacementGroupState {
 
   #remove(group: Group, reason: string): PlacementGroupInstruction[] {
     const { groupId, name, namespace } = group.spec;
-    const nodes = new Set([...(group.plan?.nodes.values() ?? []), ...group.nodes.filter((node) => node !== null)]);
+    const nodes = new Set([...(group.plan?.nodes.values() ?? []), ...group.nodes.filter((node) => node !== null), ...(group.leftAt ?? [])]);
     const { plan } = group;
     group.plan = null;
     if (plan !== null) this.#waitsNoMore(plan);

@@ -83,6 +83,10 @@ export class PlacementGroups {
     this.#act([]);
   }
 
+  nodeDrains(node: NodeKey): void {
+    this.#act(this.#state.nodeDrains(node));
+  }
+
   nodeLost(node: NodeKey): void {
     this.#act(this.#state.nodeLost(node));
   }

@@ -4,10 +4,10 @@ import { nodeKeyOf } from "../base/mod.ts";
 import { openMessageLink, type MessageLink, type WorkerLink } from "../clients/mod.ts";
 import type { ClusterService } from "../gcs/mod.ts";
 import type { PeerNodeLink } from "../node-manager/mod.ts";
-import { type NetworkAddress, type NodeDescription, type NodeRecord, textOf } from "../protocol/mod.ts";
+import { type FromHead, type NetworkAddress, type NodeDescription, type NodeRecord, textOf, type ToHead } from "../protocol/mod.ts";
 import { connectSocket, listenSocket, type Channel, type SocketListener } from "../transport/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
-import { FOR_DESCRIPTION, FOR_GCS, FOR_NODE } from "./cluster-greeting.ts";
+import { FOR_CONTROL, FOR_DESCRIPTION, FOR_GCS, FOR_NODE } from "./cluster-greeting.ts";
 import { acceptMember, type GcsLink, joinHead, startHead } from "./cluster-membership.ts";
 import type { NodeCluster } from "./node-cluster.ts";
 import { realClock } from "./real-clock.ts";
@@ -15,6 +15,8 @@ import { realRandom } from "./real-random.ts";
 
 export interface ClusterConnectionsSetting {
   readonly config: SessionConfig;
+  /** How people call this node. */
+  readonly name: string | null;
   /** Where this node listens. */
   readonly listen: NetworkAddress;
   /** Of the head; null: this node is the head of a new cluster. */
@@ -24,6 +26,8 @@ export interface ClusterConnectionsSetting {
   serve(driverId: string, link: WorkerLink): void;
   /** The head is gone, and with it the cluster. */
   headLost(reason: string): void;
+  /** See MemberSetting. */
+  leave(reason: string): void;
   /** For the node's log. */
   note(text: string): void;
 }
@@ -56,7 +60,7 @@ export class ClusterConnections {
     const listener = await listenSocket(setting.listen, { workerId: config.nodeId, token: config.token, onChannel: (channel) => onChannel(channel), onRefused: (error) => setting.note(`somebody was not let in: ${error.message}`) });
     try {
       const address = listener.address as NetworkAddress;
-      const record: NodeRecord = { nodeId: config.nodeId, hostname: hostname(), pid: process.pid, address, objectAddress: setting.objectAddress, totals: config.totals, labels: config.labels };
+      const record: NodeRecord = { nodeId: config.nodeId, name: setting.name, hostname: hostname(), pid: process.pid, address, objectAddress: setting.objectAddress, totals: config.totals, labels: config.labels };
       const opened = await open(setting, record);
       onChannel = (channel) => dispatch(channel, setting, opened.cluster, opened.head);
       return new ClusterConnections(listener, setting.headAddress ?? address, opened.cluster, opened.head, opened.link, opened.stopWatching);
@@ -85,8 +89,8 @@ interface Opened {
 }
 
 /** A new cluster, or a part of that whose head is there. */
-async function open({ config, headAddress, headLost, note }: ClusterConnectionsSetting, record: NodeRecord): Promise<Opened> {
-  const member = { clock: realClock, record, packageVersion: packageVersion(), connect: (other: NodeRecord) => connectToNode(config, other) };
+async function open({ config, headAddress, headLost, leave, note }: ClusterConnectionsSetting, record: NodeRecord): Promise<Opened> {
+  const member = { clock: realClock, record, packageVersion: packageVersion(), connect: (other: NodeRecord) => connectToNode(config, other), leave };
   if (headAddress === null) return { ...startHead({ ...member, clusterId: realRandom.hex(8), note }), link: null, stopWatching: () => undefined };
   const link: GcsLink = openMessageLink(await connectSocket(headAddress, { workerId: FOR_GCS + config.nodeId, token: config.token }));
   link.ref();
@@ -108,11 +112,18 @@ function dispatch(channel: Channel, { config, serve }: ClusterConnectionsSetting
     link.onMessage(() => undefined);
     return link.send({ nodeId, isolation, labels, pid: process.pid });
   }
+  if (peerId.startsWith(FOR_CONTROL)) return head === null ? channel.close() : control(head, openMessageLink(channel));
   if (peerId.startsWith(FOR_NODE)) return cluster.acceptNode(nodeKeyOf(peerId.slice(FOR_NODE.length)), openMessageLink(channel));
   if (!peerId.startsWith(FOR_GCS)) return serve(peerId, openMessageLink(channel));
   // Only the head can be joined: whoever asks another sees that it closes.
   if (head === null) return channel.close();
   acceptMember(head, nodeKeyOf(peerId.slice(FOR_GCS.length)), openMessageLink(channel));
+}
+
+function control(head: ClusterService, link: MessageLink<FromHead, ToHead>): void {
+  const endings: (() => void)[] = [];
+  link.onMessage(({ node, timeLeftMs }) => void endings.push(head.drain(node, timeLeftMs, (answer) => link.send(answer))));
+  link.onClose(() => { for (const end of endings) end(); });
 }
 
 function packageVersion(): string {

@@ -9,4 +9,5 @@ export function clusterToken(): string {
 /** Whoever connects to a node says in its id what for; the ids of workers and drivers are plain. */
 export const FOR_GCS = "gcs/";
 export const FOR_NODE = "node/";
+export const FOR_CONTROL = "control/";
 export const FOR_DESCRIPTION = "ask/";

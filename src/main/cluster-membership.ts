@@ -21,6 +21,8 @@ export interface MemberSetting {
   readonly packageVersion: string;
   /** Opens the link on which this node sends to another. */
   connect(other: NodeRecord): Promise<PeerNodeLink>;
+  /** It has drained, or has no time left for that. `reason` follows "the node …". */
+  leave(reason: string): void;
 }
 
 export interface HeadSetting extends MemberSetting {
@@ -48,7 +50,7 @@ export function startHead(setting: HeadSetting): { readonly cluster: NodeCluster
     else cluster?.onGcsMessage(message);
   };
   head.join({ type: "join", record, packageVersion, clusterId: null }, { send: receive, sendSoon: receive, close: () => undefined });
-  cluster = new NodeCluster({ clock, record, joined: joined as unknown as Joined, toGcs: (message) => head.onMessage(key, message), connect: setting.connect });
+  cluster = new NodeCluster({ clock, record, joined: joined as unknown as Joined, toGcs: (message) => head.onMessage(key, message), connect: setting.connect, leave: setting.leave });
   return { cluster, head };
 }
 
@@ -101,7 +103,7 @@ export async function joinHead(setting: JoiningSetting, link: GcsLink): Promise<
     link.close();
     throw error;
   });
-  const member = new NodeCluster({ clock, record, joined, toGcs: (message) => link.sendSoon(message), connect: setting.connect });
+  const member = new NodeCluster({ clock, record, joined, toGcs: (message) => link.sendSoon(message), connect: setting.connect, leave: setting.leave });
   member.onAttached(() => {
     cluster = member;
     for (const message of early) member.onGcsMessage(message);

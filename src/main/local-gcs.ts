@@ -14,6 +14,7 @@ export function createLocalGcs(config: SessionConfig, nodeManager: NodeManager, 
     start: (workerId, spec, number, wasRestarted) => nodeManager.startActor(workerId, spec, number, wasRestarted),
     endShared: (workerId, actorId, graceful, mayRestart, reason, endReason) => nodeManager.shared.end(workerId, { type: "endSharedActor", actorId, graceful, mayRestart, reason, endReason }),
     endWorker: (workerId, graceful, reason) => nodeManager.endActorWorker(workerId, graceful, reason),
+    move: (workerId, actorId) => nodeManager.send(workerId, { type: "moveActor", actorId }),
     askOwner: (ownerId, actorId) => {
       if (nodeManager.isConnected(ownerId)) nodeManager.send(ownerId, { type: "whereIsActor", actorId });
       else gcs.ownerEnded(actorId, ownerId);
@@ -28,7 +29,7 @@ export function createLocalGcs(config: SessionConfig, nodeManager: NodeManager, 
     ended: () => undefined,
     clusterState: () => {
       const { nodeId, address, totals, labels } = config;
-      return { nodes: [{ nodeId, isAlive: true, address, hostname: hostname(), totals, available: withoutGroups(nodeManager.available), labels }] };
+      return { nodes: [{ nodeId, name: null, isAlive: true, isDraining: false, address, hostname: hostname(), totals, available: withoutGroups(nodeManager.available), labels }] };
     },
   }, clock);
   return gcs;

@@ -6,7 +6,7 @@ import { NodeCluster } from "./node-cluster.ts";
 
 const ONE_CPU = { CPU: 10_000 };
 const NODE = "aaaaaaaa";
-const record: NodeRecord = { nodeId: `${NODE}00000000`, hostname: "here", pid: 1, address: { host: "127.0.0.1", port: 1 }, objectAddress: null, totals: ONE_CPU, labels: {} };
+const record: NodeRecord = { nodeId: `${NODE}00000000`, name: null, hostname: "here", pid: 1, address: { host: "127.0.0.1", port: 1 }, objectAddress: null, totals: ONE_CPU, labels: {} };
 
 /** Timers go off when they are told to. */
 class StoppedClock implements Clock {
@@ -33,7 +33,7 @@ function joinedNode(): { readonly clock: StoppedClock; readonly cluster: NodeClu
   const told: ToGcs[] = [];
   const cluster = new NodeCluster({
     clock, record, joined: { type: "joined", clusterId: "c", nodeNumber: 1, nodes: [], loads: [] },
-    toGcs: (message) => told.push(message), connect: () => Promise.reject(new Error("there is no other node")),
+    toGcs: (message) => told.push(message), connect: () => Promise.reject(new Error("there is no other node")), leave: () => undefined,
   });
   return { clock, cluster, loadsTold: () => told.splice(0).flatMap((message) => (message.type === "load" ? [message.load] : [])) };
 }

@@ -28,6 +28,8 @@ export interface NodeClusterSetting {
   readonly joined: FromGcs & { readonly type: "joined" };
   toGcs(message: ToGcs): void;
   connect(record: NodeRecord): Promise<PeerNodeLink>;
+  /** It has drained, or has no time left for that: it is to leave. `reason` follows "the node …". */
+  leave(reason: string): void;
 }
 
 /** One node's part in the cluster: what it says to the GCS and to the other nodes, and what they say to it. */
@@ -43,6 +45,8 @@ export class NodeCluster {
   #loadSent = "";
   #loadVersion = 0;
   #loadTimer: Timer | null = null;
+  #isDraining = false;
+  #drainTimer: Timer | null = null;
 
   constructor(setting: NodeClusterSetting) {
     this.#setting = setting;
@@ -63,6 +67,8 @@ export class NodeCluster {
       toWorker: (workerId, message) => this.#others.toWorker(workerId, message),
       fromWorker: (node, senderId, message) => this.#others.fromWorker(node, senderId, message),
       loadChanged: (totals, available) => this.#loadChanged(totals, available),
+      actorDeclined: (actorId) => setting.toGcs({ type: "actorDeclined", actorId }),
+      drained: () => setting.leave("has been drained"),
     };
   }
 
@@ -124,10 +130,12 @@ export class NodeCluster {
     this.#load = { totals, available };
     this.#loadTimer ??= this.#setting.clock.after(LOAD_REPORT_MS, () => {
       this.#loadTimer = null;
-      const text = JSON.stringify(this.#load);
-      if (text === this.#loadSent || this.#load === null) return;
+      if (this.#load === null) return;
+      const load = { ...this.#load, isDraining: this.#isDraining };
+      const text = JSON.stringify(load);
+      if (text === this.#loadSent) return;
       this.#loadSent = text;
-      this.#setting.toGcs({ type: "load", load: { node: this.#node, version: ++this.#loadVersion, ...this.#load } });
+      this.#setting.toGcs({ type: "load", load: { node: this.#node, version: ++this.#loadVersion, ...load } });
     });
   }
 
@@ -176,6 +184,10 @@ export class NodeCluster {
         return nodeManager.placeActor(message.placement);
       case "cancelPlacement":
         return nodeManager.cancelPlacement(message.actorId);
+      case "drain":
+        return this.#drain(nodeManager, message.timeLeftMs);
+      case "moveActor":
+        return nodeManager.send(message.workerId, { type: "moveActor", actorId: message.actorId });
       case "startActor": {
         const { workerId, template, actorId, args, number, wasRestarted } = message;
         // The one of its own worker goes there as it is; of shared ones the parts do.
@@ -196,6 +208,13 @@ export class NodeCluster {
       case "areYouAlive":
         return this.#setting.toGcs({ type: "alive" });
     }
+  }
+
+  #drain(nodeManager: NodeManager, timeLeftMs: number | null): void {
+    this.#isDraining = true;
+    this.#drainTimer?.cancel();
+    if (timeLeftMs !== null) this.#drainTimer = this.#setting.clock.after(timeLeftMs, () => this.#setting.leave("was drained, and had work left at its deadline"));
+    nodeManager.drain();
   }
 
   #fromGcsTo(nodeManager: NodeManager, workerId: WorkerId, message: FromNode): void {
@@ -238,6 +257,7 @@ export class NodeCluster {
 
   stop(): void {
     this.#loadTimer?.cancel();
+    this.#drainTimer?.cancel();
     this.#others.close();
   }
 }

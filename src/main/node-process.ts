@@ -66,13 +66,14 @@ export async function startNode(options: NodeOptions, logFile: string | null): P
   makeOwnedFolder(sessionDir);
   const caretaker = new Caretaker([sessionDir, ...storeFoldersOf(config.store)]);
   await caretaker.start();
-  let end: (reason: string, exitCode: number) => void = () => undefined;
+  let end: NodeEnd = () => undefined;
   const failed = (error: Error): never => { throw explained(error, options, host); };
   const objectServer = await ObjectTransferServer.open({ host, nodeKey: nodeKeyOf(config.nodeId), token: config.token }).catch(failed);
   const connections = await ClusterConnections.open({
-    config, headAddress, listen: { host, port: options.port }, objectAddress: objectServer.address, note,
+    config, name: options.name, headAddress, listen: { host, port: options.port }, objectAddress: objectServer.address, note,
     serve: (driverId, link) => node.service.serve(driverId, link),
-    headLost: (reason) => end(`the head ${reason}`, 1),
+    headLost: (reason) => end(`the head ${reason}`, "has ended", 1),
+    leave: (reason) => end(`this node ${reason}`, reason, 0),
   }).catch(failed);
   const { cluster } = connections;
   const createObjects = (store: StoreService, send: ObjectManagerEnvironment["send"]): ObjectManager => new ObjectManager({
@@ -131,24 +132,27 @@ function movedLog(logFile: string, sessionDir: string): string {
   return moved;
 }
 
+/** `told`: what the others hear; it follows "the node …". */
+type NodeEnd = (reason: string, told: string, exitCode: number) => void;
+
 /** Answers how else it is ended. */
-function endingOnSignals(node: LocalNode, threads: WorkerHosts, connections: ClusterConnections, caretaker: Caretaker): (reason: string, exitCode: number) => void {
+function endingOnSignals(node: LocalNode, threads: WorkerHosts, connections: ClusterConnections, caretaker: Caretaker): NodeEnd {
   // Sockets of others keep nobody alive.
   const { port1: alive } = new MessageChannel();
   alive.on("message", () => undefined);
   let isEnding = false;
-  const end = async (reason: string, exitCode: number): Promise<void> => {
+  const end = async (reason: string, told: string, exitCode: number): Promise<void> => {
     if (isEnding) return;
     isEnding = true;
     note(`ends: ${reason}`);
     // What is left then is killed on the way out.
     realClock.after(STOP_MS_MAX, () => process.exit(1));
-    connections.close("has ended");
+    connections.close(told);
     await node.stop();
     await threads.stop();
     await caretaker.stop();
     process.exit(exitCode);
   };
-  for (const signal of SIGNALS) process.on(signal, () => void end(signal, 0));
-  return (reason, exitCode) => void end(reason, exitCode);
+  for (const signal of SIGNALS) process.on(signal, () => void end(signal, "has ended", 0));
+  return (reason, told, exitCode) => void end(reason, told, exitCode);
 }

@@ -25,7 +25,12 @@ export async function stopNode({ sessionDir, pid }: Pick<NodeReport, "sessionDir
     }
     return true;
   };
-  if (!existsSync(sessionDir) || stateOfFolderOwner(sessionDir) === "dead" || !mayBeThere()) return "ended";
+  // It removes that last of all.
+  if (!existsSync(sessionDir)) {
+    await ends(KILLED_MS_MAX);
+    return "ended";
+  }
+  if (stateOfFolderOwner(sessionDir) === "dead" || !mayBeThere()) return "ended";
   if (!isForced) {
     signal(pid, "SIGTERM");
     return (await ends(END_MS_MAX)) ? "ended" : "hangs";

@@ -94,6 +94,13 @@ export class BundleHolds {
     for (const { groupId } of this.#waiting) yield groupId;
   }
 
+  /** There will be no room for them. */
+  refuseWaiting(): BundleInstruction[] {
+    const refused = this.#waiting.map(({ groupId, attempt }) => ({ type: "bundlesRefused" as const, groupId, attempt }));
+    this.#waiting = [];
+    return refused;
+  }
+
   commit(groupId: PlacementGroupId, attempt: number): BundleInstruction[] {
     if (!this.#has(groupId, attempt)) return [{ type: "bundlesRefused", groupId, attempt }];
     for (const [index, hold] of this.#groups.get(groupId) as Map<number, Hold>) {

@@ -1,4 +1,4 @@
-import type { NodeKey, ResourceAmounts, WorkerId } from "../base/mod.ts";
+import type { ActorId, NodeKey, ResourceAmounts, WorkerId } from "../base/mod.ts";
 import type { FarRequest, FromNode } from "../protocol/mod.ts";
 
 /** The other nodes of the cluster, as a node manager needs them. */
@@ -11,4 +11,8 @@ export interface ClusterSide {
   fromWorker(node: NodeKey, senderId: WorkerId, message: FarRequest): boolean;
   /** The resources in use have changed. */
   loadChanged(totals: ResourceAmounts, available: ResourceAmounts): void;
+  /** This node takes no actors any more. */
+  actorDeclined(actorId: ActorId): void;
+  /** This node drains, and nothing is left here. */
+  drained(): void;
 }

@@ -18,4 +18,6 @@ export type LeaseInstruction =
   | { readonly type: "grantSlot"; readonly leaseId: number; readonly workerId: WorkerId }
   | { readonly type: "revoke"; readonly leaseId: number; readonly workerId: WorkerId }
   | { readonly type: "placeActor"; readonly actorId: ActorId; readonly workerId: WorkerId }
-  | { readonly type: "refuseActor"; readonly actorId: ActorId; readonly error: SystemErrorRecord };
+  | { readonly type: "refuseActor"; readonly actorId: ActorId; readonly error: SystemErrorRecord }
+  /** This node takes none any more; another may. */
+  | { readonly type: "declineActor"; readonly actorId: ActorId };

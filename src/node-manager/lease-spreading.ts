@@ -39,19 +39,15 @@ export class LeaseSpreading {
 
   nodeJoined(node: NodeKey, record: NodeRecord): void {
     this.#records.set(node, record);
-    this.#nodeSeen(node, record, record.totals, record.totals);
-  }
-
-  loadsChanged(loads: readonly NodeLoadRecord[]): void {
-    for (const { node, totals, available } of loads) {
-      const record = this.#records.get(node);
-      if (record !== undefined) this.#state.nodeSeen(viewOf(node, record, totals, available));
-    }
+    this.#state.nodeSeen(viewOf(node, record, record.totals, record.totals, false));
     this.plan();
   }
 
-  #nodeSeen(node: NodeKey, record: NodeRecord, totals: ResourceAmounts, available: ResourceAmounts): void {
-    this.#state.nodeSeen(viewOf(node, record, totals, available));
+  loadsChanged(loads: readonly NodeLoadRecord[]): void {
+    for (const { node, totals, available, isDraining } of loads) {
+      const record = this.#records.get(node);
+      if (record !== undefined) this.#state.nodeSeen(viewOf(node, record, totals, available, isDraining));
+    }
     this.plan();
   }
 
@@ -137,6 +133,6 @@ export class LeaseSpreading {
   }
 }
 
-function viewOf(key: NodeKey, { nodeId, labels }: NodeRecord, totals: ResourceAmounts, available: ResourceAmounts): NodeView {
-  return { key, nodeId, totals, available, labels, isAlive: true, isDraining: false, weightless: 0 };
+function viewOf(key: NodeKey, { nodeId, labels }: NodeRecord, totals: ResourceAmounts, available: ResourceAmounts, isDraining: boolean): NodeView {
+  return { key, nodeId, totals, available, labels, isAlive: true, isDraining, weightless: 0 };
 }

@@ -8,7 +8,7 @@ import { LeaseState } from "./lease-state.ts";
 function twoJobs(workers: readonly string[]): LeaseState {
   const state = new LeaseState(toAmounts({ CPU: 4 }), { warmWorkersMin: 1, taskWorkersMax: 4 }, "job");
   for (const worker of workers) assert.deepEqual(state.workerAdded(worker, THREAD), []);
-  state.driverAdded("guest", "guest's job");
+  state.ownerSeen("guest", "guest's job");
   return state;
 }
 
@@ -89,7 +89,7 @@ describe("leases: several jobs on one machine", () => {
     state.placeActor("a", THREAD, {}, "guest's job");
     state.driverLost("guest");
     for (let guest = 0; guest < 3_000; guest++) {
-      state.driverAdded(`guest-${guest}`, `job-${guest}`);
+      state.ownerSeen(`guest-${guest}`, `job-${guest}`);
       state.driverLost(`guest-${guest}`);
     }
     const isStopped = (jobId: string): boolean => state.workerAdded(`late of ${jobId}`, { ...THREAD, jobId }).some(({ type }) => type === "stopWorker");

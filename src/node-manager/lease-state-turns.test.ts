@@ -10,7 +10,7 @@ import { LeaseState } from "./lease-state.ts";
 /** The driver of each job has the job's name. */
 function machine(cpus: number, workers: number, jobs: readonly string[]): LeaseState {
   const state = new LeaseState(toAmounts({ CPU: cpus, GPU: 2 }), { warmWorkersMin: workers, taskWorkersMax: workers }, "first");
-  for (const job of jobs) state.driverAdded(job, job);
+  for (const job of jobs) state.ownerSeen(job, job);
   for (let worker = 0; worker < workers; worker++) state.workerAdded(`w${worker}`, THREAD);
   return state;
 }

@@ -44,7 +44,7 @@ class World {
 
   join(): void {
     this.guest = `guest${this.#names++}`;
-    this.state.driverAdded(this.guest, this.guest);
+    this.state.ownerSeen(this.guest, this.guest);
   }
 
   /** Its leases stay until their workers have ended, and nobody else stops these. */

@@ -269,3 +269,45 @@ describe("leases: actors and workers", () => {
     assert.ok(next.workerId !== stopped[0]?.workerId, "and gets no lease any more");
   });
 });
+
+describe("a node that drains", () => {
+  test("ends its leases with what has started, stops who is idle, and opens nothing", () => {
+    const state = stateWith({ CPU: 3 }, ["w1", "w2"]);
+    const { leaseId } = opened(state.demand("driver", "k", oneCpu, 1, 0));
+    const drains = state.drain();
+    assert.deepEqual(only(drains, "endLease"), [{ type: "endLease", leaseId, workerId: "w1" }]);
+    assert.deepEqual(only(drains, "stopWorker"), [{ type: "stopWorker", workerId: "w2" }]);
+    assert.deepEqual([state.demand("driver", "k", oneCpu, 2, 0), state.keepWarm(THREAD)], [[], []]);
+    assert.deepEqual(state.prepareBundles("g", 1, [[0, toAmounts({ CPU: 1 })]], true), [{ type: "bundlesRefused", groupId: "g", attempt: 1 }]);
+    state.workerLost("w2");
+    assert.equal(state.isDrained, false);
+    assert.deepEqual(types(state.leaseEvents("w1", [[leaseId, "closed"]])), ["stopWorker"]);
+    state.workerLost("w1");
+    assert.equal(state.isDrained, true);
+  });
+
+  test("declines actors, also those that wait for a worker already", () => {
+    const state = stateWith({ CPU: 1 });
+    state.placeActor("a", THREAD, {}, "job");
+    assert.deepEqual(state.drain(), [{ type: "declineActor", actorId: "a" }]);
+    assert.deepEqual(state.placeActor("b", THREAD, {}, "job"), [{ type: "declineActor", actorId: "b" }]);
+    assert.deepEqual(types(state.workerAdded("w1", THREAD)), ["stopWorker"], "it was on its way");
+  });
+
+  test("a worker that others need is asked again, and not at every event", () => {
+    const state = stateWith({ CPU: 1 }, ["w1"]);
+    assert.deepEqual(types(state.drain()), ["stopWorker"]);
+    assert.deepEqual(state.stopRefused("w1"), []);
+    assert.deepEqual(state.leaseEvents("w1", []), []);
+    assert.deepEqual(types(state.stopIdleWorkers()), ["stopWorker"]);
+  });
+
+  test("tasks that wait go on where they are", () => {
+    const state = stateWith({ CPU: 1 }, ["w1"]);
+    const { leaseId } = opened(state.demand("driver", "k", oneCpu, 1, 0));
+    state.leaseEvents("w1", [[leaseId, "slotReturned"]]);
+    state.drain();
+    state.leaseEvents("w1", [[leaseId, "slotTaken"]]);
+    assert.deepEqual([state.ledger.available, state.isDrained], [{ CPU: 0 }, false]);
+  });
+});

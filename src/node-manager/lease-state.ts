@@ -6,7 +6,7 @@ import { workersToEnd } from "./forced-ends.ts";
 import { findHeldUp, type HeldUp } from "./held-up.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
 import { inTurns, LastTurns } from "./turns.ts";
-import { type ActorPlacement, type Demand, sharerOf, sharesOfDemands, sharesOfJobs, type Wishes, wishesWithRoom, workersWanted } from "./wishes.ts";
+import { type ActorPlacement, type Demand, findStarved, sharerOf, sharesOfDemands, sharesOfJobs, type Wishes, wishesWithRoom, workersWanted } from "./wishes.ts";
 import { activeSlots, holdingsOf, isIdle, jobOfWorker, type Lease, type PoolWork, type PoolWorker, WorkerPool } from "./worker-pool.ts";
 
 /** Of one event. */
@@ -63,6 +63,8 @@ const ENDED_JOBS_REMEMBERED_MAX = 1_000;
  * Several programs may share the machine: each is a *job*. A worker belongs to the job that used it first, for good, since
  * what a job's code leaves behind in it is no other's concern. When a job's driver is lost, the workers that run its tasks
  * end, and those that run tasks of theirs; what its detached actors need stays.
+ *
+ * A node that *drains* opens no lease and places no actor. Its leases end with the tasks that have started, idle workers end.
  */
 export class LeaseState {
   readonly ledger: ResourceLedger;
@@ -81,6 +83,7 @@ export class LeaseState {
   readonly #lastTurns = new LastTurns();
   #nextLeaseId: number;
   #isAnybodyStarved = false;
+  #isDraining = false;
 
   /** `firstJobId`: of the program that started all this. `firstLeaseId`: those of other nodes are far from it. */
   constructor(totals: ResourceAmounts, limits: LeaseLimits, firstJobId: JobId, acceleratorIds: AcceleratorIds = {}, firstLeaseId = 1) {
@@ -91,12 +94,19 @@ export class LeaseState {
     this.#nextLeaseId = firstLeaseId;
   }
 
-  driverAdded(driverId: WorkerId, jobId: JobId): void {
-    this.#driverJobs.set(driverId, jobId);
+  /** Nothing new from now on: whoever waits here looks elsewhere. */
+  drain(): LeaseInstruction[] {
+    this.#isDraining = true;
+    const declined = Array.from(this.#placements.keys(), (actorId) => ({ type: "declineActor" as const, actorId }));
+    this.#placements.clear();
+    this.#demands.clear();
+    return [...declined, ...endLeases(this.#leases.values()), ...this.#bundles.refuseWaiting(), ...this.#schedule()];
   }
 
-  /** One that lives on another node. */
-  farOwnerSeen(ownerId: WorkerId, jobId: JobId): void {
+  get isDrained(): boolean { return this.#isDraining && this.#workers.size === 0; }
+
+  /** A driver, or an owner on another node. */
+  ownerSeen(ownerId: WorkerId, jobId: JobId): void {
     this.#driverJobs.set(ownerId, jobId);
   }
 
@@ -110,10 +120,7 @@ export class LeaseState {
     this.#endedJobs.add(jobId);
     this.#forgetEndedJobs();
     const instructions = this.#endOrphans(driverId, jobId);
-    for (const worker of this.#workers.values()) {
-      if (jobOfWorker(worker) !== jobId || !isIdle(worker)) continue;
-      instructions.push(stop(worker));
-    }
+    for (const worker of this.#workers.values()) if (jobOfWorker(worker) === jobId && isIdle(worker)) instructions.push(stop(worker));
     return [...instructions, ...this.ownerLost(driverId)];
   }
 
@@ -215,6 +222,7 @@ export class LeaseState {
   }
 
   demand(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): LeaseInstruction[] {
+    if (this.#isDraining) return []; // The owner's node asks others.
     if (target === 0 && shape.arguments?.type === "named") return this.#endDemand(`${ownerId}/${key}`);
     if (shape.bundle === null && !this.ledger.canEverHold(shape.resources)) {
       const message = `needs ${describeLack(shape.resources, this.ledger.totals)}, so it can never run here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
@@ -236,6 +244,7 @@ export class LeaseState {
   }
 
   placeActor(actorId: ActorId, kind: WorkerKind, resources: ResourceAmounts, jobId: JobId, bundle: BundleRecord | null = null, mayRestart = false): LeaseInstruction[] {
+    if (this.#isDraining) return [{ type: "declineActor", actorId }];
     if (bundle === null && !this.ledger.canEverHold(resources)) {
       const message = `needs ${describeLack(resources, this.ledger.totals)}, so it can never start here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
       return [{ type: "refuseActor", actorId, error: { kind: "ActorUnschedulableError", message, subjectId: actorId } }];
@@ -287,10 +296,11 @@ export class LeaseState {
     if (lease.keeps !== null) this.ledger.give(lease.keeps, lease.acceleratorIds);
   }
 
-  /** Workers that nobody uses, beyond what is kept warm. The caller decides when to ask (after some idle time). */
+  /** Workers that nobody uses, beyond what is kept warm; while it drains, also those that have refused. The caller decides when to ask (after some idle time). */
   stopIdleWorkers(): LeaseInstruction[] {
+    if (this.#isDraining) return [...this.#workers.values()].filter(({ actorId, leases }) => actorId === null && leases.size === 0).map(stop);
     const idle = this.#workers.idle();
-    return [...idle.filter((worker) => this.#isOver(worker)), ...idle.filter((other) => !this.#isOver(other)).slice(this.#limits.warmWorkersMin)].map(stop);
+    return [...idle.filter((worker) => this.#isOver(worker)), ...idle.filter((other) => !this.#isOver(other)).slice(this.#warmWorkersMin)].map(stop);
   }
 
   #isOver(worker: PoolWorker): boolean {
@@ -301,13 +311,13 @@ export class LeaseState {
   /** An idle worker cannot end, because it owns what others still use. */
   stopRefused(workerId: WorkerId): LeaseInstruction[] {
     const worker = this.#workers.get(workerId);
-    if (worker !== undefined) worker.isStopping = false;
+    if (worker !== undefined) worker.isStopping = this.#isDraining;
     return this.#schedule();
   }
 
   /** Brings the number of workers for tasks, of whatever kind, up to what is kept warm. */
   keepWarm(kind: WorkerKind): LeaseInstruction[] {
-    const missing = this.#limits.warmWorkersMin - this.#workers.taskWorkerCount();
+    const missing = this.#warmWorkersMin - this.#workers.taskWorkerCount();
     return Array.from({ length: Math.max(0, missing) }, () => this.#startWorker(kind));
   }
 
@@ -320,9 +330,10 @@ export class LeaseState {
     const out: LeaseInstruction[] = [...this.#bundles.giveBackUnused(), ...this.#bundles.holdWaiting()];
     const wishes = wishesWithRoom(this.#placements.values(), this.#demands.values(), this.#leases.values(), this.ledger);
     const missing = wishes === null ? NONE_MISSING : this.#grant(wishes, out);
-    const starved = this.#findStarved();
+    const starved = findStarved(this.#bundles.waitingGroups(), this.#placements.values(), this.#demands.values(), this.#leases.values(), this.ledger);
     this.#isAnybodyStarved = starved.size > 0;
     if (starved.size > 0) this.#revokeLeases(out, starved);
+    if (this.#isDraining) out.push(...this.#workers.idle().map(stop));
     if (missing.size === 0) return out;
     const wanted = workersWanted(this.#placements.values(), this.#demands.values(), this.#workers, this.ledger, this.#limits.taskWorkersMax);
     for (const [kindKey, { kind, count }] of wanted) {
@@ -331,9 +342,11 @@ export class LeaseState {
     // Others have taken the room meanwhile; at the next turn there is a worker.
     for (const [kindKey, kind] of missing) if (this.#workers.starting(kindKey) === 0) out.push(this.#startWorker(kind));
     // What is idle, of kinds that nobody waits for, goes beyond the warm ones: the first to go is the one not used for longest.
-    out.push(...this.#workers.idle().filter((worker) => !wanted.has(worker.kindKey)).slice(this.#limits.warmWorkersMin).map(stop));
+    out.push(...this.#workers.idle().filter((worker) => !wanted.has(worker.kindKey)).slice(this.#warmWorkersMin).map(stop));
     return out;
   }
+
+  get #warmWorkersMin(): number { return this.#isDraining ? 0 : this.#limits.warmWorkersMin; }
 
   /** The kinds of workers that somebody needs whose turn it was, by their keys. */
   #grant(wishes: ReadonlyMap<JobId, Wishes>, out: LeaseInstruction[]): ReadonlyMap<string, WorkerKind> {
@@ -410,20 +423,6 @@ export class LeaseState {
     out.push({ type: "openLease", leaseId: lease.leaseId, workerId: worker.workerId, ownerId: demand.ownerId, key: demand.key, shape: demand.shape, acceleratorIds: acceleratorIds === null ? null : plainAccelerators(acceleratorIds) });
   }
 
-  /** Who waits for resources that are in use, after all that could be granted was. */
-  #findStarved(): Set<string> {
-    const starved = new Set<string>(this.#bundles.waitingGroups());
-    for (const { actorId, holds } of this.#placements.values()) if (this.#isInUse(holds)) starved.add(actorId);
-    for (const demand of this.#demands.values()) if (demand.granted < demand.target && this.#isInUse(demand.holdings.all)) starved.add(sharerOf(demand));
-    for (const lease of this.#leases.values()) if (lease.wantsSlot && lease.slots === 0) starved.add(sharerOf(lease));
-    return starved;
-  }
-
-  /** Not of a placement group that is not there: nobody could give that back. */
-  #isInUse(holds: ResourceAmounts): boolean {
-    return !this.ledger.hasRoomFor(holds) && this.ledger.canEverHold(holds);
-  }
-
   /** Asks leases back for others that wait; taking one from an owner to give it to the same queue would change nothing. */
   #revokeLeases(out: LeaseInstruction[], starved: ReadonlySet<string>): void {
     for (const lease of this.#leases.values()) {
@@ -436,6 +435,7 @@ export class LeaseState {
   // ------------------------------------------------------------------ placement groups
 
   prepareBundles(groupId: PlacementGroupId, attempt: number, bundles: readonly (readonly [number, ResourceAmounts])[], waits: boolean): LeaseInstruction[] {
+    if (this.#isDraining) return [{ type: "bundlesRefused", groupId, attempt }];
     return [...this.#bundles.prepare(groupId, attempt, bundles, waits), ...this.#schedule()];
   }
 
@@ -446,7 +446,7 @@ export class LeaseState {
   /** `attempt` null: all of the group. Its leases are to end. */
   endBundles(groupId: PlacementGroupId, attempt: number | null): LeaseInstruction[] {
     const ending = this.#bundles.end(groupId, attempt) ? this.leasesIn(groupId) : [];
-    return [...ending.map(({ leaseId, workerId }) => ({ type: "endLease" as const, leaseId, workerId })), ...this.#schedule()];
+    return [...endLeases(ending), ...this.#schedule()];
   }
 
   leasesIn(groupId: PlacementGroupId): Lease[] {
@@ -472,9 +472,7 @@ export class LeaseState {
   }
 
   /** After the last event: whether somebody wants resources that are in use. */
-  get isAnybodyStarved(): boolean {
-    return this.#isAnybodyStarved;
-  }
+  get isAnybodyStarved(): boolean { return this.#isAnybodyStarved; }
 
   /** Who waits for what only actors, or waiting tasks, could give back. */
   heldUp(): HeldUp[] {
@@ -495,4 +493,8 @@ export class LeaseState {
 function stop(worker: PoolWorker): LeaseInstruction {
   worker.isStopping = true;
   return { type: "stopWorker", workerId: worker.workerId };
+}
+
+function endLeases(leases: Iterable<Lease>): LeaseInstruction[] {
+  return Array.from(leases, ({ leaseId, workerId }) => ({ type: "endLease", leaseId, workerId }));
 }

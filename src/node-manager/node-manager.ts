@@ -12,6 +12,7 @@ import { deathWithinLimit } from "./memory-limits.ts";
 import type { Working } from "./memory-pressure.ts";
 import { NodeGroups } from "./node-groups.ts";
 import type { NodeManagerEnvironment } from "./node-manager-environment.ts";
+import { PeerIntroductions } from "./peer-introductions.ts";
 import { refusalOf } from "./refusals.ts";
 import { SharedHosts } from "./shared-hosts.ts";
 import { WaitingActors } from "./waiting-actors.ts";
@@ -28,8 +29,6 @@ const SHARED_HOSTS_MAX = 16;
 /** A worker that cannot start is tried again so often in a row. */
 const START_FAILURES_MAX = 3;
 
-const UNKNOWN_HERE: WorkerDeath = { reason: "is not known here: it ended before", pid: 0, isRetryable: true };
-
 /** The machine's scheduler and worker pool (Ray's raylet): LeaseState decides, this acts. */
 export class NodeManager {
   readonly #env: NodeManagerEnvironment;
@@ -39,12 +38,14 @@ export class NodeManager {
   readonly groups: NodeGroups;
   readonly #workers = new Map<WorkerId, ConnectedWorker>();
   readonly #jobs = new KnownJobs();
+  readonly #introductions: PeerIntroductions;
   readonly #watch: WaitingWatch;
   readonly #waitingActors = new WaitingActors({ drivers: (jobId) => this.drivers(jobId), send: (workerId, message) => this.send(workerId, message) });
   #idleTimer: Timer | null = null;
   #warmTimer: Timer | null = null;
   #startFailures = 0;
   #isStopping = false;
+  #isDraining = false;
   readonly spreading: LeaseSpreading | null;
 
   constructor(environment: NodeManagerEnvironment) {
@@ -62,6 +63,7 @@ export class NodeManager {
       clock: environment.clock, state: this.#state, act: (instructions) => this.#act(instructions), report: (report) => environment.placements().bundlesReported(this.#node, report),
       send: (workerId, message) => this.send(workerId, message), end: (workerId, reason) => this.terminate(workerId, reason),
     });
+    this.#introductions = new PeerIntroductions({ node: this.#node, workers: this.#workers, cluster: environment.cluster, connect: (a, b) => environment.connect(a, b), send: (workerId, message) => this.send(workerId, message) });
     this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(), tell: (heldUp) => this.#waitingActors.tellHeldUp(heldUp) });
   }
 
@@ -89,7 +91,7 @@ export class NodeManager {
     if (this.#isStopping || this.#workers.has(workerId)) return;
     const { jobId } = job;
     this.jobSeen(job);
-    this.#state.driverAdded(workerId, jobId);
+    this.#state.ownerSeen(workerId, jobId);
     this.#workers.set(workerId, connectedWorker(workerId, "driver", link, null, jobId));
   }
 
@@ -240,7 +242,7 @@ export class NodeManager {
   /** This node, as it is seen when one is chosen. */
   #view(): NodeView {
     const { nodeId, totals, labels } = this.#env;
-    return { key: this.#node, nodeId, totals, available: this.available, labels, isAlive: true, isDraining: false, weightless: 0 };
+    return { key: this.#node, nodeId, totals, available: this.available, labels, isAlive: true, isDraining: this.#isDraining, weightless: 0 };
   }
 
   leaseEvents(workerId: WorkerId, events: readonly (readonly [number, LeaseEvent])[]): void {
@@ -262,7 +264,7 @@ export class NodeManager {
   placeActor(placement: ActorPlacementRecord): void {
     const { actorId, className, jobId, workerKind, resources, strategy, bundle, isShared, maxRestarts } = placement;
     const error = strategy === null || this.spreading !== null ? null : refusalOf([this.#view()], placement, actorId);
-    if (isShared && error === null) return this.shared.place(placement);
+    if (isShared && error === null) return this.#isDraining ? this.#declineActor(actorId) : this.shared.place(placement);
     this.#waitingActors.add(actorId, className, jobId);
     if (error !== null) this.#act([{ type: "refuseActor", actorId, error }]);
     else this.#act(this.#state.placeActor(actorId, this.#kindHere(workerKind, jobId), resources, jobId, bundle, maxRestarts !== 0));
@@ -290,31 +292,7 @@ export class NodeManager {
   }
 
   connectPeers(askerId: WorkerId, targetId: WorkerId): void {
-    const asker = this.#workers.get(askerId);
-    const target = this.#workers.get(targetId);
-    if (asker === undefined) return this.#connectFarAsker(askerId, targetId, target);
-    if (asker.connectedTo.has(targetId)) return;
-    if (target === undefined && this.#isFar(targetId) && this.#env.cluster?.fromWorker(nodeKeyOf(targetId), askerId, { type: "connectPeer", workerId: targetId }) === true) {
-      asker.connectedTo.add(targetId);
-      return;
-    }
-    if (target === undefined) {
-      asker.link?.send({ type: "workerDied", workerId: targetId, cause: UNKNOWN_HERE });
-      return;
-    }
-    asker.connectedTo.add(targetId);
-    target.connectedTo.add(askerId);
-    this.#env.connect(askerId, targetId);
-  }
-
-  /** It lives on another node, and connects to the worker of this one. */
-  #connectFarAsker(askerId: WorkerId, targetId: WorkerId, target: ConnectedWorker | undefined): void {
-    if (!this.#isFar(askerId)) return;
-    if (target === undefined) return this.send(askerId, { type: "workerDied", workerId: targetId, cause: UNKNOWN_HERE });
-    // Both have asked, each at its own node: one of the two ways is enough.
-    if (target.connectedTo.has(askerId) && askerId > targetId) return;
-    target.connectedTo.add(askerId);
-    target.link?.send({ type: "listenForPeers", askerId });
+    this.#introductions.asked(askerId, targetId);
   }
 
   // ------------------------------------------------------------------ other nodes
@@ -335,7 +313,7 @@ export class NodeManager {
   /** An owner on another node asks for leases here. */
   demandFromFar(ownerId: WorkerId, job: JobRecord, message: FarRequest & { readonly type: "leaseDemand" }): void {
     this.jobSeen(job);
-    this.#state.farOwnerSeen(ownerId, job.jobId);
+    this.#state.ownerSeen(ownerId, job.jobId);
     this.demandLeases(ownerId, message.key, message.shape, message.target, message.priority);
   }
 
@@ -446,6 +424,9 @@ export class NodeManager {
           if (this.shared.hostPlaced(instruction.actorId, instruction.workerId)) this.#warmUpSoon();
           else this.#env.placements().placed(instruction.actorId, instruction.workerId, 0);
           break;
+        case "declineActor":
+          this.#declineActor(instruction.actorId);
+          break;
         case "refuseActor":
           this.#waitingActors.warn(instruction.actorId, instruction.error.message);
           this.#waitingActors.delete(instruction.actorId);
@@ -458,6 +439,22 @@ export class NodeManager {
     if (this.spreading === null) return;
     this.#env.cluster?.loadChanged(this.#state.ledger.totals, this.available);
     this.spreading.plan();
+    if (this.#state.isDrained && this.#workers.size === 0 && !this.#isStopping) this.#env.cluster?.drained();
+  }
+
+  // ------------------------------------------------------------------ leaving the cluster
+
+  /** Nothing new here: tasks, actors and bundles go to other nodes. `ClusterSide.drained` follows when the last of what is here has ended. */
+  drain(): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    this.#act(this.#state.drain());
+    this.#checkIdleSoon();
+  }
+
+  #declineActor(actorId: ActorId): void {
+    this.#waitingActors.delete(actorId);
+    for (const declined of this.shared.hostDeclined(actorId) ?? [actorId]) this.#env.cluster?.actorDeclined(declined);
   }
 
   #assignJob(workerId: WorkerId, jobId: JobId): void {

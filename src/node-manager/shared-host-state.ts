@@ -134,7 +134,7 @@ export class SharedHostState {
     return instructions;
   }
 
-  /** There will be no such worker. Answers for whom. */
+  /** There will be no such worker here. Answers for whom. */
   hostRefused(hostId: string): ActorId[] {
     const host = this.#hosts.get(hostId);
     this.#hosts.delete(hostId);

@@ -51,6 +51,11 @@ export class SharedHosts {
     return true;
   }
 
+  /** The actors that waited for this host; null as above. */
+  hostDeclined(hostId: string): readonly ActorId[] | null {
+    return this.#state.isHost(hostId) ? this.#state.hostRefused(hostId) : null;
+  }
+
   start(workerId: WorkerId, spec: ActorSpec, number: number, wasRestarted: boolean): void {
     this.#env.sendSoon(workerId, { type: "startSharedActor", number, wasRestarted, ...partsOf(spec) });
   }

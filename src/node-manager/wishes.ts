@@ -1,4 +1,4 @@
-import { isZero, type ActorId, type JobId, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
+import { isZero, type ActorId, type JobId, type PlacementGroupId, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
 import type { LeaseShape, WorkerKind } from "../protocol/mod.ts";
 import type { ResourceLedger } from "../scheduling/mod.ts";
 import { Shares } from "./turns.ts";
@@ -56,6 +56,17 @@ function wishesOf(wishes: Map<JobId, Wishes>, jobId: JobId): Wishes {
   let found = wishes.get(jobId);
   if (found === undefined) wishes.set(jobId, (found = { placements: [], demands: [], leases: [] }));
   return found;
+}
+
+/** Who waits for resources that are in use, after all that could be granted was. */
+export function findStarved(waitingGroups: Iterable<PlacementGroupId>, placements: Iterable<ActorPlacement>, demands: Iterable<Demand>, leases: Iterable<Lease>, ledger: ResourceLedger): Set<string> {
+  const starved = new Set<string>(waitingGroups);
+  // Not of a placement group that is not there: nobody could give that back.
+  const isInUse = (holds: ResourceAmounts): boolean => !ledger.hasRoomFor(holds) && ledger.canEverHold(holds);
+  for (const { actorId, holds } of placements) if (isInUse(holds)) starved.add(actorId);
+  for (const demand of demands) if (demand.granted < demand.target && isInUse(demand.holdings.all)) starved.add(sharerOf(demand));
+  for (const lease of leases) if (lease.wantsSlot && lease.slots === 0) starved.add(sharerOf(lease));
+  return starved;
 }
 
 /** How many more workers could be put to use at once, by the key of their kind: no more than there are resources for. */

@@ -8,6 +8,8 @@ import type { WorkerIsolation } from "./worker-kind.ts";
 /** A node of the cluster, as it tells when it joins. */
 export interface NodeRecord {
   readonly nodeId: NodeId;
+  /** How people call it; no two of a cluster are called the same. Null for none. */
+  readonly name: string | null;
   readonly hostname: string;
   readonly pid: number;
   /** For other nodes, and for programs that join from elsewhere. */
@@ -32,6 +34,8 @@ export interface NodeLoadRecord {
   readonly version: number;
   readonly totals: ResourceAmounts;
   readonly available: ResourceAmounts;
+  /** It is about to leave, and takes nothing new. */
+  readonly isDraining: boolean;
 }
 
 /** From a node to the GCS. */
@@ -43,6 +47,8 @@ export type ToGcs =
   | { readonly type: "driverJoined"; readonly job: JobRecord }
   | { readonly type: "actorPlaced"; readonly actorId: ActorId; readonly workerId: WorkerId; readonly number: number }
   | { readonly type: "placementRefused"; readonly actorId: ActorId; readonly error: SystemErrorRecord }
+  /** It takes no actors any more; it has not begun to look for a worker, or has stopped. */
+  | { readonly type: "actorDeclined"; readonly actorId: ActorId }
   | { readonly type: "workerLost"; readonly workerId: WorkerId; readonly death: WorkerDeath }
   | { readonly type: "jobEnded"; readonly jobId: JobId }
   | { readonly type: "bundleReport"; readonly report: BundleReport }
@@ -63,6 +69,9 @@ export type FromGcs =
   /** Of an actor, what its node must know to find a worker. */
   | { readonly type: "placeActor"; readonly placement: ActorPlacementRecord; readonly job: JobRecord | null }
   | { readonly type: "cancelPlacement"; readonly actorId: ActorId }
+  /** It is to take nothing new, and to leave when the last of what it has is done, or when the time is over. Told again when the time becomes shorter. */
+  | { readonly type: "drain"; readonly timeLeftMs: number | null }
+  | { readonly type: "moveActor"; readonly workerId: WorkerId; readonly actorId: ActorId }
   | { readonly type: "bundleOrder"; readonly order: BundleOrder }
   | ({ readonly type: "startActor"; readonly workerId: WorkerId; readonly number: number; readonly wasRestarted: boolean } & ActorParts)
   | { readonly type: "endSharedActor"; readonly workerId: WorkerId; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string; readonly endReason: ActorEndReason }

@@ -1,5 +1,6 @@
 export { partsOf, RecentTemplates, specFrom } from "./actor-template.ts";
 export type * from "./cluster-messages.ts";
+export type * from "./control-messages.ts";
 export { type NetworkAddress, textOf } from "./network-address.ts";
 export type * from "./gcs-messages.ts";
 export type * from "./module-messages.ts";
@@ -16,4 +17,4 @@ export type * from "./values.ts";
 export { plainWorkerKind, type WorkerIsolation, type WorkerKind, workerKindKeyOf, workerKindOf } from "./worker-kind.ts";
 
 /** Raised with every change of a message; parts that differ in it refuse each other. */
-export const PROTOCOL_VERSION = 6;
+export const PROTOCOL_VERSION = 7;

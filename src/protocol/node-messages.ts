@@ -152,6 +152,8 @@ export type FromNode =
   | ({ readonly type: "startSharedActor"; readonly number: number; readonly wasRestarted: boolean } & ActorParts)
   /** Ends one of several actors, after the calls that have arrived if `graceful`. */
   | { readonly type: "endSharedActor"; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string; readonly endReason: ActorEndReason }
+  /** Ends an actor that is to start again elsewhere, after the calls that have arrived: whatever comes later has not run. */
+  | { readonly type: "moveActor"; readonly actorId: ActorId }
   /** Whether the event loop turns; answered with `pong`. */
   | { readonly type: "ping" }
   | { readonly type: "actorState"; readonly state: ActorStateRecord }
@@ -182,7 +184,9 @@ export interface WorkerDeath {
   readonly isMemoryShort?: true;
   /** Its whole node is gone. */
   readonly isNodeLost?: true;
-  /** It was ended for the sake of one of its tasks: that costs the others no retry. */
+  /** Its node was to end: that costs its actors no restart. */
+  readonly isNodeDrained?: true;
+  /** It was ended on purpose, and for the sake of others: that costs its tasks no retry. */
   readonly isForced?: boolean;
   /** The placement group in which it ran tasks was removed: theirs is that end, the others may run again. */
   readonly removedGroup?: { readonly groupId: PlacementGroupId; readonly reason: string };
@@ -275,7 +279,7 @@ export interface LogRecord {
 
 export interface ClusterStateRecord {
   readonly nodes: readonly {
-    readonly nodeId: NodeId; readonly isAlive: boolean; readonly address: string; readonly hostname: string;
+    readonly nodeId: NodeId; readonly name: string | null; readonly isAlive: boolean; readonly isDraining: boolean; readonly address: string; readonly hostname: string;
     readonly totals: ResourceAmounts; readonly available: ResourceAmounts; readonly labels: Readonly<Record<string, string>>;
   }[];
 }

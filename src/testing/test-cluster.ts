@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "../base/mod.ts";
-import { launchNode, stopNode, type NodeReport } from "../main/mod.ts";
+import { drainNode, launchNode, networkAddressOf, stopNode, type NodeReport } from "../main/mod.ts";
 
 /** What a node has. */
 export interface TestNodeOptions {
@@ -53,6 +53,13 @@ export interface TestCluster {
    * @throws InvalidArgumentError for a node that is not of this cluster, or not any more.
    */
   removeNode(node: TestNode): Promise<void>;
+  /**
+   * Lets a node finish what it has, gives it nothing new, and ends it, as `mantaray drain` does; resolves when its process has ended.
+   * `deadlineMs`: after so many milliseconds it ends whatever it still has. Default: as soon as it has nothing left.
+   *
+   * @throws InvalidArgumentError for a node that is not of this cluster, or not any more; RuntimeStateError for the head.
+   */
+  drainNode(node: TestNode, options?: { readonly deadlineMs?: number }): Promise<void>;
   /**
    * Kills a node without warning, as a crash does; its workers end with it. Resolves when its process has ended.
    *
@@ -125,13 +132,21 @@ class Cluster implements TestCluster {
     return this.#end(node, "removeNode()", false);
   }
 
+  async drainNode({ nodeId }: TestNode, { deadlineMs }: { readonly deadlineMs?: number } = {}): Promise<void> {
+    const report = this.#nodes.get(nodeId);
+    if (report === undefined) throw unknownNode("drainNode()", nodeId);
+    await drainNode(networkAddressOf(this.address), { node: nodeId, timeLeftMs: deadlineMs ?? null });
+    this.#nodes.delete(nodeId);
+    await endedNode(report, false);
+  }
+
   killNode(node: TestNode): Promise<void> {
     return this.#end(node, "killNode()", true);
   }
 
   async #end({ nodeId }: TestNode, label: string, isForced: boolean): Promise<void> {
     const report = this.#nodes.get(nodeId);
-    if (report === undefined) throw new InvalidArgumentError(`${label}: node ${nodeId} is not of this cluster, or has been ended already`);
+    if (report === undefined) throw unknownNode(label, nodeId);
     this.#nodes.delete(nodeId);
     await endedNode(report, isForced);
   }
@@ -151,6 +166,10 @@ class Cluster implements TestCluster {
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
+}
+
+function unknownNode(label: string, nodeId: string): InvalidArgumentError {
+  return new InvalidArgumentError(`${label}: node ${nodeId} is not of this cluster, or has been ended already`);
 }
 
 /** One that does not end by itself is killed. */

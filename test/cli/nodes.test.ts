@@ -169,6 +169,23 @@ describe("a node of its own", () => {
     assert.match((await place.run("status")).stdout, /^1 node alive, 1 dead\n/);
   });
 
+  it("is drained by its name, which no other may have", async () => {
+    const head = await place.head("--num-cpus", "1", "--node-name", "first");
+    const second = await place.run("start", "--address", head.address, "--num-cpus", "1", "--node-name", "second");
+    const pid = Number((/pid (\d+)/.exec(second.stdout) as RegExpExecArray)[1]);
+    const namesake = await place.run("start", "--address", head.address, "--num-cpus", "1", "--node-name", "first");
+    assert.match(namesake.stderr, /^mantaray: .* is called 'first' already; start it with another --node-name/);
+    for (const [args, reason] of [[["first"], /is the head/], [["third"], /no node of this cluster .*second/], [[], /takes one node/], [["--deadline-ms", "soon", "second"], /--deadline-ms takes a whole number/]] as const) {
+      const refused = await place.run("drain", ...args);
+      assert.ok(refused.exitCode !== 0 && reason.test(refused.stderr), refused.stderr);
+    }
+    const drained = await place.run("drain", "second");
+    assert.deepEqual([drained.exitCode, drained.stderr], [0, ""]);
+    assert.match(drained.stdout, /^Node [0-9a-f]{16} takes nothing new, and leaves when it has done what it has\.\nNode [0-9a-f]{16} has been drained\.\n$/);
+    await eventually("its process to end", () => !isRunning(pid));
+    assert.match((await place.run("status")).stdout, /^1 node alive, 1 dead\n/);
+  });
+
   it("ends with its head", async () => {
     const head = await place.head("--num-cpus", "1");
     const { stdout } = await place.run("start", "--address", head.address, "--num-cpus", "1");

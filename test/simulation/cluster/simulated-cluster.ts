@@ -62,8 +62,8 @@ export class SimulatedCluster {
     const machine = `node ${this.#machines++}`;
     const process = this.startProcess(machine, machine);
     const nodeId = newNodeId(this.#random);
-    const record: NodeRecord = { nodeId, hostname: machine, pid: 1, address: { host: nodeKeyOf(nodeId), port: 1 }, objectAddress: null, totals: toAmounts(quantities), labels: {} };
-    const member = { clock: process.clock, record, packageVersion: VERSION, connect: (other: NodeRecord) => this.#connectNodes(process, record, other) };
+    const record: NodeRecord = { nodeId, name: null, hostname: machine, pid: 1, address: { host: nodeKeyOf(nodeId), port: 1 }, objectAddress: null, totals: toAmounts(quantities), labels: {} };
+    const member = { clock: process.clock, record, packageVersion: VERSION, connect: (other: NodeRecord) => this.#connectNodes(process, record, other), leave: (reason: string) => this.#nodeEnds(process, record, `was told: this node ${reason}`) };
     const attach = (nodeCluster: NodeCluster): void => {
       const node = new SimulatedNode({ cluster: this, process, record, isolation: this.#setting.isolation, storeBytes: this.#setting.storeBytes, nodeCluster });
       this.#nodes.set(node.key, node);

@@ -2,7 +2,7 @@ import { nodeKeyOf, type Clock, type JobId, type NodeKey, type Timer, type Worke
 import type { ActorHostClient, BundleClient } from "../clients/mod.ts";
 import { type ClusterStateRecord, type FromGcs, type FromHead, type JobRecord, type NodeLoadRecord, type NodeRecord, partsOf, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
 import { ActorPlacement, type PlacementInstruction } from "./actor-placement.ts";
-import { takesWork, withoutGroups } from "../scheduling/mod.ts";
+import { describeRefusal, takesWork, withoutGroups } from "../scheduling/mod.ts";
 import { GcsService } from "./gcs-service.ts";
 import { nodeMeantBy, NodeDrains } from "./node-drains.ts";
 import { NodeTable } from "./node-table.ts";
@@ -284,10 +284,10 @@ export class ClusterService {
       const infeasible = this.#placement.infeasible();
       const before = this.#infeasibleBefore;
       this.#infeasibleBefore = new Set(infeasible.map(({ spec }) => spec.actorId));
-      for (const { spec: { actorId }, reason } of infeasible) {
+      for (const { spec: { actorId, strategy }, reason } of infeasible) {
         if (!before.has(actorId)) continue;
         this.#act(this.#placement.cancel(actorId));
-        this.gcs.placementRefused(actorId, { kind: "ActorUnschedulableError", message: `needs ${reason}, so it can never start in this cluster as it is; ask for less, or start a node that has it`, subjectId: actorId });
+        this.gcs.placementRefused(actorId, { kind: "ActorUnschedulableError", message: describeRefusal(reason, strategy, "start"), subjectId: actorId });
       }
       this.#watchInfeasible();
     });

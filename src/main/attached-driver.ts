@@ -98,7 +98,7 @@ class AttachedRuntime implements Runtime {
     this.#link.onClose((reason) => this.#hostLost(reason));
     this.#keepAlive();
     const listenAddress = networkAddressIn(session.address) === null ? join(session.sessionDir, `${this.#driverId}.sock`) : null;
-    this.#link.send({ type: "registerDriver", listenAddress, pid: process.pid, job: { jobId, driverId: this.#driverId, namespace: this.namespace, loaders: resolvedLoaders(), origin } });
+    this.#link.send({ type: "registerDriver", listenAddress, pid: process.pid, job: { jobId, driverId: this.#driverId, namespace: this.namespace, isolation: this.isolation, loaders: resolvedLoaders(), origin } });
     this.#join(listenAddress).catch((error: Error) => this.#fail(error));
   }
 

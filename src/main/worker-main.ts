@@ -66,7 +66,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
   if (host.memoryLimitBytes !== null) guardMemory(host.memoryLimitBytes, host.memoryGauge, (usedBytes) => link.send({ type: "memoryExceeded", usedBytes }));
   core.checkMethodOptions = checkMethodOptions;
   const runtime: Runtime = {
-    core, get namespace() { return job.namespace; }, isolation: config.isolation, address: config.address,
+    core, get namespace() { return job.namespace; }, get isolation() { return job.isolation; }, address: config.address,
     environments: new EnvironmentResolver(host.environment?.record ?? null, config.sessionDir),
     ready: Promise.resolve({ nodeId: config.nodeId, jobId: config.jobId, sessionDir: config.sessionDir }),
     stop: () => Promise.resolve(),

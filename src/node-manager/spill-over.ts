@@ -1,6 +1,6 @@
 import type { NodeKey, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { LeaseShape } from "../protocol/mod.ts";
-import { chooseNode, distribute, feasibleNodes, fits, meetsConditions, type NodeView, type PlacementRequest, takenFromNode } from "../scheduling/mod.ts";
+import { chooseNode, describeRefusal, distribute, feasibleNodes, fits, meetsConditions, type NodeView, type PlacementRequest, takenFromNode } from "../scheduling/mod.ts";
 
 /** Leases that are waited for at a node without room, by owners whose own node could never hold them. */
 const WAITING_FAR_MAX = 2;
@@ -268,7 +268,7 @@ export class SpillOver {
       } else {
         wish.isInfeasible = false;
         wish.target = this.#granted(wish);
-        const message = `needs ${answer.reason}, so it can never run in this cluster as it is; ask for less, or start a node that has it`;
+        const message = describeRefusal(answer.reason, wish.shape.strategy, "run");
         out.push({ type: "refuse", ownerId: wish.ownerId, key: wish.key, error: { kind: "TaskUnschedulableError", message, subjectId: null } });
       }
     }

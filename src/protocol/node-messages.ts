@@ -7,7 +7,7 @@ import type { CodeOrigin } from "./module-messages.ts";
 import type { StoreCollect, ToStore } from "./store-messages.ts";
 import type { StrategyRecord } from "./strategy-record.ts";
 import type { ActorMethods, CallRules, CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
-import type { WorkerKind } from "./worker-kind.ts";
+import type { WorkerIsolation, WorkerKind } from "./worker-kind.ts";
 
 /** What all tasks that may share a lease have in common. */
 export interface LeaseShape {
@@ -46,6 +46,8 @@ export interface JobRecord {
   /** Null where it lives in the process that started the runtime. */
   readonly driverId: WorkerId | null;
   readonly namespace: string;
+  /** Of its tasks and actors that ask for none, whoever starts them. */
+  readonly isolation: WorkerIsolation;
   /** Modules that its workers load before they first import TypeScript, as absolute paths or URLs. */
   readonly loaders: readonly string[];
   /** Of code that its workers capture. */

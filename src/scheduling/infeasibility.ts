@@ -1,5 +1,5 @@
 import { type ResourceAmounts, UNITS_PER_RESOURCE } from "../base/mod.ts";
-import type { LabelCondition } from "../protocol/mod.ts";
+import type { LabelCondition, StrategyRecord } from "../protocol/mod.ts";
 import { describeCondition, meetsCondition, meetsConditions } from "./label-selector.ts";
 import { type NodeView, takesWork } from "./node-view.ts";
 import type { PlacementRequest } from "./placement-request.ts";
@@ -33,6 +33,12 @@ export function describeInfeasible(views: Iterable<NodeView>, { resources, strat
   const labelled = working.filter((view) => meetsConditions(view.labels, required));
   if (labelled.length === 0) return aboutLabels(required, working);
   return aboutResources(resources, labelled, working.length === 1, required);
+}
+
+/** With that reason, and what to do about it; follows the name of the task or actor. */
+export function describeRefusal(reason: string, strategy: StrategyRecord | null, verb: "run" | "start"): string {
+  if (strategy === null) return `needs ${reason}, so it can never ${verb} in this cluster as it is; ask for less, or start a node that has it`;
+  return `needs ${reason}; change its labelSelector, schedulingStrategy or resources, or give the cluster a node that has all of this`;
 }
 
 function aboutNode(nodeId: string, all: readonly NodeView[], resources: ResourceAmounts, required: readonly LabelCondition[]): string {

@@ -1,4 +1,4 @@
-export { describeInfeasible, feasibleNodes } from "./infeasibility.ts";
+export { describeInfeasible, describeRefusal, feasibleNodes } from "./infeasibility.ts";
 export { describeCondition, meetsCondition, meetsConditions, parseLabelSelector, whyNoLabelKey, whyNoLabelValue } from "./label-selector.ts";
 export { checkNodeLabels, labelsOfNode } from "./node-labels.ts";
 export { type NodeView, takesWork } from "./node-view.ts";

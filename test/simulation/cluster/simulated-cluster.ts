@@ -121,6 +121,6 @@ export class SimulatedCluster {
   startDriver(node: SimulatedNode): SimulatedWorker {
     const driverId = newWorkerId(this.#random, node.key);
     const jobId = newJobId(this.#random);
-    return node.startDriver({ jobId, driverId, namespace: `job-${jobId}`, loaders: [], origin: null });
+    return node.startDriver({ jobId, driverId, namespace: `job-${jobId}`, isolation: "thread", loaders: [], origin: null });
   }
 }

@@ -26,6 +26,8 @@ export class Peer {
   whenDrained: (() => void) | null = null;
   /** What waits for the channel to open, in order. */
   #outbox: (Uint8Array | readonly Uint8Array[])[] = [];
+  /** What goes before the next frame, see `sendSoon`. */
+  #soon: (() => PeerMessage)[] | null = null;
 
   // As the owner of tasks that run there.
   readonly slots: (PendingTask | null)[] = [];
@@ -58,6 +60,7 @@ export class Peer {
   /** `frame` is copied. False when the peer is gone; whoever waits for it learns so from `workerDied`. */
   send(frame: Uint8Array): boolean {
     if (this.isLost) return false;
+    if (this.#soon !== null) this.#sendWaiting();
     if (this.channel !== null) return this.channel.send(frame);
     this.#outbox.push(new Uint8Array(frame));
     return true;
@@ -65,6 +68,7 @@ export class Peer {
 
   sendParts(parts: readonly Uint8Array[]): boolean {
     if (this.isLost) return false;
+    if (this.#soon !== null) this.#sendWaiting();
     if (this.channel !== null) return this.channel.sendParts(parts);
     this.#outbox.push(parts.map((part) => new Uint8Array(part)));
     return true;
@@ -72,6 +76,27 @@ export class Peer {
 
   sendMessage(message: PeerMessage): boolean {
     return this.sendParts([MESSAGE_KIND, packMessage(message)]);
+  }
+
+  /**
+   * For what nobody waits for: it goes with the next frame, before it, at the latest when the event loop turns. A message of its own
+   * would wake the peer, which may take this thread's processor for itself. The message is built when it goes.
+   */
+  sendSoon(build: () => PeerMessage): boolean {
+    if (this.isLost) return false;
+    if (this.#soon !== null) {
+      this.#soon.push(build);
+      return true;
+    }
+    this.#soon = [build];
+    setImmediate(() => this.#sendWaiting());
+    return true;
+  }
+
+  #sendWaiting(): void {
+    const waiting = this.#soon;
+    this.#soon = null;
+    for (const build of waiting ?? []) this.sendMessage(build());
   }
 
   /** Sends code that the peer has not had from us, dependencies included. */

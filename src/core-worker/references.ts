@@ -13,6 +13,9 @@ import type { StoredLifetimes } from "./stored-lifetimes.ts";
  */
 const BORROWER_LOST_GRACE_MS = 2_000;
 
+/** Objects that an owner is told of in one message. */
+const REGISTRATION_IDS_MAX = 10_000;
+
 const NOTHING = new Uint8Array();
 
 export interface ReferencesEnvironment {
@@ -38,6 +41,8 @@ export class References {
   #nextTransit = 1;
   readonly #confirmations = new Map<number, { readonly ownerId: WorkerId; readonly confirm: () => void; readonly confirmation: Promise<void> }>();
   #nextConfirmation = 1;
+  /** By owner: what it is still to be told in this turn. */
+  readonly #registrations = new Map<WorkerId, Registration>();
   /** While a value is decoded: confirmations that it waits for. */
   #collecting: { senderId: WorkerId; awaited: Promise<void>[] } | null = null;
   readonly #handles = new Finalizer<string>((id) => {
@@ -276,15 +281,28 @@ export class References {
   }
 
   #register(ownerId: WorkerId, id: string): void {
+    const registration = this.#registrations.get(ownerId) ?? this.#newRegistration(ownerId);
+    if (registration.ids.push(id) === REGISTRATION_IDS_MAX) this.#registrations.delete(ownerId);
+    // Messages to the sender keep their order, so it needs no confirmation of what it will read before our reply.
+    const collecting = this.#collecting;
+    if (collecting !== null && collecting.senderId !== ownerId && collecting.awaited.at(-1) !== registration.confirmation) collecting.awaited.push(registration.confirmation);
+  }
+
+  /** Those of one turn go in one message: a value may name thousands of objects. */
+  #newRegistration(ownerId: WorkerId): Registration {
     const ackId = this.#nextConfirmation++;
     let confirm = (): void => undefined;
     const confirmation = new Promise<void>((resolve) => { confirm = resolve; });
+    const registration: Registration = { ids: [], confirmation };
     this.#confirmations.set(ackId, { ownerId, confirm, confirmation });
-    // Messages to the sender keep their order, so it needs no confirmation of what it will read before our reply.
-    if (this.#collecting !== null && this.#collecting.senderId !== ownerId) this.#collecting.awaited.push(confirmation);
-    const isSent = this.#env.peer(ownerId).sendMessage({ type: "addBorrower", ids: [id], ackId });
+    const isSent = this.#env.peer(ownerId).sendSoon(() => {
+      if (this.#registrations.get(ownerId) === registration) this.#registrations.delete(ownerId);
+      return { type: "addBorrower", ids: registration.ids, ackId };
+    });
+    if (isSent) this.#registrations.set(ownerId, registration);
     // The owner is gone: nobody will confirm, and nothing is left to keep alive.
-    if (!isSent) this.confirmed(ackId);
+    else this.confirmed(ackId);
+    return registration;
   }
 
   /** Whether others would lose something with this worker. */
@@ -330,6 +348,11 @@ function countsOf(lists: Iterable<readonly string[]>): Map<string, number> {
 }
 
 /** An object that others may ask for, or that another worker owns. */
+interface Registration {
+  readonly ids: string[];
+  readonly confirmation: Promise<void>;
+}
+
 interface SharedObject {
   readonly entry: ObjectEntry;
   /** Of the refs that live here. */

@@ -114,7 +114,7 @@ function* blocksOf(entries: readonly FolderEntry[], prefix: string): Iterable<Ui
 function pathOf(what: string, given: string): string {
   if (given.startsWith("file://")) return fileURLToPath(given);
   const path = given.replace(/^file:/, "");
-  if (/^[a-z][a-z0-9+.-]+:/i.test(path)) throw new RuntimeEnvSetupError(`${what}: '${given}' is not supported; give ${SUPPORTED}`);
+  if (/^[a-z][a-z0-9+.-]+:/i.test(path)) throw new RuntimeEnvSetupError(`${what}: '${given}' is not supported; give ${SUPPORTED}: what is elsewhere must be downloaded first, since nothing is fetched from there`);
   return resolve(path);
 }
 

@@ -125,7 +125,7 @@ describe("packages of folders", () => {
     assert.throws(() => uriOf("missing"), /workingDir: '.*missing' does not exist/);
     assert.throws(() => uriOf("app.rar"), /not supported; give a folder, or an archive \(\.zip, \.tgz/);
     assert.throws(() => new PackageMaker(root).workingDir("https://example.org/app.tgz", []), /'https:\/\/example\.org\/app\.tgz' is not supported; give a folder/);
-    assert.throws(() => new PackageMaker(root).workingDir("s3://bucket/app.tgz", []), /not supported/);
+    assert.throws(() => new PackageMaker(root).workingDir("s3://bucket/app.tgz", []), /'s3:\/\/bucket\/app\.tgz' is not supported; .*downloaded first/);
   });
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { endPrograms } from "../conformance/running-program.ts";
@@ -31,6 +31,25 @@ describe("commands for a cluster that runs", () => {
       assert.equal(stderr, "");
       assert.deepEqual(JSON.parse(stdout), [{ total: 6 }, ["one", "--address", "--help"], given.length === 0 ? "auto" : address, 1]);
       assert.equal(exitCode, 7);
+    }
+  });
+
+  it("run TypeScript without tsx where Node can, and say what is needed where it cannot", async () => {
+    const bare = new Place();
+    try {
+      rmSync(join(bare.programs, "node_modules/tsx"));
+      bare.program("words.ts", "export type Words = readonly string[];\nexport const wordsOf = (text: string): Words => text.split(' ');");
+      const program = bare.program("program.ts", `
+        import { get, remote } from "mantaray";
+        import { type Words, wordsOf } from "./words.ts";
+        const count = remote((text: string): number => { const words: Words = wordsOf(text); return words.length; });
+        console.log(await get(count.remote("one two three")));
+      `);
+      const { exitCode, stdout, stderr } = await place.start(["run", "--address", address, program]).ended;
+      if (process.allowedNodeEnvironmentFlags.has("--experimental-strip-types")) assert.deepEqual([stdout, exitCode], ["3\n", 0], stderr);
+      else assert.match(stderr, /^mantaray: Node [0-9.]+ cannot run TypeScript by itself: install tsx beside .*program\.ts \(npm install tsx\), or use Node 22\.18 or later\n$/);
+    } finally {
+      await bare.remove();
     }
   });
 

@@ -28,9 +28,11 @@ export class ExitStory {
     if (this.#noted !== null) return { reason: this.#noted, pid, isRetryable: true };
     if (this.#error !== null) return { reason: `ended by an error: ${this.#error.stack ?? this.#error.message}`, pid, isRetryable: true };
     const stderr = this.#stderr.trim() === "" ? "" : `; its last words on stderr: ${this.#stderr.trim()}`;
-    if (signal !== null) return { reason: `was killed by signal ${signal}${stderr}`, pid, isRetryable: true };
+    if (signal !== null) return { reason: `was killed by signal ${signal}${stderr}`, pid, isRetryable: true, ...(OUTSIDE_SIGNALS.has(signal) ? { wasKilled: true } : {}) };
     return { reason: `exited with code ${String(code)}${stderr}`, pid, isRetryable: true };
   }
 }
 
+/** Not those of a crash. */
+const OUTSIDE_SIGNALS: ReadonlySet<NodeJS.Signals> = new Set(["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"]);
 const STDERR_CHARACTERS_MAX = 2_000;

@@ -15,6 +15,7 @@ import type { NodeManagerEnvironment } from "./node-manager-environment.ts";
 import { PeerIntroductions } from "./peer-introductions.ts";
 import { refusalOf } from "./refusals.ts";
 import { SharedHosts } from "./shared-hosts.ts";
+import { StartFailures } from "./start-failures.ts";
 import { WaitingActors } from "./waiting-actors.ts";
 import { WaitingWatch } from "./waiting-watch.ts";
 
@@ -26,8 +27,6 @@ const WARM_UP_DELAY_MS = 50;
 const TASK_WORKERS_MAX = 64;
 /** Workers for the shared actors of one program: one a processor, but no more. */
 const SHARED_HOSTS_MAX = 16;
-/** A worker that cannot start is tried again so often in a row. */
-const START_FAILURES_MAX = 3;
 
 /** The machine's scheduler and worker pool (Ray's raylet): LeaseState decides, this acts. */
 export class NodeManager {
@@ -43,7 +42,7 @@ export class NodeManager {
   readonly #waitingActors = new WaitingActors({ drivers: (jobId) => this.drivers(jobId), send: (workerId, message) => this.send(workerId, message) });
   #idleTimer: Timer | null = null;
   #warmTimer: Timer | null = null;
-  #startFailures = 0;
+  readonly #startFailures = new StartFailures();
   #isStopping = false;
   #isDraining = false;
   readonly spreading: LeaseSpreading | null;
@@ -115,7 +114,7 @@ export class NodeManager {
     if (worker === undefined || worker.kind === "driver") return link.close();
     worker.link = link;
     worker.pid = pid;
-    this.#startFailures = 0;
+    this.#startFailures.reset();
     // The first task or call should not have to wait for its channel; one that has joined would cost every thread a socket.
     for (const driverId of this.drivers(this.#env.firstJobId)) this.connectPeers(driverId, workerId);
     this.#act(this.#state.workerAdded(workerId, worker.kind));
@@ -134,9 +133,9 @@ export class NodeManager {
 
   /** It never came up. */
   #notStarted(kind: WorkerKind, death: WorkerDeath): void {
-    if (++this.#startFailures < START_FAILURES_MAX) return this.#act(this.#state.workerStartFailed(kind));
+    if (!this.#startFailures.add(death)) return this.#act(this.#state.workerStartFailed(kind));
     if (kind.runtimeEnv === null) return this.#env.startFailed(`a worker ${death.reason}`);
-    this.#startFailures = 0;
+    this.#startFailures.reset();
     this.#act(this.#state.kindRefused(kind, { kind: "RuntimeEnvSetupError", message: `cannot run: workers with its runtime environment cannot be started: a worker ${death.reason}`, subjectId: null }));
   }
 

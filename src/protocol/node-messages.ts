@@ -178,6 +178,8 @@ export interface WorkerDeath {
   readonly pid: number;
   /** False where running the same work again would only end the same way (heap exhausted, ended on purpose). */
   readonly isRetryable: boolean;
+  /** By a signal that came from outside. */
+  readonly wasKilled?: true;
   /** V8's heap was full. */
   readonly isHeapExhausted?: true;
   /** It used more than the limit of its kind. */

@@ -228,9 +228,12 @@ export class NodeCluster {
     if (service === null) return;
     switch (message.type) {
       case "toWorker":
+        if (message.message.type === "leaseGranted" && !service.nodeManager.isConnected(message.workerId)) return void this.#others.send(key, { type: "ownerGone", workerId: message.workerId });
         return service.nodeManager.receiveFor(message.workerId, message.message, key);
       case "fromWorker":
         return this.#onFarRequest(service, message.senderId, message.message, message.job);
+      case "ownerGone":
+        return service.nodeManager.farWorkerLost(message.workerId, { reason: "has ended", pid: 0, isRetryable: true });
       case "survey":
         return void service.answer(message.question).then((answer) => void this.#others.send(key, { type: "surveyed", surveyId: message.surveyId, answer }));
       case "surveyed":

@@ -71,6 +71,8 @@ export class LeaseState {
   readonly #bundles: BundleHolds;
   readonly #limits: LeaseLimits;
   readonly #workers = new WorkerPool();
+  /** Those that have leases of this owner. */
+  readonly workersFor = (ownerId: WorkerId): Set<WorkerId> => new Set([...this.#leases.values()].filter((lease) => lease.ownerId === ownerId).map(({ workerId }) => workerId));
   readonly working = (): Iterable<PoolWork> => this.#workers.working();
   readonly #leases = new Map<number, Lease>();
   readonly #demands = new Map<string, Demand>();

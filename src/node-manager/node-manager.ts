@@ -331,7 +331,9 @@ export class NodeManager {
   farWorkerLost(workerId: WorkerId, cause: WorkerDeath): void {
     this.#env.endObjects(workerId);
     this.spreading?.ownerLost(workerId);
-    for (const other of this.#workers.values()) if (other.connectedTo.delete(workerId)) other.link?.send({ type: "workerDied", workerId, cause });
+    // One with a lease may not have heard of its owner yet.
+    const serving = this.#state.workersFor(workerId);
+    for (const other of this.#workers.values()) if (other.connectedTo.delete(workerId) || serving.has(other.workerId)) other.link?.send({ type: "workerDied", workerId, cause });
     const job = this.#jobs.ofDriver(workerId);
     this.#act(job === undefined ? this.#state.workerLost(workerId) : this.#state.driverLost(workerId, job.jobId));
   }

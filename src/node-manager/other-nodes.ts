@@ -1,4 +1,4 @@
-import { nodeKeyOf, type NodeKey, type WorkerId } from "../base/mod.ts";
+import { forgetOldest, nodeKeyOf, type NodeKey, type WorkerId } from "../base/mod.ts";
 import type { MessageLink } from "../clients/mod.ts";
 import { type FarRequest, type FromNode, type JobRecord, type NodeRecord, type NodeToNode, textOf } from "../protocol/mod.ts";
 
@@ -6,6 +6,8 @@ export type PeerNodeLink = MessageLink<NodeToNode, NodeToNode>;
 
 /** Attempts to reach a node that the GCS says is there. */
 const CONNECT_ATTEMPTS_MAX = 3;
+/** Nodes that have ended, and whose late messages are refused. */
+const LOST_REMEMBERED_MAX = 1_000;
 
 export interface OtherNodesEnvironment {
   connect(record: NodeRecord): Promise<PeerNodeLink>;
@@ -29,7 +31,9 @@ interface OtherNode {
 export class OtherNodes {
   readonly #env: OtherNodesEnvironment;
   readonly #nodes = new Map<NodeKey, OtherNode>();
-  readonly #incoming = new Set<PeerNodeLink>();
+  readonly #incoming = new Map<PeerNodeLink, NodeKey>();
+  /** What these have sent may come later than the news of their end, and is void: they would be given what nobody takes back. */
+  readonly #lost = new Set<NodeKey>();
 
   constructor(environment: OtherNodesEnvironment) {
     this.#env = environment;
@@ -42,6 +46,9 @@ export class OtherNodes {
   lost(key: NodeKey): void {
     this.#nodes.get(key)?.link?.close();
     this.#nodes.delete(key);
+    this.#lost.add(key);
+    forgetOldest(this.#lost, LOST_REMEMBERED_MAX);
+    for (const [link, from] of this.#incoming) if (from === key) link.close();
   }
 
   has(key: NodeKey): boolean {
@@ -58,8 +65,9 @@ export class OtherNodes {
 
   /** A link that the other node has opened. */
   accept(key: NodeKey, link: PeerNodeLink): void {
-    this.#incoming.add(link);
-    link.onMessage((message) => this.#env.onMessage(key, message));
+    if (this.#lost.has(key)) return link.close();
+    this.#incoming.set(link, key);
+    link.onMessage((message) => { if (!this.#lost.has(key)) this.#env.onMessage(key, message); });
     link.onClose(() => this.#incoming.delete(link));
   }
 
@@ -89,7 +97,7 @@ export class OtherNodes {
     try {
       const link = await this.#env.connect(node.record);
       if (this.#nodes.get(key) !== node) return link.close();
-      link.onMessage((message) => this.#env.onMessage(key, message));
+      link.onMessage((message) => { if (!this.#lost.has(key)) this.#env.onMessage(key, message); });
       link.onClose(() => { node.link = null; });
       node.link = link;
       for (const message of node.waiting ?? []) link.send(message);
@@ -104,7 +112,7 @@ export class OtherNodes {
 
   close(): void {
     for (const { link } of this.#nodes.values()) link?.close();
-    for (const link of this.#incoming) link.close();
+    for (const link of this.#incoming.keys()) link.close();
     this.#nodes.clear();
   }
 }

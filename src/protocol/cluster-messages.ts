@@ -90,6 +90,8 @@ export type NodeToNode =
   /** A worker of the sender's asks something of the receiver. `job`: that it works for; null where that does not matter. */
   | { readonly type: "fromWorker"; readonly senderId: WorkerId; readonly message: FarRequest; readonly job: JobRecord | null }
   | { readonly type: "toWorker"; readonly workerId: WorkerId; readonly message: FromNode }
+  /** Who was granted a lease has ended, perhaps before its wish for one arrived. */
+  | { readonly type: "ownerGone"; readonly workerId: WorkerId }
   /** Answered with `surveyed`. */
   | { readonly type: "survey"; readonly surveyId: number; readonly question: NodeQuestion }
   | { readonly type: "surveyed"; readonly surveyId: number; readonly answer: unknown };

@@ -47,7 +47,7 @@ export async function chaos({ nodes, isolation, seed, size, ms, log }: ChaosSett
     } finally {
       await killer.stop();
     }
-    await everythingFree();
+    await everythingFree().catch(async (error: Error) => { throw new Error(`${error.message}, but only ${JSON.stringify(await ray.availableResources())} are`); });
     return { ...counts, ...killer.counts };
   } finally {
     await ray.shutdown();

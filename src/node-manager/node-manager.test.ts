@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nodeKeyOf } from "../base/mod.ts";
+import type { WorkerLink } from "../clients/mod.ts";
+import { type FromNode, plainWorkerKind } from "../protocol/mod.ts";
+import { shapeOf } from "./fixtures/lease-instructions.ts";
+import { NodeManager } from "./node-manager.ts";
+
+const FAR_OWNER = "bbbbbbbb-driver";
+const DEATH = { reason: "was on a node that is gone", pid: 0, isRetryable: true, isNodeLost: true } as const;
+const nothing = (): void => undefined;
+
+test("a worker with a lease is told of the end of its owner, also if that has not connected to it yet", () => {
+  const sent: FromNode[] = [];
+  const granted: FromNode[] = [];
+  let workerId = "";
+  const placements = new Proxy({}, { get: () => nothing }) as never;
+  const manager = new NodeManager({
+    clock: { nowMs: () => 0, after: () => ({ cancel: nothing }) }, random: { below: () => 0, hex: (bytes) => "1".repeat(2 * bytes) }, nodeId: "aaaaaaaa00000000", labels: {}, totals: { CPU: 10_000 },
+    acceleratorIds: {}, defaultKind: plainWorkerKind("process"), warmWorkersMin: 0, areThreadsOfJobs: false, firstJobId: "node", argumentFetcher: null,
+    launcher: { launch: (id) => { workerId = id; return { terminate: nothing, noteReason: nothing }; } },
+    connect: nothing, placements: () => placements, watchRunning: () => null, warn: nothing, somebodyWorks: nothing, endObjects: nothing, endObjectsOfNode: nothing, workerLost: nothing, startFailed: nothing,
+    cluster: { firstLeaseId: 1, toWorker: (_id, message) => { granted.push(message); return true; }, fromWorker: () => true, loadChanged: nothing },
+  });
+  const job = { jobId: "job", driverId: FAR_OWNER, namespace: "", loaders: [], origin: null };
+  manager.demandFromFar(FAR_OWNER, job, { type: "leaseDemand", key: "k", shape: shapeOf({ CPU: 1 }, plainWorkerKind("process")), target: 1, priority: 0 });
+  const link = { send: (message: FromNode) => sent.push(message), close: nothing } as unknown as WorkerLink;
+  manager.workerRegistered(workerId, link, 7);
+  assert.equal(granted.find(({ type }) => type === "leaseGranted")?.type, "leaseGranted");
+  manager.farNodeLost(nodeKeyOf(FAR_OWNER), DEATH);
+  assert.deepEqual(sent.filter(({ type }) => type === "workerDied"), [{ type: "workerDied", workerId: FAR_OWNER, cause: DEATH }]);
+});

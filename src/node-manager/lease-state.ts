@@ -71,7 +71,6 @@ export class LeaseState {
   readonly #bundles: BundleHolds;
   readonly #limits: LeaseLimits;
   readonly #workers = new WorkerPool();
-  /** Those that have leases of this owner. */
   readonly workersFor = (ownerId: WorkerId): Set<WorkerId> => new Set([...this.#leases.values()].filter((lease) => lease.ownerId === ownerId).map(({ workerId }) => workerId));
   readonly working = (): Iterable<PoolWork> => this.#workers.working();
   readonly #leases = new Map<number, Lease>();
@@ -257,8 +256,7 @@ export class LeaseState {
 
   /** The actor is not wanted any more before it was placed. */
   cancelPlacement(actorId: ActorId): LeaseInstruction[] {
-    if (!this.#placements.delete(actorId)) return [];
-    return this.#schedule();
+    return this.#placements.delete(actorId) ? this.#schedule() : [];
   }
 
   leaseEvents(workerId: WorkerId, events: readonly (readonly [number, LeaseEvent])[]): LeaseInstruction[] {

@@ -20,9 +20,9 @@ test("a worker with a lease is told of the end of its owner, also if that has no
     acceleratorIds: {}, defaultKind: plainWorkerKind("process"), warmWorkersMin: 0, areThreadsOfJobs: false, firstJobId: "node", argumentFetcher: null,
     launcher: { launch: (id) => { workerId = id; return { terminate: nothing, noteReason: nothing }; } },
     connect: nothing, placements: () => placements, watchRunning: () => null, warn: nothing, somebodyWorks: nothing, endObjects: nothing, endObjectsOfNode: nothing, workerLost: nothing, startFailed: nothing,
-    cluster: { firstLeaseId: 1, toWorker: (_id, message) => { granted.push(message); return true; }, fromWorker: () => true, loadChanged: nothing },
+    cluster: { firstLeaseId: 1, toWorker: (_id, message) => { granted.push(message); return true; }, fromWorker: () => true, loadChanged: nothing, actorDeclined: nothing, drained: nothing },
   });
-  const job = { jobId: "job", driverId: FAR_OWNER, namespace: "", loaders: [], origin: null };
+  const job = { jobId: "job", driverId: FAR_OWNER, namespace: "", loaders: [], origin: null, isolation: "process" as const };
   manager.demandFromFar(FAR_OWNER, job, { type: "leaseDemand", key: "k", shape: shapeOf({ CPU: 1 }, plainWorkerKind("process")), target: 1, priority: 0 });
   const link = { send: (message: FromNode) => sent.push(message), close: nothing } as unknown as WorkerLink;
   manager.workerRegistered(workerId, link, 7);

@@ -4,7 +4,7 @@ import { nodeKeyOf } from "../base/mod.ts";
 import type { NodeRecord, NodeToNode } from "../protocol/mod.ts";
 import { OtherNodes, type PeerNodeLink } from "./other-nodes.ts";
 
-const OTHER: NodeRecord = { nodeId: "aaaaaaaa00000000", hostname: "other", pid: 1, address: { host: "127.0.0.1", port: 1 }, objectAddress: null, totals: {}, labels: {} };
+const OTHER: NodeRecord = { nodeId: "aaaaaaaa00000000", hostname: "other", name: null, pid: 1, address: { host: "127.0.0.1", port: 1 }, objectAddress: null, totals: {}, labels: {} };
 
 function link(): { readonly link: PeerNodeLink; deliver(message: NodeToNode): void; isClosed: boolean } {
   let handler: (message: NodeToNode) => void = () => undefined;

@@ -26,9 +26,9 @@ export class NearArguments {
     const bytes = bytesByNode(task.args);
     if (bytes === null) return;
     const { shape } = task.template.queue as SchedulingQueue;
-    // It is sent again.
-    if (shape.near !== undefined || shape.arguments !== undefined) return;
-    const near = shape.strategy === null && shape.bundle === null ? this.#nodeWithMost(bytes) : null;
+    // It is sent again; or its resources are set aside for it and others of its placement group, and nobody else could use them meanwhile.
+    if (shape.near !== undefined || shape.arguments !== undefined || shape.bundle !== null) return;
+    const near = shape.strategy === null ? this.#nodeWithMost(bytes) : null;
     let total = 0;
     for (const count of bytes.values()) total += count;
     if (total >= FETCHED_BEFORE_BYTES_MIN) task.template = this.#withArguments(task.template, shape, near, near !== null && bytes.size === 1);

@@ -9,12 +9,12 @@ const ON_LEFT = { numCpus: 0, resources: { left: 0.5 } };
 /** They need the only processor there. */
 const ON_RIGHT = { numCpus: 1, resources: { right: 0.01 } };
 
-const make = ray.remote((seed: number): Float64Array => new Float64Array(LENGTH).fill(seed));
+const make = ray.remote((seed: number, length: number): Float64Array => new Float64Array(length).fill(seed));
 const sum = ray.remote((...arrays: readonly Float64Array[]): number => arrays.reduce((total, array) => total + array.reduce((a, b) => a + b, 0), 0));
 
 async function start(isolation: ray.Isolation): Promise<{ cluster: TestCluster; left: TestNode }> {
   const memory = { objectStoreMemory: 128 * 1024 ** 2 };
-  const cluster = await startCluster({ nodes: [{ numCpus: 1, ...memory }, { numCpus: 1, resources: { left: 1 }, ...memory }, { numCpus: 1, resources: { right: 1 }, ...memory }] });
+  const cluster = await startCluster({ nodes: [{ numCpus: 1, ...memory }, { numCpus: 1, resources: { left: 1 }, ...memory }, { numCpus: 1, resources: { right: 1 }, labels: { side: "right" }, objectStoreMemory: 64 * 1024 ** 2 }] });
   await ray.init({ address: cluster.address, isolation });
   const leftId = (await ray.nodes()).find(({ resources }) => resources["left"] === 1)?.nodeId;
   return { cluster, left: cluster.nodes.find(({ nodeId }) => nodeId === leftId) as TestNode };
@@ -33,7 +33,7 @@ for (const isolation of ISOLATIONS) {
     it("take no processor while they are on their way", async () => {
       const ping = ray.remote(() => "here").options(ON_RIGHT);
       assert.equal(await ray.get(ping.remote()), "here", "a worker is there");
-      const array = make.options(ON_LEFT).remote(2);
+      const array = make.options(ON_LEFT).remote(2, LENGTH);
       await ray.wait([array]);
       process.kill(left.pid, "SIGSTOP");
       try {
@@ -48,7 +48,7 @@ for (const isolation of ISOLATIONS) {
     });
 
     it("keep nobody waiting who does not want to: get() ends in time, or when it is aborted, also for many", async () => {
-      const arrays = [2, 3].map((seed) => make.options(ON_LEFT).remote(seed));
+      const arrays = [2, 3].map((seed) => make.options(ON_LEFT).remote(seed, LENGTH));
       await ray.wait(arrays, { numReturns: 2 });
       const reader = ray.remote(async (box: { readonly ref: ray.ObjectRef<Float64Array> }) => ray.get(box.ref, { timeoutMs: 50 }).then(({ length }) => length, (error: Error) => error.name));
       process.kill(left.pid, "SIGSTOP");
@@ -65,12 +65,31 @@ for (const isolation of ISOLATIONS) {
 
     it("of many tasks pass through a node that holds a few of them", async () => {
       const seeds = Array.from({ length: 20 }, (_, index) => index + 1);
-      const sums = seeds.map((seed) => sum.options(ON_RIGHT).remote(make.options(ON_LEFT).remote(seed), ray.put(new Float64Array(300_000).fill(seed))));
+      const sums = seeds.map((seed) => sum.options(ON_RIGHT).remote(make.options(ON_LEFT).remote(seed, LENGTH), ray.put(new Float64Array(300_000).fill(seed))));
       assert.deepEqual(await ray.get(sums), seeds.map((seed) => seed * (LENGTH + 300_000)));
     });
 
+    it("reach tasks wherever these are told to run", async () => {
+      const array = make.options(ON_LEFT).remote(5, LENGTH);
+      const right = (await ray.nodes()).find(({ resources }) => resources["right"] === 1)!.nodeId;
+      const group = ray.placementGroup([{ CPU: 1 }, { CPU: 1 }], { strategy: "STRICT_SPREAD" });
+      await ray.get(group.ready());
+      const wheres: ray.TaskOptions[] = [
+        { schedulingStrategy: "SPREAD", numCpus: 0 }, { schedulingStrategy: { type: "nodeAffinity", nodeId: right, soft: false }, numCpus: 0 }, { labelSelector: { side: "right" }, numCpus: 0 },
+        ...[0, 1].map((bundleIndex): ray.TaskOptions => ({ schedulingStrategy: { type: "placementGroup", placementGroup: group, bundleIndex } })),
+      ];
+      const own = ray.put(new Float64Array(300_000).fill(1));
+      assert.deepEqual(await ray.get(wheres.map((where) => sum.options(where).remote(array, own))), wheres.map(() => 5 * LENGTH + 300_000));
+      await ray.removePlacementGroup(group);
+    });
+
+    it("that are larger than the node's store fail the task with what is wrong", async () => {
+      const array = make.options(ON_LEFT).remote(1, 10_000_000);
+      await assert.rejects(ray.get(sum.options({ ...ON_RIGHT, maxRetries: 0 }).remote(array)), (error: Error) => error instanceof ray.ObjectStoreFullError || error.cause instanceof ray.ObjectStoreFullError);
+    });
+
     it("of one task and another may be the same; cancelled tasks need them no more", async () => {
-      const array = make.options(ON_LEFT).remote(3);
+      const array = make.options(ON_LEFT).remote(3, LENGTH);
       const sums = Array.from({ length: 40 }, () => sum.options(ON_RIGHT).remote(array, array));
       for (const ref of sums.slice(20)) await ray.cancel(ref);
       assert.deepEqual(await ray.get(sums.slice(0, 20)), new Array(20).fill(6 * LENGTH));
@@ -78,7 +97,7 @@ for (const isolation of ISOLATIONS) {
     });
 
     it("that are lost with their node are what the task fails with", async () => {
-      const array = make.options({ ...ON_LEFT, maxRetries: 0 }).remote(3);
+      const array = make.options({ ...ON_LEFT, maxRetries: 0 }).remote(3, LENGTH);
       await ray.wait([array]);
       process.kill(left.pid, "SIGSTOP");
       const waiting = sum.options({ ...ON_RIGHT, maxRetries: 0 }).remote(array);

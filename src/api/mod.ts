@@ -21,7 +21,7 @@ export {
   ActorAlreadyExistsError, ActorDiedError, ActorError, ActorNotFoundError, ActorUnavailableError, ActorUnschedulableError, GetTimeoutError, InvalidArgumentError,
   NodeDiedError, ObjectFreedError, ObjectLostError, ObjectReconstructionFailedError, ObjectStoreFullError, OutOfDiskError, OutOfMemoryError, OwnerDiedError,
   PendingCallsLimitExceededError, PlacementGroupAlreadyExistsError, PlacementGroupNotFoundError, PlacementGroupRemovedError, QueueEmptyError, QueueFullError, RayError, RuntimeEnvSetupError, RuntimeStateError, SerializationError,
-  TaskCancelledError, TaskError, TaskTimeoutError, TaskUnschedulableError, WorkerCrashedError, type ActorEndReason,
+  TaskCancelledError, TaskError, TaskTimeoutError, TaskUnschedulableError, WorkerCrashedError, type ActorEndReason, type ReconstructionFailureReason,
 } from "../base/mod.ts";
 
 // For the composition roots.

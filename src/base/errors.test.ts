@@ -25,7 +25,7 @@ const make: Readonly<Record<string, (from: typeof errors) => Error>> = {
   GET_TIMEOUT: (from) => new from.GetTimeoutError("m"),
   OBJECT_LOST: (from) => new from.ObjectLostError("m", { objectId: "o" }),
   OWNER_DIED: (from) => new from.OwnerDiedError("m", { objectId: "o" }),
-  OBJECT_RECONSTRUCTION_FAILED: (from) => new from.ObjectReconstructionFailedError("m", { objectId: "o", reason: "r" }),
+  OBJECT_RECONSTRUCTION_FAILED: (from) => new from.ObjectReconstructionFailedError("m", { objectId: "o", reason: "put" }),
   OBJECT_FREED: (from) => new from.ObjectFreedError("m", { objectId: "o" }),
   OBJECT_STORE_FULL: (from) => new from.ObjectStoreFullError("m"),
   OUT_OF_DISK: (from) => new from.OutOfDiskError("m"),

@@ -125,7 +125,7 @@ export class ActorNotFoundError extends RayError {}
 /** `timeoutMs` of `get` is over. The task goes on. */
 export class GetTimeoutError extends RayError {}
 
-/** The class above OwnerDiedError and ObjectFreedError; itself when the copy on disk is damaged or gone. */
+/** The class above OwnerDiedError, ObjectFreedError and ObjectReconstructionFailedError; itself when a copy is lost and another attempt may find one. */
 export class ObjectLostError extends RayError {
   readonly objectId: string;
   constructor(message: string, details: { objectId: string; cause?: unknown }) {
@@ -135,10 +135,17 @@ export class ObjectLostError extends RayError {
 }
 /** The worker that made the ref has ended, and its objects with it. */
 export class OwnerDiedError extends ObjectLostError {}
-/** The object is lost and cannot be made again; `reason` says why. */
+/**
+ * Why a lost object cannot be made again: no task has made it, or its task had a large argument that none has made; its task may not run
+ * again, or has used up its retries; how it was made is forgotten; its task was cancelled when it ran again; the same values
+ * did not come once more.
+ */
+export type ReconstructionFailureReason = "put" | "retriesDisabled" | "retriesUsedUp" | "lineageEvicted" | "cancelled" | "madeOtherwise";
+
+/** The object is lost and cannot be made again by running its task. The message tells why, and for programs `reason`. */
 export class ObjectReconstructionFailedError extends ObjectLostError {
-  readonly reason: string;
-  constructor(message: string, details: { objectId: string; reason: string; cause?: unknown }) {
+  readonly reason: ReconstructionFailureReason;
+  constructor(message: string, details: { objectId: string; reason: ReconstructionFailureReason; cause?: unknown }) {
     super(message, details);
     this.reason = details.reason;
   }
@@ -179,8 +186,13 @@ export interface ActorDiedRecord extends ErrorRecord {
   readonly kind: "ActorDiedError";
   readonly reason: ActorEndReason;
 }
+interface ReconstructionFailedRecord extends ErrorRecord {
+  readonly kind: "ObjectReconstructionFailedError";
+  readonly reason: ReconstructionFailureReason;
+}
+type PlainErrorKind = Exclude<SystemErrorKind, "ActorDiedError" | "ObjectReconstructionFailedError">;
 /** What is known of an error that must cross a channel without the user's values: kind, message, and ids. */
-export type SystemErrorRecord = ActorDiedRecord | (ErrorRecord & { readonly kind: Exclude<SystemErrorKind, "ActorDiedError"> });
+export type SystemErrorRecord = ActorDiedRecord | ReconstructionFailedRecord | (ErrorRecord & { readonly kind: PlainErrorKind });
 
 const SYSTEM_ERRORS = {
   TaskCancelledError: (r: ErrorRecord) => new TaskCancelledError(r.message),
@@ -193,6 +205,7 @@ const SYSTEM_ERRORS = {
   ActorAlreadyExistsError: (r: ErrorRecord) => new ActorAlreadyExistsError(r.message),
   ActorNotFoundError: (r: ErrorRecord) => new ActorNotFoundError(r.message),
   ObjectLostError: (r: ErrorRecord) => new ObjectLostError(r.message, { objectId: r.subjectId ?? "" }),
+  ObjectReconstructionFailedError: (r: ReconstructionFailedRecord) => new ObjectReconstructionFailedError(r.message, { objectId: r.subjectId ?? "", reason: r.reason }),
   ObjectFreedError: (r: ErrorRecord) => new ObjectFreedError(r.message, { objectId: r.subjectId ?? "" }),
   OwnerDiedError: (r: ErrorRecord) => new OwnerDiedError(r.message, { objectId: r.subjectId ?? "" }),
   ObjectStoreFullError: (r: ErrorRecord) => new ObjectStoreFullError(r.message),
@@ -210,7 +223,8 @@ export type SystemErrorKind = keyof typeof SYSTEM_ERRORS;
 
 /** Rebuilds the typed error that a record stands for. */
 export function systemErrorOf(record: SystemErrorRecord): RayError {
-  return record.kind === "ActorDiedError" ? SYSTEM_ERRORS[record.kind](record) : SYSTEM_ERRORS[record.kind](record);
+  if (record.kind === "ActorDiedError") return SYSTEM_ERRORS[record.kind](record);
+  return record.kind === "ObjectReconstructionFailedError" ? SYSTEM_ERRORS[record.kind](record) : SYSTEM_ERRORS[record.kind](record);
 }
 
 /** The record of a runtime error, or null when the error is not one that may travel this way. */
@@ -219,5 +233,6 @@ export function recordOf(error: unknown): SystemErrorRecord | null {
   const subjectId = error instanceof ActorError ? error.actorId : error instanceof ObjectLostError ? error.objectId : null;
   const { name, message } = error;
   if (error instanceof ActorDiedError) return { kind: "ActorDiedError", message, subjectId, reason: error.reason };
-  return { kind: name as Exclude<SystemErrorKind, "ActorDiedError">, message, subjectId };
+  if (error instanceof ObjectReconstructionFailedError) return { kind: "ObjectReconstructionFailedError", message, subjectId, reason: error.reason };
+  return { kind: name as PlainErrorKind, message, subjectId };
 }

@@ -5,6 +5,10 @@ class CallGroup<Call> {
   readonly waiting = new Deque<Call>();
   runningMax: number;
   running = 0;
+  /** Of those that run: they wait for arguments that are made again, perhaps by calls of this very actor. */
+  held = 0;
+  /** Calls that were over and are to run again. */
+  repeated: Deque<Call> | null = null;
 
   constructor(runningMax: number) {
     this.runningMax = runningMax;
@@ -49,6 +53,13 @@ export class ActorCallQueue<Call> {
     else this.#groupOf(group).waiting.push(call);
   }
 
+  /** A call that was over runs again: before all others, and beside those that wait for what it makes. */
+  addRepeated(call: Call, group: string | null): void {
+    const { repeated } = this.#groupOf(group);
+    if (repeated !== null) repeated.push(call);
+    else (this.#groupOf(group).repeated = new Deque<Call>()).push(call);
+  }
+
   /** (2) Another one after it never starts. */
   addLast(call: Call): void {
     if (this.#last === null) this.#last = call;
@@ -70,12 +81,18 @@ export class ActorCallQueue<Call> {
   }
 
   #nextOf(group: CallGroup<Call>): Call | undefined {
-    if (group.running >= group.runningMax) return undefined;
-    const call = group.waiting.shift();
+    const isRepeated = group.repeated !== null && group.repeated.length > 0;
+    if (group.running - (isRepeated ? group.held : 0) >= group.runningMax) return undefined;
+    const call = isRepeated ? group.repeated?.shift() : group.waiting.shift();
     if (call === undefined) return undefined;
     group.running++;
     this.#running++;
     return call;
+  }
+
+  /** A call that runs waits for an argument of its own, or goes on. */
+  held(group: string | null, difference: 1 | -1): void {
+    this.#groupOf(group).held += difference;
   }
 
   ended(group: string | null): void {
@@ -90,8 +107,8 @@ export class ActorCallQueue<Call> {
 
   /** The calls that have not started, taken out: the actor ends without them. */
   takeWaiting(): Call[] {
-    const waiting = [...this.#ungrouped.waiting.removeWhere(() => true)];
-    for (const group of this.#groups?.values() ?? []) waiting.push(...group.waiting.removeWhere(() => true));
+    const waiting = this.#takeFrom(this.#ungrouped, () => true);
+    for (const group of this.#groups?.values() ?? []) waiting.push(...this.#takeFrom(group, () => true));
     if (this.#last !== null) waiting.push(this.#last);
     this.#last = null;
     waiting.push(...(this.#afterLast ?? []));
@@ -101,11 +118,15 @@ export class ActorCallQueue<Call> {
 
   /** Those of the calls that have not started, taken out; they never will. Not a `terminate()`, which calls after it count on. */
   removeWaiting(matches: (call: Call) => boolean): Call[] {
-    const removed = this.#ungrouped.waiting.removeWhere(matches);
-    for (const group of this.#groups?.values() ?? []) removed.push(...group.waiting.removeWhere(matches));
+    const removed = this.#takeFrom(this.#ungrouped, matches);
+    for (const group of this.#groups?.values() ?? []) removed.push(...this.#takeFrom(group, matches));
     const afterLast = this.#afterLast ?? [];
     for (let index = afterLast.length - 1; index >= 0; index--) if (matches(afterLast[index] as Call)) removed.push(...afterLast.splice(index, 1));
     return removed;
+  }
+
+  #takeFrom({ waiting, repeated }: CallGroup<Call>, matches: (call: Call) => boolean): Call[] {
+    return repeated === null ? waiting.removeWhere(matches) : [...repeated.removeWhere(matches), ...waiting.removeWhere(matches)];
   }
 
   get running(): number {
@@ -120,8 +141,8 @@ export class ActorCallQueue<Call> {
   }
 
   #isAnyWaiting(): boolean {
-    if (this.#ungrouped.waiting.length > 0) return true;
-    for (const group of this.#groups?.values() ?? []) if (group.waiting.length > 0) return true;
+    if (hasWaiting(this.#ungrouped)) return true;
+    for (const group of this.#groups?.values() ?? []) if (hasWaiting(group)) return true;
     return false;
   }
 
@@ -129,4 +150,8 @@ export class ActorCallQueue<Call> {
   #groupOf(name: string | null): CallGroup<Call> {
     return name === null ? this.#ungrouped : this.#groups?.get(name) ?? this.#ungrouped;
   }
+}
+
+function hasWaiting({ waiting, repeated }: CallGroup<unknown>): boolean {
+  return waiting.length > 0 || (repeated !== null && repeated.length > 0);
 }

@@ -114,6 +114,11 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> implements Hand
     else this.waiting.push(call);
   }
 
+  /** In the order of the calls, in which it is an earlier one. */
+  addAgain(call: Call): void {
+    this.#putBack([call]);
+  }
+
   /** The arguments of a call that was added have come, or failed. */
   argsSettled(call: Call): void {
     if (this.#unready?.delete(call) === true) this.waiting.push(call);

@@ -34,7 +34,7 @@ export class ActorInstance {
   #isTurning = false;
   #whenDrained: (() => void) | null = null;
   #whenAlone: (() => void) | null = null;
-  /** Calls that threw and whose owners have not said yet whether they run again. Each counts as running. */
+  /** Calls that threw, or whose argument is lost, and whose owners have not said yet whether they run again. Each counts as running. */
   #keepingTurn: Map<string, Execution> | null = null;
   /** What calls get that arrive after its end, while its worker is still there. */
   end: SystemErrorRecord | null = null;
@@ -79,10 +79,17 @@ export class ActorInstance {
     return target.apply(instance, args);
   }
 
-  /** A call that kept its turn is here once more. */
+  /** A call that kept its turn is here once more, or one that was over, because its result is lost. */
   runAgain(execution: Execution): void {
-    if (this.#keepingTurn?.delete(turnOf(execution.peer.workerId, execution.sequence)) !== true) return this.enqueue(execution);
-    this.#run(execution);
+    const turn = turnOf(execution.peer.workerId, execution.sequence);
+    const before = this.#keepingTurn?.get(turn);
+    if (before === undefined) {
+      this.#queue.addRepeated(execution, groupOf(execution));
+    } else {
+      this.#keepingTurn?.delete(turn);
+      if (before.awaitsArgument) this.#queue.held(groupOf(before), -1);
+      this.#run(execution);
+    }
     this.#pump();
   }
 
@@ -103,6 +110,7 @@ export class ActorInstance {
     const execution = this.#keepingTurn?.get(turn);
     if (execution === undefined) return;
     this.#keepingTurn?.delete(turn);
+    if (execution.awaitsArgument) this.#queue.held(groupOf(execution), -1);
     this.#queue.ended(groupOf(execution));
   }
 
@@ -150,8 +158,9 @@ export class ActorInstance {
   }
 
   #ended(execution: Execution): void {
-    if (execution.keepsTurn) (this.#keepingTurn ??= new Map()).set(turnOf(execution.peer.workerId, execution.sequence), execution);
-    else this.#queue.ended(groupOf(execution));
+    if (!execution.keepsTurn) return this.#queue.ended(groupOf(execution));
+    (this.#keepingTurn ??= new Map()).set(turnOf(execution.peer.workerId, execution.sequence), execution);
+    if (execution.awaitsArgument) this.#queue.held(groupOf(execution), 1);
   }
 
   #pump(): void {

@@ -145,6 +145,17 @@ export class ActorManager {
     this.wake(client);
   }
 
+  /** A call that was over runs once more. */
+  submitAgain(client: ActorClient<PendingTask>, call: PendingTask): void {
+    // Without a handle here nobody would tell what becomes of the actor.
+    const isKnown = [...this.#clients.values()].includes(client) || this.#aliases.get(client.actorId)?.has(client) === true;
+    if (!isKnown && client.death === null) this.#failAll(client.died({ message: "no handle of it is left here", reason: "outOfScope", creation: null, refusal: null }));
+    if (client.death !== null) return this.#env.fail(call, client.death);
+    client.addAgain(call);
+    this.#watch(client);
+    this.wake(client);
+  }
+
   argsSettled(call: PendingTask): void {
     const client = clientOf(call);
     client.argsSettled(call);

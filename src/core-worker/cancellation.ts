@@ -7,14 +7,7 @@ import { settleFailed } from "./result-receiver.ts";
 import type { RunScope } from "./run-scope.ts";
 import type { Submission } from "./submission.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
-import { clientOf, parentOf, PendingTask } from "./task.ts";
-
-export interface CancelOptions {
-  /** End the worker that runs it. */
-  readonly isForced: boolean;
-  /** Also what it has submitted. */
-  readonly isRecursive: boolean;
-}
+import { type CancelOptions, clientOf, parentOf, PendingTask } from "./task.ts";
 
 export interface CancellationEnvironment {
   readonly workerId: WorkerId;
@@ -28,7 +21,9 @@ export interface CancellationEnvironment {
   sharedEntry(objectId: string): ObjectEntry | undefined;
   /** Every task and call of this worker's that has no outcome; some may come twice. */
   pendingTasks(): Iterable<PendingTask>;
-  /** True if the task threw and would have run again, which it does not now. */
+  /** True if the object is lost and its task runs again, which it does not now. */
+  cancelRebuilding(entry: ObjectEntry, options: CancelOptions): boolean;
+  /** True if the task threw, or lacked an argument, and would have run again, which it does not now. */
   giveUpRetry(task: PendingTask): boolean;
   /** Drops what the task pinned. It is not at a worker. */
   finished(task: PendingTask, wasSent: boolean): void;
@@ -68,6 +63,7 @@ export class Cancellation {
   /** Resolves when the owner has done it. Rejects with InvalidArgumentError for a call of an actor by force. */
   async cancel(entry: ObjectEntry, options: CancelOptions): Promise<void> {
     if (entry.ownerId !== this.#env.workerId) return this.#askOwner(entry, options);
+    if (this.#env.cancelRebuilding(entry, options)) return;
     if (entry.status !== PENDING) return options.isForced ? this.#force(entry, options) : undefined;
     if (entry.content instanceof PendingTask) return this.cancelTask(entry.content, options, "was cancelled");
     // The ref of an actor's `ready()`: what waits for it waits no more. The actor itself goes on.

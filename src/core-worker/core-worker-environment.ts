@@ -29,6 +29,8 @@ export interface CoreWorkerEnvironment {
   /** Ends this worker after its last words have left. */
   exit(reason: string): void;
   warn(message: string): void;
+  /** How many bytes may be kept to make lost objects again; default 1 GiB. */
+  readonly lineageBytesMax?: number;
   /** The program's entry module, which must never be imported a second time. */
   readonly entryUrl?: string;
   /** Whose files the modules of code are that is captured here; null where nobody can be asked for them. */

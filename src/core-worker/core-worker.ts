@@ -1,5 +1,5 @@
 import { type AcceleratorIds, nodeKeyOf, type PlacementGroupId, RuntimeStateError, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type BundleRecord, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type RuntimeDescriptor, type WorkerDeath } from "../protocol/mod.ts";
+import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type BundleRecord, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type PrimaryRecord, type RuntimeDescriptor, type WorkerDeath } from "../protocol/mod.ts";
 import { Serializer } from "../serialization/mod.ts";
 import { type Channel, FrameReader } from "../transport/mod.ts";
 import { ActorCalls } from "./actor-calls.ts";
@@ -9,7 +9,7 @@ import { ActorCreation, type ActorSetting } from "./actor-creation.ts";
 import { ActorManager } from "./actor-manager.ts";
 import { CallWatch } from "./call-watch.ts";
 import { LimitedTasks } from "./call-limits.ts";
-import { Cancellation, type CancelOptions } from "./cancellation.ts";
+import { Cancellation } from "./cancellation.ts";
 import { CodeExports } from "./code-exports.ts";
 import { CodeLoader } from "./code-loader.ts";
 import { TaskExecutor } from "./task-executor.ts";
@@ -24,16 +24,19 @@ import { ObjectAccess, type WaitOptions } from "./object-access.ts";
 import { describeRuntimeObject, ObjectRef, type GetOptions } from "./object-ref.ts";
 import { ObjectServer } from "./object-server.ts";
 import { LargeObjects } from "./large-objects.ts";
+import { Lineage } from "./lineage.ts";
+import { LostArguments } from "./lost-arguments.ts";
 import type { Peer } from "./peer.ts";
 import { Peers } from "./peers.ts";
 import { References } from "./references.ts";
+import type { Recovered } from "./repeated-call.ts";
 import { RunRecorder } from "./run-recorder.ts";
 import { ResultReceiver, settleFailed } from "./result-receiver.ts";
 import { callSite, Submission } from "./submission.ts";
 import { StoredLifetimes } from "./stored-lifetimes.ts";
 import { TaskSender } from "./task-sender.ts";
 import { RECALLED, TaskSubmitter } from "./task-submitter.ts";
-import { type CodeSource, type FunctionCallable, type PendingTask, type TaskTemplate } from "./task.ts";
+import { type CancelOptions, type CodeSource, type FunctionCallable, type PendingTask, type TaskTemplate } from "./task.ts";
 import type { RefGenerator } from "./value-stream.ts";
 import { ModuleExchange } from "./module-exchange.ts";
 import { NodeRequests } from "./node-requests.ts";
@@ -67,6 +70,8 @@ export class CoreWorker {
   readonly #executor: TaskExecutor;
   readonly #receiver: ResultReceiver;
   readonly #retries: ExceptionRetries;
+  readonly #lineage: Lineage;
+  readonly #lostArguments: LostArguments;
   readonly #runs: RunRecorder;
   readonly actorHost: ActorHost;
   readonly #creation: ActorCreation;
@@ -105,7 +110,7 @@ export class CoreWorker {
     this.requests = new NodeRequests((message) => env.sendToNode(message), () => this.#life.hold());
     this.code = new CodeLoader(this.serializer, (unitIds) => this.requests.ask<readonly CodeUnitRecord[]>((requestId) => ({ type: "getCode", requestId, unitIds })));
     const refHost = { getOne: (ref: ObjectRef, options: GetOptions | undefined) => this.get(ref, options), describeRef: (ref: ObjectRef, entry: ObjectEntry) => this.#describeRef(ref, entry), releaseRef: (ref: ObjectRef, entry: ObjectEntry) => this.references.dropRef(ref, entry) };
-    const lifetimes = new StoredLifetimes(env.workerId, env.store);
+    const lifetimes = new StoredLifetimes(env.workerId, env.store, (entry) => this.#lineage.freed(entry));
     this.references = new References({
       workerId: env.workerId, refHost, lifetimes, after: (delayMs, callback) => void env.clock.after(delayMs, callback), serializer: () => this.serializer, peer: (id) => this.peer(id),
       actorOutOfScope: (actorId) => this.actors.outOfScope(actorId), actorNotUsed: (actorId) => this.actors.forget(actorId),
@@ -117,37 +122,44 @@ export class CoreWorker {
       return encoded;
     };
     const sender = new TaskSender(this.code);
+    const recover = (entry: ObjectEntry, lost: PrimaryRecord, recovered: Recovered): void => this.#objects.recover(entry, lost, recovered);
     const fail = (task: PendingTask, failure: Failure): void => { settleFailed(task, failure); this.#finished(task, false); };
     this.submitter = new TaskSubmitter({
       clock: env.clock, sender, peer: (id) => this.peer(id), fail, dropped: (task) => this.#finished(task, false), warn: (text) => env.warn(text), runLater: (task) => this.#retries.runLater(task),
       requestLeases: (key, shape, target, priority) => env.sendToNode({ type: "leaseDemand", key, shape, target, priority }),
     });
-    this.#retries = new ExceptionRetries({ clock: env.clock, serializer: this.serializer, code: this.code,
-      runAgain: (task) => (task.queue === null ? this.actors.runAgain(task) : this.submitter.rejected(task)), giveUp: (task) => { if (task.queue === null) this.actors.giveUpTurn(task); },
-      fail: (task, failure) => { settleFailed(task, failure); this.#finished(task, true); },
-    });
     const handleHost = new ActorCalls({
       references: this.references, actors: () => this.actors, submission: () => this.submission, hold: () => this.#life.hold(), checkMethodOptions: (options, label) => this.checkMethodOptions(options, label),
     });
     this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost, peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), sendToNodeSoon: (message) => env.sendToNodeSoon(message), callWatch: new CallWatch(env.clock, (workerId) => env.sendToNode({ type: "callsWait", workerId })), fail, dropped: (task) => this.#finished(task, true) });
+    const again = {
+      runAgain: (task: PendingTask): void => (task.queue === null ? this.actors.runAgain(task) : this.submitter.rejected(task)), giveUp: (task: PendingTask): void => { if (task.queue === null) this.actors.giveUpTurn(task); },
+      fail: (task: PendingTask, failure: Failure): void => { settleFailed(task, failure); this.#finished(task, true); },
+    };
+    this.#retries = new ExceptionRetries({ clock: env.clock, serializer: this.serializer, code: this.code, ...again });
+    this.#lostArguments = new LostArguments({ recover, ...again });
     this.submission = new Submission({
       workerId: env.workerId, totals: env.totals, store: env.store, lifetimes, largeObjects, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
-      fetch: (entry) => this.#objects.fetch(entry), hold: () => this.#life.hold(), block: (reject) => this.#block(reject), currentSequence: () => this.context.current()?.sequence ?? 0, limited: this.#limited, currentScope: () => this.context.current()?.ownScope, isShutDown: () => this.#isShutDown,
+      fetch: (entry) => this.#objects.fetch(entry), recover, hold: () => this.#life.hold(), block: (reject) => this.#block(reject), currentSequence: () => this.context.current()?.sequence ?? 0, limited: this.#limited, currentScope: () => this.context.current()?.ownScope, isShutDown: () => this.#isShutDown,
     });
     this.groups = new PlacementGroups({
       workerId: env.workerId, clock: env.clock, submission: () => this.submission, encode, sendToNodeSoon: (message) => env.sendToNodeSoon(message),
       hold: () => this.#life.hold(), block: (reject) => this.#block(reject),
     });
+    this.#lineage = new Lineage({
+      workerId: env.workerId, store: env.store, references: this.references, lifetimes, bytesMax: env.lineageBytesMax,
+      again: (call) => this.submission.again(call), cancel: (task, options) => this.#cancellation.cancelTask(task, options, "was cancelled"),
+    });
     this.access = new ObjectAccess({
-      serializer: this.serializer, code: this.code, store: env.store, node: nodeKeyOf(env.workerId), clock: env.clock, fetch: (entry) => this.#objects.fetch(entry),
+      workerId: env.workerId, recover, serializer: this.serializer, code: this.code, store: env.store, node: nodeKeyOf(env.workerId), clock: env.clock, fetch: (entry) => this.#objects.fetch(entry),
       block: (reject) => this.#block(reject), hold: () => this.#life.hold(), isShutDown: () => this.#isShutDown,
     });
-    this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, peer: (id) => this.peer(id), deathOf: (id) => this.#peers.deathOf(id) });
+    this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, lineage: this.#lineage, peer: (id) => this.peer(id), deathOf: (id) => this.#peers.deathOf(id) });
     this.#cancellation = new Cancellation({
       workerId: env.workerId, submission: this.submission, submitter: this.submitter, actors: this.actors, peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), hold: () => this.#life.hold(),
-      sharedEntry: (id) => this.references.entry(id), pendingTasks: () => this.#pendingTasks(), giveUpRetry: (task) => this.#retries.giveUp(task), finished: (task, wasSent) => this.#finished(task, wasSent),
+      sharedEntry: (id) => this.references.entry(id), pendingTasks: () => this.#pendingTasks(), cancelRebuilding: (entry, options) => this.#lineage.cancel(entry, options), giveUpRetry: (task) => this.#retries.giveUp(task) || this.#lostArguments.giveUp(task), finished: (task, wasSent) => this.#finished(task, wasSent),
     });
-    this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, retries: this.#retries, largeObjects, callLost: (call, reason) => this.actors.callLost(call, reason), callNotRun: (call) => this.actors.callNotRun(call), finished: (task) => this.#finished(task, true) });
+    this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, retries: this.#retries, largeObjects, lineage: this.#lineage, lostArguments: this.#lostArguments, callLost: (call, reason) => this.actors.callLost(call, reason), callNotRun: (call) => this.actors.callNotRun(call), finished: (task) => this.#finished(task, true) });
     this.#runs = new RunRecorder({ workerId: env.workerId, pid: env.pid, timeOriginMs: performance.timeOrigin, after: (delayMs, callback) => void env.clock.after(delayMs, callback), report: (report) => env.sendToNode({ type: "runsReported", surveyId: null, report }) });
     const retirement = new WorkerRetirement({ clock: env.clock, stopTakingTasks: () => this.#leave(), isNeeded: () => this.#isNeeded(), exit: (reason) => this.exit(reason) });
     this.#executor = new TaskExecutor({
@@ -250,6 +262,7 @@ export class CoreWorker {
     yield* this.submission.waiting;
     yield* this.submitter.queued();
     yield* this.#retries.waiting;
+    yield* this.#lostArguments.waiting;
     yield* this.actors.waiting();
     for (const peer of this.#peers) for (const task of peer.tasksInFlight()) if (task !== RECALLED) yield task;
   }
@@ -313,22 +326,14 @@ export class CoreWorker {
       }
       case "askModules": return void this.#modules.asked(peer, message);
       case "modulesAnswered": return this.#modules.answered(message);
-      case "fetch":
-        return this.#objects.onFetch(peer, message.requestId, message.objectId);
-      case "fetched":
-        return this.#objects.onFetched(peer, message);
-      case "addBorrower":
-        return this.references.borrowerAdded(peer, message.ids, message.ackId);
-      case "borrowerAdded":
-        return this.references.confirmed(message.ackId);
-      case "removeBorrower":
-        return this.references.borrowerRemoved(peer.workerId, message.ids);
-      case "releaseTransit":
-        return this.references.releaseTransits(message.transits);
-      case "streamConsumed":
-        return this.#executor.streams.consumed(peer.workerId, message.taskSequence, message.count);
-      case "streamClosed":
-        return this.#executor.streams.closed(peer.workerId, message.taskSequence);
+      case "fetch": return this.#objects.onFetch(peer, message);
+      case "fetched": return this.#objects.onFetched(peer, message);
+      case "addBorrower": return this.references.borrowerAdded(peer, message.ids, message.ackId);
+      case "borrowerAdded": return this.references.confirmed(message.ackId);
+      case "removeBorrower": return this.references.borrowerRemoved(peer.workerId, message.ids);
+      case "releaseTransit": return this.references.releaseTransits(message.transits);
+      case "streamConsumed": return this.#executor.streams.consumed(peer.workerId, message.taskSequence, message.count);
+      case "streamClosed": return this.#executor.streams.closed(peer.workerId, message.taskSequence);
       case "leaving":
         peer.isLeaving = true;
         return undefined;
@@ -337,14 +342,10 @@ export class CoreWorker {
         return this.#executor.stopper.stop(peer.workerId, message.actorId, message.taskSequences, message.isRecursive);
       case "cancel":
         return void this.#cancellation.requested(peer, message);
-      case "cancelled":
-        return this.#cancellation.answered(message);
-      case "returnQueued":
-        return this.#executor.returnQueued(message.leaseId);
-      case "closeLease":
-        return this.#executor.closeLease(message.leaseId);
-      case "leaseClosed":
-        return this.submitter.leaseClosed(message.leaseId);
+      case "cancelled": return this.#cancellation.answered(message);
+      case "returnQueued": return this.#executor.returnQueued(message.leaseId);
+      case "closeLease": return this.#executor.closeLease(message.leaseId);
+      case "leaseClosed": return this.submitter.leaseClosed(message.leaseId);
     }
   }
 
@@ -352,12 +353,9 @@ export class CoreWorker {
 
   onNodeMessage(message: FromNode): void {
     switch (message.type) {
-      case "leaseGranted":
-        return this.submitter.leaseGranted(message.key, message.leaseId, message.workerId);
-      case "leaseRefused":
-        return this.submitter.leaseRefused(message.key, message.error);
-      case "nameArguments":
-        return this.submitter.nameArguments(message.key, message.count);
+      case "leaseGranted": return this.submitter.leaseGranted(message.key, message.leaseId, message.workerId);
+      case "leaseRefused": return this.submitter.leaseRefused(message.key, message.error);
+      case "nameArguments": return this.submitter.nameArguments(message.key, message.count);
       case "leasesHeldUp":
         return this.submitter.leasesHeldUp(message.key, message.reason);
       case "leaseOpened":
@@ -418,6 +416,7 @@ export class CoreWorker {
   }
 
   #workerLost(workerId: WorkerId, peer: Peer, death: WorkerDeath): void {
+    if (death.isNodeLost === true) this.#lineage.nodeLost(workerId);
     this.submitter.workerLost(peer, death);
     this.actors.workerLost(peer, death);
     this.#executor.ownerLost(workerId);
@@ -459,7 +458,8 @@ export class CoreWorker {
   failEverything(message: string): void {
     const error: SystemErrorRecord = { kind: "RuntimeStateError", message, subjectId: null };
     const failure = systemFailure(error);
-    for (const task of [...this.submission.takeWaiting(), ...this.submitter.takeAll(), ...this.#retries.takeAll(), ...this.actors.takeWaiting(failure)]) settleFailed(task, failure);
+    this.#lineage.failAll(failure);
+    for (const task of [...this.submission.takeWaiting(), ...this.submitter.takeAll(), ...this.#retries.takeAll(), ...this.#lostArguments.takeAll(), ...this.actors.takeWaiting(failure)]) settleFailed(task, failure);
     for (const peer of this.#peers) for (const task of peer.tasksInFlight()) if (task !== RECALLED) settleFailed(task, failure);
     this.#objects.failAll(failure);
     this.groups.failAll(systemErrorOf(error));

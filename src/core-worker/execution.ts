@@ -56,6 +56,8 @@ export class Execution {
   isRetry = false;
   /** It threw, and keeps it. */
   keepsTurn = false;
+  /** It did not run, for an argument of it is lost. */
+  awaitsArgument = false;
   /** It was answered already: its actor ended while it ran. What comes of it is dropped. */
   isAbandoned = false;
   /** How it can be told to stop; null until that is asked for. */

@@ -1,9 +1,11 @@
-import { GetTimeoutError, InvalidArgumentError, ObjectFreedError, ObjectLostError, recordOf, RuntimeStateError, systemErrorOf, type Clock, type NodeKey, type Timer } from "../base/mod.ts";
+import { GetTimeoutError, InvalidArgumentError, ObjectFreedError, ObjectLostError, recordOf, RuntimeStateError, systemErrorOf, type Clock, type NodeKey, type Timer, type WorkerId } from "../base/mod.ts";
 import { type StoreClient, Waiting } from "../clients/mod.ts";
-import type { EncodedValueRecord } from "../protocol/mod.ts";
+import type { EncodedValueRecord, StoredRecord } from "../protocol/mod.ts";
 import { errorOfFailure, type FailureContext } from "./failure-errors.ts";
+import { isLoss } from "./lost-arguments.ts";
 import { ENCODED, FAILED, ObjectEntry, PENDING, PRIMITIVE, type CallSite, type Failure } from "./object-entry.ts";
 import { ObjectRef, type GetOptions } from "./object-ref.ts";
+import type { Recovered } from "./repeated-call.ts";
 import { RefGenerator } from "./value-stream.ts";
 
 export interface WaitOptions {
@@ -14,12 +16,15 @@ export interface WaitOptions {
 }
 
 export interface AccessEnvironment extends FailureContext {
+  readonly workerId: WorkerId;
   readonly clock: Clock;
   readonly store: StoreClient;
   /** Where this worker lives. */
   readonly node: NodeKey;
   /** Starts to bring a borrowed object here, if that has not begun. */
   fetch(entry: ObjectEntry): void;
+  /** Brings back an object whose copy is lost. */
+  recover(entry: ObjectEntry, lost: StoredRecord, recovered: Recovered): void;
   /** The running task waits from now on; call the result when it goes on. `reject` is called if it is cancelled meanwhile. */
   block(reject: (reason: Error) => void): () => void;
   /** Something is awaited: the process must not end before. */
@@ -146,17 +151,27 @@ export class ObjectAccess {
     if (entry.status === FAILED) return this.#reject(entry, site);
     const value = entry.content as EncodedValueRecord;
     const loading = this.#env.code.ensureLoaded(value.code);
-    if (value.stored !== undefined) return this.#storedValue(entry, value, loading, waiting);
+    if (value.stored !== undefined) return this.#storedValue(entry, value, loading, site, waiting);
     return loading === undefined ? this.#env.serializer.decode(value) : loading.then(() => this.#env.serializer.decode(value));
   }
 
   /** Buffers are views of shared memory, not copies. Opened at once: while it is open, the memory stays. */
-  #storedValue(entry: ObjectEntry, value: EncodedValueRecord, loading: Promise<void> | undefined, waiting: Waiting | null): unknown {
-    let opened = this.#env.store.open(value, waiting ?? undefined);
-    if (opened instanceof Promise) opened = opened.catch((error: unknown) => { throw namedAs(entry.id, error); });
+  #storedValue(entry: ObjectEntry, value: EncodedValueRecord, loading: Promise<void> | undefined, site: CallSite | null, waiting: Waiting | null): unknown {
+    const opened = this.#env.store.open(value, waiting ?? undefined);
     const decode = (parts: EncodedValueRecord): unknown => this.#env.serializer.decode(parts, { adoptBuffers: true });
-    if (loading === undefined) return opened instanceof Promise ? opened.then(decode) : decode(opened);
-    return Promise.all([opened, loading]).then(([parts]) => decode(parts));
+    if (loading === undefined && !(opened instanceof Promise)) return decode(opened);
+    const parts = opened instanceof Promise ? opened.then((there) => ({ there }), (error: unknown) => this.#afterLoss(entry, value.stored as StoredRecord, error, site, waiting)) : { there: opened };
+    return Promise.all([parts, loading]).then(([found]) => ("there" in found ? decode(found.there) : found.again));
+  }
+
+  /** What comes of it once more, when it is there again. */
+  async #afterLoss(entry: ObjectEntry, lost: StoredRecord, error: unknown, site: CallSite | null, waiting: Waiting | null): Promise<{ readonly again: unknown }> {
+    if (!isLoss(error) || (error instanceof ObjectFreedError && entry.ownerId === this.#env.workerId)) throw namedAs(entry.id, error);
+    await new Promise<void>((resolve, reject) => this.#env.recover(entry, lost, (refusal) => {
+      if (refusal === null) resolve();
+      else reject(systemErrorOf({ ...refusal, message: `${refusal.message} (${error.message})` }));
+    }));
+    return { again: await this.#valueOf(entry, site, waiting) };
   }
 
   // ------------------------------------------------------------------ wait
@@ -261,7 +276,9 @@ class Ending {
     this.#release = env.hold();
     this.#signal = options?.signal;
     this.#onAbort = () => { if (this.finish()) onAborted(this.#signal?.reason); };
-    this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+    // It may have been aborted since the call was made.
+    if (this.#signal?.aborted === true) queueMicrotask(this.#onAbort);
+    else this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
     this.#timer = options?.timeoutMs === undefined ? null : env.clock.after(options.timeoutMs, () => { if (this.finish()) onTimeout(); });
   }
 

@@ -78,6 +78,12 @@ export class ObjectEntry {
     else for (const settled of waiting) settled(this);
   }
 
+  /** A value that was lost is here again, or will never be. Nobody waits for an entry that was settled. */
+  replace(status: EntryStatus, content: unknown): void {
+    this.status = status;
+    this.content = content;
+  }
+
   /** While it is not known yet its content is the task that makes it. */
   isMadeBy(task: object, site: CallSite | null): void {
     this.content = task;

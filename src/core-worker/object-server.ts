@@ -1,14 +1,18 @@
-import type { WorkerId } from "../base/mod.ts";
-import type { EncodedValueRecord, ObjectOutcome, PeerMessage, WorkerDeath } from "../protocol/mod.ts";
+import type { SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { EncodedValueRecord, ObjectOutcome, PeerMessage, PrimaryRecord, WorkerDeath } from "../protocol/mod.ts";
 import type { CodeLoader } from "./code-loader.ts";
 import { ENCODED, FAILED, type Failure, type ObjectEntry, PENDING, systemFailure } from "./object-entry.ts";
 import type { Peer } from "./peer.ts";
+import type { Lineage } from "./lineage.ts";
+import { storedIn } from "./lost-arguments.ts";
 import type { References } from "./references.ts";
+import type { Recovered } from "./repeated-call.ts";
 
 export interface ObjectServerEnvironment {
   readonly workerId: WorkerId;
   readonly references: References;
   readonly code: CodeLoader;
+  readonly lineage: Lineage;
   peer(workerId: WorkerId): Peer;
   deathOf(workerId: WorkerId): WorkerDeath | undefined;
 }
@@ -18,6 +22,8 @@ export class ObjectServer {
   readonly #env: ObjectServerEnvironment;
   readonly #requested = new Map<number, ObjectEntry>();
   readonly #requestOf = new WeakMap<ObjectEntry, number>();
+  /** Those that were here and are lost, and who waits for them. */
+  readonly #recovering = new Map<ObjectEntry, Recovered[]>();
   #nextRequest = 1;
 
   constructor(environment: ObjectServerEnvironment) {
@@ -31,10 +37,34 @@ export class ObjectServer {
     if (entry.ownerId === this.#env.workerId || this.#requestOf.has(entry)) return;
     const death = this.#env.deathOf(entry.ownerId);
     if (death !== undefined) return entry.settleFailed(ownerDied(entry, death));
+    this.#requestOf.set(entry, this.#request(entry, null));
+  }
+
+  #request(entry: ObjectEntry, lost: PrimaryRecord | null): number {
     const requestId = this.#nextRequest++;
-    this.#requestOf.set(entry, requestId);
     this.#requested.set(requestId, entry);
-    this.#env.peer(entry.ownerId).sendMessage({ type: "fetch", requestId, objectId: entry.id });
+    this.#env.peer(entry.ownerId).sendMessage({ type: "fetch", requestId, objectId: entry.id, lost });
+    return requestId;
+  }
+
+  /** The copy that this worker was told of is lost. The owner has another, or makes one. */
+  recover(entry: ObjectEntry, { node, id }: PrimaryRecord, recovered: Recovered): void {
+    if (entry.ownerId === this.#env.workerId) return this.#env.lineage.recover(entry, { node, id }, recovered);
+    const stored = entry.status === ENCODED ? storedIn(entry) : undefined;
+    if (stored === undefined || stored.node !== node || stored.id !== id) return recovered(null);
+    const waiting = this.#recovering.get(entry);
+    if (waiting !== undefined) return void waiting.push(recovered);
+    const death = this.#env.deathOf(entry.ownerId);
+    if (death !== undefined) return recovered(ownerDied(entry, death).error);
+    this.#recovering.set(entry, [recovered]);
+    this.#request(entry, { node, id });
+  }
+
+  #recovered(entry: ObjectEntry, refusal: SystemErrorRecord | null): boolean {
+    const waiting = this.#recovering.get(entry);
+    this.#recovering.delete(entry);
+    for (const recovered of waiting ?? []) recovered(refusal);
+    return waiting !== undefined;
   }
 
   onFetched(owner: Peer, message: PeerMessage & { type: "fetched" }): void {
@@ -42,33 +72,52 @@ export class ObjectServer {
     this.#requested.delete(message.requestId);
     if (entry === undefined) return;
     const { outcome } = message;
-    if (outcome.kind !== "value") return entry.settleFailed(outcome);
-    if (message.transit !== 0) this.#env.references.receiveContents(entry, outcome.value.descriptors, owner, message.transit);
-    entry.settleEncoded(outcome.value);
+    if (outcome.kind === "value" && message.transit !== 0) this.#env.references.receiveContents(entry, outcome.value.descriptors, owner, message.transit);
+    if (entry.status === PENDING) {
+      if (outcome.kind === "value") entry.settleEncoded(outcome.value);
+      else entry.settleFailed(outcome);
+    } else if (outcome.kind === "systemError") {
+      // It may be there after all, for another attempt.
+      this.#recovered(entry, outcome.error);
+    } else {
+      if (outcome.kind === "value") entry.replace(ENCODED, outcome.value);
+      else entry.replace(FAILED, outcome);
+      this.#recovered(entry, null);
+    }
   }
 
   workerLost(workerId: WorkerId, death: WorkerDeath): void {
     for (const [requestId, entry] of this.#requested) {
       if (entry.ownerId !== workerId) continue;
       this.#requested.delete(requestId);
-      entry.settleFailed(ownerDied(entry, death));
+      const failure = ownerDied(entry, death);
+      if (!this.#recovered(entry, failure.error)) entry.settleFailed(failure);
     }
   }
 
   failAll(failure: Failure): void {
     for (const entry of this.#requested.values()) entry.settleFailed(failure);
     this.#requested.clear();
+    for (const entry of [...this.#recovering.keys()]) {
+      entry.replace(FAILED, failure);
+      this.#recovered(entry, null);
+    }
   }
 
   // ------------------------------------------------------------------ as the owner
 
-  onFetch(borrower: Peer, requestId: number, objectId: string): void {
+  onFetch(borrower: Peer, { requestId, objectId, lost }: PeerMessage & { type: "fetch" }): void {
     const entry = this.#env.references.entry(objectId);
     if (entry === undefined) {
       const failure = systemFailure({ kind: "ObjectFreedError", message: `object ${objectId} was freed by its owner (worker ${this.#env.workerId}): no reference to it was counted any more`, subjectId: objectId });
       borrower.sendMessage({ type: "fetched", requestId, outcome: failure, transit: 0 });
     } else if (entry.status === PENDING) {
       entry.whenSettled(() => this.#answer(borrower, requestId, entry));
+    } else if (lost !== null) {
+      this.#env.lineage.recover(entry, lost, (refusal) => {
+        if (refusal === null) this.#answer(borrower, requestId, entry);
+        else borrower.sendMessage({ type: "fetched", requestId, outcome: systemFailure(refusal), transit: 0 });
+      });
     } else {
       this.#answer(borrower, requestId, entry);
     }
@@ -92,6 +141,6 @@ export class ObjectServer {
   }
 }
 
-function ownerDied(entry: ObjectEntry, death: WorkerDeath): Failure {
-  return systemFailure({ kind: "OwnerDiedError", message: `object ${entry.id} is lost: its owner (worker ${entry.ownerId}) ${death.reason}`, subjectId: entry.id });
+function ownerDied(entry: ObjectEntry, death: WorkerDeath): { readonly kind: "systemError"; readonly error: SystemErrorRecord } {
+  return { kind: "systemError", error: { kind: "OwnerDiedError", message: `object ${entry.id} is lost: its owner (worker ${entry.ownerId}) ${death.reason}`, subjectId: entry.id } };
 }

@@ -132,6 +132,16 @@ export class References {
     return shared;
   }
 
+  /** An object of another's, whether it is known here or not. */
+  borrowed(id: string, ownerId: WorkerId): ObjectEntry {
+    return (this.#shared.get(id) ?? this.#unknown(id, ownerId)).entry;
+  }
+
+  /** One of this worker's that was freed is named by a value once more; whoever sends that counts it. */
+  restore(entry: ObjectEntry): void {
+    if (!this.#shared.has(entry.id)) this.#shared.set(entry.id, { entry, hold: null });
+  }
+
   entry(id: string): ObjectEntry | undefined {
     return this.#shared.get(id)?.entry;
   }

@@ -5,11 +5,13 @@ import { type StoreClient, unpackMessage } from "../clients/mod.ts";
 import type { ExceptionRetries } from "./exception-retries.ts";
 import type { LargeObjects } from "./large-objects.ts";
 import type { Failure, ObjectEntry } from "./object-entry.ts";
+import type { Lineage } from "./lineage.ts";
+import type { LostArguments } from "./lost-arguments.ts";
 import type { Peer } from "./peer.ts";
 import type { References } from "./references.ts";
 import { RECALLED, type TaskSubmitter } from "./task-submitter.ts";
 import type { FunctionCallable, PendingTask } from "./task.ts";
-import { RESULT_FAILED, RESULT_ITEM, RESULT_LOST, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES } from "./task-wire.ts";
+import { RESULT_ARGUMENT_LOST, RESULT_FAILED, RESULT_ITEM, RESULT_LOST, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES } from "./task-wire.ts";
 import { readEncodedValue, TAG_ENCODED } from "./value-wire.ts";
 
 export interface ReceiverEnvironment {
@@ -18,6 +20,8 @@ export interface ReceiverEnvironment {
   readonly submitter: TaskSubmitter;
   readonly retries: ExceptionRetries;
   readonly largeObjects: LargeObjects;
+  readonly lineage: Lineage;
+  readonly lostArguments: LostArguments;
   /** Its actor has left its worker. */
   callLost(call: PendingTask, reason: string): void;
   /** As above, and the call had not begun. */
@@ -68,14 +72,20 @@ export class ResultReceiver {
   #settle(peer: Peer, reader: FrameReader, task: PendingTask, status: number): boolean {
     switch (status) {
       case RESULT_VALUE:
-        this.#value(peer, reader, task.isDone || Array.isArray(task.entries) ? null : task.entries, task);
+        this.#value(peer, reader, task.isDone || Array.isArray(task.entries) ? null : task.entries, task, 0);
         return true;
-      case RESULT_VALUES:
-        for (const entry of task.entries as ObjectEntry[]) this.#value(peer, reader, task.isDone ? null : entry, task);
+      case RESULT_VALUES: {
+        const entries = task.entries as ObjectEntry[];
+        for (let index = 0; index < entries.length; index++) this.#value(peer, reader, task.isDone ? null : (entries[index] as ObjectEntry), task, index);
         return true;
+      }
       case RESULT_REJECTED:
         this.#env.callNotRun(task);
         return false;
+      case RESULT_ARGUMENT_LOST: {
+        const index = reader.varuint();
+        return !this.#env.lostArguments.takes(task, index, { node: reader.string(), id: reader.f64() }, reader.string());
+      }
       case RESULT_LOST:
         this.#env.callLost(task, reader.string());
         return false;
@@ -96,12 +106,14 @@ export class ResultReceiver {
   #item(peer: Peer, reader: FrameReader, task: PendingTask | null): void {
     const call = task === RECALLED || task?.isDone === true ? null : task;
     const stream = call?.stream ?? null;
+    const index = stream?.received ?? 0;
     const entry = stream?.nextEntry() ?? null;
-    this.#value(peer, reader, entry, call);
+    this.#value(peer, reader, entry, call, index);
     stream?.arrived();
   }
 
-  #value(peer: Peer, reader: FrameReader, entry: ObjectEntry | null, task: PendingTask | null): void {
+  /** `index`: which of the task's results. */
+  #value(peer: Peer, reader: FrameReader, entry: ObjectEntry | null, task: PendingTask | null, index: number): void {
     if (reader.peekU8() !== TAG_ENCODED) {
       const value = reader.readPrimitive();
       entry?.settlePrimitive(value);
@@ -117,7 +129,10 @@ export class ResultReceiver {
     if (value.stored !== undefined) {
       this.#env.store.adopt(value.stored);
       if (entry === null) this.#env.store.release(value.stored);
-      else if (task !== null) this.#env.largeObjects.result(value.stored, entry, task);
+      else if (task !== null) {
+        this.#env.largeObjects.result(value.stored, entry, task);
+        this.#env.lineage.kept(task, entry, index);
+      }
     }
     entry?.settleEncoded(value);
   }

@@ -1,4 +1,4 @@
-import { FRAME_RESULTS } from "../protocol/mod.ts";
+import { FRAME_RESULTS, type StoredRecord } from "../protocol/mod.ts";
 import { FrameWriter } from "../transport/mod.ts";
 import type { Peer } from "./peer.ts";
 import type { ResultWriter } from "./result-writer.ts";
@@ -34,6 +34,14 @@ export class ResultSender {
     results.writer.u32(slot);
     results.writer.u8(status);
     return results;
+  }
+
+  /** The payload of RESULT_ARGUMENT_LOST. */
+  argumentLost(writer: FrameWriter, index: number, { node, id }: StoredRecord, message: string): void {
+    writer.varuint(index);
+    writer.string(node);
+    writer.f64(id);
+    writer.string(message);
   }
 
   written(peer: Peer): void {

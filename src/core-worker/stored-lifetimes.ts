@@ -11,14 +11,17 @@ import { EncodedArg } from "./task.ts";
 export class StoredLifetimes {
   readonly #workerId: WorkerId;
   readonly #store: StoreClient;
+  readonly #freed: (entry: ObjectEntry) => void;
   /** Calls that have not ended and have the object as an argument. */
   readonly #uses = new Map<ObjectEntry, number>();
   /** Without a ref, but in use. */
   readonly #unreferenced = new Set<ObjectEntry>();
 
-  constructor(workerId: WorkerId, store: StoreClient) {
+  /** `freed`: called for each object that has ended. */
+  constructor(workerId: WorkerId, store: StoreClient, freed: (entry: ObjectEntry) => void) {
     this.#workerId = workerId;
     this.#store = store;
+    this.#freed = freed;
   }
 
   /** A call has it as an argument. */
@@ -50,7 +53,10 @@ export class StoredLifetimes {
     if (entry.ownerId !== this.#workerId) return;
     if (this.#uses.has(entry)) this.#unreferenced.add(entry);
     else if (entry.status === PENDING) entry.whenSettled(() => this.unreferenced(entry));
-    else if (entry.status === ENCODED) this.#release(entry.content as EncodedValueRecord);
+    else if (entry.status === ENCODED) {
+      if ((entry.content as EncodedValueRecord).stored !== undefined) this.#freed(entry);
+      this.#release(entry.content as EncodedValueRecord);
+    }
   }
 
   /** For state queries: the objects that are arguments of calls which have not ended. */

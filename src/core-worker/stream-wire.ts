@@ -1,14 +1,14 @@
 import type { FrameReader, FrameWriter } from "../transport/mod.ts";
 import { StreamProducer } from "./stream-producer.ts";
 import { TASK_HAS_STREAM_STATE } from "./task-wire.ts";
-import type { ValueStream } from "./value-stream.ts";
+import type { CallStream } from "./task.ts";
 
 /** Whether the worker must know more than that the call streams. */
-export function hasStreamState(stream: ValueStream | null): stream is ValueStream {
+export function hasStreamState(stream: CallStream | null): stream is CallStream {
   return stream !== null && (stream.unconsumedMax !== null || stream.received > 0 || stream.isClosed);
 }
 
-export function writeStreamState(writer: FrameWriter, stream: ValueStream): void {
+export function writeStreamState(writer: FrameWriter, stream: CallStream): void {
   writer.varuint(stream.unconsumedMax ?? 0);
   writer.varuint(stream.received);
   writer.varuint(stream.consumed);

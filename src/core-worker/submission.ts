@@ -1,23 +1,25 @@
-import { InvalidArgumentError, isZero, nodeKeyOf, ObjectFreedError, PendingCallsLimitExceededError, recordOf, RuntimeStateError, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
+import { InvalidArgumentError, isZero, nodeKeyOf, ObjectFreedError, PendingCallsLimitExceededError, recordOf, RuntimeStateError, systemErrorOf, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
 import { type StoreClient, withOwnBuffers } from "../clients/mod.ts";
-import type { ActorArg, EncodedValueRecord, LeaseShape } from "../protocol/mod.ts";
+import type { ActorArg, EncodedValueRecord, LeaseShape, StoredRecord } from "../protocol/mod.ts";
 import type { ActorClient } from "./actor-client.ts";
 import type { ActorHandleObject } from "./actor-handle.ts";
 import type { ActorManager } from "./actor-manager.ts";
 import { type CallOptions, templateOf } from "./call-templates.ts";
 import type { LargeObjects } from "./large-objects.ts";
 import type { LimitedTasks } from "./call-limits.ts";
+import { isLoss } from "./lost-arguments.ts";
 import { FAILED, type CallSite, type Failure, ObjectEntry, PENDING } from "./object-entry.ts";
 import { ObjectRef, type RefHost } from "./object-ref.ts";
 import { isPrimitive } from "./primitives.ts";
 import type { References } from "./references.ts";
+import type { Recovered, RepeatedCall } from "./repeated-call.ts";
 import type { RunScope } from "./run-scope.ts";
 import { settleFailed } from "./result-receiver.ts";
 import type { StoredLifetimes } from "./stored-lifetimes.ts";
 import { NearArguments } from "./near-arguments.ts";
 import type { SchedulingQueue } from "./scheduling-queue.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
-import { type CallLimits, type CallTemplate, ChildTask, clientOf, EncodedArg, leaseKeyOf, type MethodCallable, PendingTask, type Returns, SharedCall, type SharedMethodCallable, STREAMING, type TaskTemplate, TERMINATE } from "./task.ts";
+import { type CallLimits, type CallTemplate, ChildTask, clientOf, EncodedArg, leaseKeyOf, type MethodCallable, PendingTask, RebuildingCall, type Returns, SharedCall, type SharedMethodCallable, STREAMING, type TaskTemplate, TERMINATE } from "./task.ts";
 import { RefGenerator, type StreamHost, ValueStream } from "./value-stream.ts";
 
 export interface SubmissionEnvironment {
@@ -33,6 +35,7 @@ export interface SubmissionEnvironment {
   readonly actors: ActorManager;
   readonly refHost: RefHost;
   fetch(entry: ObjectEntry): void;
+  recover(entry: ObjectEntry, lost: StoredRecord, recovered: Recovered): void;
   hold(): () => void;
   block(reject: (reason: Error) => void): () => void;
   /** Of the running task, 0 in a driver. */
@@ -195,7 +198,7 @@ export class Submission {
   }
 
   #returnOf(task: PendingTask): unknown {
-    if (task.stream !== null) return new RefGenerator(task.stream);
+    if (task.stream !== null) return new RefGenerator(task.stream as ValueStream);
     if (task.entries === null) return undefined;
     return Array.isArray(task.entries) ? task.entries.map((entry) => this.refOf(entry)) : this.refOf(task.entries);
   }
@@ -216,17 +219,47 @@ export class Submission {
       }
       if (ObjectRef.isReleased(arg as ObjectRef)) throw new ObjectFreedError(`argument ${index + 1} of ${task.name}() is an ObjectRef that was released`, { objectId: entry.id });
       args[index] = entry;
-      if (entry.ownerId === this.#env.workerId) this.#env.lifetimes.used(entry);
-      else (task.pinnedIds ??= []).push(...this.#env.references.pinReference(entry.id, entry.ownerId));
-      if (entry.status === PENDING) task.unresolvedCount++;
+      this.#use(task, entry);
     }
+    this.#awaitArgs(task);
+  }
+
+  #use(task: PendingTask, entry: ObjectEntry): void {
+    if (entry.ownerId === this.#env.workerId) this.#env.lifetimes.used(entry);
+    else (task.pinnedIds ??= []).push(...this.#env.references.pinReference(entry.id, entry.ownerId));
+    if (entry.status === PENDING) task.unresolvedCount++;
+  }
+
+  #awaitArgs(task: PendingTask): void {
     if (task.unresolvedCount === 0) return this.#failIfArgFailed(task);
     this.#waitingForArgs.add(task);
-    for (const arg of args) {
+    for (const arg of task.args) {
       if (!(arg instanceof ObjectEntry) || arg.status !== PENDING) continue;
       arg.whenSettled(() => this.#argSettled(task));
       this.#env.fetch(arg);
     }
+  }
+
+  /** Its results are not announced: whoever has its entries takes them. */
+  again({ template, client, sequence, args, entries, stream, retriesLeft }: RepeatedCall): PendingTask {
+    const number = sequence ?? this.#nextSequence++;
+    const task = client === null ? new PendingTask(template, number, args, entries) : new RebuildingCall(template, number, args, entries, client, null);
+    task.retriesLeft = retriesLeft;
+    task.stream = stream;
+    for (const arg of args) {
+      if (arg instanceof ObjectEntry) this.#use(task, arg);
+      else if (arg instanceof EncodedArg && arg.value.descriptors.length > 0) (task.pinnedIds ??= []).push(...this.#env.references.pinAll(arg.value.descriptors));
+    }
+    this.#pending(1);
+    this.#awaitArgs(task);
+    if (template.limits !== null) this.#limit(task, template.limits);
+    if (client !== null) {
+      client.pendingCalls++;
+      this.#env.actors.submitAgain(client, task);
+    } else if (task.unresolvedCount === 0) {
+      this.#ready(task);
+    }
+    return task;
   }
 
   #argSettled(task: PendingTask): void {
@@ -320,9 +353,9 @@ export class Submission {
       const values = prepared.map((arg) => (arg instanceof ObjectEntry ? (arg.content as ActorArg) : arg));
       if (!values.some(isStored)) return then(values, null, release);
       // The GCS keeps what an actor is made from, for its restarts: it has them by itself, not in this machine's memory.
-      void Promise.all(values.map(async (value) => (isStored(value) ? copyOfStored(await this.#env.store.open(value)) : value))).then(
+      void Promise.all(prepared.map((arg) => (arg instanceof ObjectEntry ? this.#copyOf(arg) : arg))).then(
         (copies) => then(copies, null, release),
-        (error: unknown) => then([], { kind: "systemError", error: recordOf(error) ?? { kind: "ObjectLostError", message: String(error), subjectId: null } }, release),
+        (error: unknown) => then([], error instanceof FailedArgument ? error.failure : { kind: "systemError", error: recordOf(error) ?? { kind: "ObjectLostError", message: String(error), subjectId: null } }, release),
       );
     };
     let missing = pending.length;
@@ -330,6 +363,20 @@ export class Submission {
     for (const entry of pending) {
       entry.whenSettled(() => { if (--missing === 0) finish(); });
       this.#env.fetch(entry);
+    }
+  }
+
+  async #copyOf(entry: ObjectEntry): Promise<ActorArg> {
+    for (;;) {
+      if (entry.status === FAILED) throw new FailedArgument(entry.content as Failure);
+      const value = entry.content as ActorArg;
+      if (!isStored(value)) return value;
+      try {
+        return copyOfStored(await this.#env.store.open(value));
+      } catch (error) {
+        if (!isLoss(error)) throw error;
+        await new Promise<void>((resolve, reject) => this.#env.recover(entry, value.stored as StoredRecord, (refusal) => { if (refusal === null) resolve(); else reject(systemErrorOf(refusal)); }));
+      }
     }
   }
 
@@ -348,6 +395,14 @@ export class Submission {
     const tasks = [...this.#waitingForArgs];
     this.#waitingForArgs.clear();
     return tasks;
+  }
+}
+
+class FailedArgument extends Error {
+  readonly failure: Failure;
+  constructor(failure: Failure) {
+    super(failure.error.message);
+    this.failure = failure;
   }
 }
 

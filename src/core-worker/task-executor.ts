@@ -1,11 +1,11 @@
-import { invariant, recordOf, sequencedId, SerializationError, type AcceleratorIds, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { recordOf, sequencedId, SerializationError, type AcceleratorIds, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { RUN_IS_CALL, RUN_IS_TASK, type EncodedValueRecord, type FromNode, type LeaseEvent, TASK_SLOTS_MAX } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
 import type { FrameReader, FrameWriter } from "../transport/mod.ts";
 import type { ActorInstance } from "./actor-instance.ts";
 import { prepareCall } from "./call-preparation.ts";
 import type { CodeLoader } from "./code-loader.ts";
-import { Execution, EncodedInput } from "./execution.ts";
+import { type Execution, EncodedInput } from "./execution.ts";
 import type { IncomingFunction, IncomingMethod } from "./incoming-callable.ts";
 import { ResultSender } from "./result-sender.ts";
 import type { ResultWriter } from "./result-writer.ts";
@@ -14,21 +14,22 @@ import { type HeldLease, TIME_SLICE_MS } from "./held-lease.ts";
 import { HeldLeases } from "./held-leases.ts";
 import { type Failure, systemFailure } from "./object-entry.ts";
 import { CLAIM_OPEN, CLAIM_RECALLED, CLAIM_STARTED, type Peer } from "./peer.ts";
-import { isIterable, isThenable } from "./iterables.ts";
+import { isThenable, valuesOf } from "./iterables.ts";
+import { LostArgument } from "./lost-arguments.ts";
 import { isPrimitive } from "./primitives.ts";
 import type { References } from "./references.ts";
 import type { RunRecorder } from "./run-recorder.ts";
 import type { RunScope } from "./run-scope.ts";
 import { RunStopper } from "./run-stopper.ts";
 import { StreamRunner } from "./stream-runner.ts";
-import { readStreamState } from "./stream-wire.ts";
+import { readExecution } from "./task-reader.ts";
 import { TaskBlocking } from "./task-blocking.ts";
 import type { TimedRuns } from "./timed-runs.ts";
 import { packMessage, type StoreClient } from "../clients/mod.ts";
-import { RESULT_FAILED, RESULT_ITEM, RESULT_LOST, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES, TASK_HAS_ACTOR, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_HAS_TIMEOUT, TASK_IS_RETRY, TASK_IS_STREAMING, TASK_KEEPS_TURN } from "./task-wire.ts";
-import { STREAMING, TERMINATE } from "./task.ts";
+import { RESULT_ARGUMENT_LOST, RESULT_FAILED, RESULT_ITEM, RESULT_LOST, RESULT_REJECTED, RESULT_STREAM_END, RESULT_VALUE, RESULT_VALUES } from "./task-wire.ts";
+import { TERMINATE } from "./task.ts";
 import { ActorExit, recordOfThrown } from "./thrown-error.ts";
-import { readEncodedValue, TAG_ENCODED, writeEncodedValue } from "./value-wire.ts";
+import { writeEncodedValue } from "./value-wire.ts";
 
 export interface ExecutorEnvironment {
   readonly serializer: Serializer;
@@ -179,7 +180,8 @@ export class TaskExecutor {
       isClosed = lease === null;
     }
     for (let index = 0; index < count; index++) {
-      const execution = this.#readTask(peer, reader, lease);
+      const execution = readExecution(peer, reader, lease, this.#env);
+      if (execution.stream !== null) this.streams.arrived(execution);
       if (isClosed || this.#isLeaving) this.reject(execution);
       else if (lease !== null) this.#arrived(lease, execution);
       else this.#callArrived(execution);
@@ -188,39 +190,6 @@ export class TaskExecutor {
     // The owner may never have heard of the end of a lease that it had not used yet.
     if (isClosed) this.#env.notifyLeaseClosed(peer, leaseId);
     this.flushResults();
-  }
-
-  #readTask(peer: Peer, reader: FrameReader, lease: HeldLease<Execution> | null): Execution {
-    const slot = reader.u32();
-    const sequence = reader.f64();
-    const callable = peer.incomingCallables.get(reader.varuint());
-    invariant(callable !== undefined, "a task names a callable that was never bound");
-    const flags = reader.u8();
-    const actorNumber = (flags & TASK_HAS_ACTOR) !== 0 ? reader.varuint() : null;
-    const displayName = (flags & TASK_HAS_NAME) !== 0 ? reader.string() : null;
-    const returns = (flags & TASK_HAS_RETURNS) !== 0 ? reader.varuint() : (flags & TASK_IS_STREAMING) !== 0 ? STREAMING : 1;
-    const stream = returns === STREAMING ? readStreamState(reader, flags) : null;
-    const timeoutMs = (flags & TASK_HAS_TIMEOUT) !== 0 ? reader.f64() : null;
-    const argCount = reader.varuint();
-    const args: unknown[] = new Array(argCount);
-    for (let index = 0; index < argCount; index++) {
-      if (reader.peekU8() === TAG_ENCODED) {
-        reader.u8();
-        args[index] = new EncodedInput(readEncodedValue(reader));
-      } else {
-        args[index] = reader.readPrimitive();
-      }
-    }
-    const actor = actorNumber !== null ? this.#env.actorByNumber(actorNumber) ?? null : callable.kind === "method" ? this.#env.actor(callable.actorId as string) ?? null : null;
-    const execution = new Execution(peer, slot, sequence, callable, displayName, returns, args, lease, actor);
-    if (timeoutMs !== null) execution.ownScope.timeoutMs = timeoutMs;
-    if (stream !== null) {
-      execution.stream = stream;
-      this.streams.arrived(execution);
-    }
-    execution.mayRunAgain = (flags & TASK_KEEPS_TURN) !== 0;
-    execution.isRetry = (flags & TASK_IS_RETRY) !== 0;
-    return execution;
   }
 
   #arrived(lease: HeldLease<Execution>, execution: Execution): void {
@@ -373,12 +342,8 @@ export class TaskExecutor {
   }
 
   #returnedMany(execution: Execution, value: unknown): undefined {
-    const values = isIterable(value) ? [...value] : null;
-    if (values === null || values.length !== execution.returns) {
-      const got = values === null ? `something that is not iterable (${typeof value})` : `${values.length} values`;
-      this.#threw(execution, new SerializationError(`${execution.name}() was called with numReturns: ${execution.returns} but returned ${got}; return an array of exactly ${execution.returns}`));
-      return undefined;
-    }
+    const values = valuesOf(value, execution.returns, execution.name);
+    if (values instanceof Error) { void this.#threw(execution, values); return undefined; }
     const encoded = values.map((item) => (isPrimitive(item) ? null : this.#encodeResult(execution, item)));
     const bad = encoded.find((item) => item instanceof Error);
     if (bad !== undefined) { void this.#refused(execution, bad); return undefined; }
@@ -436,6 +401,7 @@ export class TaskExecutor {
 
   /** The runtime's own error, before or after the user's code: no room for the result, an argument that is lost. */
   #refused(execution: Execution, error: unknown): Promise<void> | undefined {
+    if (error instanceof LostArgument) return this.#cannotBegin(execution, error);
     const record = recordOf(error);
     if (record === null) return this.#threw(execution, error);
     const borrowing = execution.takeBorrowing();
@@ -457,6 +423,15 @@ export class TaskExecutor {
     execution.keepsTurn = execution.mayRunAgain && failure.kind === "taskError";
     if (cause !== null) this.#env.code.share(execution.peer, cause.code, cause.descriptors);
     this.#begin(execution, RESULT_FAILED).writer.bytes(packMessage(failure));
+    this.#results.written(execution.peer);
+  }
+
+  /** It runs when its owner has the argument again. A call keeps its turn until then. */
+  #cannotBegin(execution: Execution, { index, stored, message }: LostArgument): undefined {
+    if (execution.isAbandoned) return;
+    if (execution.isCancelled) return this.#dropped(execution);
+    execution.awaitsArgument = execution.keepsTurn = execution.actor !== null;
+    this.#results.argumentLost(this.#begin(execution, RESULT_ARGUMENT_LOST).writer, index, stored, message);
     this.#results.written(execution.peer);
   }
 

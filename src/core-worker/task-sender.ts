@@ -4,7 +4,7 @@ import type { CodeLoader } from "./code-loader.ts";
 import { ENCODED, type ObjectEntry, PRIMITIVE } from "./object-entry.ts";
 import type { Peer } from "./peer.ts";
 import { hasStreamState, writeStreamState } from "./stream-wire.ts";
-import { type Callable, EncodedArg, type PendingTask, SharedCall, STREAMING, TURN_KEPT } from "./task.ts";
+import { type Callable, EncodedArg, type PendingTask, RebuildingCall, SharedCall, STREAMING, TURN_KEPT } from "./task.ts";
 import { FRAME_BYTES_SOFT_MAX, FRAME_TASKS_MAX, TASK_HAS_ACTOR, TASK_HAS_NAME, TASK_HAS_RETURNS, TASK_HAS_STREAM_STATE, TASK_HAS_TIMEOUT, TASK_IS_RETRY, TASK_IS_STREAMING, TASK_KEEPS_TURN } from "./task-wire.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import { writeEncodedValue } from "./value-wire.ts";
@@ -64,7 +64,8 @@ export class TaskSender {
   }
 
   #write(peer: Peer, writer: FrameWriter, task: PendingTask): void {
-    const isRetry = task.slot === TURN_KEPT;
+    const isShared = task instanceof SharedCall;
+    const isRetry = task.slot === TURN_KEPT || (isShared && task instanceof RebuildingCall);
     writer.u32(peer.takeSlot(task));
     writer.f64(task.sequence);
     writer.varuint(peer.callableNumbers.get(task.callable) as number);
@@ -73,7 +74,6 @@ export class TaskSender {
     const isStreaming = returns === STREAMING;
     const hasReturns = !isStreaming && returns !== 1;
     const { stream } = task;
-    const isShared = task instanceof SharedCall;
     writer.u8((isShared ? TASK_HAS_ACTOR : 0) | (displayName === null ? 0 : TASK_HAS_NAME) | (hasReturns ? TASK_HAS_RETURNS : 0) | (isStreaming ? TASK_IS_STREAMING : 0) | (hasStreamState(stream) ? TASK_HAS_STREAM_STATE : 0) | (keepsTurn(task) ? TASK_KEEPS_TURN : 0) | (isRetry ? TASK_IS_RETRY : 0) | (timeoutMs === null ? 0 : TASK_HAS_TIMEOUT));
     if (isShared) writer.varuint(task.client.number);
     if (displayName !== null) writer.string(displayName);

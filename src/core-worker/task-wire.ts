@@ -33,6 +33,8 @@ export const RESULT_ITEM = 4;
 export const RESULT_STREAM_END = 5;
 /** Of a call: its shared actor has left this worker and may start again, as if the worker were lost. */
 export const RESULT_LOST = 6;
+/** Not run: the bytes of an argument are lost. Its place, where they were (a string and an f64), and a string that says why. */
+export const RESULT_ARGUMENT_LOST = 7;
 
 /** Tasks in one frame. */
 export const FRAME_TASKS_MAX = 512;

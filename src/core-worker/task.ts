@@ -1,10 +1,9 @@
 import type { WorkerId } from "../base/mod.ts";
-import { type ActorMethods, type CallRules, type EncodedValueRecord, type LeaseShape, strategyKeyOf, workerKindKeyOf } from "../protocol/mod.ts";
+import { type ActorMethods, type CallRules, type EncodedValueRecord, type LeaseShape, type PeerMessage, strategyKeyOf, workerKindKeyOf } from "../protocol/mod.ts";
 import type { ActorClient, ClientType } from "./actor-client.ts";
-import type { ObjectEntry } from "./object-entry.ts";
+import type { Failure, ObjectEntry } from "./object-entry.ts";
 import type { RetriedErrors } from "./retried-errors.ts";
 import type { RunScope } from "./run-scope.ts";
-import type { ValueStream } from "./value-stream.ts";
 
 /** Something that can be called remotely; each channel gives it a small number. */
 export type Callable = FunctionCallable | MethodCallable | SharedMethodCallable;
@@ -90,6 +89,13 @@ export interface CallLimits {
   readonly timeoutMs: number | null;
 }
 
+export interface CancelOptions {
+  /** End the worker that runs it. */
+  readonly isForced: boolean;
+  /** Also what it has submitted. */
+  readonly isRecursive: boolean;
+}
+
 /** How calls of one function or method with one set of options are run; shared by all of them. */
 export interface CallTemplate {
   readonly callable: Callable;
@@ -130,6 +136,20 @@ export class EncodedArg {
   }
 }
 
+/** Where the values of a streaming call go, one after the other. */
+export interface CallStream {
+  readonly end: ObjectEntry;
+  readonly unconsumedMax: number | null;
+  readonly received: number;
+  readonly consumed: number;
+  readonly isClosed: boolean;
+  sentTo(producer: { sendMessage(message: PeerMessage): boolean }): void;
+  /** Null when nobody wants the value that has just come. */
+  nextEntry(): ObjectEntry | null;
+  arrived(): void;
+  ended(failure: Failure | null): void;
+}
+
 export const NO_SLOT = -1;
 /** A call that threw and runs again: its actor starts nothing else in its place meanwhile. */
 export const TURN_KEPT = -2;
@@ -160,7 +180,7 @@ export class PendingTask {
   /** It has its outcome. It may still be at a worker then, which was told to stop. */
   isDone = false;
   /** Of a streaming call: where its values go. */
-  stream: ValueStream | null = null;
+  stream: CallStream | null = null;
 
   constructor(template: CallTemplate, sequence: number, args: PreparedArg[], entries: ObjectEntry | ObjectEntry[] | null) {
     this.template = template;
@@ -196,6 +216,9 @@ export class SharedCall extends PendingTask {
     this.parent = parent;
   }
 }
+
+/** A call that was over and runs again, because what it returned is lost: before others, which may wait for that. */
+export class RebuildingCall extends SharedCall {}
 
 /** Of an actor call. */
 export function clientOf(call: PendingTask): ActorClient<PendingTask> {

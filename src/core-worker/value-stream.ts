@@ -3,6 +3,7 @@ import type { PeerMessage } from "../protocol/mod.ts";
 import type { Failure, ObjectEntry } from "./object-entry.ts";
 import { FAILED, PENDING } from "./object-entry.ts";
 import { DESCRIBE, type ObjectRef } from "./object-ref.ts";
+import type { CallStream } from "./task.ts";
 
 /** The worker that runs the generator. */
 interface StreamPeer {
@@ -33,7 +34,7 @@ const ALL_CONSUMED = Number.MAX_SAFE_INTEGER;
  *     └── its RefGenerator is collected ──▶ closed                     (2)
  *     └── the same, and `completed()` was asked for ──▶ dropping       (3): it runs to its end, its values are not kept
  */
-export class ValueStream {
+export class ValueStream implements CallStream {
   readonly end: ObjectEntry;
   /** Values that may be here and not consumed before the generator pauses; null without limit. */
   readonly unconsumedMax: number | null;

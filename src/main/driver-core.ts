@@ -5,6 +5,7 @@ import { CoreWorker } from "../core-worker/mod.ts";
 import type { CodeOrigin } from "../protocol/mod.ts";
 import type { SharedStore, StoreConfig } from "../object-store/mod.ts";
 import type { DriverOutput } from "./driver-output.ts";
+import { lineageBytesMax } from "./lineage-limit.ts";
 import { moduleServices } from "./module-services.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
@@ -31,6 +32,7 @@ export interface DriverSetting {
 /** The core worker of a program, with its part of the object store. */
 export function createDriverCore(setting: DriverSetting): { readonly core: CoreWorker; readonly store: SharedStore } {
   const { driverId, jobId, namespace, nodeId, totals, labels, entryUrl, link } = setting;
+  const bytesMax = lineageBytesMax();
   const store = createWorkerStore({ workerId: driverId, config: setting.store, door: setting.storeDoor, random: realRandom, link, core: () => core });
   const core: CoreWorker = new CoreWorker({
     workerId: driverId, jobId, namespace, nodeId, isDriver: true, pid: process.pid, clock: realClock, random: realRandom,
@@ -44,6 +46,7 @@ export function createDriverCore(setting: DriverSetting): { readonly core: CoreW
     codeOrigin: setting.origin, modules: moduleServices(setting.sessionDir, null),
     warn: (message) => process.emitWarning(message, "MantarayWarning"),
     ...(entryUrl === null ? {} : { entryUrl }),
+    ...(bytesMax === undefined ? {} : { lineageBytesMax: bytesMax }),
   });
   installRevivers(core);
   core.checkMethodOptions = checkMethodOptions;

@@ -16,7 +16,7 @@ export { listObjects, memorySummary } from "../api/mod.ts";
 export type { ListObjectsOptions, ObjectListing, ObjectReference, ObjectState, ReferenceType } from "../api/mod.ts";
 export { ActorPool, AsyncResult, Pool, type PoolMapOptions, type PoolOptions, Queue, type QueueOptions, type QueueWaitOptions } from "../libraries/mod.ts";
 export { ObjectRef, type GetOptions } from "../api/mod.ts";
-export type { ActorEndReason, WaitOptions } from "../api/mod.ts";
+export type { ActorEndReason, ReconstructionFailureReason, WaitOptions } from "../api/mod.ts";
 export { getPlacementGroup, placementGroup, placementGroupTable, removePlacementGroup } from "../api/mod.ts";
 export type { PlacementGroupInfo, PlacementGroupOptions } from "../api/mod.ts";
 export { remote } from "../api/mod.ts";

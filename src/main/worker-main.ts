@@ -10,6 +10,7 @@ import { cleanStack, installStackMapping } from "../serialization/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { loadOnce } from "./entry-module.ts";
 import { guardMemory } from "./memory-limit.ts";
+import { lineageBytesMax } from "./lineage-limit.ts";
 import { moduleServices } from "./module-services.ts";
 import { useAccelerators } from "./accelerators.ts";
 import { createWorkerStore } from "./worker-store.ts";
@@ -42,6 +43,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
   let job: JobRecord = { ...config, driverId: null };
   let prepareImports = loadOnce(config.loaders);
   installStackMapping();
+  const bytesMax = lineageBytesMax();
   const store = createWorkerStore({ workerId, config: config.store, door: host.storeDoor, random: host.random, link, core: () => core });
   const core: CoreWorker = new CoreWorker({
     workerId, get jobId() { return job.jobId; }, get namespace() { return job.namespace; }, nodeId: config.nodeId, isDriver: false, pid, clock: host.clock, random: host.random,
@@ -61,6 +63,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
     get codeOrigin() { return job.origin; }, modules: moduleServices(config.sessionDir, host.environment),
     ...(config.entryUrl === null ? {} : { entryUrl: config.entryUrl }),
     prepareImports: () => prepareImports(),
+    ...(bytesMax === undefined ? {} : { lineageBytesMax: bytesMax }),
   });
   installRevivers(core);
   if (host.memoryLimitBytes !== null) guardMemory(host.memoryLimitBytes, host.memoryGauge, (usedBytes) => link.send({ type: "memoryExceeded", usedBytes }));

@@ -1,5 +1,6 @@
 import type { ActorDiedRecord, ActorId, ObjectId, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { ModuleAnswer, ModuleQuestion } from "./module-messages.ts";
+import type { PrimaryRecord } from "./store-messages.ts";
 import type { CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
 
 /**
@@ -20,7 +21,8 @@ export type PeerMessage =
   /** To the program whose code refers to modules that are not there: what they are. */
   | { readonly type: "askModules"; readonly requestId: number; readonly question: ModuleQuestion }
   | { readonly type: "modulesAnswered"; readonly requestId: number; readonly answer: ModuleAnswer | null; readonly error: SystemErrorRecord | null }
-  | { readonly type: "fetch"; readonly requestId: number; readonly objectId: ObjectId }
+  /** `lost`: a copy of it that is not there any more; the answer is another one, or why there is none. */
+  | { readonly type: "fetch"; readonly requestId: number; readonly objectId: ObjectId; readonly lost: PrimaryRecord | null }
   | { readonly type: "fetched"; readonly requestId: number; readonly outcome: ObjectOutcome; readonly transit: number }
   | { readonly type: "addBorrower"; readonly ids: readonly string[]; readonly ackId: number }
   | { readonly type: "borrowerAdded"; readonly ackId: number }

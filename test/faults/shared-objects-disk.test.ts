@@ -38,8 +38,8 @@ for (const isolation of ISOLATIONS) {
           assert.ok(isPatterned(outcome, index), `object ${index} has other bytes`);
           continue;
         }
-        assert.ok(outcome instanceof ray.ObjectLostError, `object ${index}: ${String(outcome)}`);
-        assert.equal(outcome.code, "ERR_MANTARAY_OBJECT_LOST");
+        assert.ok(outcome instanceof ray.ObjectReconstructionFailedError, `object ${index}: ${String(outcome)}`);
+        assert.equal(outcome.reason, "put");
         assert.equal(outcome.objectId, ref.hex());
         assert.match(outcome.message, /disk/);
         await assert.rejects(ray.get(ref), ray.ObjectLostError, "it stays lost");

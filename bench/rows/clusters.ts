@@ -20,14 +20,14 @@ function between(work: "tasks" | "calls", title: string): Row[] {
   const workload = `cluster:${work}`;
   const echoed: Row = {
     ...common,
-    key: `cluster_${work}_one_at_a_time`,
+    key: `cluster_single_${work}`,
     title: `${title}, one at a time`,
     contestants: [...MANTARAY, "one-thread"],
     labels: { "one-thread": "a message and its echo over a bare TCP socket" },
     measure: (peer, bench) =>
       bench.fresh(peer, (contestant) => (peer === "one-thread" ? contestant.run("cluster:echo", { trialMs: bench.trialMs }) : contestant.run(workload, { outstanding: 1, trialMs: bench.trialMs, processes: processes(peer) }))),
   };
-  return [echoed, published(`cluster_${work}_pipelined`, `${title}, ${OUTSTANDING.toLocaleString("en-US")} outstanding`, ON_ONE_MACHINE[work], workload, (trialMs) => ({ outstanding: OUTSTANDING, trialMs }))];
+  return [echoed, published(`cluster_pipelined_${work}`, `${title}, ${OUTSTANDING.toLocaleString("en-US")} outstanding`, ON_ONE_MACHINE[work], workload, (trialMs) => ({ outstanding: OUTSTANDING, trialMs }))];
 }
 
 function published(key: string, title: string, figure: PublishedFigure, workload: string, parameters: (trialMs: number, isQuick: boolean) => Record<string, number>): Row {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import * as ray from "mantaray";
+import { ISOLATIONS, startRuntime, type TestRuntime } from "./both-isolations.ts";
 
 class Squarer {
   square(value: number): number {
@@ -20,15 +21,16 @@ class Gate {
   }
 }
 
-for (const isolation of ["thread", "process"] as const) {
+for (const isolation of ISOLATIONS) {
   describe(`ActorPool, ${isolation}`, () => {
     let actors: ray.ActorHandle<Squarer>[] = [];
+    let runtime: TestRuntime;
     before(async () => {
-      await ray.init({ numCpus: 2, isolation });
+      runtime = await startRuntime({ numCpus: 2, isolation });
       const Remote = ray.remote(Squarer);
       actors = [Remote.remote(), Remote.remote()];
     });
-    after(() => ray.shutdown());
+    after(() => runtime.stop());
 
     it("maps in order and in any order, over more values than actors", async () => {
       const pool = new ray.ActorPool(actors);

@@ -1,46 +1,95 @@
+import assert from "node:assert/strict";
 import { after, before, describe } from "node:test";
 import * as ray from "mantaray";
-import { startCluster, type TestCluster } from "mantaray/testing";
+import { startCluster, type TestCluster, type TestNodeOptions } from "mantaray/testing";
 
 export type WorkerIsolation = "thread" | "process";
-export const ISOLATIONS: readonly WorkerIsolation[] = ["thread", "process"];
+/** Both, unless one is asked for. */
+export const ISOLATIONS = (["thread", "process"] as const).filter((isolation) => (process.env["MANTARAY_TEST_ISOLATION"] ?? isolation) === isolation);
+
+/** Suites that are run on so many nodes; 0: in the runtime of the test's own process. */
+export const NODES = Number(process.env["MANTARAY_TEST_NODES"] ?? 0);
+
+/** For tests with a runtime of their own, which would be the same again where suites are run on several nodes. */
+export const ISOLATIONS_ALONE: readonly WorkerIsolation[] = NODES === 0 ? ISOLATIONS : [];
+
+/** For `skip`: on several nodes, why not there. */
+export const onlyOnOneNode = (reason: string): string | false => NODES > 0 && reason;
+
+/** Whether threads of this isolation are in the process of the test; those of node processes are not. */
+export const areThreadsHere = (isolation: string): boolean => isolation !== "process" && NODES === 0;
+
+export interface SuiteOptions extends Omit<ray.InitOptions, "isolation"> {
+  /** On several nodes: one of them has all of the processors, for tasks that take them all at once. Default: two have half of them each. */
+  readonly isOnOneOfThem?: boolean;
+  /** Of several nodes: on them nothing has run before. Default: they may be those of the suite before. */
+  readonly isOnFreshNodes?: boolean;
+}
 
 /**
  * Runs a suite once with worker threads and once with worker processes, each with a runtime of its own. The suite must
  * leave nothing: every processor is free again at its end, and `shutdown` resolves.
  */
-export function underBothIsolations(name: string, options: Omit<ray.InitOptions, "isolation">, suite: (isolation: WorkerIsolation) => void): void {
-  for (const isolation of ISOLATIONS) {
-    describe(`${name} (${isolation})`, () => {
-      const runtime = runtimeFor({ numCpus: 2, ...options, isolation });
-      before(runtime.start);
-      after(runtime.stop);
-      suite(isolation);
-    });
-  }
+export function underBothIsolations(name: string, options: SuiteOptions, suite: (isolation: WorkerIsolation) => void): void {
+  for (const isolation of ISOLATIONS) underIsolation(`${name} (${isolation})`, options, isolation, () => suite(isolation));
 }
 
-/** Suites that are run on so many nodes; 0: in the runtime of the test's own process. */
-export const NODES = Number(process.env["MANTARAY_TEST_NODES"] ?? 0);
+function underIsolation(title: string, options: SuiteOptions, isolation: WorkerIsolation, suite: () => void): void {
+  describe(title, () => {
+    let runtime: TestRuntime;
+    before(async () => { runtime = await startRuntime({ numCpus: 2, ...options, isolation }); });
+    after(() => runtime.stop());
+    suite();
+  });
+}
 
-const STORE_BYTES_DEFAULT = 512 * 1024 ** 2;
+export interface TestRuntime {
+  /** Resolves when everything is free again, and all has ended. */
+  stop(): Promise<void>;
+}
 
-/** On several nodes each of them has what the suite asks for, but the resources of its own: these the last one has. */
-function runtimeFor(options: ray.InitOptions): { start(): Promise<void>; stop(): Promise<void> } {
-  let cluster: TestCluster | null = null;
+/** What these options say: a runtime of this process, or as much on several nodes. */
+export async function startRuntime({ isOnOneOfThem = false, isOnFreshNodes = false, ...options }: SuiteOptions & Pick<ray.InitOptions, "isolation">): Promise<TestRuntime> {
+  if (NODES === 0) await ray.init(options);
+  else await joinCluster(options, isOnOneOfThem, isOnFreshNodes);
   return {
-    start: async () => {
-      if (NODES === 0) return void (await ray.init(options));
-      const { numCpus = 2, numGpus = 0, resources = {}, labels = {}, objectStoreMemory = STORE_BYTES_DEFAULT, isolation = "thread", namespace } = options;
-      cluster = await startCluster({ nodes: Array.from({ length: NODES }, (_, index) => ({ numCpus, numGpus, labels, objectStoreMemory, ...(index === NODES - 1 ? { resources } : {}) })) });
-      await ray.init({ address: cluster.address, isolation, ...(namespace === undefined ? {} : { namespace }) });
-    },
     stop: async () => {
-      await everythingFree();
-      await ray.shutdown();
-      await cluster?.stop();
+      try {
+        await everythingFree();
+      } finally {
+        await ray.shutdown();
+      }
     },
   };
+}
+
+const STORE_BYTES_DEFAULT = 256 * 1024 ** 2;
+
+/** The last one, for as long as suites want the same. */
+let cluster: { readonly key: string; readonly nodes: TestCluster } | null = null;
+if (NODES > 0) after(() => cluster?.nodes.stop());
+
+async function joinCluster({ isolation = "thread", namespace, ...machine }: ray.InitOptions, isOnOneOfThem: boolean, isOnFreshNodes: boolean): Promise<void> {
+  const nodes = nodesFor(machine, isOnOneOfThem);
+  const key = JSON.stringify(nodes);
+  if (isOnFreshNodes || cluster?.key !== key) {
+    await cluster?.nodes.stop();
+    cluster = null;
+    cluster = { key, nodes: await startCluster({ nodes }) };
+  }
+  await ray.init({ address: cluster.nodes.address, isolation, ...(namespace === undefined ? {} : { namespace }) });
+}
+
+/**
+ * Together they have the processors of the one machine. The first, which the program joins, has none of them, so that whatever takes one
+ * runs elsewhere, and of what runs at the same time, each half. What else the suite asks for is on one node.
+ */
+export function nodesFor({ numCpus = 2, numGpus = 0, resources = {}, labels = {}, objectStoreMemory = STORE_BYTES_DEFAULT }: ray.InitOptions, isOnOneOfThem: boolean): TestNodeOptions[] {
+  return Array.from({ length: NODES }, (_, index) => {
+    const isLast = index === NODES - 1;
+    const cpusOfLast = isOnOneOfThem ? numCpus : Math.floor(numCpus / 2);
+    return { numCpus: isLast ? cpusOfLast : index === NODES - 2 ? numCpus - cpusOfLast : 0, numGpus: isLast ? numGpus : 0, resources: isLast ? resources : {}, labels, objectStoreMemory };
+  });
 }
 
 export type ActorIsolation = WorkerIsolation | "shared";
@@ -50,14 +99,9 @@ type Remote = typeof ray.remote;
  * As above, and once more with actors that share workers: `remote` makes them so, unless their options ask for what shared
  * actors cannot have.
  */
-export function underEveryActorIsolation(name: string, options: Omit<ray.InitOptions, "isolation">, suite: (isolation: ActorIsolation, remote: Remote) => void): void {
+export function underEveryActorIsolation(name: string, options: SuiteOptions, suite: (isolation: ActorIsolation, remote: Remote) => void): void {
   underBothIsolations(name, options, (isolation) => suite(isolation, ray.remote));
-  describe(`${name} (shared)`, () => {
-    const runtime = runtimeFor({ numCpus: 2, ...options, isolation: "thread" });
-    before(runtime.start);
-    after(runtime.stop);
-    suite("shared", remoteShared);
-  });
+  underIsolation(`${name} (shared)`, options, "thread", () => suite("shared", remoteShared));
 }
 
 /** Also inside of tasks and actors, where it arrives in their closures. */
@@ -70,10 +114,12 @@ const remoteShared = ((target: ray.Class, options: ray.ActorOptions = {}) => {
 /** Resolves when no task holds anything any more; idle leases take a moment to come back. */
 export async function everythingFree(): Promise<void> {
   const total = await ray.clusterResources();
-  await eventually(`all of ${JSON.stringify(total)} to be free`, async () => {
-    const available = await ray.availableResources();
+  let available: Record<string, number> = {};
+  const areAllFree = async (): Promise<boolean> => {
+    available = await ray.availableResources();
     return Object.keys(total).every((resource) => available[resource] === total[resource]);
-  });
+  };
+  await eventually("everything to be free", areAllFree).catch(() => assert.deepEqual(available, total));
 }
 
 const EVENTUALLY_MS_MAX = 20_000;

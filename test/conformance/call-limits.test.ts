@@ -36,7 +36,7 @@ const untilAborted = ray.remote(async function untilAborted(notes: NotesHandle |
 });
 const increment = ray.remote((value: number) => value + 1);
 
-underEveryActorIsolation("limits of calls", {}, (_isolation, remote) => {
+underEveryActorIsolation("limits of calls", { isOnOneOfThem: true }, (_isolation, remote) => {
   const newNotes = (): NotesHandle => remote(Notes).remote();
   const noted = (notes: NotesHandle, note: string): Promise<void> => eventually(`the note '${note}'`, async () => (await ray.get(notes.read.remote())).includes(note));
 

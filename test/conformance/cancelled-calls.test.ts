@@ -23,7 +23,7 @@ async function nextTurns(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => { setImmediate(resolve); });
 }
 
-underEveryActorIsolation("cancel() of a call of an actor", {}, (_isolation, remote) => {
+underEveryActorIsolation("cancel() of a call of an actor", { isOnOneOfThem: true }, (_isolation, remote) => {
   const folder = mkdtempSync(join(tmpdir(), "mantaray-test-"));
   after(() => rmSync(folder, { recursive: true }));
 

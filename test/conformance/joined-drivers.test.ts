@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { afterEach, it } from "node:test";
 import * as ray from "mantaray";
-import { eventually, underBothIsolations } from "./both-isolations.ts";
+import { areThreadsHere, eventually, NODES, underBothIsolations } from "./both-isolations.ts";
 import { endPrograms, startProgram, type RunningProgram } from "./running-program.ts";
 
 const FLOATS = 20 * 1024 ** 2 / Float64Array.BYTES_PER_ELEMENT;
@@ -38,8 +38,8 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
   it("knows its address", async () => {
     const [node] = await ray.nodes();
     address = node?.address as string;
-    assert.match(address, /^unix:.*\.sock$/);
-    assert.equal(ray.getRuntimeContext().address, address);
+    assert.match(address, NODES === 0 ? /^unix:.*\.sock$/ : /^127\.0\.0\.1:\d+$/);
+    if (NODES === 0) assert.equal(ray.getRuntimeContext().address, address);
     assert.ok(!JSON.stringify(node).includes("token"));
   });
   afterEach(() => endPrograms());
@@ -59,6 +59,19 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
     assert.equal(await program.said(), "from a folder of the joined program");
     assert.deepEqual(await program.ended, { exitCode: 0, signal: null, stderr: "" });
     assert.deepEqual(await ray.get(ray.remote(() => process.env["OF_JOINED"]).remote()), undefined);
+  });
+
+  it("have an isolation of their own, also in what their tasks and actors start", async () => {
+    const own = isolation === "thread" ? "process" : "thread";
+    const program = join(`
+      const { isMainThread } = await import("node:worker_threads");
+      const isThread = ray.remote(async () => !(await import("node:worker_threads")).isMainThread);
+      const nested = ray.remote(async () => ray.get([isThread.remote(), ray.remote(async () => ray.get(isThread.remote())).remote()]));
+      class Parent { async nested() { return ray.get(isThread.remote()); } }
+      say([isMainThread, await ray.get(isThread.remote()), ...await ray.get(nested.remote()), await ray.get(ray.remote(Parent).remote().nested.remote())]);
+    `, `{ isolation: "${own}" }`);
+    assert.deepEqual(await program.said(), [true, ...Array.from({ length: 4 }, () => own === "thread")]);
+    assert.deepEqual(await program.ended, { exitCode: 0, signal: null, stderr: "" });
   });
 
   it("run tasks and closures on its workers, as jobs of their own", async () => {
@@ -83,9 +96,10 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
     assert.equal(info.namespace, `job-${info.jobId}`);
     assert.notEqual(info.namespace, namespace);
     assert.equal(info.nodeId, ray.getRuntimeContext().nodeId);
-    const { pid, ...told } = inTask;
-    assert.deepEqual(told, { jobId: info.jobId, namespace: info.namespace, nodeId: info.nodeId, address, nested: info.jobId });
-    assert.equal(pid === process.pid, isolation === "thread");
+    const { pid, nodeId, address: addressThere, ...told } = inTask;
+    assert.deepEqual(told, { jobId: info.jobId, namespace: info.namespace, nested: info.jobId });
+    if (NODES === 0) assert.deepEqual([nodeId, addressThere], [info.nodeId, address]);
+    assert.equal(pid === process.pid, areThreadsHere(isolation));
     assert.notEqual(pid, program.pid);
     assert.deepEqual(resources, await ray.clusterResources());
     assert.deepEqual(await program.said(), [{ a: [1] }, info.jobId]);
@@ -121,6 +135,8 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
     assert.deepEqual(await ray.get([lasting.add.remote(1), passing.add.remote(1)]), [2, 2]);
     program.tell("leave");
     assert.equal(await program.said(), "left");
+    // Its node hears of it a moment later.
+    if (NODES > 0) await eventually("its end", () => ray.get(passing.add.remote(1)).then(() => false, () => true));
     await assert.rejects(ray.get(passing.add.remote(1)), ray.ActorDiedError);
     await assert.rejects(ray.getActor("passing"), ray.ActorNotFoundError);
     assert.equal(await ray.get(lasting.add.remote(1)), 3);
@@ -211,7 +227,7 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
     `);
     const [folder, workerId] = await program.said();
     assert.equal(folder, sessionDir);
-    assert.match(await program.said(), /^\(late pid=\d+\) done late$/);
+    assert.match(await program.said(), /^\(late pid=\d+(, node=[\d.:]+)?\) done late$/);
     assert.deepEqual(await program.ended, { exitCode: 0, signal: null, stderr: "" });
     assert.equal(existsSync(`${sessionDir}/${workerId}.sock`), false);
   });
@@ -232,7 +248,7 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
     `);
     const programs = { first: program("first"), second: program("second") };
     for (const [name, one] of Object.entries(programs)) {
-      assert.deepEqual([await one.said(), await one.said()].map((text) => text.replace(/pid=\d+/, "")).sort(), [`(hello ) hello ${name}`, "up"].sort());
+      assert.deepEqual([await one.said(), await one.said()].map((text) => text.replace(/pid=\d+(, node=[\d.:]+)?/, "")).sort(), [`(hello ) hello ${name}`, "up"].sort());
     }
     programs.first.tell("second");
     programs.second.tell("first");

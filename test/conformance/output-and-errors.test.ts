@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as ray from "mantaray";
-import { ISOLATIONS, underBothIsolations } from "./both-isolations.ts";
+import { areThreadsHere, ISOLATIONS_ALONE, underBothIsolations } from "./both-isolations.ts";
 import { runProgram } from "./child-program.ts";
 
 class QuotaError extends RangeError {
@@ -23,7 +23,7 @@ underBothIsolations("errors of tasks", {}, (isolation) => {
       assert.equal(error.code, "ERR_MANTARAY_TASK");
       assert.equal(error.functionName, "consume");
       assert.equal(error.taskId, ref.taskId());
-      assert.equal(error.pid === process.pid, isolation === "thread");
+      assert.equal(error.pid === process.pid, areThreadsHere(isolation));
       assert.match(error.message, /consume\(\) failed: 7 is too much/);
       assert.ok(error.cause instanceof QuotaError && error.cause instanceof RangeError);
       assert.equal(error.cause.used, 7);
@@ -84,7 +84,7 @@ const PLACES = { throws: "4:26", recurs: "5:10", fails: "9:10", calls: "13:" };
 
 describe("the stack of a task's error", () => {
   for (const [file, annotation] of [["main.mjs", ""], ["main.ts", ": number"]] as const) {
-    for (const isolation of ISOLATIONS) {
+    for (const isolation of ISOLATIONS_ALONE) {
       it(`shows the user's lines, then where it was called from: ${file} (${isolation})`, async () => {
         const { stdout, stderr, exitCode } = await runProgram({ files: { [file]: failing(annotation).replace("function helper", `await ray.init({ numCpus: 1, isolation: "${isolation}" });\nfunction helper`).replace("\n\n", "\n") } });
         assert.equal(exitCode, 0, stderr);
@@ -103,7 +103,7 @@ describe("the stack of a task's error", () => {
 });
 
 describe("what workers print", () => {
-  for (const isolation of ISOLATIONS) {
+  for (const isolation of ISOLATIONS_ALONE) {
     it(`appears at the driver with the task's name, on the same stream (${isolation})`, async () => {
       const { stdout, stderr, exitCode } = await runProgram({ files: { "main.mjs": `
         import * as ray from "mantaray";
@@ -168,7 +168,7 @@ describe("what workers print", () => {
 });
 
 describe("a worker that runs out of heap", () => {
-  for (const isolation of ISOLATIONS) {
+  for (const isolation of ISOLATIONS_ALONE) {
     it(`fails its task with the cause, and others go on (${isolation})`, async () => {
       const { stdout, stderr, exitCode } = await runProgram({
         environment: { NODE_OPTIONS: "--max-old-space-size=96" },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as ray from "mantaray";
-import { eventually, everythingFree, ISOLATIONS, underBothIsolations } from "./both-isolations.ts";
+import { eventually, everythingFree, ISOLATIONS, onlyOnOneNode, underBothIsolations } from "./both-isolations.ts";
 import { runProgram } from "./child-program.ts";
 
 /** Calls of `wait` stay until somebody calls `open`. */
@@ -118,7 +118,7 @@ underBothIsolations("resources of one's own", { numCpus: 2, resources: { licence
   });
 });
 
-describe("what a node has", () => {
+describe("what a node has", { skip: onlyOnOneNode("it has runtimes of its own") }, () => {
   const printed = `
     const { CPU, GPU, memory, ...rest } = await ray.clusterResources();
     const { ids } = await ray.get(ray.remote(() => ({ ids: ray.getRuntimeContext().acceleratorIds.GPU }), { numGpus: GPU ?? 0 }).remote());

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import * as ray from "mantaray";
-import { underBothIsolations } from "./both-isolations.ts";
+import { areThreadsHere, NODES, underBothIsolations } from "./both-isolations.ts";
 
 /** Every field of the context that is plain data. */
 type Seen = Omit<ray.RuntimeContext, "currentActor" | "signal"> & { readonly currentActorId: string | undefined; readonly isSignalAborted: boolean; readonly pid: number };
@@ -24,8 +24,14 @@ underBothIsolations("the runtime context", { namespace: "ours", labels: { zone: 
       taskId: undefined, taskName: undefined, actorId: undefined, actorName: undefined, currentActorId: undefined, assignedResources: {},
     };
   };
-  /** All but worker and process, which are checked apart. */
-  const place = ({ workerId, pid, ...rest }: Seen): Partial<Seen> => rest;
+  /** All but worker and process, which are checked apart, and which one of several nodes it is. */
+  const place = ({ workerId, pid, ...rest }: Seen): Partial<Seen> => {
+    if (NODES === 0) return rest;
+    assert.deepEqual(rest.nodeLabels, { "mantaray.io/node-id": rest.nodeId, zone: "here" });
+    assert.match(rest.address, /^(unix:.*\.sock|127\.0\.0\.1:\d+)$/);
+    const own = common();
+    return { ...rest, nodeId: own.nodeId, nodeLabels: own.nodeLabels, address: own.address } as Partial<Seen>;
+  };
 
   it("of the driver is that of the program", () => {
     const seen = look();
@@ -44,7 +50,7 @@ underBothIsolations("the runtime context", { namespace: "ours", labels: { zone: 
     const ref = plain.remote();
     const seen = await ray.get(ref);
     assert.deepEqual(place(seen), { ...common(), taskId: ref.taskId(), taskName: "plain", assignedResources: { CPU: 1, seat: 1 } });
-    assert.equal(seen.pid === process.pid, isolation === "thread");
+    assert.equal(seen.pid === process.pid, areThreadsHere(isolation));
     assert.notEqual(seen.workerId, ray.getRuntimeContext().workerId);
     const refs = [3, 1, 2].map((turns) => waits.options({ name: `waits ${turns}` }).remote(turns));
     const all = await ray.get(refs);

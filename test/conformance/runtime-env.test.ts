@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as ray from "mantaray";
-import { everythingFree, ISOLATIONS, underBothIsolations } from "./both-isolations.ts";
+import { everythingFree, ISOLATIONS_ALONE, underBothIsolations } from "./both-isolations.ts";
 
 const readEnv = ray.remote((...names: string[]) => names.map((name) => process.env[name]));
 
@@ -104,7 +104,7 @@ underBothIsolations("runtime environments", {}, () => {
   });
 });
 
-for (const isolation of ISOLATIONS) {
+for (const isolation of ISOLATIONS_ALONE) {
   describe(`a runtime environment for a whole program (${isolation})`, () => {
     it("is that of all tasks and actors, but not of the program itself", async () => {
       await ray.init({ numCpus: 2, isolation, runtimeEnv: { envVars: { STAGE: "test", LEVEL: "1" } } });

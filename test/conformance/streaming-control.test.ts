@@ -51,7 +51,7 @@ async function withJournal(body: (journal: JournalHandle, lines: () => Promise<s
 
 const CPUS = 2;
 
-underBothIsolations("generatorBackpressure", { numCpus: CPUS }, (isolation) => {
+underBothIsolations("generatorBackpressure", { numCpus: CPUS, isOnOneOfThem: true }, (isolation) => {
   for (const bound of [1, 3, 4]) {
     it(`${bound}: pauses with so many values that nobody has taken, and goes on with each that is`, () => withJournal(async (journal, lines) => {
       const stream = counts.options({ generatorBackpressure: bound }).remote(journal, 10);
@@ -220,7 +220,7 @@ underBothIsolations("generatorBackpressure", { numCpus: CPUS }, (isolation) => {
   }
 });
 
-underBothIsolations("the end of a stream", { numCpus: CPUS }, () => {
+underBothIsolations("the end of a stream", { numCpus: CPUS, isOnOneOfThem: true }, () => {
   it("comes early with break: an endless generator is stopped, its finally runs, and its worker is free", () => withJournal(async (journal, lines) => {
     const stream = endless.options({ numCpus: CPUS }).remote(journal);
     for await (const ref of stream) if ((await ray.get(ref)).value === 3) break;

@@ -1,0 +1,3 @@
+import { runOnThreeNodes } from "./suites.ts";
+
+await runOnThreeNodes("tasks");

@@ -1,3 +1,0 @@
-// The same suite, on three nodes.
-process.env["MANTARAY_TEST_NODES"] = "3";
-await import("../conformance/tasks.test.ts");

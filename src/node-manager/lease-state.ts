@@ -208,7 +208,8 @@ export class LeaseState {
     if (worker === undefined) {
       const jobId = this.#driverJobs.get(workerId) ?? null;
       this.#driverJobs.delete(workerId);
-      return [...this.#endedJobLost(workerId, jobId), ...this.ownerLost(workerId)];
+      // A worker that it has never sent a task to sees no channel close.
+      return [...endLeases([...this.#leases.values()].filter(({ ownerId }) => ownerId === workerId)), ...this.#endedJobLost(workerId, jobId), ...this.ownerLost(workerId)];
     }
     this.#workers.delete(workerId);
     for (const lease of worker.leases.values()) this.#closeLease(lease);
@@ -484,8 +485,7 @@ export class LeaseState {
 
   /** For state queries and tests. */
   snapshot(): { leases: number; workers: number; demandsWaiting: number; actorsWaiting: number } {
-    let demandsWaiting = 0;
-    for (const demand of this.#demands.values()) demandsWaiting += Math.max(0, demand.target - demand.granted);
+    const demandsWaiting = [...this.#demands.values()].reduce((sum, { target, granted }) => sum + Math.max(0, target - granted), 0);
     return { leases: this.#leases.size, workers: this.#workers.size, demandsWaiting, actorsWaiting: this.#placements.size };
   }
 }

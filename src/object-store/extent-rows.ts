@@ -175,6 +175,14 @@ export class ExtentRows {
     return unheard;
   }
 
+  /** The row of an object that a worker has made, and the service has not been told of. */
+  sealedUnheard(id: number): number | undefined {
+    for (let row = 0; row < this.#used; row++) {
+      if (this.#table.id(row) === id && this.#table.state(row) === SEALED && this.#held.get(row) !== id) return row;
+    }
+    return undefined;
+  }
+
   /** The worker had given up when it was granted. */
   refused(row: number): void {
     if (this.#granted.has(row) && !this.#tryRelease(row, WRITING)) this.#tryRelease(row, CACHED);

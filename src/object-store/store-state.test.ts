@@ -96,6 +96,31 @@ describe("messages that overtake each other", () => {
     scene.end("a", "b", "c");
   });
 
+  test("whoever asks for an object before its maker's message has come gets it; the message says whose it is, and changes no more", () => {
+    const scene = new Scene();
+    const row = scene.write("a", 1, 4);
+    scene.state.watch(1);
+    assert.deepEqual(scene.fetch("c", 1).map(({ type }) => type), ["fetched"]);
+    scene.state.sealed("a", row, 1, 100, "b");
+    scene.state.adopted("b", 1);
+    scene.state.unpin("c", row);
+    assert.equal(scene.state.usage().objects, 1);
+    scene.state.workerLost("b");
+    assert.ok(scene.types().includes("watchedGone"));
+    assert.equal(scene.table.state(row), FREE);
+    scene.end("a", "c");
+  });
+
+  test("an object that was found and freed before its maker's message has come stays freed", () => {
+    const scene = new Scene();
+    const row = scene.write("a", 1, 4);
+    scene.state.watch(1);
+    scene.state.freed("b", 1, false);
+    scene.state.sealed("a", row, 1, 100, "b");
+    assert.deepEqual([scene.table.state(row), scene.state.usage().objects], [FREE, 0]);
+    scene.end("a", "b", "c");
+  });
+
   test("an owner frees and reuses the extent of a result before its maker's message has come", () => {
     const scene = new Scene();
     const row = scene.write("a", 1, 4);

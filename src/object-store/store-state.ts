@@ -4,7 +4,7 @@ import { type ArenaState, PAGE_BYTES } from "./arena-state.ts";
 import { type Backing, ExtentRows, SERVICE_SLOT } from "./extent-rows.ts";
 import { CACHED, EVICTING, type ExtentTable, SEALED, WRITING } from "./extent-table.ts";
 import { SPILL_FILE_BYTES_MAX } from "./spill-state.ts";
-import { listStored, type RoomRequest, type StoredObject } from "./stored-object.ts";
+import { leastRecentlyUsed, listStored, type RoomRequest, type StoredObject } from "./stored-object.ts";
 import { ANSWER_DISK_FULL, ANSWER_FULL, ANSWER_GRANTED, GRANT_ROWS_MAX } from "./store-control.ts";
 import type { LossReason, StoreInstruction } from "./store-instructions.ts";
 import { WorkerSlots } from "./worker-slots.ts";
@@ -90,7 +90,7 @@ export class StoreState {
     if (object.waiting.length === 0) return;
     object.waiting = object.waiting.filter((waiter) => waiter.workerId !== workerId);
     if (object.waiting.length > 0 || object.activity !== "restoring" || object.row >= 0) return;
-    this.#leaveQueue(object);
+    this.#queue.removeWhere((request) => request.kind === "restore" && request.object === object);
     object.activity = "none";
   }
 
@@ -140,9 +140,24 @@ export class StoreState {
   // ------------------------------------------------------------------ objects
 
   sealed(producerId: WorkerId, row: number, id: number, byteLength: number, ownerId: WorkerId): void {
-    if (this.#objects.has(id) || this.#ended.has(producerId)) return;
+    const found = this.#objects.get(id);
+    if (found?.ownerId === null) {
+      found.isAdopted = ownerId === producerId;
+      found.ownerId = ownerId;
+      if (this.#ended.has(ownerId)) this.#lose(found, "ownerDied");
+    }
+    if (found !== undefined || this.#lost.has(id) || this.#ended.has(producerId)) return;
     this.#register(producerId, row, id, byteLength, ownerId);
     this.#makeRoom();
+  }
+
+  /** Also one that its maker has sealed and not told of yet: a ref that goes through other nodes may be quicker. */
+  #find(id: number): StoredObject | undefined {
+    const isUnheard = !this.#objects.has(id) && !this.#lost.has(id) && (this.#early.get(id)?.said ?? "adopted") === "adopted";
+    const row = isUnheard ? this.#rows.sealedUnheard(id) : undefined;
+    const producerId = row === undefined ? null : (this.slots.holders[this.#table.slot(row)] ?? null);
+    if (row !== undefined && producerId !== null) this.#register(producerId, row, id, this.#table.byteLength(row), null);
+    return this.#objects.get(id);
   }
 
   #register(producerId: WorkerId, row: number, id: number, byteLength: number, producerSays: WorkerId | null): void {
@@ -191,7 +206,7 @@ export class StoreState {
 
   /** Somebody needs an object and does not find it where it was. The answer pins it for that worker. */
   fetch(workerId: WorkerId, requestId: number, id: number): void {
-    const object = this.#objects.get(id);
+    const object = this.#find(id);
     if (object === undefined || object.isFreed) return this.#emit({ type: "fetchFailed", workerId, requestId, id, reason: this.#lost.get(id) ?? "freed" });
     if (object.row >= 0 && object.activity !== "restoring") return this.#deliver(object, workerId, requestId);
     object.waiting.push({ workerId, requestId });
@@ -209,8 +224,7 @@ export class StoreState {
     if (this.slots.of(workerId) === undefined) return;
     const row = this.pinFor(workerId, object.id);
     // Else its owner is freeing it at this moment.
-    if (row !== undefined) this.#emit({ type: "fetched", workerId, requestId, row });
-    else this.#emit({ type: "fetchFailed", workerId, requestId, id: object.id, reason: "freed" });
+    this.#emit(row !== undefined ? { type: "fetched", workerId, requestId, row } : { type: "fetchFailed", workerId, requestId, id: object.id, reason: "freed" });
   }
 
   /** Where the object is in memory, pinned for that worker; undefined if it is not, or the worker has no slot. */
@@ -236,13 +250,9 @@ export class StoreState {
     object.isFreed = true;
     if (object.activity === "none") this.#forget(object);
     else if (object.activity === "restoring" && object.row < 0) {
-      this.#leaveQueue(object);
+      this.#queue.removeWhere((request) => request.kind === "restore" && request.object === object);
       this.#forget(object);
     }
-  }
-
-  #leaveQueue(object: StoredObject): void {
-    this.#queue.removeWhere((request) => request.kind === "restore" && request.object === object);
   }
 
   #forget(object: StoredObject): void {
@@ -267,7 +277,7 @@ export class StoreState {
 
   /** `watchedGone` when the object ends; at once if it has. */
   watch(id: number): void {
-    if (this.#objects.get(id)?.isFreed !== false) this.#emit({ type: "watchedGone", id, reason: this.#lost.get(id) ?? "freed" });
+    if (this.#find(id)?.isFreed !== false) this.#emit({ type: "watchedGone", id, reason: this.#lost.get(id) ?? "freed" });
     else this.#watched.add(id);
   }
   unwatch(id: number): void {
@@ -349,7 +359,7 @@ export class StoreState {
   roomExpired(id: number, attempt: number): void {
     const object = this.#objects.get(id);
     if (object === undefined || object.activity !== "restoring" || object.row >= 0 || object.attempt !== attempt) return;
-    this.#leaveQueue(object);
+    this.#queue.removeWhere((request) => request.kind === "restore" && request.object === object);
     this.#restoreRefused(object, "full");
     this.#makeRoom();
   }
@@ -426,7 +436,7 @@ export class StoreState {
     const wanted = Math.max(head.pages, Math.min(SPILL_PAGES_WANTED, Math.floor(this.#arena.capacityPages / SPILL_CAPACITY_DIVISOR))) - this.#pagesSpilling;
     const victims: { id: number; row: number }[] = [];
     let pages = 0;
-    for (const object of this.#leastRecentlyUsed({ isElsewhere: false })) {
+    for (const object of leastRecentlyUsed(this.#objects.values(), this.#table, { isElsewhere: false })) {
       if (pages >= wanted) break;
       if (!this.#startEviction(object)) continue;
       pages += object.pages;
@@ -449,24 +459,14 @@ export class StoreState {
     return true;
   }
 
-  #leastRecentlyUsed({ isElsewhere }: { readonly isElsewhere: boolean }): StoredObject[] {
-    const idle: StoredObject[] = [];
-    for (const object of this.#objects.values()) if (object.row >= 0 && object.activity === "none" && (object.isSpilled || object.copyOf !== null) === isElsewhere) idle.push(object);
-    return idle.sort((a, b) => this.#table.lastUse(a.row) - this.#table.lastUse(b.row));
-  }
-
   /** A row of its own for the service, or undefined if room must be made first. */
   #allocate(pages: number): number | undefined {
-    return this.#rows.allocate(pages) ?? this.#allocateFromCopies(pages);
-  }
-
-  #allocateFromCopies(pages: number): number | undefined {
-    for (const object of this.#leastRecentlyUsed({ isElsewhere: true })) {
-      if (!this.#dropFromMemory(object)) continue;
-      const row = this.#rows.allocateFree(pages);
-      if (row !== undefined) return row;
+    let row = this.#rows.allocate(pages);
+    for (const object of row === undefined ? leastRecentlyUsed(this.#objects.values(), this.#table, { isElsewhere: true }) : []) {
+      if (this.#dropFromMemory(object)) row = this.#rows.allocateFree(pages);
+      if (row !== undefined) break;
     }
-    return undefined;
+    return row;
   }
 
   // ------------------------------------------------------------------ to see
@@ -476,7 +476,7 @@ export class StoreState {
    * read from disk; or why there is none.
    */
   beginCopy(id: number): { readonly row: number | null; readonly byteLength: number } | LossReason {
-    const object = this.#objects.get(id);
+    const object = this.#find(id);
     if (object === undefined || object.isFreed) return this.#lost.get(id) ?? "freed";
     const { row, byteLength } = object;
     if (row < 0 || object.activity === "restoring") return { row: null, byteLength };

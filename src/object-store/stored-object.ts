@@ -7,7 +7,7 @@ export interface StoredObject {
   readonly id: number;
   readonly byteLength: number;
   readonly pages: number;
-  /** Null for what a worker made that died before it could say for whom; the owner will. */
+  /** Null for what was found in memory before its maker said for whom it is; the maker will, or its owner. */
   ownerId: WorkerId | null;
   readonly producerId: WorkerId;
   /** Its owner knows it. Until then it may be on its way in a message. */
@@ -30,6 +30,13 @@ export interface StoredObject {
 export type RoomRequest =
   | { readonly kind: "grant"; readonly workerId: WorkerId; readonly slot: number; readonly sequence: number; readonly pages: number }
   | { readonly kind: "restore"; readonly object: StoredObject; readonly pages: number };
+
+/** Those in memory that nothing is done with now. `isElsewhere`: those that can be had again, from disk or from another node; else the others. */
+export function leastRecentlyUsed(objects: Iterable<StoredObject>, table: ExtentTable, { isElsewhere }: { readonly isElsewhere: boolean }): StoredObject[] {
+  const idle: StoredObject[] = [];
+  for (const object of objects) if (object.row >= 0 && object.activity === "none" && (object.isSpilled || object.copyOf !== null) === isElsewhere) idle.push(object);
+  return idle.sort((a, b) => table.lastUse(a.row) - table.lastUse(b.row));
+}
 
 /** For state queries: the objects, and what was freed and is still looked at. */
 export function listStored(node: NodeKey, objects: Iterable<StoredObject>, doomedRows: Iterable<number>, table: ExtentTable, slots: readonly (WorkerId | null)[]): StoredObjectListing[] {

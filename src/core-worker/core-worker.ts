@@ -105,7 +105,7 @@ export class CoreWorker {
     this.#exports = new CodeExports(this.serializer);
     this.#peers = new Peers({
       workerId: env.workerId, clock: env.clock, connect: (id) => env.sendToNode({ type: "connectPeer", workerId: id }),
-      onFrame: (peer, frame) => this.#onPeerFrame(peer, frame), lost: (id, peer, death) => this.#workerLost(id, peer, death),
+      broken: (workerId) => env.sendToNode({ type: "peerBroken", workerId, isDriver: env.isDriver }), onFrame: (peer, frame) => this.#onPeerFrame(peer, frame), lost: (id, peer, death) => this.#workerLost(id, peer, death),
     });
     this.requests = new NodeRequests((message) => env.sendToNode(message), () => this.#life.hold());
     this.code = new CodeLoader(this.serializer, (unitIds) => this.requests.ask<readonly CodeUnitRecord[]>((requestId) => ({ type: "getCode", requestId, unitIds })));
@@ -296,6 +296,9 @@ export class CoreWorker {
     this.#peers.connected(workerId, channel, claims);
   }
 
+  /** No channel to it could be opened. */
+  peerNotConnected(workerId: WorkerId): void { this.#peers.notConnected(workerId); }
+
   #onPeerFrame(peer: Peer, frame: Uint8Array): void {
     const reader = this.#reader;
     switch (frame[0]) {
@@ -387,6 +390,7 @@ export class CoreWorker {
       case "startSharedActor": return this.actorHost.startShared(message, message.number, message.wasRestarted);
       case "endSharedActor": return this.actorHost.endShared(message.actorId, message.graceful, message.mayRestart, message.reason, message.endReason);
       case "moveActor": return this.actorHost.move(message.actorId);
+      case "leaveNow": return this.exit(message.reason);
       case "ping": return this.env.sendToNode({ type: "pong" });
       case "actorState":
         return this.actors.stateChanged(message.state);

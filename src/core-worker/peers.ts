@@ -6,6 +6,8 @@ import { Peer } from "./peer.ts";
 
 /** How long a dead worker's channel may take to say that it is closed. */
 const LAST_WORDS_MS_MAX = 200;
+/** How long the node manager may take to say that a worker is dead whose channel broke. */
+const BROKEN_MS_MAX = 2_000;
 /** Workers whose end is remembered, so that late callers get an error instead of silence. */
 const DEATHS_REMEMBERED_MAX = 10_000;
 
@@ -15,6 +17,8 @@ export interface PeersEnvironment {
   /** Asks for a channel to this worker; it comes with `connected`. */
   connect(workerId: WorkerId): void;
   onFrame(peer: Peer, frame: Uint8Array): void;
+  /** There is no channel to it any more, or none could be had, and nobody says that it has ended. */
+  broken(workerId: WorkerId): void;
   /** It has ended, and all that it sent was read. */
   lost(workerId: WorkerId, peer: Peer, death: WorkerDeath): void;
 }
@@ -67,11 +71,25 @@ export class Peers {
     opened.incomingClaims = claims?.incoming ?? null;
     channel.onFrame((frame) => this.#env.onFrame(opened, frame));
     // Why it closed comes from the node manager (`workerDied`), which also knows of ends that close nothing.
-    channel.onClose(() => {
+    channel.onClose((reason) => {
       opened.isDrained = true;
       opened.whenDrained?.();
+      if (reason === "lost" || reason === "invalid") this.#brokenUnlessDead(opened);
     });
     opened.opened(channel);
+  }
+
+  /** No channel could be opened. */
+  notConnected(workerId: WorkerId): void {
+    const peer = this.#peers.get(workerId);
+    if (peer !== undefined) this.#brokenUnlessDead(peer);
+  }
+
+  #brokenUnlessDead(peer: Peer): void {
+    this.#env.clock.after(BROKEN_MS_MAX, () => {
+      // The other side may have connected meanwhile.
+      if (this.#peers.get(peer.workerId) === peer && (peer.channel === null || peer.isDrained)) this.#env.broken(peer.workerId);
+    });
   }
 
   /** The node manager's word. */

@@ -6,12 +6,15 @@ import { describeRefusal, takesWork, withoutGroups } from "../scheduling/mod.ts"
 import { GcsService } from "./gcs-service.ts";
 import { nodeMeantBy, NodeDrains } from "./node-drains.ts";
 import { NodeTable } from "./node-table.ts";
+import { nodesToTakeOut } from "./split-network.ts";
 
 /** Loads that change are told to the other nodes together, so often at most. */
 const LOADS_SPREAD_MS = 10;
 /** How often a node is asked whether it is alive, and how many times in a row it may say nothing. */
 const ASK_ALIVE_MS = 1_000;
 const UNANSWERED_MAX = 10;
+/** Nodes that cannot reach each other say so at about the same time; one that is dead is known to be soon. */
+const SPLIT_LOOK_MS = 2_000;
 /** An actor that no node could ever hold, at two looks in a row, is refused. */
 const INFEASIBLE_LOOK_MS = 2_500;
 /** Programs that have left: their detached actors may start again. */
@@ -53,6 +56,9 @@ export class ClusterService {
   readonly #drains = new NodeDrains();
   /** Who wants to know how nodes end that drain. */
   readonly #drainWatchers = new Map<NodeKey, Set<(answer: FromHead) => void>>();
+  /** Who cannot reach whom. */
+  #splits: (readonly [NodeKey, NodeKey])[] = [];
+  #splitTimer: Timer | null = null;
   /** The first one. */
   #headKey: NodeKey | null = null;
   readonly #jobs = new Map<JobId, JobRecord>();
@@ -165,6 +171,8 @@ export class ClusterService {
         return this.#workerLost(key, message.workerId, message.death);
       case "jobEnded":
         return this.gcs.jobEnded(message.jobId);
+      case "unreachable":
+        return this.#unreachable(key, message.node);
       case "bundleReport":
         return this.gcs.bundlesReported(key, message.report);
       case "load":
@@ -172,6 +180,21 @@ export class ClusterService {
       case "leave":
         return this.nodeLost(key, message.reason);
     }
+  }
+
+  #unreachable(from: NodeKey, node: NodeKey): void {
+    this.#splits.push([from, node]);
+    this.#splitTimer ??= this.#env.clock.after(SPLIT_LOOK_MS, () => {
+      this.#splitTimer = null;
+      const splits = this.#splits;
+      this.#splits = [];
+      for (const key of nodesToTakeOut(splits, [...this.#nodes.keys()])) {
+        const others = splits.filter((pair) => pair.includes(key)).map(([a, b]) => this.#table.get(a === key ? b : a)?.record.nodeId ?? "");
+        const reason = `could not be reached by node ${[...new Set(others)].join(", ")}, nor reach it`;
+        this.#nodes.get(key)?.connection.send({ type: "refused", reason });
+        this.nodeLost(key, reason);
+      }
+    });
   }
 
   #addJob(job: JobRecord): void {
@@ -298,6 +321,7 @@ export class ClusterService {
     this.gcs.groups.stop();
     this.#loadsTimer?.cancel();
     this.#aliveTimer?.cancel();
+    this.#splitTimer?.cancel();
     this.#infeasibleTimer?.cancel();
     for (const { connection } of this.#nodes.values()) connection.close();
   }

@@ -57,10 +57,10 @@ export class NodeCluster {
     });
     this.#surveys = new WorkerSurvey(clock);
     this.#others = new OtherNodes({
-      connect: (other) => setting.connect(other),
+      clock, connect: (other) => setting.connect(other),
       onMessage: (key, message) => this.#onNodeMessage(key, message),
       jobOf: (workerId) => this.#job(workerId),
-      warn: (text) => this.#service?.toDrivers({ type: "warning", text }),
+      unreachable: (node) => setting.toGcs({ type: "unreachable", node }),
     });
     this.side = {
       firstLeaseId: joined.nodeNumber * LEASES_PER_NODE + 1,
@@ -167,8 +167,9 @@ export class NodeCluster {
     if (nodeManager === undefined) return;
     switch (message.type) {
       case "joined":
-      case "refused":
         return undefined;
+      case "refused":
+        return this.#setting.leave(`was taken out of its cluster: it ${message.reason}`);
       case "nodeJoined":
         return this.#nodeJoined(message.record);
       case "nodeLost":
@@ -250,6 +251,8 @@ export class NodeCluster {
         return nodeManager.endRun(senderId, message.workerId, message.leaseId, message.isRecursive, message.reason);
       case "connectPeer":
         return nodeManager.connectPeers(senderId, message.workerId);
+      case "peerBroken":
+        return nodeManager.introductions.broken(senderId, message.workerId, message.isDriver);
       case "callsWait":
         return nodeManager.shared.callsWait(message.workerId);
       case "storeAdopted":

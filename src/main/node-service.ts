@@ -90,6 +90,8 @@ export class NodeService {
         return this.#deadlines.started(senderId, message);
       case "runEnded":
         return this.#deadlines.ended(senderId, message.runId);
+      case "peerBroken":
+        return this.nodeManager.introductions.broken(senderId, message.workerId, message.isDriver);
       case "connectPeer":
         return this.nodeManager.connectPeers(senderId, message.workerId);
       case "createActor":
@@ -120,7 +122,8 @@ export class NodeService {
         if (this.#cluster?.passOn(message.workerId, senderId, message) === true) return undefined;
         return this.nodeManager.shared.callsWait(message.workerId);
       case "pong":
-        return this.nodeManager.shared.answered(senderId);
+        this.nodeManager.shared.answered(senderId);
+        return this.nodeManager.introductions.answered(senderId);
       case "storeAttach":
       case "storeRequest":
       case "storeRequestCancelled":

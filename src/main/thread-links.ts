@@ -46,8 +46,8 @@ export function openPeer(core: CoreWorker, end: PeerEnd, poller: ThreadPoller): 
 export function connectToProcess(core: CoreWorker, message: FromNode & { readonly type: "connectSocket" }, identity: { readonly workerId: WorkerId; readonly token: string }): void {
   connectSocket(typeof message.address === "string" ? { path: message.address } : message.address, identity).then(
     (channel) => core.peerConnected(message.workerId, channel, null),
-    // It has ended meanwhile; the node manager says so.
-    () => undefined,
+    // It has ended meanwhile, which the node manager says, or cannot be reached.
+    () => core.peerNotConnected(message.workerId),
   );
 }
 

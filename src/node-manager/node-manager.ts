@@ -39,7 +39,7 @@ export class NodeManager {
   readonly groups: NodeGroups;
   readonly #workers = new Map<WorkerId, ConnectedWorker>();
   readonly #jobs = new KnownJobs();
-  readonly #introductions: PeerIntroductions;
+  readonly introductions: PeerIntroductions;
   readonly #watch: WaitingWatch;
   readonly #waitingActors = new WaitingActors({ drivers: (jobId) => this.drivers(jobId), send: (workerId, message) => this.send(workerId, message) });
   readonly #lostFar = new Set<WorkerId>();
@@ -65,7 +65,7 @@ export class NodeManager {
       clock: environment.clock, state: this.#state, act: (instructions) => this.#act(instructions), report: (report) => environment.placements().bundlesReported(this.#node, report),
       send: (workerId, message) => this.send(workerId, message), end: (workerId, reason) => this.terminate(workerId, reason),
     });
-    this.#introductions = new PeerIntroductions({ node: this.#node, workers: this.#workers, cluster: environment.cluster, connect: (a, b) => environment.connect(a, b), send: (workerId, message) => this.send(workerId, message) });
+    this.introductions = new PeerIntroductions({ node: this.#node, workers: this.#workers, cluster: environment.cluster, connect: (a, b) => environment.connect(a, b), send: (workerId, message) => this.send(workerId, message), end: (workerId, reason) => this.terminate(workerId, reason) });
     this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(), tell: (heldUp) => this.#waitingActors.tellHeldUp(heldUp) });
   }
 
@@ -158,6 +158,7 @@ export class NodeManager {
       other.link?.send({ type: "workerDied", workerId, cause: death });
     }
     this.spreading?.ownerLost(workerId);
+    this.introductions.workerLost(workerId);
     if (worker.kind === "driver") {
       this.#act(this.#state.driverLost(workerId));
     } else if (worker.link === null) {
@@ -294,7 +295,7 @@ export class NodeManager {
   }
 
   connectPeers(askerId: WorkerId, targetId: WorkerId): void {
-    this.#introductions.asked(askerId, targetId);
+    this.introductions.asked(askerId, targetId);
   }
 
   // ------------------------------------------------------------------ other nodes

@@ -1,32 +1,44 @@
-import { forgetOldest, nodeKeyOf, type NodeKey, type WorkerId } from "../base/mod.ts";
+import { forgetOldest, nodeKeyOf, type Clock, type NodeKey, type Timer, type WorkerId } from "../base/mod.ts";
 import type { MessageLink } from "../clients/mod.ts";
-import { type FarRequest, type FromNode, type JobRecord, type NodeRecord, type NodeToNode, textOf } from "../protocol/mod.ts";
+import type { FarRequest, FromNode, JobRecord, NodeFrame, NodeRecord, NodeToNode } from "../protocol/mod.ts";
+import { ReceivedMessages, SentMessages } from "./message-session.ts";
 
-export type PeerNodeLink = MessageLink<NodeToNode, NodeToNode>;
+export type PeerNodeLink = MessageLink<NodeFrame, NodeFrame>;
 
-/** Attempts to reach a node that the GCS says is there. */
-const CONNECT_ATTEMPTS_MAX = 3;
+/** Between attempts to connect to a node that the GCS says is there. */
+const CONNECT_AGAIN_MS = 200;
+/** After so long without a connection the GCS is told. */
+const UNREACHABLE_MS_MAX = 5_000;
+/** What was received is acknowledged together, so often at most. */
+const ACKNOWLEDGE_MS = 50;
+/** A connection on which nothing was acknowledged for so long is given up for another one. */
+const UNACKNOWLEDGED_MS_MAX = 5_000;
+
 /** Nodes that have ended, and whose late messages are refused. */
 const LOST_REMEMBERED_MAX = 1_000;
 
 export interface OtherNodesEnvironment {
+  readonly clock: Clock;
   connect(record: NodeRecord): Promise<PeerNodeLink>;
   onMessage(node: NodeKey, message: NodeToNode): void;
   /** Of the worker's program, for whom it asks. */
   jobOf(workerId: WorkerId): JobRecord | null;
-  warn(text: string): void;
+  /** That node cannot be connected to: one of the two has to go. */
+  unreachable(node: NodeKey): void;
 }
 
 interface OtherNode {
   readonly record: NodeRecord;
+  readonly sent: SentMessages<NodeToNode>;
   link: PeerNodeLink | null;
-  /** While there is no link yet; null when nobody is connecting. */
-  waiting: NodeToNode[] | null;
+  isConnecting: boolean;
+  /** While something is not acknowledged. */
+  timer: Timer | null;
 }
 
 /**
  * The other nodes of the cluster, and the links to them. Each of two nodes opens the link on which it sends; what is sent before that is
- * open waits.
+ * open waits. When a link breaks there is another, and nothing is lost.
  */
 export class OtherNodes {
   readonly #env: OtherNodesEnvironment;
@@ -34,18 +46,25 @@ export class OtherNodes {
   readonly #incoming = new Map<PeerNodeLink, NodeKey>();
   /** What these have sent may come later than the news of their end, and is void: they would be given what nobody takes back. */
   readonly #lost = new Set<NodeKey>();
+  readonly #received = new Map<NodeKey, ReceivedMessages>();
+  readonly #acknowledging = new Map<PeerNodeLink, NodeKey>();
+  #acknowledgeTimer: Timer | null = null;
+  #isClosed = false;
 
   constructor(environment: OtherNodesEnvironment) {
     this.#env = environment;
   }
 
   joined(record: NodeRecord): void {
-    this.#nodes.set(nodeKeyOf(record.nodeId), { record, link: null, waiting: null });
+    this.#nodes.set(nodeKeyOf(record.nodeId), { record, sent: new SentMessages(), link: null, isConnecting: false, timer: null });
   }
 
   lost(key: NodeKey): void {
-    this.#nodes.get(key)?.link?.close();
+    const node = this.#nodes.get(key);
     this.#nodes.delete(key);
+    this.#received.delete(key);
+    node?.timer?.cancel();
+    node?.link?.close();
     this.#lost.add(key);
     forgetOldest(this.#lost, LOST_REMEMBERED_MAX);
     for (const [link, from] of this.#incoming) if (from === key) link.close();
@@ -63,13 +82,36 @@ export class OtherNodes {
     return [...this.#nodes.keys()];
   }
 
+  // ------------------------------------------------------------------ what comes
+
   /** A link that the other node has opened. */
   accept(key: NodeKey, link: PeerNodeLink): void {
     if (this.#lost.has(key)) return link.close();
     this.#incoming.set(link, key);
-    link.onMessage((message) => { if (!this.#lost.has(key)) this.#env.onMessage(key, message); });
-    link.onClose(() => this.#incoming.delete(link));
+    link.onMessage((frame) => {
+      if (frame.type === "message" && !this.#lost.has(key)) this.#arrived(key, link, frame.number, frame.message);
+    });
+    link.onClose(() => {
+      this.#incoming.delete(link);
+      this.#acknowledging.delete(link);
+    });
   }
+
+  #arrived(key: NodeKey, link: PeerNodeLink, number: number, message: NodeToNode): void {
+    let received = this.#received.get(key);
+    if (received === undefined) this.#received.set(key, (received = new ReceivedMessages()));
+    this.#acknowledging.set(link, key);
+    this.#acknowledgeTimer ??= this.#env.clock.after(ACKNOWLEDGE_MS, () => this.#acknowledge());
+    if (received.take(number)) this.#env.onMessage(key, message);
+  }
+
+  #acknowledge(): void {
+    this.#acknowledgeTimer = null;
+    for (const [link, key] of this.#acknowledging) link.send({ type: "received", number: this.#received.get(key)?.last ?? 0 });
+    this.#acknowledging.clear();
+  }
+
+  // ------------------------------------------------------------------ what goes
 
   toWorker(workerId: WorkerId, message: FromNode): boolean {
     return this.send(nodeKeyOf(workerId), { type: "toWorker", workerId, message });
@@ -84,34 +126,76 @@ export class OtherNodes {
   send(key: NodeKey, message: NodeToNode): boolean {
     const node = this.#nodes.get(key);
     if (node === undefined) return false;
-    if (node.link !== null) node.link.sendSoon(message);
-    else if (node.waiting !== null) node.waiting.push(message);
-    else {
-      node.waiting = [message];
-      void this.#connect(key, node, 1);
-    }
+    const number = node.sent.push(message);
+    if (node.link === null) this.#connectIfNeeded(key, node);
+    else node.link.sendSoon({ type: "message", number, message });
+    this.#watch(node);
     return true;
   }
 
-  async #connect(key: NodeKey, node: OtherNode, attempt: number): Promise<void> {
-    try {
-      const link = await this.#env.connect(node.record);
-      if (this.#nodes.get(key) !== node) return link.close();
-      link.onMessage((message) => { if (!this.#lost.has(key)) this.#env.onMessage(key, message); });
-      link.onClose(() => { node.link = null; });
-      node.link = link;
-      for (const message of node.waiting ?? []) link.send(message);
-      node.waiting = null;
-    } catch (error) {
-      if (this.#nodes.get(key) !== node) return;
-      if (attempt < CONNECT_ATTEMPTS_MAX) return this.#connect(key, node, attempt + 1);
-      node.waiting = null;
-      this.#env.warn(`node ${node.record.nodeId} at ${textOf(node.record.address)} cannot be reached from here, although it is a part of the cluster: ${(error as Error).message}`);
+  #connectIfNeeded(key: NodeKey, node: OtherNode): void {
+    if (node.isConnecting || node.sent.oldest === null || this.#nodes.get(key) !== node) return;
+    node.isConnecting = true;
+    void this.#connect(key, node);
+  }
+
+  async #connect(key: NodeKey, node: OtherNode): Promise<void> {
+    const { clock } = this.#env;
+    let failedMs: number | null = null;
+    for (;;) {
+      const link = await this.#env.connect(node.record).catch(() => null);
+      if (this.#nodes.get(key) !== node) return link?.close();
+      if (link !== null) return this.#connected(key, node, link);
+      failedMs ??= clock.nowMs();
+      if (clock.nowMs() - failedMs > UNREACHABLE_MS_MAX) {
+        failedMs = null;
+        this.#env.unreachable(key);
+      }
+      await new Promise<void>((resolve) => { clock.after(CONNECT_AGAIN_MS, resolve); });
+      if (this.#nodes.get(key) !== node) return undefined;
     }
   }
 
+  #connected(key: NodeKey, node: OtherNode, link: PeerNodeLink): void {
+    node.isConnecting = false;
+    node.link = link;
+    link.onMessage((frame) => {
+      if (frame.type === "received") node.sent.acknowledged(frame.number);
+    });
+    link.onClose(() => {
+      if (node.link === link) this.#broken(key, node);
+    });
+    for (const [number, message] of node.sent.unacknowledged()) link.sendSoon({ type: "message", number, message });
+    this.#watch(node);
+  }
+
+  #broken(key: NodeKey, node: OtherNode): void {
+    node.link = null;
+    if (!this.#isClosed) this.#connectIfNeeded(key, node);
+  }
+
+  /** A link that was cut without a word closes nothing. */
+  #watch(node: OtherNode): void {
+    const { oldest } = node.sent;
+    if (oldest === null || node.link === null) return;
+    const { link } = node;
+    node.timer ??= this.#env.clock.after(UNACKNOWLEDGED_MS_MAX, () => {
+      node.timer = null;
+      if (node.link === link && node.sent.oldest === oldest) {
+        link.close();
+        this.#broken(nodeKeyOf(node.record.nodeId), node);
+      }
+      this.#watch(node);
+    });
+  }
+
   close(): void {
-    for (const { link } of this.#nodes.values()) link?.close();
+    this.#isClosed = true;
+    this.#acknowledgeTimer?.cancel();
+    for (const { link, timer } of this.#nodes.values()) {
+      timer?.cancel();
+      link?.close();
+    }
     for (const link of this.#incoming.keys()) link.close();
     this.#nodes.clear();
   }

@@ -15,11 +15,23 @@ export interface PeerIntroductionsEnvironment {
   connect(a: WorkerId, b: WorkerId): void;
   /** Also to a worker of another node. */
   send(workerId: WorkerId, message: FromNode): void;
+  /** Ends a worker of this node at once. */
+  end(workerId: WorkerId, reason: string): void;
 }
 
-/** Brings workers together that want to talk to each other. */
+interface Broken {
+  readonly askerId: WorkerId;
+  readonly isAskerDriver: boolean;
+}
+
+/**
+ * Brings workers together that want to talk to each other. Where a connection between two breaks that both live, what was on its way is
+ * lost, and nobody could say what: one of the two ends, so that whoever waits for it hears of that, as of any other end of a worker.
+ */
 export class PeerIntroductions {
   readonly #env: PeerIntroductionsEnvironment;
+  /** By the worker that is asked whether it lives: a dead one's end may not have been seen yet. */
+  readonly #broken = new Map<WorkerId, Broken[]>();
 
   constructor(environment: PeerIntroductionsEnvironment) {
     this.#env = environment;
@@ -54,7 +66,40 @@ export class PeerIntroductions {
     target.link?.send({ type: "listenForPeers", askerId });
   }
 
+  /** The asker has no connection with the other one any more. */
+  broken(askerId: WorkerId, targetId: WorkerId, isAskerDriver: boolean): void {
+    const { workers, cluster } = this.#env;
+    if (workers.has(targetId)) {
+      const known = this.#broken.get(targetId);
+      if (known === undefined) this.#broken.set(targetId, [{ askerId, isAskerDriver }]);
+      else known.push({ askerId, isAskerDriver });
+      return this.#env.send(targetId, { type: "ping" });
+    }
+    if (this.#isFar(targetId) && cluster?.fromWorker(nodeKeyOf(targetId), askerId, { type: "peerBroken", workerId: targetId, isDriver: isAskerDriver }) === true) return;
+    this.#env.send(askerId, { type: "workerDied", workerId: targetId, cause: UNKNOWN_HERE });
+  }
+
+  /** It lives. Of two workers the same one ends, whoever has noticed; a program never does. */
+  answered(targetId: WorkerId): void {
+    const broken = this.#broken.get(targetId);
+    this.#broken.delete(targetId);
+    const isDriver = this.#env.workers.get(targetId)?.kind === "driver";
+    for (const { askerId, isAskerDriver } of broken ?? []) {
+      if (!isDriver && (isAskerDriver || targetId > askerId)) this.#env.end(targetId, brokenWith(askerId));
+      else if (!isAskerDriver) this.#env.send(askerId, { type: "leaveNow", reason: brokenWith(targetId) });
+      else this.#env.send(askerId, { type: "workerDied", workerId: targetId, cause: { reason: "cannot be connected to any more", pid: 0, isRetryable: true } });
+    }
+  }
+
+  workerLost(workerId: WorkerId): void {
+    this.#broken.delete(workerId);
+  }
+
   #isFar(workerId: WorkerId): boolean {
     return this.#env.cluster !== null && nodeKeyOf(workerId) !== this.#env.node;
   }
+}
+
+function brokenWith(workerId: WorkerId): string {
+  return `was ended because its connection with worker ${workerId} broke, and with it went what was on its way`;
 }

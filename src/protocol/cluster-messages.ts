@@ -53,6 +53,8 @@ export type ToGcs =
   | { readonly type: "jobEnded"; readonly jobId: JobId }
   | { readonly type: "bundleReport"; readonly report: BundleReport }
   | { readonly type: "load"; readonly load: NodeLoadRecord }
+  /** It cannot connect to that node, although both are parts of the cluster. */
+  | { readonly type: "unreachable"; readonly node: NodeKey }
   | { readonly type: "alive" }
   /** It ends in good order. */
   | { readonly type: "leave"; readonly reason: string };
@@ -85,7 +87,11 @@ export type FromGcs =
 
 export type ActorPlacementRecord = Pick<ActorSpec, "actorId" | "jobId" | "className" | "isShared" | "workerKind" | "resources" | "strategy" | "bundle" | "maxRestarts">;
 
-/** Between two nodes. */
+/** Between two nodes: the messages of the one that has opened the link, numbered from 1 for as long as both live, and how far the other has them. */
+export type NodeFrame =
+  | { readonly type: "message"; readonly number: number; readonly message: NodeToNode }
+  | { readonly type: "received"; readonly number: number };
+
 export type NodeToNode =
   /** A worker of the sender's asks something of the receiver. `job`: that it works for; null where that does not matter. */
   | { readonly type: "fromWorker"; readonly senderId: WorkerId; readonly message: FarRequest; readonly job: JobRecord | null }
@@ -105,7 +111,7 @@ export interface PackagePiece {
 }
 
 /** What workers may ask of other nodes than their own. */
-export type FarRequest = Extract<ToNode, { readonly type: "leaseDemand" | "endRun" | "connectPeer" | "callsWait" | "storeAdopted" | "storeFreed" }>;
+export type FarRequest = Extract<ToNode, { readonly type: "leaseDemand" | "endRun" | "connectPeer" | "peerBroken" | "callsWait" | "storeAdopted" | "storeFreed" }>;
 
 /** What a node asks all others, or one of them. */
 export type NodeQuestion =

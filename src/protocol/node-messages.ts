@@ -72,6 +72,8 @@ export type ToNode =
   | { readonly type: "runStarted"; readonly runId: number; readonly ownerId: WorkerId; readonly taskSequence: number; readonly leaseId: number | null; readonly name: string; readonly timeoutMs: number }
   | { readonly type: "runEnded"; readonly runId: number }
   | { readonly type: "connectPeer"; readonly workerId: WorkerId }
+  /** The sender has no channel to that worker any more, and has not heard of its end. */
+  | { readonly type: "peerBroken"; readonly workerId: WorkerId; readonly isDriver: boolean }
   | { readonly type: "listening"; readonly askerId: WorkerId; readonly address: NetworkAddress }
   | { readonly type: "createActor"; readonly requestId: number; readonly spec: ActorSpec }
   /** Of a shared actor without a name, which cannot be refused; many to a frame. */
@@ -156,6 +158,8 @@ export type FromNode =
   | { readonly type: "endSharedActor"; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string; readonly endReason: ActorEndReason }
   /** Ends an actor that is to start again elsewhere, after the calls that have arrived: whatever comes later has not run. */
   | { readonly type: "moveActor"; readonly actorId: ActorId }
+  /** To a worker that others cannot rely on any more: end. */
+  | { readonly type: "leaveNow"; readonly reason: string }
   /** Whether the event loop turns; answered with `pong`. */
   | { readonly type: "ping" }
   | { readonly type: "actorState"; readonly state: ActorStateRecord }

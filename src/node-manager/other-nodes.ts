@@ -171,7 +171,8 @@ export class OtherNodes {
 
   #broken(key: NodeKey, node: OtherNode): void {
     node.link = null;
-    if (!this.#isClosed) this.#connectIfNeeded(key, node);
+    // Not at once: who lets nobody in closes each connection.
+    if (!this.#isClosed) this.#env.clock.after(CONNECT_AGAIN_MS, () => { if (node.link === null) this.#connectIfNeeded(key, node); });
   }
 
   /** A link that was cut without a word closes nothing. */

@@ -1,6 +1,8 @@
 export { packMessage, unpackMessage } from "./message-codec.ts";
 export type { BundleClient, BundleListener } from "./bundle-client.ts";
 export type { ActorHostClient } from "./actor-host-client.ts";
+export { FaultDecisions, parseFaults } from "./fault-spec.ts";
+export { withFaults } from "./faulty-link.ts";
 export type { GcsClient, PlacementListener } from "./gcs-client.ts";
 export { RemoteGcs } from "./remote-gcs.ts";
 export { openMessageLink, type MessageLink, type NodeLink, type WorkerLink } from "./node-link.ts";

@@ -30,6 +30,8 @@ export interface ClusterConnectionsSetting {
   leave(reason: string): void;
   /** For the node's log. */
   note(text: string): void;
+  /** Of what nodes and the GCS say to each other. */
+  readonly openLink: typeof openMessageLink;
 }
 
 /** The network side of a node: the port that it listens on, its link to the head, and on the head the GCS of all. */
@@ -89,21 +91,21 @@ interface Opened {
 }
 
 /** A new cluster, or a part of that whose head is there. */
-async function open({ config, headAddress, headLost, leave, note }: ClusterConnectionsSetting, record: NodeRecord): Promise<Opened> {
-  const member = { clock: realClock, record, packageVersion: packageVersion(), connect: (other: NodeRecord) => connectToNode(config, other), leave };
+async function open({ config, headAddress, headLost, leave, note, openLink }: ClusterConnectionsSetting, record: NodeRecord): Promise<Opened> {
+  const member = { clock: realClock, record, packageVersion: packageVersion(), connect: (other: NodeRecord) => connectToNode(config, other, openLink), leave };
   if (headAddress === null) return { ...startHead({ ...member, clusterId: realRandom.hex(8), note }), link: null, stopWatching: () => undefined };
-  const link: GcsLink = openMessageLink(await connectSocket(headAddress, { workerId: FOR_GCS + config.nodeId, token: config.token }));
+  const link: GcsLink = openLink(await connectSocket(headAddress, { workerId: FOR_GCS + config.nodeId, token: config.token }));
   link.ref();
   return { ...(await joinHead({ ...member, where: `the head at ${textOf(headAddress)}`, headLost }, link)), head: null, link };
 }
 
-async function connectToNode({ nodeId, token }: SessionConfig, { address }: NodeRecord): Promise<PeerNodeLink> {
-  const link: PeerNodeLink = openMessageLink(await connectSocket(address, { workerId: FOR_NODE + nodeId, token }));
+async function connectToNode({ nodeId, token }: SessionConfig, { address }: NodeRecord, openLink: typeof openMessageLink): Promise<PeerNodeLink> {
+  const link: PeerNodeLink = openLink(await connectSocket(address, { workerId: FOR_NODE + nodeId, token }));
   link.ref();
   return link;
 }
 
-function dispatch(channel: Channel, { config, serve }: ClusterConnectionsSetting, cluster: NodeCluster, head: ClusterService | null): void {
+function dispatch(channel: Channel, { config, serve, openLink }: ClusterConnectionsSetting, cluster: NodeCluster, head: ClusterService | null): void {
   const { peerId } = channel;
   channel.ref();
   if (peerId.startsWith(FOR_DESCRIPTION)) {
@@ -113,11 +115,11 @@ function dispatch(channel: Channel, { config, serve }: ClusterConnectionsSetting
     return link.send({ nodeId, isolation, labels, pid: process.pid });
   }
   if (peerId.startsWith(FOR_CONTROL)) return head === null ? channel.close() : control(head, openMessageLink(channel));
-  if (peerId.startsWith(FOR_NODE)) return cluster.acceptNode(nodeKeyOf(peerId.slice(FOR_NODE.length)), openMessageLink(channel));
+  if (peerId.startsWith(FOR_NODE)) return cluster.acceptNode(nodeKeyOf(peerId.slice(FOR_NODE.length)), openLink(channel));
   if (!peerId.startsWith(FOR_GCS)) return serve(peerId, openMessageLink(channel));
   // Only the head can be joined: whoever asks another sees that it closes.
   if (head === null) return channel.close();
-  acceptMember(head, nodeKeyOf(peerId.slice(FOR_GCS.length)), openMessageLink(channel));
+  acceptMember(head, nodeKeyOf(peerId.slice(FOR_GCS.length)), openLink(channel));
 }
 
 function control(head: ClusterService, link: MessageLink<FromHead, ToHead>): void {

@@ -17,6 +17,7 @@ import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
 import { removeDeadSessions, socketPathOf, writeTicket } from "./runtime-address.ts";
 import { newSessionConfig, type MachineOptions } from "./session-config.ts";
+import { linkOpener } from "./testing-faults.ts";
 import { WorkerHosts } from "./worker-hosts.ts";
 
 /** A node that is a process of its own. Plain data. */
@@ -58,6 +59,7 @@ const SIGNALS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGHUP"];
  */
 export async function startNode(options: NodeOptions, logFile: string | null): Promise<NodeReport> {
   checkNodeLabels(options.labels ?? {}, "labels of this node");
+  const openLink = linkOpener(process.env);
   const headAddress = options.headAddress === null ? null : networkAddressOf(options.headAddress);
   const host = options.host ?? (headAddress === null ? LOOPBACK : await localHostTowards(headAddress));
   const config: SessionConfig = { ...newSessionConfig(options), token: clusterToken(), networkHost: host };
@@ -70,7 +72,7 @@ export async function startNode(options: NodeOptions, logFile: string | null): P
   const failed = (error: Error): never => { throw explained(error, options, host); };
   const objectServer = await ObjectTransferServer.open({ host, nodeKey: nodeKeyOf(config.nodeId), token: config.token }).catch(failed);
   const connections = await ClusterConnections.open({
-    config, name: options.name, headAddress, listen: { host, port: options.port }, objectAddress: objectServer.address, note,
+    config, name: options.name, headAddress, listen: { host, port: options.port }, objectAddress: objectServer.address, note, openLink,
     serve: (driverId, link) => node.service.serve(driverId, link),
     headLost: (reason) => end(`the head ${reason}`, "has ended", 1),
     leave: (reason) => end(`this node ${reason}`, reason, 0),

@@ -21,6 +21,11 @@ export interface TestClusterOptions {
   readonly nodes?: readonly TestNodeOptions[];
   /** Environment variables of the nodes, beside those of this process. */
   readonly env?: Readonly<Record<string, string>>;
+  /**
+   * What goes wrong between the nodes, as in MANTARAY_TESTING_FAULTS: `kind=leaseDemand:fail=0.1:times=3;kind=*:delayMs=1-5;seed=7`. Default: nothing.
+   * For each kind of message with what probability it is not sent (`fail`) or not answered (`drop`), which breaks the connection, and how much later it is sent.
+   */
+  readonly faults?: string;
 }
 
 /** A node of a cluster for tests. */
@@ -78,11 +83,12 @@ const HOST = "127.0.0.1";
  * Starts a cluster of several nodes on this machine, for tests: each node is a process of its own and they talk over TCP, on ports that
  * are free. It is not found by `init({ address: "auto" })` or by `mantaray stop`, and ends with this process at the latest.
  *
- * @throws RuntimeStateError when a node cannot start; then none is left.
+ * @throws RuntimeStateError when a node cannot start; then none is left. Also for `faults` that are no such text.
  */
 export async function startCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
   const [first = {}, ...others] = options.nodes ?? [];
-  const cluster = new Cluster(options.env ?? {}, await launch(first, null, options.env ?? {}));
+  const env = { ...options.env, ...(options.faults === undefined ? {} : { MANTARAY_TESTING_FAULTS: options.faults }) };
+  const cluster = new Cluster(env, await launch(first, null, env));
   try {
     await Promise.all(others.map((node) => cluster.addNode(node)));
   } catch (error) {

@@ -5,10 +5,13 @@ import { connect } from "node:net";
 import * as ray from "mantaray";
 import { startCluster, type TestNodeOptions } from "mantaray/testing";
 import { durationMs, perSecond } from "../measure.ts";
+import { comesTrue } from "../sampling.ts";
 import type { Parameters, Workload } from "./workload.ts";
 
 const MS_PER_SECOND = 1_000;
 const CALLS_BETWEEN_CLOCKS = 20;
+const FREE_MS_MAX = 10_000;
+const FREE_LOOK_EVERY_MS = 10;
 /** About what an empty call takes on the wire. */
 const MESSAGE_BYTES = 32;
 /** Of the nodes that work is sent to; the program joins the head, which has none. */
@@ -104,6 +107,9 @@ export const CLUSTER_WORKLOADS = {
       const held = Array.from({ length: count! }, () => hold.remote());
       await Promise.all(held.map((stream) => stream.next()));
       await Promise.all(held.map((stream) => ray.cancel(stream)));
+      // Leases that nobody uses end after a while, and their processors are free then.
+      const areFree = async (): Promise<boolean> => (await ray.availableResources())["CPU"] === perNode * nodes!;
+      if (!(await comesTrue(FREE_MS_MAX, FREE_LOOK_EVERY_MS, areFree))) throw new Error("processors are still taken");
       const actors: ray.ActorHandle<Counter>[] = [];
       const elapsedMs = await durationMs(() => {
         for (let index = 0; index < count!; index++) actors.push(Counters.remote());

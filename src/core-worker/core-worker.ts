@@ -347,7 +347,7 @@ export class CoreWorker {
         return void this.#cancellation.requested(peer, message);
       case "cancelled": return this.#cancellation.answered(message);
       case "returnQueued": return this.#executor.returnQueued(message.leaseId);
-      case "closeLease": return this.#executor.closeLease(message.leaseId);
+      case "closeLease": return this.#executor.closeLease(peer, message.leaseId);
       case "leaseClosed": return this.submitter.leaseClosed(message.leaseId);
     }
   }

@@ -38,9 +38,22 @@ export class HeldLeases<T> {
 
   /** The owner sends tasks, perhaps before that word is here. Null if the lease has ended, or is about to. */
   usedBy(owner: Peer, leaseId: number): HeldLease<T> | null {
-    if (this.#leases.get(leaseId)?.isEnding ?? leaseId <= this.#newestId) return null;
+    if (this.#leases.get(leaseId)?.isEnding ?? this.hasEnded(leaseId)) return null;
     this.#owners.set(leaseId, owner);
     return this.#find(leaseId, owner.workerId);
+  }
+
+  /** It was held, and is not any more. */
+  hasEnded(leaseId: number): boolean {
+    return leaseId <= this.#newestId && !this.#leases.has(leaseId);
+  }
+
+  /** Null unless it is held and nothing runs or waits under it. */
+  closeIdle(leaseId: number): HeldLease<T> | null {
+    const lease = this.#leases.get(leaseId);
+    if (lease === undefined || lease.running > 0 || lease.blocked > 0 || lease.queue.length > 0) return null;
+    lease.close();
+    return lease;
   }
 
   #find(leaseId: number, ownerId: WorkerId): HeldLease<T> {

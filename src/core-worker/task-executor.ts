@@ -135,11 +135,11 @@ export class TaskExecutor {
   }
 
   /** The owner has no more use for it. */
-  closeLease(leaseId: number): void {
-    const lease = this.#leases.get(leaseId);
-    if (lease === undefined || lease.running > 0 || lease.blocked > 0 || lease.queue.length > 0) return;
-    lease.close();
-    this.#forgetIfClosed(lease);
+  closeLease(owner: Peer, leaseId: number): void {
+    // It may have closed before its owner had a channel to here on which to hear of it.
+    if (this.#leases.hasEnded(leaseId)) return this.#env.notifyLeaseClosed(owner, leaseId);
+    const lease = this.#leases.closeIdle(leaseId);
+    if (lease !== null) this.#forgetIfClosed(lease);
   }
 
   /** What waits here behind a task that takes long could run elsewhere. */

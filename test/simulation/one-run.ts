@@ -1,59 +1,94 @@
-import { isDeepStrictEqual } from "node:util";
-import type { NodeManager } from "../../src/node-manager/mod.ts";
+import { Faults, type FaultMix } from "./cluster/faults.ts";
 import { SimulatedCluster } from "./cluster/simulated-cluster.ts";
+import type { SimulatedNode } from "./cluster/simulated-node.ts";
 import type { SimulatedWorker } from "./cluster/simulated-worker.ts";
 import { Interpreter } from "./programs/interpreter.ts";
-import { valueOf } from "./programs/plan.ts";
+import { Oracle } from "./programs/oracle.ts";
+import { type ProgramPlan, valueOf } from "./programs/plan.ts";
 import { randomPlan } from "./programs/random-plan.ts";
-import * as userCode from "./programs/user-code.ts";
+import { type Outcome, userCode } from "./programs/user-code.ts";
 import { USER_CODE_URL, warmUp } from "./programs/warm-up.ts";
 import { World } from "./world/world.ts";
 
 export interface RunReport {
-  readonly seed: number;
   readonly events: number;
   readonly simulatedMs: number;
   readonly tasks: number;
+  readonly faults: number;
+  /** What was lost and might be lost, by the class of the error. */
+  readonly losses: ReadonlyMap<string, number>;
   readonly traceHash: string;
 }
 
-const PROGRAM_MS_MAX = 600_000;
+const NODES_MAX = 4;
+const SMALL_STORE_BYTES = 60_000;
+const LARGE_STORE_BYTES = 1e9;
 const JOIN_MS_MAX = 60_000;
-const SETTLE_MS = 5_000;
+const PROGRAM_MS_MAX = 600_000;
+const COLLECT_EVERY_MS = 30_000;
+/** By then whoever was silent is gone, and what was kept for late messages too. */
+const SETTLE_MS = 60_000;
 const COLLECTIONS_MAX = 10;
 
 warmUp();
 
 /** One seed from start to end. @throws what went wrong. */
-export async function runSeed(seed: number, readTrace: ((line: string) => void) | null): Promise<RunReport> {
+export async function runSeed(seed: number, mix: FaultMix, readTrace: ((line: string) => void) | null = null): Promise<RunReport> {
   const world = new World(seed, readTrace);
   const random = world.random.branch();
+  const faults = new Faults(world, mix);
   const cluster = new SimulatedCluster(world, {
-    entryUrl: USER_CODE_URL, isolation: random.pick(["thread", "process"] as const), storeBytes: 1e9,
+    entryUrl: USER_CODE_URL, isolation: random.pick(["thread", "process"] as const), storeBytes: faults.smallStores ? SMALL_STORE_BYTES : LARGE_STORE_BYTES,
     network: { within: { msMin: 0.02, msMax: random.pick([0.05, 0.5]) }, between: { msMin: 0.1, msMax: random.pick([0.3, 3, 30]) } },
   });
-  const nodeCount = 1 + random.below(4);
-  for (let node = 0; node < nodeCount; node++) cluster.startNode({ CPU: 2 + random.below(3) });
-  if (!(await world.run(() => cluster.nodes().length === nodeCount && cluster.head?.clusterState().nodes.length === nodeCount, JOIN_MS_MAX))) throw new Error("the nodes do not come together");
-  const interpreter = new Interpreter(world);
-  (globalThis as { interpreter?: Interpreter }).interpreter = interpreter;
+  const nodes = 1 + random.below(NODES_MAX);
+  for (let node = 0; node < nodes; node++) cluster.startNode({ CPU: 2 + random.below(3) });
+  if (!(await world.run(() => cluster.nodes().length === nodes, JOIN_MS_MAX))) throw new Error("the nodes do not come together");
+  const oracle = new Oracle(world, { losses: faults.areLossesPossible, fullStores: faults.smallStores });
   const plan = randomPlan(random, { tasksMax: 60, depthMax: 3 });
-  let driver: SimulatedWorker | null = null;
-  let outcome: { readonly value: number } | { readonly error: unknown } | null = null;
+  const driver = await runProgram(world, cluster, faults, oracle, plan, random.pick(cluster.nodes()));
+  await settle(world);
+  oracle.check();
+  for (const node of cluster.nodes()) checkNode(node);
+  world.schedule(driver.process, 0, "driver leaves", () => {
+    driver.core.shutDown();
+    driver.link.send({ type: "shutdown" });
+  });
+  await settle(world);
+  for (const node of cluster.nodes()) {
+    checkNode(node);
+    if (node.store.objectCount > 0) throw new Error(`${node.process.name} keeps ${node.store.objectCount} objects of a program that has ended`);
+    for (const { process, core } of node.workers.values()) if (core.env.jobId === driver.core.env.jobId) throw new Error(`${process.name} lives on, and its program has ended`);
+  }
+  return { events: world.trace.events, simulatedMs: world.nowMs, tasks: plan.tasks, faults: faults.count, losses: oracle.losses, traceHash: world.trace.hash };
+}
+
+async function runProgram(world: World, cluster: SimulatedCluster, faults: Faults, oracle: Oracle, plan: ProgramPlan, node: SimulatedNode): Promise<SimulatedWorker> {
+  const interpreter = new Interpreter(world, oracle);
+  (globalThis as { interpreter?: Interpreter }).interpreter = interpreter;
+  let driver!: SimulatedWorker;
+  let end: { readonly outcome: Outcome } | { readonly error: unknown } | null = null;
   world.schedule(null, 0, "driver starts", () => {
-    driver = cluster.startDriver(random.pick(cluster.nodes()));
+    driver = cluster.startDriver(node);
+    faults.start(cluster, driver);
     world.schedule(driver.process, 0, "program", () => {
-      interpreter.interpret(userCode, plan.root).then((value) => { outcome = { value }; }, (error: unknown) => { outcome = { error }; });
+      interpreter.interpret(userCode, plan.root).then((outcome) => { end = { outcome }; }, (error: unknown) => { end = { error }; });
     });
   });
-  if (!(await world.run(() => outcome !== null, PROGRAM_MS_MAX))) throw new Error("the program does not end");
-  const ended = outcome as unknown as { readonly value: number } | { readonly error: unknown };
+  const isOver = (): boolean => end !== null || (driver !== undefined && !driver.process.isAlive);
+  // A program that waits for what garbage holds goes on when that is collected.
+  while (!(await world.run(isOver, COLLECT_EVERY_MS))) {
+    if (world.nowMs > PROGRAM_MS_MAX) throw new Error(`the program has not ended after ${PROGRAM_MS_MAX / 1000} s: ${describePending(cluster)}`);
+    for (const call of world.garbage.collect()) call();
+  }
+  faults.stop();
+  const ended = end as { readonly outcome: Outcome } | { readonly error: unknown } | null;
+  if (ended === null) return driver;
   if ("error" in ended) throw ended.error;
-  if (ended.value !== valueOf(plan.root)) throw new Error(`the program returned ${ended.value} instead of ${valueOf(plan.root)}`);
-  for (const [id, runs] of interpreter.runs) if (runs !== 1) throw new Error(`task ${id} has run ${runs} times`);
-  await settle(world);
-  checkNodes(cluster);
-  return { seed, events: world.trace.events, simulatedMs: world.nowMs, tasks: plan.tasks, traceHash: world.trace.hash };
+  const { value, isDamaged } = ended.outcome;
+  if (!isDamaged && value !== valueOf(plan.root)) throw new Error(`the program returned ${value} instead of ${valueOf(plan.root)}`);
+  if (isDamaged && !faults.areLossesPossible) throw new Error("the program says that something was lost, and nothing was");
+  return driver;
 }
 
 /** Until everything that garbage collection sets free has gone, too. */
@@ -64,16 +99,25 @@ async function settle(world: World): Promise<void> {
     if (collected.length === 0) return;
     for (const call of collected) call();
   }
+  throw new Error(`garbage is left after ${COLLECTIONS_MAX} collections`);
 }
 
-function checkNodes(cluster: SimulatedCluster): void {
-  for (const node of cluster.nodes()) {
-    const manager: NodeManager = node.nodeManager;
-    if (!isDeepStrictEqual({ ...manager.available }, { ...node.record.totals })) throw new Error(`node ${node.record.hostname} has ${JSON.stringify(manager.available)} of ${JSON.stringify(node.record.totals)}`);
-    if (node.store.objectCount > 0) throw new Error(`node ${node.record.hostname} keeps ${node.store.objectCount} objects`);
-    for (const { core, process } of node.workers.values()) {
-      const references = core.references.snapshot();
-      if (Object.keys(references).length > 0) throw new Error(`${process.name} counts ${JSON.stringify(references)}`);
-    }
+/** Nothing is held by anybody. */
+function checkNode({ nodeManager, process: { name }, record: { totals }, workers }: SimulatedNode): void {
+  const { available } = nodeManager;
+  for (const [resource, amount] of Object.entries(totals)) if (available[resource] !== amount) throw new Error(`${name} has ${available[resource]} of ${amount} units of ${resource} when nothing runs any more`);
+  for (const { core, process } of workers.values()) {
+    if (core.context.running.size > 0) throw new Error(`${process.name} still runs ${[...core.context.running].map((execution) => execution.name).join(", ")}`);
+    const references = core.references.snapshot();
+    if (Object.keys(references).length > 0) throw new Error(`${process.name} counts ${JSON.stringify(references)}`);
   }
+}
+
+/** For a program that hangs: what each worker runs, and what it waits for. */
+function describePending(cluster: SimulatedCluster): string {
+  return cluster.nodes().flatMap((node) => [...node.workers.values()]).map(({ process: { name }, core }) => {
+    const running = Array.from(core.context.running, (execution) => `${execution.peer.workerId.slice(-4)}/${execution.sequence}`);
+    const [waiting, queued, calls] = [core.submission.waiting, core.submitter.queued(), core.actors.waiting()].map((tasks) => Array.from(tasks, (task) => task.sequence));
+    return `${name} runs [${running}], has tasks that wait for arguments [${waiting}], for leases [${queued}], for actors [${calls}]`;
+  }).join("; ");
 }

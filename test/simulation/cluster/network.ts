@@ -69,9 +69,9 @@ export class Network {
     return freeMs + this.#random.between(msMin, msMax);
   }
 
-  /** Of what a process has sent before it ended. */
-  arrivesAfterEnd(): boolean {
-    return this.#random.chance(0.7);
+  /** What a process has sent before it ended. Within a machine nothing is lost, as in a pipe; between machines connections may be reset. */
+  arrivesAfterEnd(from: SimulatedProcess, to: SimulatedProcess): boolean {
+    return from.hasExited || from.machine === to.machine || this.#random.chance(0.7);
   }
 }
 
@@ -115,6 +115,8 @@ class SimulatedEnd implements Channel {
   #lastArrivalMs = 0;
   /** What is on its way here does not arrive. */
   #isLost = false;
+  /** With its process, which hears nothing any more. */
+  #hasEnded = false;
   /** What arrives here later was lost with its sender; what had arrived before is read whenever this process gets to it. */
   #arrivesUntilMs = Infinity;
 
@@ -132,7 +134,7 @@ class SimulatedEnd implements Channel {
   }
 
   get isClosed(): boolean {
-    return this.#delivery.closeReason !== undefined;
+    return this.#hasEnded || this.#delivery.closeReason !== undefined;
   }
 
   send(frame: Uint8Array): boolean {
@@ -181,11 +183,12 @@ class SimulatedEnd implements Channel {
 
   #processEnded(): void {
     if (this.isClosed) return;
-    if (!this.#network.arrivesAfterEnd()) this.#other.#arrivesUntilMs = this.#world.nowMs;
     const other = this.#other;
+    if (!this.#network.arrivesAfterEnd(this.process, other.process)) other.#arrivesUntilMs = this.#world.nowMs;
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#network.arrivalMs(this.process, other.process));
     this.#world.schedule(other.process, this.#lastArrivalMs - this.#world.nowMs, "connection lost", () => other.#close("lost"));
-    this.#close("local");
+    this.#hasEnded = true;
+    this.#connection.ended();
   }
 
   #close(reason: "local" | "peer" | "lost"): void {

@@ -10,9 +10,10 @@ import type { SimulatedCluster } from "./simulated-cluster.ts";
 import { SimulatedObjectStore } from "./simulated-object-store.ts";
 import { SimulatedWorker } from "./simulated-worker.ts";
 
-/** How long a worker takes to start, and the system to notice that it has ended. */
+/** How long a worker takes to start, and the system to notice that it has ended: that comes after its last words. */
 const START_MS = { min: 5, max: 60 };
-const EXIT_SEEN_MS = { min: 0.1, max: 3 };
+const EXIT_SEEN_MS = { min: 1, max: 4 };
+const SIGKILL_MS_MAX = 0.1;
 const WARM_WORKERS = 1;
 
 export interface NodeSetting {
@@ -88,7 +89,6 @@ export class SimulatedNode {
       if (isOver) return;
       isOver = true;
       world.schedule(this.process, this.#random.between(EXIT_SEEN_MS.min, EXIT_SEEN_MS.max), "worker exited", () => {
-        this.workers.delete(workerId);
         listener.exited({ reason, pid, isRetryable: true });
       });
     };
@@ -100,7 +100,7 @@ export class SimulatedNode {
     return {
       terminate: () => {
         if (worker === null) exited("was not needed any more");
-        else world.schedule(null, this.#random.between(0, EXIT_SEEN_MS.min), "SIGKILL", () => worker?.process.end());
+        else world.schedule(null, this.#random.between(0, SIGKILL_MS_MAX), "SIGKILL", () => worker?.process.end());
       },
       noteReason: () => undefined,
     };
@@ -114,11 +114,11 @@ export class SimulatedNode {
       const link: WorkerLink = openMessageLink(forNode);
       this.service.serve(workerId, link);
     });
-    const outer = world.current;
-    world.current = process;
+    world.become(process);
     const worker = new SimulatedWorker({ node: this, process, workerId, pid, channel: forWorker, job, entryUrl });
-    world.current = outer;
+    process.enter();
     this.workers.set(workerId, worker);
+    process.onEnd(() => this.workers.delete(workerId));
     return worker;
   }
 
@@ -142,7 +142,7 @@ export class SimulatedNode {
 
   /** The machine is gone, with all that runs on it. */
   crash(): void {
-    for (const { process } of this.workers.values()) process.end();
-    this.process.end();
+    for (const { process } of [...this.workers.values()]) process.kill();
+    this.process.kill();
   }
 }

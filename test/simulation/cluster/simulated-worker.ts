@@ -37,7 +37,7 @@ export class SimulatedWorker {
     let current: Pick<JobRecord, "jobId" | "namespace"> = job ?? { jobId: "", namespace: "" };
     this.core = createCore({
       process, workerId, pid, nodeId: node.record.nodeId, isDriver: this.isDriver, isolation: node.isolation, entryUrl, store: node.store, link,
-      job: () => current, exit: () => process.end(),
+      job: () => current, exit: () => process.exit(),
     });
     link.onMessage((message) => {
       if (message.type === "jobAssigned") current = message.job;
@@ -45,7 +45,7 @@ export class SimulatedWorker {
       this.#onHostMessage(message);
     });
     // Without its node it has no purpose.
-    link.onClose(() => process.end());
+    link.onClose(() => process.exit());
     if (job === null) link.send({ type: "register", workerId, pid, listenAddress: workerId });
     else link.send({ type: "registerDriver", listenAddress: workerId, pid, job });
   }

@@ -1,36 +1,53 @@
-import { asCompleted, get, type ObjectRef } from "../../../src/api/mod.ts";
+import { type ActorHandle, asCompleted, cancel, get, kill, type ObjectRef, put, wait } from "../../../src/api/mod.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import type { World } from "../world/world.ts";
-import { type Step, sumOf, type TaskPlan } from "./plan.ts";
-import type { UserCode } from "./user-code.ts";
+import { type Oracle, PLANNED_FAILURE } from "./oracle.ts";
+import { type ActorPlan, type CallerPlan, OBJECT_VALUE, type Step, streamValue, sumOf, type TaskPlan, valueOf } from "./plan.ts";
+import type { Given, Outcome, Recorder, UserCode } from "./user-code.ts";
 
-/** Does what plans say, in whichever process it is called, and remembers what has run. */
+const UNDAMAGED_NOTHING: Outcome = { value: 0, isDamaged: false };
+const LOST: Outcome = { value: 0, isDamaged: true };
+
+/** Does what plans say, in whichever process it is called, and tells the oracle what happens. */
 export class Interpreter {
-  /** Runs of each task, by id. */
-  readonly runs = new Map<number, number>();
   readonly #world: World;
+  readonly #oracle: Oracle;
 
-  constructor(world: World) {
+  constructor(world: World, oracle: Oracle) {
     this.#world = world;
+    this.#oracle = oracle;
   }
 
   get #process(): SimulatedProcess {
     return this.#world.current as SimulatedProcess;
   }
 
-  async runTask(code: UserCode, plan: TaskPlan): Promise<number> {
-    this.runs.set(plan.id, (this.runs.get(plan.id) ?? 0) + 1);
-    this.#world.trace.note(this.#world.nowMs, this.#process.name, () => `runs task ${plan.id}`);
-    return this.interpret(code, plan);
+  // ------------------------------------------------------------------ tasks
+
+  async runTask(code: UserCode, invocation: number, plan: TaskPlan, given: Given): Promise<Outcome> {
+    this.#oracle.runs(invocation);
+    const outcomes: Outcome[] = [];
+    if (given !== null) outcomes.push(await this.#read(given, `the object for task ${plan.id}`));
+    outcomes.push(await this.interpret(code, plan));
+    if (plan.fails) throw new Error(PLANNED_FAILURE);
+    return joined(0, outcomes);
   }
 
-  async interpret(code: UserCode, plan: TaskPlan): Promise<number> {
-    let value = plan.id;
-    for (const step of plan.steps) value = sumOf(value, await this.#step(code, step));
-    return value;
+  async #read(given: Exclude<Given, null>, what: string): Promise<Outcome> {
+    if (given instanceof Uint8Array) return { value: valueOfObject(given), isDamaged: false };
+    return this.#attempt(what, 0, async () => ({ value: valueOfObject(await get(given[0] as ObjectRef<Uint8Array>)), isDamaged: false }));
   }
 
-  async #step(code: UserCode, step: Step): Promise<number[]> {
+  async interpret(code: UserCode, plan: TaskPlan): Promise<Outcome> {
+    const outcomes: Outcome[] = [];
+    for (const [index, step] of plan.steps.entries()) {
+      this.#world.trace.note(this.#world.nowMs, this.#process.name, () => `step ${index + 1} of task ${plan.id}: ${step.do}`);
+      outcomes.push(...(await this.#step(code, step)));
+    }
+    return joined(plan.id, outcomes);
+  }
+
+  async #step(code: UserCode, step: Step): Promise<Outcome[]> {
     switch (step.do) {
       case "sleep":
         await this.#sleep(step.ms);
@@ -40,20 +57,190 @@ export class Interpreter {
         return [];
       case "call":
         return this.#call(code, step);
+      case "wait":
+        return this.#wait(code, step);
+      case "put":
+        return this.#put(code, step);
+      case "cancel":
+        return this.#cancel(code, step);
+      case "stream":
+        return [await this.#stream(code, step)];
+      case "actor":
+        return this.#actor(code, step.actor);
     }
   }
 
-  async #call(code: UserCode, { tasks, how }: Step & { readonly do: "call" }): Promise<number[]> {
-    const refs = tasks.map((plan) => code.task.options({ numCpus: plan.cpus, maxRetries: plan.maxRetries }).remote(plan) as ObjectRef<number>);
-    if (how === "together") return get(refs);
-    const values: number[] = [];
-    if (how === "as completed") for await (const ref of asCompleted(refs)) values.push(await get(ref));
-    else for (const ref of refs) values.push(await get(ref));
-    return values;
+  #submit(code: UserCode, plan: TaskPlan, given: ObjectRef<Uint8Array> | readonly ObjectRef<Uint8Array>[] | null): ObjectRef<Outcome> {
+    const invocation = this.#oracle.invoked(`task ${plan.id}`, plan.maxRetries);
+    return code.task.options({ numCpus: plan.cpus, maxRetries: plan.maxRetries }).remote(invocation, plan, given as never) as ObjectRef<Outcome>;
+  }
+
+  async #outcomeOf(plan: TaskPlan, ref: ObjectRef<Outcome>, extra = 0): Promise<Outcome> {
+    try {
+      const outcome = await get(ref);
+      if (plan.fails) throw new Error(`task ${plan.id} was to fail, and returned ${outcome.value}`);
+      const expected = sumOf(valueOf(plan), [extra]);
+      if (!outcome.isDamaged && outcome.value !== expected) throw new Error(`task ${plan.id} returned ${outcome.value} instead of ${expected}`);
+      return outcome;
+    } catch (error) {
+      if (plan.fails && this.#oracle.isPlanned(error)) return UNDAMAGED_NOTHING;
+      return this.#lost(error, `task ${plan.id}`, plan.maxRetries, plan.mayBeCancelled);
+    }
+  }
+
+  async #attempt(what: string, retries: number, body: () => Promise<Outcome>, mayBeCancelled = true): Promise<Outcome> {
+    try {
+      return await body();
+    } catch (error) {
+      return this.#lost(error, what, retries, mayBeCancelled);
+    }
+  }
+
+  /** What a cancelled task awaits is cancelled, and so is it. */
+  #lost(error: unknown, what: string, retries: number, mayBeCancelled: boolean): Outcome {
+    if (mayBeCancelled && this.#oracle.isCancelled(error)) throw error;
+    this.#oracle.lost(error, what, retries);
+    return LOST;
+  }
+
+  async #call(code: UserCode, { tasks, how }: Step & { readonly do: "call" }): Promise<Outcome[]> {
+    const refs = tasks.map((plan) => this.#submit(code, plan, null));
+    if (how === "together") return Promise.all(tasks.map((plan, index) => this.#outcomeOf(plan, refs[index] as ObjectRef<Outcome>)));
+    const outcomes: Outcome[] = [];
+    if (how === "as completed") for await (const ref of asCompleted(refs)) outcomes.push(await this.#outcomeOf(tasks[refs.indexOf(ref)] as TaskPlan, ref));
+    else for (const [index, plan] of tasks.entries()) outcomes.push(await this.#outcomeOf(plan, refs[index] as ObjectRef<Outcome>));
+    return outcomes;
+  }
+
+  async #wait(code: UserCode, { tasks, numReturns, timeoutMs }: Step & { readonly do: "wait" }): Promise<Outcome[]> {
+    const refs = tasks.map((plan) => this.#submit(code, plan, null));
+    if (refs.length > 0) {
+      const [ready, notReady] = await wait(refs, { numReturns, timeoutMs });
+      if (ready.length > numReturns || ready.length + notReady.length !== refs.length) throw new Error(`wait() for ${numReturns} of ${refs.length} returned ${ready.length} and ${notReady.length}`);
+    }
+    return Promise.all(tasks.map((plan, index) => this.#outcomeOf(plan, refs[index] as ObjectRef<Outcome>)));
+  }
+
+  async #put(code: UserCode, { bytes, tasks, isNested }: Step & { readonly do: "put" }): Promise<Outcome[]> {
+    let ref: ObjectRef<Uint8Array>;
+    try {
+      ref = put(objectOf(bytes));
+    } catch (error) {
+      return [this.#lost(error, "put()", 0, false)];
+    }
+    const refs = tasks.map((plan) => this.#submit(code, plan, isNested ? [ref] : ref));
+    if (this.#process.random.chance(0.5)) ref.release();
+    return Promise.all(tasks.map((plan, index) => this.#outcomeOf(plan, refs[index] as ObjectRef<Outcome>, OBJECT_VALUE)));
+  }
+
+  async #cancel(code: UserCode, { task, afterMs, isForced }: Step & { readonly do: "cancel" }): Promise<Outcome[]> {
+    const ref = this.#submit(code, task, null);
+    await this.#sleep(afterMs);
+    await cancel(ref, { force: isForced });
+    try {
+      await this.#outcomeOf(task, ref);
+    } catch (error) {
+      if (!this.#oracle.isCancelled(error)) throw error;
+    }
+    return [];
   }
 
   #sleep(ms: number): Promise<void> {
     const { clock } = this.#process;
     return new Promise((resolve) => void clock.after(ms, resolve));
   }
+
+  // ------------------------------------------------------------------ streams
+
+  async *runStream(invocation: number, id: number, count: number, everyMs: number): AsyncGenerator<number> {
+    this.#oracle.runs(invocation);
+    for (let index = 0; index < count; index++) {
+      if (everyMs > 0) await this.#sleep(everyMs);
+      yield streamValue(id, index);
+    }
+  }
+
+  async #stream(code: UserCode, { id, cpus, maxRetries, count, taken, everyMs, backpressure }: Step & { readonly do: "stream" }): Promise<Outcome> {
+    const invocation = this.#oracle.invoked(`stream ${id}`, maxRetries);
+    const values: number[] = [];
+    return this.#attempt(`stream ${id}`, maxRetries, async () => {
+      const refs = code.stream.options({ numCpus: cpus, maxRetries, generatorBackpressure: backpressure }).remote(invocation, id, count, everyMs) as unknown as AsyncIterable<ObjectRef<number>>;
+      if (taken === 0) return UNDAMAGED_NOTHING;
+      for await (const ref of refs) {
+        const value = await get(ref);
+        if (value !== streamValue(id, values.length)) throw new Error(`stream ${id} gave ${value} at ${values.length}`);
+        if (values.push(value) === taken) break;
+      }
+      if (values.length < taken) throw new Error(`stream ${id} ended after ${values.length} of ${count} values`);
+      return { value: sumOf(0, values), isDamaged: false };
+    });
+  }
+
+  // ------------------------------------------------------------------ actors
+
+  async #actor(code: UserCode, plan: ActorPlan): Promise<Outcome[]> {
+    const id = this.#oracle.actorMade(plan);
+    const { cpus, maxRestarts, maxTaskRetries, isShared, callers, keptBytes } = plan;
+    const recorder = code.Recorder.options(isShared ? { isolation: "shared", maxRestarts, maxTaskRetries } : { numCpus: cpus, maxRestarts, maxTaskRetries }).remote(id);
+    const kept = keptBytes === 0 ? null : recorder.keep.remote([put(objectOf(keptBytes))]);
+    const others = callers.map((caller) => {
+      const invocation = this.#oracle.invoked(`caller ${caller.id}`, caller.maxRetries);
+      const ref = code.caller.options({ numCpus: caller.cpus, maxRetries: caller.maxRetries }).remote(invocation, caller, id, recorder) as ObjectRef<Outcome>;
+      return this.#attempt(`caller ${caller.id}`, caller.maxRetries, () => get(ref));
+    });
+    const outcomes = [await this.#callActor(id, recorder, `creator ${id}`, plan.calls), ...(await Promise.all(others))];
+    if (kept !== null) outcomes.push(await this.#attempt(`what actor ${id} keeps`, 0, () => this.#readKept(recorder, kept)));
+    await this.#attempt(`the end of actor ${id}`, 0, () => this.#endActor(plan, recorder));
+    return outcomes;
+  }
+
+  async #readKept(recorder: ActorHandle<Recorder>, kept: ObjectRef<void>): Promise<Outcome> {
+    await get(kept);
+    const object = await get(recorder.readKept.remote() as ObjectRef<Uint8Array | null>);
+    return object === null ? LOST : { value: valueOfObject(object), isDamaged: false };
+  }
+
+  async #endActor({ end }: ActorPlan, recorder: ActorHandle<Recorder>): Promise<Outcome> {
+    if (end === "kill") await kill(recorder);
+    else if (end === "terminate") await get(recorder.terminate());
+    else if (end === "release") recorder.release();
+    return UNDAMAGED_NOTHING;
+  }
+
+  async runCaller(invocation: number, plan: CallerPlan, actorId: number, recorder: ActorHandle<Recorder>): Promise<Outcome> {
+    const run = this.#oracle.runs(invocation);
+    return this.#callActor(actorId, recorder, `caller ${plan.id} (run ${run})`, plan.calls);
+  }
+
+  async #callActor(actorId: number, recorder: ActorHandle<Recorder>, caller: string, calls: readonly number[]): Promise<Outcome> {
+    const results = calls.map((ms, index) => this.#attempt(`call ${index + 1} of ${caller} on actor ${actorId}`, 0, async () => {
+      const number = index + 1;
+      const value = await get(recorder.call.remote(caller, number, ms) as ObjectRef<number>);
+      this.#oracle.callReturned(actorId, caller, number, value);
+      return { value, isDamaged: false };
+    }));
+    return joined(0, await Promise.all(results));
+  }
+
+  actorStarts(id: number): number {
+    return this.#oracle.actorStarts(id);
+  }
+
+  async actorCalled({ id, incarnation }: Recorder, caller: string, number: number, ms: number): Promise<number> {
+    this.#oracle.callStarts(id, incarnation, caller, number);
+    if (ms > 0) await this.#sleep(ms);
+    return number;
+  }
+}
+
+function joined(start: number, outcomes: readonly Outcome[]): Outcome {
+  return { value: sumOf(start, outcomes.map(({ value }) => value)), isDamaged: outcomes.some(({ isDamaged }) => isDamaged) };
+}
+
+function objectOf(bytes: number): Uint8Array {
+  return new Uint8Array(bytes).fill(OBJECT_VALUE);
+}
+
+function valueOfObject(bytes: Uint8Array): number {
+  return bytes.every((byte) => byte === OBJECT_VALUE) ? OBJECT_VALUE : 0;
 }

@@ -1,10 +1,14 @@
 import type { SeededRandom } from "../world/seeded-random.ts";
-import type { ProgramPlan, Step, TaskPlan } from "./plan.ts";
+import type { ActorPlan, ProgramPlan, Step, TaskPlan } from "./plan.ts";
 
 export interface PlanSize {
   readonly tasksMax: number;
   readonly depthMax: number;
 }
+
+/** Larger than what travels in messages, or not. */
+const OBJECT_BYTES = [10, 1_000, 5_000, 50_000];
+const SLEEPS_MS = [0, 0.01, 1, 20, 300];
 
 /** Programs that differ in everything but that they end. */
 export function randomPlan(random: SeededRandom, size: PlanSize): ProgramPlan {
@@ -22,27 +26,59 @@ class Planner {
   }
 
   plan(): ProgramPlan {
-    const root = this.#task(0, 6);
+    const root = this.#task(0, 8, false);
     return { root, tasks: this.#tasks };
   }
 
-  #task(depth: number, stepsMax: number): TaskPlan {
+  #task(depth: number, stepsMax: number, mayBeCancelled: boolean): TaskPlan {
     const random = this.#random;
     const id = ++this.#tasks;
     const steps: Step[] = [];
     const count = depth === 0 ? stepsMax : random.below(stepsMax + 1);
-    for (let step = 0; step < count; step++) steps.push(this.#step(depth));
-    return { id, cpus: random.pick([1, 1, 1, 0.5, 0, 2]), maxRetries: random.pick([3, 3, 0, -1]), steps };
+    for (let step = 0; step < count; step++) steps.push(this.#step(depth, mayBeCancelled));
+    return { id, cpus: random.pick([1, 1, 1, 0.5, 0, 2]), maxRetries: random.pick([3, 3, 0, -1]), steps, fails: depth > 0 && random.chance(0.05), mayBeCancelled };
   }
 
-  #step(depth: number): Step {
+  #tasksOf(depth: number, widths: readonly number[], mayBeCancelled: boolean): TaskPlan[] {
+    const tasks: TaskPlan[] = [];
+    for (let left = this.#random.pick(widths); left > 0 && this.#tasks < this.#size.tasksMax; left--) tasks.push(this.#task(depth + 1, 3, mayBeCancelled));
+    return tasks;
+  }
+
+  #step(depth: number, mayBeCancelled: boolean): Step {
     const random = this.#random;
     if (depth >= this.#size.depthMax || this.#tasks >= this.#size.tasksMax || random.chance(0.3)) {
-      return { do: random.pick(["sleep", "compute"] as const), ms: random.pick([0, 0.01, 1, 20, 300]) * random.between(0, 1) };
+      return { do: random.pick(["sleep", "compute"] as const), ms: this.#ms() };
     }
-    const width = random.pick([1, 2, 4, depth === 0 ? 30 : 6]);
-    const tasks: TaskPlan[] = [];
-    for (let task = 0; task < width && this.#tasks < this.#size.tasksMax; task++) tasks.push(this.#task(depth + 1, 3));
-    return { do: "call", tasks, how: random.pick(["together", "one by one", "as completed"] as const) };
+    const kind = random.below(100);
+    if (kind < 40) return { do: "call", tasks: this.#tasksOf(depth, [1, 2, 4, depth === 0 ? 30 : 6], mayBeCancelled), how: random.pick(["together", "one by one", "as completed"] as const) };
+    if (kind < 50) {
+      const tasks = this.#tasksOf(depth, [1, 3, 5], mayBeCancelled);
+      return { do: "wait", tasks, numReturns: tasks.length === 0 ? 1 : 1 + random.below(tasks.length), timeoutMs: random.pick([0, 5, 50, 1_000]) };
+    }
+    if (kind < 65) return { do: "put", bytes: random.pick(OBJECT_BYTES), tasks: this.#tasksOf(depth, [1, 2, 4], mayBeCancelled), isNested: random.chance(0.5) };
+    if (kind < 75) return { do: "cancel", task: this.#task(depth + 1, 3, true), afterMs: this.#ms(), isForced: random.chance(0.3) };
+    if (kind < 85) {
+      const count = random.below(12);
+      return { do: "stream", id: ++this.#tasks, cpus: random.pick([1, 0.5]), maxRetries: random.pick([3, 0]), count, taken: random.chance(0.6) ? count : random.below(count + 1), everyMs: random.pick([0, 0, 2]), backpressure: random.pick([-1, -1, 1, 3]) };
+    }
+    return { do: "actor", actor: this.#actor() };
+  }
+
+  #actor(): ActorPlan {
+    const random = this.#random;
+    const calls = (): number[] => Array.from({ length: random.below(8) }, () => random.pick([0, 0, 0, 1, 20]));
+    const isShared = random.chance(0.3);
+    const callers = Array.from({ length: random.pick([0, 0, 1, 3]) }, () => ({ id: ++this.#tasks, cpus: random.pick([1, 0.5, 0]), maxRetries: random.pick([3, 0]), calls: calls() }));
+    const end = random.pick(["release", "kill", "terminate", "nothing"] as const);
+    return {
+      // Actors that hold much, or for ever, would be a program that waits for itself.
+      id: ++this.#tasks, cpus: isShared || end === "nothing" ? 0 : random.pick([0, 0.01]), isShared, maxRestarts: random.pick([0, 1, -1]), maxTaskRetries: random.pick([0, 2, -1]),
+      calls: calls(), callers, keptBytes: random.chance(0.4) ? random.pick(OBJECT_BYTES) : 0, end,
+    };
+  }
+
+  #ms(): number {
+    return this.#random.pick(SLEEPS_MS) * this.#random.between(0, 1);
   }
 }

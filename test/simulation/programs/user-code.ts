@@ -1,22 +1,70 @@
 // What the programs of the simulation are made of, as a user would write it: these functions and classes travel to workers by value.
-import { remote } from "../../../src/api/mod.ts";
-import type { TaskPlan } from "./plan.ts";
+import { type ActorHandle, type ObjectRef, remote } from "../../../src/api/mod.ts";
 import type { Interpreter } from "./interpreter.ts";
+import type { CallerPlan, TaskPlan } from "./plan.ts";
 
 /** In every process of the world: a property of what is global is not captured. */
 interface WithInterpreter {
   readonly interpreter: Interpreter;
 }
 
-async function runTask(plan: TaskPlan): Promise<number> {
-  return (globalThis as unknown as WithInterpreter).interpreter.runTask({ task }, plan);
+/** A task's value, and whether something that it needed was lost. */
+export interface Outcome {
+  readonly value: number;
+  readonly isDamaged: boolean;
 }
 
-export const task = remote(runTask);
+/** What tasks and actors are given: its bytes say which one it is. */
+export type Given = Uint8Array | readonly ObjectRef<Uint8Array>[] | null;
+
+async function runTask(invocation: number, plan: TaskPlan, given: Given): Promise<Outcome> {
+  return (globalThis as unknown as WithInterpreter).interpreter.runTask({ task, stream, caller, Recorder: RemoteRecorder }, invocation, plan, given);
+}
+
+async function* runStream(invocation: number, id: number, count: number, everyMs: number): AsyncGenerator<number> {
+  yield* (globalThis as unknown as WithInterpreter).interpreter.runStream(invocation, id, count, everyMs);
+}
+
+async function runCaller(invocation: number, plan: CallerPlan, actorId: number, recorder: ActorHandle<Recorder>): Promise<Outcome> {
+  return (globalThis as unknown as WithInterpreter).interpreter.runCaller(invocation, plan, actorId, recorder);
+}
+
+export class Recorder {
+  readonly id: number;
+  readonly incarnation: number;
+  kept: readonly ObjectRef<Uint8Array>[] | null = null;
+
+  constructor(id: number) {
+    this.id = id;
+    this.incarnation = (globalThis as unknown as WithInterpreter).interpreter.actorStarts(id);
+  }
+
+  async call(caller: string, number: number, ms: number): Promise<number> {
+    return (globalThis as unknown as WithInterpreter).interpreter.actorCalled(this, caller, number, ms);
+  }
+
+  keep(refs: readonly ObjectRef<Uint8Array>[]): void {
+    this.kept = refs;
+  }
+
+  /** Null: an actor that has started again has kept nothing. */
+  async readKept(): Promise<Uint8Array | null> {
+    return this.kept === null ? null : (this.kept[0] as ObjectRef<Uint8Array>).get();
+  }
+}
+
+const task = remote(runTask);
+const stream = remote(runStream);
+const caller = remote(runCaller);
+const RemoteRecorder = remote(Recorder);
 
 /** What a program needs to go on elsewhere. */
 export interface UserCode {
   readonly task: typeof task;
+  readonly stream: typeof stream;
+  readonly caller: typeof caller;
+  readonly Recorder: typeof RemoteRecorder;
 }
 
-export const userFunctions: readonly Function[] = [runTask];
+export const userCode: UserCode = { task, stream, caller, Recorder: RemoteRecorder };
+export const userFunctions: readonly Function[] = [runTask, runStream, runCaller, Recorder];

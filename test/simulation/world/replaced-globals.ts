@@ -1,5 +1,6 @@
 import { performance } from "node:perf_hooks";
 import { useFinalizerRegistry } from "../../../src/base/mod.ts";
+import { isCancelReason } from "../../../src/core-worker/mod.ts";
 import { HeldWeakRef } from "./garbage.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import type { World } from "./world.ts";
@@ -56,7 +57,8 @@ export function replaceGlobals(world: World): ReplacedGlobals {
     register: (target, collected, token) => world.garbage.register(target, inProcess(world, collected), token),
     unregister: (token) => world.garbage.unregister(token),
   }));
-  const failed = (error: unknown): void => world.fail(error);
+  // A cancelled task need not await everything that it has started.
+  const failed = (error: unknown): void => { if (!isCancelReason(error)) world.fail(error); };
   for (const event of ["uncaughtException", "unhandledRejection"] as const) {
     process.on(event, failed);
     undo.push(() => process.off(event, failed));

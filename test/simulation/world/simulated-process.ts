@@ -21,6 +21,10 @@ export class SimulatedProcess {
   busyUntilMs = 0;
   /** Computed within the event that runs now. */
   spentMs = 0;
+  /** By itself: what it has sent leaves it. */
+  hasExited = false;
+  /** By a fault. */
+  wasKilled = false;
   readonly #ends: (() => void)[] = [];
 
   constructor(world: World, name: string, machine: string) {
@@ -51,6 +55,17 @@ export class SimulatedProcess {
 
   onEnd(callback: () => void): void {
     this.#ends.push(callback);
+  }
+
+  /** In good order. */
+  exit(): void {
+    this.hasExited = true;
+    this.end();
+  }
+
+  kill(): void {
+    this.wasKilled = true;
+    this.end();
   }
 
   /** At once, in whatever it does: nothing of it runs any more. */

@@ -46,6 +46,12 @@ export class World {
     return { cancel: () => { event.act = null; } };
   }
 
+  /** The rest of this event, which is the world's own, is that process's: it comes to life in it. */
+  become(process: SimulatedProcess): void {
+    this.current = process;
+    process.enter();
+  }
+
   /** The run has failed; the first failure counts. */
   fail(error: unknown): void {
     this.#failure ??= { error };

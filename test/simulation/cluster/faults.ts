@@ -1,0 +1,115 @@
+import type { SeededRandom } from "../world/seeded-random.ts";
+import type { World } from "../world/world.ts";
+import type { SimulatedCluster } from "./simulated-cluster.ts";
+import type { SimulatedNode } from "./simulated-node.ts";
+import type { SimulatedWorker } from "./simulated-worker.ts";
+
+export type FaultMix = "none" | "standard" | "harsh";
+
+interface FaultRates {
+  /** Between two faults, on average. */
+  readonly everyMs: number;
+  /** Then there is peace, so that programs come to an end. */
+  readonly countMax: number;
+  /** How likely each kind is among them. */
+  readonly kinds: Readonly<Record<FaultKind, number>>;
+  readonly pauseMsMax: number;
+  readonly partitionMsMax: number;
+  /** Runs in which the object stores are small, and in which the program is killed. */
+  readonly smallStores: number;
+  readonly driverKilled: number;
+}
+
+type FaultKind = "worker killed" | "node crashes" | "process stops" | "partition" | "connection breaks";
+
+const RATES: Readonly<Record<Exclude<FaultMix, "none">, FaultRates>> = {
+  // A node that is silent for 10 s is gone, so these partitions only delay.
+  standard: { everyMs: 150, countMax: 60, kinds: { "worker killed": 10, "node crashes": 1, "process stops": 5, partition: 3, "connection breaks": 0 }, pauseMsMax: 1_500, partitionMsMax: 5_000, smallStores: 0.1, driverKilled: 0.1 },
+  harsh: { everyMs: 60, countMax: 150, kinds: { "worker killed": 10, "node crashes": 2, "process stops": 5, partition: 4, "connection breaks": 3 }, pauseMsMax: 15_000, partitionMsMax: 30_000, smallStores: 0.2, driverKilled: 0.15 },
+};
+
+/** What goes wrong in a run, decided by its seed. */
+export class Faults {
+  readonly smallStores: boolean;
+  readonly isDriverKilled: boolean;
+  count = 0;
+  readonly #world: World;
+  readonly #random: SeededRandom;
+  readonly #rates: FaultRates | null;
+  #isOver = false;
+
+  constructor(world: World, mix: FaultMix) {
+    this.#world = world;
+    this.#random = world.random.branch();
+    this.#rates = mix === "none" ? null : RATES[mix];
+    this.smallStores = this.#random.chance(this.#rates?.smallStores ?? 0);
+    this.isDriverKilled = this.#random.chance(this.#rates?.driverKilled ?? 0);
+  }
+
+  get areLossesPossible(): boolean {
+    return this.#rates !== null;
+  }
+
+  /** From now on. The head, and the machine of the program, do not crash. */
+  start(cluster: SimulatedCluster, driver: SimulatedWorker): void {
+    const rates = this.#rates;
+    if (rates === null) return;
+    if (this.isDriverKilled) this.#world.schedule(null, this.#random.between(0, 1_000), "driver killed", () => driver.process.end());
+    const next = (): void => {
+      this.#world.schedule(null, this.#random.between(0, 2 * rates.everyMs), "fault", () => {
+        if (this.#isOver || this.count === rates.countMax) return;
+        this.#happen(rates, cluster, driver);
+        next();
+      });
+    };
+    next();
+  }
+
+  stop(): void {
+    this.#isOver = true;
+  }
+
+  #happen(rates: FaultRates, cluster: SimulatedCluster, driver: SimulatedWorker): void {
+    const nodes = cluster.nodes();
+    const kind = this.#kind(rates);
+    this.count++;
+    this.#world.trace.note(this.#world.nowMs, "", () => `fault: ${kind}`);
+    switch (kind) {
+      case "worker killed": {
+        const worker = this.#pick(nodes.flatMap(({ workers }) => [...workers.values()]).filter(({ isDriver }) => !isDriver));
+        return worker?.process.kill();
+      }
+      case "node crashes":
+        return this.#crash(cluster, nodes.slice(1).filter((node) => node !== driver.node));
+      case "process stops": {
+        const node = this.#random.pick(nodes);
+        const { process } = this.#random.chance(0.3) ? node : (this.#pick([...node.workers.values()]) ?? node);
+        process.busyUntilMs = Math.max(process.busyUntilMs, this.#world.nowMs + this.#random.between(0, rates.pauseMsMax));
+        return undefined;
+      }
+      case "partition": {
+        const [one, other] = [this.#random.pick(nodes), this.#random.pick(nodes)];
+        if (one !== other) cluster.network.partition(one.process.machine, other.process.machine, this.#world.nowMs + this.#random.between(0, rates.partitionMsMax));
+        return undefined;
+      }
+      case "connection breaks":
+        return this.#pick(cluster.network.remoteConnections())?.cut();
+    }
+  }
+
+  #crash(cluster: SimulatedCluster, candidates: readonly SimulatedNode[]): void {
+    this.#pick(candidates)?.crash();
+    if (this.#random.chance(0.7)) this.#world.schedule(null, this.#random.between(0, 3_000), "new node", () => cluster.startNode({ CPU: 2 + this.#random.below(3) }));
+  }
+
+  #kind({ kinds }: FaultRates): FaultKind {
+    const entries = Object.entries(kinds) as [FaultKind, number][];
+    let left = this.#random.between(0, entries.reduce((sum, [, weight]) => sum + weight, 0));
+    for (const [kind, weight] of entries) if ((left -= weight) < 0) return kind;
+    return "worker killed";
+  }
+
+  #pick<T>(items: readonly T[]): T | undefined {
+    return items.length === 0 ? undefined : this.#random.pick(items);
+  }
+}

@@ -1,0 +1,141 @@
+import { ActorDiedError, ActorUnavailableError, NodeDiedError, ObjectLostError, ObjectStoreFullError, OwnerDiedError, TaskCancelledError, TaskError, WorkerCrashedError } from "../../../src/api/mod.ts";
+import type { SimulatedProcess } from "../world/simulated-process.ts";
+import type { World } from "../world/world.ts";
+import type { ActorPlan } from "./plan.ts";
+
+/** What a task throws because its plan says so. */
+export const PLANNED_FAILURE = "as planned";
+
+export interface Allowances {
+  /** Workers and nodes may be lost. */
+  readonly losses: boolean;
+  readonly fullStores: boolean;
+}
+
+interface Invocation {
+  readonly name: string;
+  readonly maxRetries: number;
+  readonly processes: SimulatedProcess[];
+}
+
+interface ActorRecord {
+  readonly plan: ActorPlan;
+  incarnations: number;
+  /** Starts of each call, by caller and number. */
+  readonly starts: Map<string, number>;
+  /** By incarnation and caller: the call that started last. */
+  readonly last: Map<string, number>;
+}
+
+/** Knows what the runtime promises, and checks it while programs run and when they have ended. */
+export class Oracle {
+  readonly #world: World;
+  readonly #allowances: Allowances;
+  readonly #invocations: Invocation[] = [];
+  readonly #actors: ActorRecord[] = [];
+  /** Errors that were allowed, by their class. */
+  readonly losses = new Map<string, number>();
+
+  constructor(world: World, allowances: Allowances) {
+    this.#world = world;
+    this.#allowances = allowances;
+  }
+
+  // ------------------------------------------------------------------ tasks
+
+  /** A task is called: what is returned goes with it. */
+  invoked(name: string, maxRetries: number): number {
+    return this.#invocations.push({ name, maxRetries, processes: [] }) - 1;
+  }
+
+  /** Which run of it this is. */
+  runs(invocation: number): number {
+    const process = this.#world.current as SimulatedProcess;
+    const { name, processes } = this.#invocations[invocation] as Invocation;
+    processes.push(process);
+    this.#world.trace.note(this.#world.nowMs, process.name, () => `runs ${name} (run ${processes.length})`);
+    return processes.length;
+  }
+
+  // ------------------------------------------------------------------ actors
+
+  /** An actor is created: what is returned is its number. A task that runs again makes another. */
+  actorMade(plan: ActorPlan): number {
+    return this.#actors.push({ plan, incarnations: 0, starts: new Map(), last: new Map() }) - 1;
+  }
+
+  actorStarts(id: number): number {
+    const record = this.#actors[id] as ActorRecord;
+    return ++record.incarnations;
+  }
+
+  callStarts(id: number, incarnation: number, caller: string, number: number): void {
+    const record = this.#actors[id] as ActorRecord;
+    const place = `${incarnation} ${caller}`;
+    const last = record.last.get(place) ?? 0;
+    if (number <= last) this.#fail(`actor ${id}: call ${number} of ${caller} started after call ${last} of the same caller`);
+    record.last.set(place, number);
+    const call = `${caller} ${number}`;
+    const starts = (record.starts.get(call) ?? 0) + 1;
+    record.starts.set(call, starts);
+    const { maxTaskRetries } = record.plan;
+    if (maxTaskRetries >= 0 && starts > maxTaskRetries + 1) this.#fail(`actor ${id}: call ${number} of ${caller} started ${starts} times, with maxTaskRetries ${maxTaskRetries}`);
+  }
+
+  callReturned(id: number, caller: string, number: number, value: number): void {
+    if (value !== number) this.#fail(`actor ${id}: call ${number} of ${caller} returned ${value}`);
+    if (!(this.#actors[id] as ActorRecord).starts.has(`${caller} ${number}`)) this.#fail(`actor ${id}: call ${number} of ${caller} returned, and never ran`);
+  }
+
+  // ------------------------------------------------------------------ errors
+
+  /** Throws what must not happen. `retries`: of what has failed. */
+  lost(error: unknown, what: string, retries: number): void {
+    const cause = rootOf(error);
+    if (!this.#isAllowed(cause, retries)) throw new Error(`${what} failed: ${String((cause as Error).stack ?? cause)}`, { cause: error });
+    const name = (cause as Error).name;
+    this.losses.set(name, (this.losses.get(name) ?? 0) + 1);
+    this.#world.trace.note(this.#world.nowMs, this.#world.current?.name ?? "", () => `${what} is lost: ${String(cause)}`);
+  }
+
+  #isAllowed(error: unknown, retries: number): boolean {
+    const { losses, fullStores } = this.#allowances;
+    if (fullStores && error instanceof ObjectStoreFullError) return true;
+    if (!losses) return false;
+    if (error instanceof WorkerCrashedError || error instanceof NodeDiedError) return retries !== -1;
+    return [OwnerDiedError, ObjectLostError, ActorDiedError, ActorUnavailableError].some((type) => error instanceof type);
+  }
+
+  isCancelled(error: unknown): boolean {
+    return rootOf(error) instanceof TaskCancelledError;
+  }
+
+  isPlanned(error: unknown): boolean {
+    return (rootOf(error) as Error).message === PLANNED_FAILURE;
+  }
+
+  #fail(message: string): void {
+    this.#world.fail(new Error(message));
+  }
+
+  // ------------------------------------------------------------------ the end
+
+  /** Who ran something more than once had lost the worker of every run but one. */
+  check(): void {
+    for (const { name, maxRetries, processes } of this.#invocations) {
+      const alive = processes.filter(({ isAlive }) => isAlive);
+      if (processes.length > 1 && alive.length > 1) throw new Error(`${name} has run ${processes.length} times, in ${processes.map((process) => process.name).join(", ")}`);
+      if (!this.#allowances.losses && processes.length > 1) throw new Error(`${name} has run ${processes.length} times, and nothing was lost`);
+      // Workers that were ended to cancel something cost what else ran there no retry.
+      const killed = processes.filter(({ wasKilled }) => wasKilled).length;
+      if (maxRetries >= 0 && killed > maxRetries + 1) throw new Error(`${name} has run in ${killed} workers that were killed, with maxRetries ${maxRetries}`);
+    }
+  }
+}
+
+/** What was thrown first, behind errors of tasks that only passed it on. */
+function rootOf(error: unknown): unknown {
+  let root = error;
+  while (root instanceof TaskError && root.cause !== undefined) root = root.cause;
+  return root;
+}

@@ -28,6 +28,10 @@ export class Waiting {
   #isOver = false;
   readonly #whenOver: (() => void)[] = [];
 
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   whenOver(callback: () => void): void {
     if (this.#isOver) callback();
     else this.#whenOver.push(callback);

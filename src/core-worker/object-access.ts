@@ -166,7 +166,8 @@ export class ObjectAccess {
 
   /** What comes of it once more, when it is there again. */
   async #afterLoss(entry: ObjectEntry, lost: StoredRecord, error: unknown, site: CallSite | null, waiting: Waiting | null): Promise<{ readonly again: unknown }> {
-    if (!isLoss(error) || (error instanceof ObjectFreedError && entry.ownerId === this.#env.workerId)) throw namedAs(entry.id, error);
+    // Whoever waits no more is told that there is no copy, which says nothing of the object.
+    if (waiting?.isOver === true || !isLoss(error) || (error instanceof ObjectFreedError && entry.ownerId === this.#env.workerId)) throw namedAs(entry.id, error);
     await new Promise<void>((resolve, reject) => this.#env.recover(entry, lost, (refusal) => {
       if (refusal === null) resolve();
       else reject(systemErrorOf({ ...refusal, message: `${refusal.message} (${error.message})` }));

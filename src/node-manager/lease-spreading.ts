@@ -79,8 +79,8 @@ export class LeaseSpreading {
     this.#state.granted(ownerId, key, node);
   }
 
-  refused(ownerId: WorkerId, key: string): void {
-    this.#state.refused(ownerId, key);
+  refused(ownerId: WorkerId, key: string, node: NodeKey): void {
+    this.#state.refused(ownerId, key, node);
   }
 
   ownerLost(ownerId: WorkerId): void {

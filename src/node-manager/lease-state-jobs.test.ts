@@ -50,12 +50,6 @@ describe("leases: several jobs on one machine", () => {
     assert.deepEqual(types(state.demand("w1", "nested", oneCpu, 1, 0)), ["assignJob", "openLease"]);
   });
 
-  test("leases of an owner on another node end with it, though their workers may never have heard from it", () => {
-    const state = twoJobs(["w1"]);
-    const { leaseId } = opened(state.demand("guest", "k", oneCpu, 1, 0));
-    assert.deepEqual(only(state.workerLost("guest"), "endLease"), [{ type: "endLease", leaseId, workerId: "w1" }]);
-  });
-
   test("each job may have as many workers for tasks that take nothing", () => {
     const nothing = shapeOf({});
     const state = twoJobs(["w1", "w2", "w3", "w4"]);

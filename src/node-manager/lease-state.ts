@@ -208,8 +208,7 @@ export class LeaseState {
     if (worker === undefined) {
       const jobId = this.#driverJobs.get(workerId) ?? null;
       this.#driverJobs.delete(workerId);
-      // A worker that it has never sent a task to sees no channel close.
-      return [...endLeases([...this.#leases.values()].filter(({ ownerId }) => ownerId === workerId)), ...this.#endedJobLost(workerId, jobId), ...this.ownerLost(workerId)];
+      return [...this.#endedJobLost(workerId, jobId), ...this.ownerLost(workerId)];
     }
     this.#workers.delete(workerId);
     for (const lease of worker.leases.values()) this.#closeLease(lease);

@@ -1,4 +1,4 @@
-import { forgetOldest, newWorkerId, nodeKeyOf, type ActorId, type JobId, type NodeKey, type ResourceAmounts, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
+import { newWorkerId, nodeKeyOf, type ActorId, type JobId, type NodeKey, type ResourceAmounts, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker, WorkerLink } from "../clients/mod.ts";
 import type { ActorPlacementRecord, ActorSpec, ActorStateRecord, FarRequest, FromNode, JobRecord, LeaseEvent, LeaseShape, RefusalRecord, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
 import type { NodeView } from "../scheduling/mod.ts";
@@ -21,8 +21,6 @@ import { WaitingWatch } from "./waiting-watch.ts";
 
 /** How long a worker beyond the warm ones may be idle. */
 const IDLE_WORKER_MS = 1_000;
-/** Workers of other nodes that have ended. */
-const LOST_FAR_REMEMBERED_MAX = 10_000;
 /** After an actor has taken a warm worker, or a worker has died: how long until another is started. */
 const WARM_UP_DELAY_MS = 50;
 /** Task workers of one kind at most. */
@@ -42,7 +40,6 @@ export class NodeManager {
   readonly introductions: PeerIntroductions;
   readonly #watch: WaitingWatch;
   readonly #waitingActors = new WaitingActors({ drivers: (jobId) => this.drivers(jobId), send: (workerId, message) => this.send(workerId, message) });
-  readonly #lostFar = new Set<WorkerId>();
   #idleTimer: Timer | null = null;
   #warmTimer: Timer | null = null;
   readonly #startFailures = new StartFailures();
@@ -315,7 +312,6 @@ export class NodeManager {
 
   /** An owner on another node asks for leases here. */
   demandFromFar(ownerId: WorkerId, job: JobRecord, message: FarRequest & { readonly type: "leaseDemand" }): void {
-    if (this.#lostFar.has(ownerId)) return;
     this.jobSeen(job);
     this.#state.ownerSeen(ownerId, job.jobId);
     this.demandLeases(ownerId, message.key, message.shape, message.target, message.priority);
@@ -327,14 +323,13 @@ export class NodeManager {
     else if (message.type === "leaseRefused") {
       // What does not fit there after all is looked for elsewhere.
       if (message.error.kind === "TaskUnschedulableError") return;
-      this.spreading?.refused(workerId, message.key);
+      this.spreading?.refused(workerId, message.key, from);
     }
     this.#workers.get(workerId)?.link?.send(message);
   }
 
-  /** A worker of another node has ended. What it has asked for comes by another way, and may be later. */
+  /** A worker of another node has ended. */
   farWorkerLost(workerId: WorkerId, cause: WorkerDeath): void {
-    forgetOldest(this.#lostFar.add(workerId), LOST_FAR_REMEMBERED_MAX);
     this.#env.endObjects(workerId);
     this.spreading?.ownerLost(workerId);
     // One with a lease may not have heard of its owner yet.
@@ -409,6 +404,7 @@ export class NodeManager {
           break;
         }
         case "refuse":
+          if (instruction.error.kind !== "TaskUnschedulableError") this.spreading?.refused(instruction.ownerId, instruction.key, this.#node);
           this.send(instruction.ownerId, { type: "leaseRefused", key: instruction.key, error: instruction.error });
           break;
         case "endLease":

@@ -37,6 +37,18 @@ describe("leases from several nodes", () => {
     assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }))), [], "once");
   });
 
+  test("what a node has refused is asked of it again, if it is wanted again before anything else happens", () => {
+    for (const [own, node, answer] of [[view(OWN, { CPU: 2 }), OWN, "here 1"], [view(OWN, {}), OTHER, "b 1"]] as const) {
+      const state = stateWith(view(OTHER, { CPU: 2 }));
+      for (let attempt = 0; attempt < 2; attempt++) {
+        state.demand(OWNER, "k", oneCpu, 1, 0);
+        assert.deepEqual(brief(planned(state, own)), [answer]);
+        state.refused(OWNER, "k", node);
+      }
+      assert.deepEqual(brief(planned(state, own)), []);
+    }
+  });
+
   test("the rest goes to nodes with room, and no more than there is room for", () => {
     const state = stateWith(view(OTHER, { CPU: 2 }), view(THIRD, { CPU: 8 }, { CPU: 1 }));
     state.demand(OWNER, "k", oneCpu, 10, 0);

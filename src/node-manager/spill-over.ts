@@ -93,9 +93,13 @@ export class SpillOver {
   }
 
   /** Nothing that is not granted is wanted any more. */
-  refused(ownerId: WorkerId, key: string): void {
+  refused(ownerId: WorkerId, key: string, node: NodeKey): void {
     const wish = this.#wishes.get(idOf(ownerId, key));
-    if (wish !== undefined) wish.target = this.#granted(wish);
+    if (wish === undefined) return;
+    wish.target = this.#granted(wish);
+    // That node has dropped what it has not granted: whoever wants it again must ask again, also for as much.
+    if (node === this.#node) wish.askedHere = wish.grantedHere;
+    else wish.asked.set(node, wish.granted.get(node) ?? 0);
   }
 
   granted(ownerId: WorkerId, key: string, node: NodeKey): void {

@@ -24,6 +24,26 @@ describe("the calls of an actor", () => {
     assert.ok(queue.isDrained);
   });
 
+  test("that are over and run again come before others, and beside those that wait for what they make", () => {
+    const queue = new ActorCallQueue<string>({});
+    queue.open(1);
+    for (const call of ["a", "b"]) queue.add(call, null);
+    assert.deepEqual(startable(queue), ["a"]);
+    queue.addRepeated("again", null);
+    assert.deepEqual(startable(queue), [], "a runs");
+    queue.held(null, 1);
+    assert.deepEqual(startable(queue), ["again"], "a waits, and b does not overtake it");
+    queue.ended(null);
+    queue.held(null, -1);
+    queue.addRepeated("once more", null);
+    queue.ended(null);
+    assert.deepEqual(startable(queue), ["once more"]);
+    queue.ended(null);
+    assert.deepEqual(startable(queue), ["b"]);
+    queue.addRepeated("last", null);
+    assert.deepEqual(queue.takeWaiting(), ["last"]);
+  });
+
   test("groups have limits of their own and do not wait for each other", () => {
     const queue = new ActorCallQueue<string>({ io: 2, slow: 1 });
     queue.open(1);

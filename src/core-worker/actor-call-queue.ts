@@ -81,9 +81,8 @@ export class ActorCallQueue<Call> {
   }
 
   #nextOf(group: CallGroup<Call>): Call | undefined {
-    const isRepeated = group.repeated !== null && group.repeated.length > 0;
-    if (group.running - (isRepeated ? group.held : 0) >= group.runningMax) return undefined;
-    const call = isRepeated ? group.repeated?.shift() : group.waiting.shift();
+    let call = group.repeated !== null && group.running - group.held < group.runningMax ? group.repeated.shift() : undefined;
+    if (call === undefined && group.running < group.runningMax) call = group.waiting.shift();
     if (call === undefined) return undefined;
     group.running++;
     this.#running++;

@@ -80,9 +80,6 @@ interface CollectedView {
   readonly weak: WeakRef<ArrayBuffer>;
 }
 
-/** A copy of so much costs less than a view, with what has to be done when that is collected. */
-const HEADER_COPIED_BYTES_MAX = 4096;
-
 const EMPTY = new Uint8Array();
 /** From Node 24 on, a thread that ends with such a buffer of native memory aborts the process. */
 const CAN_FORBID_TRANSFER = Number.parseInt(process.versions.node, 10) < 24;
@@ -356,13 +353,11 @@ export class SharedStore implements StoreClient {
       this.#collected.register(buffer, { id, weak });
       return new Uint8Array(buffer);
     };
-    const bytes = this.#bytesOf(attached, row, table.byteLength(row));
-    const { header, buffers: places } = readLayout(bytes);
+    const layout = readLayout(this.#bytesOf(attached, row, table.byteLength(row)));
     return {
       format: value.format, descriptors: value.descriptors, code: value.code,
-      buffers: places.map(({ offset: at, byteLength }) => window(at, byteLength)),
-      // Without any other view, the pin would have nobody to end it.
-      header: header.byteLength > HEADER_COPIED_BYTES_MAX || buffers.size === 0 ? window(header.offset, header.byteLength) : bytes.slice(header.offset, header.offset + header.byteLength),
+      header: window(layout.header.offset, layout.header.byteLength),
+      buffers: layout.buffers.map((place) => window(place.offset, place.byteLength)),
     };
   }
 

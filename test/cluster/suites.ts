@@ -15,6 +15,7 @@ export const ON_ONE_NODE: Readonly<Record<string, string>> = {
   "held-up": "each node tells of what is held up there, in the same way; its programs start runtimes of their own",
   lifecycle: "is the start and the end of a runtime of one's own; those of nodes are in test/cli",
   "memory-limits": "a worker's memory is measured by its node, in the same way; its programs start runtimes of their own",
+  "memory-shortage": "the memory of a machine is watched by its node, in the same way; its programs start runtimes of their own",
   "missing-files": "has files hidden from workers of a runtime of its own; of other machines: three-machines.test.ts",
   "npm-packages": "counts the installs of one machine, which all nodes here share",
   "permission-model": "is what Node allows the program",

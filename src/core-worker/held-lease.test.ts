@@ -65,6 +65,21 @@ describe("a lease at its worker", () => {
     assert.deepEqual(events, ["slotReturned", "slotTaken"], "a lease without waiting tasks keeps its one slot");
   });
 
+  test("a task that ends although what it has begun to wait for is not there holds nothing any more", () => {
+    const { lease, events } = openLeaseWith();
+    lease.taskStarted();
+    lease.taskBlocked();
+    lease.taskEnded(true);
+    assert.deepEqual([lease.running, lease.blocked, lease.slots], [0, 0, 1]);
+    lease.taskStarted();
+    assert.equal(lease.canRun(), false);
+    lease.taskEnded();
+    lease.isEnding = true;
+    assert.ok(lease.mustYield(0));
+    lease.yieldSlots();
+    assert.deepEqual(events, ["closed"]);
+  });
+
   test("a task that goes on while another runs takes a slot of its own, and one is given back when either ends", () => {
     const { lease, events } = openLeaseWith(1);
     lease.taskStarted();

@@ -61,8 +61,10 @@ export class HeldLease<T = unknown> {
     this.running++;
   }
 
-  taskEnded(): void {
-    this.running--;
+  /** `isBlocked`: what it has begun to wait for is not there yet, and it does not await it. */
+  taskEnded(isBlocked = false): void {
+    if (isBlocked) this.blocked--;
+    else this.running--;
     // An unblocked task took a slot back while another ran: only one is kept.
     while (this.slots > Math.max(1, this.running)) this.#returnSlot();
   }

@@ -244,8 +244,8 @@ export class TaskExecutor {
     if (callable.kind === "function" && callable.maxCalls > 0) this.#env.limitedCall(callable);
     if (lease.acceleratorIds !== this.#acceleratorIds) this.#env.useAccelerators((this.#acceleratorIds = lease.acceleratorIds));
     const finished = this.start(execution);
-    if (finished === undefined) lease.taskEnded();
-    else void finished.then(() => { lease.taskEnded(); this.#runQueued(lease); });
+    if (finished === undefined) lease.taskEnded(execution.blockedCount > 0);
+    else void finished.then(() => { lease.taskEnded(execution.blockedCount > 0); this.#runQueued(lease); });
   }
 
   /** Runs it to its end; undefined when that is already reached, else a promise that never rejects. */

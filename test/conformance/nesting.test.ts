@@ -94,6 +94,23 @@ function suite(isolation: WorkerIsolation): void {
       });
     });
 
+    it("runs no more at once after a task that did not await what it asked for", async () => {
+      await onMachine({ numCpus: 1, isolation }, async () => {
+        const Never = ray.remote(class { forever(): Promise<number> { return new Promise(() => undefined); } });
+        const never = Never.remote().forever.remote();
+        const careless = ray.remote((refs: readonly ray.ObjectRef<number>[]) => { ray.get(refs[0]!).catch(() => undefined); return "ended"; });
+        assert.deepEqual(await ray.get([careless.remote([never]), careless.remote([never])]), ["ended", "ended"]);
+        const busy = ray.remote(async () => {
+          const here = globalThis as { tasksAtOnce?: number };
+          const atOnce = (here.tasksAtOnce = (here.tasksAtOnce ?? 0) + 1);
+          await new Promise((resolve) => setImmediate(resolve));
+          here.tasksAtOnce--;
+          return atOnce;
+        });
+        assert.deepEqual(new Set(await ray.get(Array.from({ length: 20 }, () => busy.remote()))), new Set([1]));
+      });
+    });
+
     it("goes on with nested tasks while the driver's own thread is busy", async () => {
       await onMachine({ numCpus: 2, isolation }, async () => {
         const folder = mkdtempSync(join(tmpdir(), "mantaray-test-"));

@@ -182,6 +182,11 @@ export class ActorManager {
     for (const client of this.#dirty) {
       if (client.workerId === null || client.waiting.length === 0) continue;
       const target = this.#env.peer(client.workerId);
+      if (target.isLost) {
+        // It has ended before the GCS's word that the actor is there came; the next one says where it goes from here.
+        client.workerLost(target.workerId, [], "");
+        continue;
+      }
       if (target !== peer && calls.length > 0) {
         this.#env.sender.send(peer as Peer, 0, calls);
         calls = [];

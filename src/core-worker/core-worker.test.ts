@@ -50,6 +50,22 @@ test("a call made between the end of an actor's worker and the end of the actor 
   assert.ok(outcome instanceof ActorDiedError || outcome instanceof ActorUnavailableError, String(outcome));
 });
 
+test("an actor that is said to be in a worker whose end was heard of before is waited for until it is elsewhere", async () => {
+  const sent: ToNode[] = [];
+  const core = coreWorker(sent);
+  const handle = handleOf(core);
+  const isNow = (phase: "ALIVE" | "RESTARTING", workerId: string | null): void => core.onNodeMessage({ type: "actorState", state: { actorId: ACTOR.actorId, phase, workerId, number: 0, death: null, aliasOf: null } });
+  core.onNodeMessage({ type: "workerDied", workerId: WORKER, cause: DEATH });
+  const call = handle.add.remote();
+  isNow("ALIVE", WORKER);
+  await new Promise((resolve) => setImmediate(resolve));
+  isNow("RESTARTING", null);
+  isNow("ALIVE", "live000000000001");
+  assert.equal(await outcomeOf(call, core), "nothing yet");
+  assert.deepEqual(sent.filter(({ type }) => type === "connectPeer"), [{ type: "connectPeer", workerId: "live000000000001" }]);
+  assert.equal(core.peer("live000000000001").hasTasksInFlight, true);
+});
+
 test("a channel that opens after its worker has ended is closed, and nothing waits for that worker", async () => {
   const core = coreWorker();
   core.onNodeMessage({ type: "workerDied", workerId: WORKER, cause: DEATH });

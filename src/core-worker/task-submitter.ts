@@ -93,13 +93,24 @@ export class TaskSubmitter {
       });
       for (const [lease, tasks] of batches) {
         lease.lastActivityMs = this.#env.clock.nowMs();
-        this.#env.sender.send(this.#env.peer(lease.workerId), lease.leaseId, tasks);
+        const peer = this.#env.peer(lease.workerId);
+        if (peer.isLost) this.#tooLate(lease, tasks);
+        else this.#env.sender.send(peer, lease.leaseId, tasks);
       }
     }
     const target = queue.nextLeaseTarget();
     if (target !== undefined) this.#env.requestLeases(queue.key, queue.shape, target, queue.priority);
     if (queue.isOver && this.#queues.delete(queue.key)) this.#end(queue);
     this.#watch();
+  }
+
+  /** The lease was given before its worker ended, and the word of it took a longer way than that of the end. */
+  #tooLate(lease: OwnedLease, tasks: readonly PendingTask[]): void {
+    for (const task of tasks) {
+      lease.remove(task);
+      this.rejected(task);
+    }
+    this.leaseClosed(lease.leaseId);
   }
 
   #end(queue: SchedulingQueue): void {

@@ -24,7 +24,7 @@ const concurrentFiles = 3;
 const dependsOnNodeVersion = ['src/base/finalizer', 'src/serialization/', 'src/transport/', 'src/object-store/', 'test/'];
 const runOnce = ['test/house/', 'test/package/'];
 /** In a run of everything, which must not take too long, these run on the current version alone; `--node` runs them on another. */
-const runOnceOfAll = ['test/docs/', 'test/examples/', 'test/faults/soak', 'test/faults/chaos', 'test/cluster/', 'test/cli/'];
+const runOnceOfAll = ['test/docs/', 'test/examples/', 'test/faults/', 'test/simulation/', 'test/cluster/', 'test/cli/', 'test/conformance/memory-shortage'];
 /** And of the whole programs, these are enough for a version between the oldest and the newest. */
 const enoughForMiddle = ['actor-calls', 'actors', 'cancellation', 'lifecycle', 'objects', 'references', 'shared-objects', 'streaming', 'tasks', 'worker-crashes']
   .map((name) => `test/conformance/${name}.test.ts`);

@@ -81,6 +81,17 @@ describe("leases: the numbered transitions", () => {
     assert.deepEqual(state.ledger.available, { CPU: 10_000, GPU: 20_000, slot: 10_000 });
   });
 
+  test("(2) a worker whose task waits with its accelerators gets no other: they are named in its environment", () => {
+    const state = new LeaseState(toAmounts({ CPU: 1, GPU: 1 }), { warmWorkersMin: 1, taskWorkersMax: 4 }, "job", { GPU: ["a"] });
+    for (const worker of ["w1", "w2"]) state.workerAdded(worker, THREAD);
+    const parent = opened(state.demand("driver", "k", shapeOf({ CPU: 1, GPU: 1 }), 1, 0));
+    state.demand(parent.workerId, "l", oneCpu, 1, 0);
+    const child = opened(state.leaseEvents(parent.workerId, [[parent.leaseId, "slotReturned"]]));
+    assert.notEqual(child.workerId, parent.workerId);
+    assert.deepEqual(only(state.demand(child.workerId, "m", oneCpu, 1, 0), "openLease"), []);
+    assert.equal(opened(state.leaseEvents(child.workerId, [[child.leaseId, "slotReturned"]])).workerId, child.workerId);
+  });
+
   test("(3) a slot is taken back at once, below zero if need be, and nothing starts until it is not", () => {
     const state = stateWith({ CPU: 1 }, ["w1", "w2"]);
     const parent = opened(state.demand("driver", "k", oneCpu, 1, 0));

@@ -180,6 +180,10 @@ export function isIdle(worker: PoolWorker): boolean {
   return worker.actorId === null && !worker.isStopping && worker.leases.size === 0;
 }
 
+/** One whose task waits with its accelerators runs no other meanwhile: the environment variable that names them is all of the worker's. */
 export function isFreeForTasks(worker: PoolWorker): boolean {
-  return worker.actorId === null && !worker.isStopping && (worker.isForOne ? worker.leases.size === 0 : activeSlots(worker) === 0);
+  if (worker.actorId !== null || worker.isStopping) return false;
+  if (worker.isForOne) return worker.leases.size === 0;
+  for (const { slots, acceleratorIds } of worker.leases.values()) if (slots > 0 || acceleratorIds !== null) return false;
+  return true;
 }

@@ -30,7 +30,7 @@ type Group = keyof typeof ON_THREE_NODES;
  * What differs there between the isolations is the worker's concern, and is seen on one node. To save time they run with threads, unless
  * MANTARAY_TEST_ISOLATION says otherwise.
  */
-const WITH_THREADS_ALONE: readonly Group[] = ["scheduling", "cancellation", "calls", "streams", "programs"];
+const WITH_THREADS_ALONE: readonly Group[] = ["scheduling", "cancellation", "actors", "calls", "objects", "streams", "programs"];
 
 /** One cluster is for all suites that follow each other and want the same nodes. */
 export async function runOnThreeNodes(group: Group): Promise<void> {

@@ -111,15 +111,19 @@ const remoteShared = ((target: ray.Class, options: ray.ActorOptions = {}) => {
   return ray.remote(target, !isClass || needsItsOwn ? options : { ...options, isolation: "shared" });
 }) as Remote;
 
-/** Resolves when no task holds anything any more; idle leases take a moment to come back. */
-export async function everythingFree(): Promise<void> {
-  const total = await ray.clusterResources();
+/** Resolves when so much is free of these: word of other nodes takes a moment, and so do leases that are idle. */
+export async function freeBecomes(wanted: Readonly<Record<string, number>>): Promise<void> {
   let available: Record<string, number> = {};
-  const areAllFree = async (): Promise<boolean> => {
+  const areFree = async (): Promise<boolean> => {
     available = await ray.availableResources();
-    return Object.keys(total).every((resource) => available[resource] === total[resource]);
+    return Object.keys(wanted).every((resource) => available[resource] === wanted[resource]);
   };
-  await eventually("everything to be free", areAllFree).catch(() => assert.deepEqual(available, total));
+  await eventually("so much to be free", areFree).catch(() => assert.deepEqual(available, wanted));
+}
+
+/** Resolves when no task holds anything any more. */
+export async function everythingFree(): Promise<void> {
+  await freeBecomes(await ray.clusterResources());
 }
 
 const EVENTUALLY_MS_MAX = 20_000;

@@ -78,16 +78,11 @@ underBothIsolations("workers that end", {}, (isolation) => {
     assert.deepEqual(await ray.get(refs), Array.from({ length: 300 }, (_, index) => index * 2));
   });
 
-  it("fail tasks that wait for what they stored, with OwnerDiedError", async () => {
-    const stores = ray.remote(() => ({ ref: ray.put({ text: "mine" }) }));
-    const { ref } = await ray.get(stores.remote());
-    const dies = ray.remote(() => process.exit(1));
-    // One worker after the other ends: the one that owns the object is among them.
-    let error: unknown;
-    for (let round = 0; round < 20 && error === undefined; round++) {
-      await ray.get(dies.options({ maxRetries: 0 }).remote()).catch(() => undefined);
-      error = await ray.get(ref).then(() => undefined, (reason: unknown) => reason);
-    }
+  it("fail tasks that want what they stored, with OwnerDiedError", async () => {
+    const keeper = ray.remote(class Keeper { keep() { return { ref: ray.put({ text: "mine" }) }; } crash() { process.exit(1); } }).remote();
+    const { ref } = await ray.get(keeper.keep.remote());
+    await assert.rejects(ray.get(keeper.crash.remote()), ray.ActorDiedError);
+    const error = await ray.get(ref).then(() => undefined, (reason: unknown) => reason);
     assert.ok(error instanceof ray.OwnerDiedError, String(error));
     assert.equal(error.objectId, ref.hex());
     const read = ray.remote((value: { text: string }) => value.text);

@@ -164,10 +164,10 @@ for (const isolation of ISOLATIONS) {
         child.stdout.setEncoding("utf8").once("data", (line: string) => resolve(JSON.parse(line)));
         child.once("exit", () => reject(new Error("the program ended early")));
       });
-      child.kill("SIGKILL");
-      await exited;
       const left = [sessionDir, join("/dev/shm", basename(sessionDir)), join(directory, basename(sessionDir))];
       assert.ok(existsSync(left[2] as string) && readdirSync(left[2] as string).length > 0, "it had spilled");
+      child.kill("SIGKILL");
+      await exited;
       // Its worker processes end by themselves; until then they may still use it.
       await eventually("all of it to be gone", async () => {
         await ray.init({ numCpus: 1, objectStoreMemory: 4 * 1024 ** 2, objectSpillingDirectory: directory });

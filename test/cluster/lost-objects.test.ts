@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import * as ray from "mantaray";
 import { startCluster, type TestCluster } from "mantaray/testing";
-import { ISOLATIONS } from "../conformance/both-isolations.ts";
+import { eventually, ISOLATIONS } from "../conformance/both-isolations.ts";
 
 const LENGTH = 200_000;
 const ELSEWHERE = { numCpus: 0, resources: { elsewhere: 0.01 } };
@@ -56,12 +56,16 @@ for (const isolation of ISOLATIONS) {
         #calls = 0;
         make(): Float64Array { return new Float64Array(LENGTH).fill(++this.#calls); }
         first(array: Float64Array): number { return array[0]!; }
+        node(): string { return ray.getRuntimeContext().nodeId; }
       }
       const maker = ray.remote(Maker, { ...ELSEWHERE, maxRestarts: 1, maxTaskRetries: 1 }).remote();
       const once = maker.make.options({ maxTaskRetries: 0 }).remote();
       const again = maker.make.remote();
       await ray.wait([once, again], { numReturns: 2 });
+      const before = await ray.get(maker.node.remote());
       await nodes.loseNode();
+      // Its worker outlives the node by a moment, and answers.
+      await eventually("it to be elsewhere", async () => (await ray.get(maker.node.options({ maxTaskRetries: -1 }).remote())) !== before);
       assert.equal(await ray.get(maker.first.remote(again)), 1, "its first call in the new worker");
       await assert.rejects(ray.get(once), (error: unknown) => error instanceof ray.ObjectReconstructionFailedError && error.reason === "retriesDisabled");
     });

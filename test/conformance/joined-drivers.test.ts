@@ -135,8 +135,8 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
     assert.deepEqual(await ray.get([lasting.add.remote(1), passing.add.remote(1)]), [2, 2]);
     program.tell("leave");
     assert.equal(await program.said(), "left");
-    // Its node hears of it a moment later.
-    if (NODES > 0) await eventually("its end", () => ray.get(passing.add.remote(1)).then(() => false, () => true));
+    // The node hears of it a moment later.
+    await eventually("its end", () => ray.get(passing.add.remote(1)).then(() => false, () => true));
     await assert.rejects(ray.get(passing.add.remote(1)), ray.ActorDiedError);
     await assert.rejects(ray.getActor("passing"), ray.ActorNotFoundError);
     assert.equal(await ray.get(lasting.add.remote(1)), 3);

@@ -37,6 +37,7 @@ import { StoredLifetimes } from "./stored-lifetimes.ts";
 import { TaskSender } from "./task-sender.ts";
 import { RECALLED, TaskSubmitter } from "./task-submitter.ts";
 import { type CancelOptions, type CodeSource, type FunctionCallable, type PendingTask, type TaskTemplate } from "./task.ts";
+import { TasksBetweenRuns } from "./tasks-between-runs.ts";
 import type { RefGenerator } from "./value-stream.ts";
 import { ModuleExchange } from "./module-exchange.ts";
 import { NodeRequests } from "./node-requests.ts";
@@ -71,7 +72,7 @@ export class CoreWorker {
   readonly #receiver: ResultReceiver;
   readonly #retries: ExceptionRetries;
   readonly #lineage: Lineage;
-  readonly #lostArguments: LostArguments;
+  readonly #betweenRuns: TasksBetweenRuns;
   readonly #runs: RunRecorder;
   readonly actorHost: ActorHost;
   readonly #creation: ActorCreation;
@@ -132,12 +133,12 @@ export class CoreWorker {
       references: this.references, actors: () => this.actors, submission: () => this.submission, hold: () => this.#life.hold(), checkMethodOptions: (options, label) => this.checkMethodOptions(options, label),
     });
     this.actors = new ActorManager({ workerId: env.workerId, references: this.references, sender, handleHost, peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), sendToNodeSoon: (message) => env.sendToNodeSoon(message), callWatch: new CallWatch(env.clock, (workerId) => env.sendToNode({ type: "callsWait", workerId })), fail, dropped: (task) => this.#finished(task, true) });
-    const again = {
-      runAgain: (task: PendingTask): void => (task.queue === null ? this.actors.runAgain(task) : this.submitter.rejected(task)), giveUp: (task: PendingTask): void => { if (task.queue === null) this.actors.giveUpTurn(task); },
-      fail: (task: PendingTask, failure: Failure): void => { settleFailed(task, failure); this.#finished(task, true); },
-    };
-    this.#retries = new ExceptionRetries({ clock: env.clock, serializer: this.serializer, code: this.code, ...again });
-    this.#lostArguments = new LostArguments({ recover, ...again });
+    this.#betweenRuns = new TasksBetweenRuns({
+      runAgain: (task) => (task.queue === null ? this.actors.runAgain(task) : this.submitter.rejected(task)), giveUp: (task) => { if (task.queue === null) this.actors.giveUpTurn(task); },
+      fail: (task, failure) => { settleFailed(task, failure); this.#finished(task, true); },
+    });
+    this.#retries = new ExceptionRetries({ clock: env.clock, serializer: this.serializer, code: this.code, betweenRuns: this.#betweenRuns });
+    const lostArguments = new LostArguments({ recover, betweenRuns: this.#betweenRuns });
     this.submission = new Submission({
       workerId: env.workerId, totals: env.totals, store: env.store, lifetimes, largeObjects, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
       fetch: (entry) => this.#objects.fetch(entry), recover, hold: () => this.#life.hold(), block: (reject) => this.#block(reject), currentSequence: () => this.context.current()?.sequence ?? 0, limited: this.#limited, currentScope: () => this.context.current()?.ownScope, isShutDown: () => this.#isShutDown,
@@ -157,9 +158,9 @@ export class CoreWorker {
     this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, lineage: this.#lineage, peer: (id) => this.peer(id), deathOf: (id) => this.#peers.deathOf(id) });
     this.#cancellation = new Cancellation({
       workerId: env.workerId, submission: this.submission, submitter: this.submitter, actors: this.actors, peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), hold: () => this.#life.hold(),
-      sharedEntry: (id) => this.references.entry(id), pendingTasks: () => this.#pendingTasks(), cancelRebuilding: (entry, options) => this.#lineage.cancel(entry, options), giveUpRetry: (task) => this.#retries.giveUp(task) || this.#lostArguments.giveUp(task), finished: (task, wasSent) => this.#finished(task, wasSent),
+      sharedEntry: (id) => this.references.entry(id), pendingTasks: () => this.#pendingTasks(), cancelRebuilding: (entry, options) => this.#lineage.cancel(entry, options), giveUpRetry: (task) => this.#betweenRuns.giveUp(task), finished: (task, wasSent) => this.#finished(task, wasSent),
     });
-    this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, retries: this.#retries, largeObjects, lineage: this.#lineage, lostArguments: this.#lostArguments, callLost: (call, reason) => this.actors.callLost(call, reason), callNotRun: (call) => this.actors.callNotRun(call), finished: (task) => this.#finished(task, true) });
+    this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, retries: this.#retries, largeObjects, lineage: this.#lineage, lostArguments, callLost: (call, reason) => this.actors.callLost(call, reason), callNotRun: (call) => this.actors.callNotRun(call), finished: (task) => this.#finished(task, true) });
     this.#runs = new RunRecorder({ workerId: env.workerId, pid: env.pid, timeOriginMs: performance.timeOrigin, after: (delayMs, callback) => void env.clock.after(delayMs, callback), report: (report) => env.sendToNode({ type: "runsReported", surveyId: null, report }) });
     const retirement = new WorkerRetirement({ clock: env.clock, stopTakingTasks: () => this.#leave(), isNeeded: () => this.#isNeeded(), exit: (reason) => this.exit(reason) });
     this.#executor = new TaskExecutor({
@@ -261,8 +262,7 @@ export class CoreWorker {
   *#pendingTasks(): Iterable<PendingTask> {
     yield* this.submission.waiting;
     yield* this.submitter.queued();
-    yield* this.#retries.waiting;
-    yield* this.#lostArguments.waiting;
+    yield* this.#betweenRuns;
     yield* this.actors.waiting();
     for (const peer of this.#peers) for (const task of peer.tasksInFlight()) if (task !== RECALLED) yield task;
   }
@@ -463,7 +463,7 @@ export class CoreWorker {
     const error: SystemErrorRecord = { kind: "RuntimeStateError", message, subjectId: null };
     const failure = systemFailure(error);
     this.#lineage.failAll(failure);
-    for (const task of [...this.submission.takeWaiting(), ...this.submitter.takeAll(), ...this.#retries.takeAll(), ...this.#lostArguments.takeAll(), ...this.actors.takeWaiting(failure)]) settleFailed(task, failure);
+    for (const task of [...this.submission.takeWaiting(), ...this.submitter.takeAll(), ...this.#betweenRuns.takeAll(), ...this.actors.takeWaiting(failure)]) settleFailed(task, failure);
     for (const peer of this.#peers) for (const task of peer.tasksInFlight()) if (task !== RECALLED) settleFailed(task, failure);
     this.#objects.failAll(failure);
     this.groups.failAll(systemErrorOf(error));

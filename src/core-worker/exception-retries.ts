@@ -4,15 +4,11 @@ import { type FailureContext, rebuiltCause } from "./failure-errors.ts";
 import type { Failure } from "./object-entry.ts";
 import { type ErrorClass, isNamedAsOneOf, isOneOf, type RetriedErrors, retryDelayMs } from "./retried-errors.ts";
 import type { PendingTask } from "./task.ts";
+import type { TasksBetweenRuns } from "./tasks-between-runs.ts";
 
 export interface ExceptionRetriesEnvironment extends FailureContext {
   readonly clock: Clock;
-  /** Lets it run again. */
-  runAgain(task: PendingTask): void;
-  /** It does not run again after all: nothing is to wait for it. */
-  giveUp(task: PendingTask): void;
-  /** Makes this its outcome. */
-  fail(task: PendingTask, failure: Failure): void;
+  readonly betweenRuns: TasksBetweenRuns;
 }
 
 /** Memory that is short now may be there later: from one run to the next so long, and then twice as long each time. As in Ray. */
@@ -25,7 +21,6 @@ const MEMORY_DELAY_MS_MAX = 60_000;
  */
 export class ExceptionRetries {
   readonly #env: ExceptionRetriesEnvironment;
-  readonly #waiting = new Set<PendingTask>();
   /** Of the tasks that ran again, how often. */
   readonly #retries = new WeakMap<PendingTask, number>();
   /** Of those that were ended for want of memory, how often. */
@@ -35,20 +30,11 @@ export class ExceptionRetries {
     this.#env = environment;
   }
 
-  /** The tasks that are between two runs. */
-  get waiting(): Iterable<PendingTask> {
-    return this.#waiting;
-  }
-
   /** True if it takes the task: it runs again, or gets the failure from here. */
   takes(task: PendingTask, failure: Failure): boolean {
     const { retryExceptions } = task.template;
     if (retryExceptions === null || failure.kind !== "taskError" || task.retriesLeft === 0) return false;
-    if (task.isDone || task.stream?.isClosed === true) {
-      this.#env.giveUp(task);
-      return false;
-    }
-    this.#waiting.add(task);
+    if (!this.#env.betweenRuns.add(task, task.isDone || task.stream?.isClosed === true)) return false;
     if (retryExceptions === true) this.#retry(task);
     else void this.#decide(task, failure, retryExceptions);
     return true;
@@ -61,10 +47,9 @@ export class ExceptionRetries {
     } catch {
       // The classes cannot be loaded here: what cannot be compared is not retried.
     }
-    if (!this.#waiting.has(task)) return;
+    if (!this.#env.betweenRuns.has(task)) return;
     if (isRetried) return this.#retry(task);
-    this.giveUp(task);
-    this.#env.fail(task, failure);
+    this.#env.betweenRuns.fail(task, failure);
   }
 
   async #isRetried(error: TaskErrorRecord, retried: Exclude<RetriedErrors, true>): Promise<boolean> {
@@ -83,33 +68,15 @@ export class ExceptionRetries {
     this.#retries.set(task, retriesBefore + 1);
     if (task.retriesLeft > 0) task.retriesLeft--;
     const delayMs = retryDelayMs(retriesBefore);
-    if (delayMs === 0) this.#runAgain(task);
-    else this.#env.clock.after(delayMs, () => this.#runAgain(task));
+    if (delayMs === 0) this.#env.betweenRuns.runAgain(task);
+    else this.#env.clock.after(delayMs, () => this.#env.betweenRuns.runAgain(task));
   }
 
   /** Its node was short of memory: that costs no retry. */
   runLater(task: PendingTask): void {
     const endsBefore = this.#memoryEnds.get(task) ?? 0;
     this.#memoryEnds.set(task, endsBefore + 1);
-    this.#waiting.add(task);
-    this.#env.clock.after(Math.min(MEMORY_DELAY_MS_MIN * 2 ** endsBefore, MEMORY_DELAY_MS_MAX), () => this.#runAgain(task));
-  }
-
-  #runAgain(task: PendingTask): void {
-    if (this.#waiting.delete(task)) this.#env.runAgain(task);
-  }
-
-  /** It is not to run again. False if it is not between two runs. */
-  giveUp(task: PendingTask): boolean {
-    if (!this.#waiting.delete(task)) return false;
-    this.#env.giveUp(task);
-    return true;
-  }
-
-  /** The tasks that are between two runs, taken out; nothing runs here any more. */
-  takeAll(): PendingTask[] {
-    const tasks = [...this.#waiting];
-    this.#waiting.clear();
-    return tasks;
+    this.#env.betweenRuns.add(task, false);
+    this.#env.clock.after(Math.min(MEMORY_DELAY_MS_MIN * 2 ** endsBefore, MEMORY_DELAY_MS_MAX), () => this.#env.betweenRuns.runAgain(task));
   }
 }

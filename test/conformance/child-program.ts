@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -59,4 +60,10 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
   const environment = { ...process.env };
   delete environment["NODE_TEST_CONTEXT"];
   return environment;
+}
+
+/** What it has printed, if it has ended well. */
+export function linesOf({ exitCode, stdout, stderr }: ProgramRun): string[] {
+  assert.equal(exitCode, 0, stderr);
+  return stdout.trimEnd().split("\n");
 }

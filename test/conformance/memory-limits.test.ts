@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
 import { ISOLATIONS } from "./both-isolations.ts";
-import { runProgram, type ProgramRun } from "./child-program.ts";
+import { linesOf, runProgram, type ProgramRun } from "./child-program.ts";
 
 /** Before Node 22.16 nobody can ask V8 for a thread's buffers while the thread is busy. */
 const canProbeBusyThreads = "getHeapStatistics" in Worker.prototype;
@@ -18,11 +18,6 @@ const run = (isolation: string, body: string): Promise<ProgramRun> => runProgram
   ${body}
   await ray.shutdown();
 ` } });
-
-function linesOf({ exitCode, stdout, stderr }: ProgramRun): string[] {
-  assert.equal(exitCode, 0, stderr);
-  return stdout.trimEnd().split("\n");
-}
 
 for (const isolation of ISOLATIONS) {
   describe(`the memory of a worker with a limit (${isolation})`, () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ISOLATIONS } from "./both-isolations.ts";
-import { runProgram, type ProgramRun } from "./child-program.ts";
+import { linesOf, runProgram, type ProgramRun } from "./child-program.ts";
 
 const skip = process.platform === "linux" ? false : "only Linux tells how much memory processes have";
 const MEBIBYTE = 1024 ** 2;
@@ -21,11 +21,6 @@ const run = (isolation: string, body: string, environment = {}): Promise<Program
   ${body}
   await ray.shutdown();
 ` } });
-
-function linesOf({ exitCode, stdout, stderr }: ProgramRun): string[] {
-  assert.equal(exitCode, 0, stderr);
-  return stdout.trimEnd().split("\n");
-}
 
 for (const isolation of ISOLATIONS) {
   describe(`a node whose memory runs short (${isolation})`, { skip }, () => {

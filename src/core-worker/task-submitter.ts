@@ -13,6 +13,8 @@ const SEND_EARLY_AT_TASKS = 256;
 const STUCK_CHECK_MS = 10;
 /** A lease without use for so long goes back. */
 const LEASE_IDLE_MS = 100;
+/** Runs that a task is given back when its worker is ended by force. What that was for may be its own child, in the same worker, each time anew. */
+const FORCED_ENDS_FREE_MAX = 3;
 
 export interface SubmitterEnvironment {
   readonly clock: Clock;
@@ -35,6 +37,8 @@ export class TaskSubmitter {
   readonly #queues = new Map<string, SchedulingQueue>();
   readonly #leases = new Map<number, OwnedLease>();
   readonly #dirty = new Set<SchedulingQueue>();
+  /** Of tasks whose worker was ended by force: how often. */
+  readonly #forcedEnds = new WeakMap<PendingTask, number>();
   #isFlushScheduled = false;
   #timer: Timer | null = null;
   #isTimerShort = false;
@@ -246,7 +250,7 @@ export class TaskSubmitter {
       const message = `task ${task.name}() ran in placement group ${removedGroup.groupId}, which is removed: ${removedGroup.reason}`;
       return this.#env.fail(task, { kind: "systemError", error: { kind: "PlacementGroupRemovedError", message, subjectId: removedGroup.groupId } });
     }
-    if (death.isRetryable && death.isForced === true) return this.rejected(task);
+    if (death.isRetryable && death.isForced === true && this.#isFree(task, death)) return this.rejected(task);
     if (death.isMemoryShort === true && task.template.maxRetries !== 0) return this.#env.runLater(task);
     if (death.isRetryable && task.retriesLeft !== 0) {
       if (task.retriesLeft > 0) task.retriesLeft--;
@@ -256,6 +260,14 @@ export class TaskSubmitter {
     const retries = death.isRetryable ? " and no retry is left (maxRetries)" : "";
     const message = `the worker that ran ${task.name}() ${death.reason}${retries} (worker ${peer.workerId}, pid ${death.pid})`;
     this.#env.fail(task, { kind: "systemError", error: { kind: death.isOutOfMemory === true ? "OutOfMemoryError" : death.isNodeLost === true ? "NodeDiedError" : "WorkerCrashedError", message, subjectId: null } });
+  }
+
+  /** The end of a worker for the sake of others costs nothing, unless there is no end of it. */
+  #isFree(task: PendingTask, { isNodeDrained, removedGroup }: WorkerDeath): boolean {
+    if (isNodeDrained === true || removedGroup !== undefined) return true;
+    const count = (this.#forcedEnds.get(task) ?? 0) + 1;
+    this.#forcedEnds.set(task, count);
+    return count <= FORCED_ENDS_FREE_MAX;
   }
 
   /** True if the task will not be started by the worker that it was sent to. */

@@ -36,7 +36,7 @@ const untilAborted = ray.remote(async function untilAborted(notes: NotesHandle |
 });
 const increment = ray.remote((value: number) => value + 1);
 
-underEveryActorIsolation("limits of calls", { isOnOneOfThem: true }, (_isolation, remote) => {
+underEveryActorIsolation("limits of calls", { isOnOneOfThem: true }, (isolation, remote) => {
   const newNotes = (): NotesHandle => remote(Notes).remote();
   const noted = (notes: NotesHandle, note: string): Promise<void> => eventually(`the note '${note}'`, async () => (await ray.get(notes.read.remote())).includes(note));
 
@@ -169,6 +169,12 @@ underEveryActorIsolation("limits of calls", { isOnOneOfThem: true }, (_isolation
         return ray.get(parent.options({ numCpus: 2 }).remote());
       });
       assert.ok(["TaskTimeoutError", "a second attempt"].includes(await ray.get(once.options({ numCpus: 2, maxRetries: 0 }).remote(notes))));
+    });
+
+    it("ends a task at last whose child takes their worker with it each time", { skip: isolation === "thread" ? false : "the same again" }, async () => {
+      const spins = ray.remote(function spins(): never { for (;;) { /* for ever */ } }, { numCpus: 2, timeoutMs: 10 });
+      const parent = ray.remote(async function parent(): Promise<void> { await ray.get(spins.remote()); }, { numCpus: 2, maxRetries: 0 });
+      await assert.rejects(ray.get(parent.remote()), (error: unknown) => error instanceof ray.TaskTimeoutError || (error instanceof ray.WorkerCrashedError && /spins\(\) went on after its timeoutMs/.test(error.message)) || (error instanceof ray.TaskError && error.cause instanceof ray.TaskTimeoutError));
     });
 
     it("does not count time in queues, and lets what is in time alone", async () => {

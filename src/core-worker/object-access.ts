@@ -44,12 +44,19 @@ export class ObjectAccess {
     const entry = this.#entryOf(ref, "get()", 0, false);
     if (entry.status === PRIMITIVE && options === undefined) return Promise.resolve(entry.content);
     const endMs = this.#endMs(options);
-    return this.#get([entry], options, site).then(() => {
-      if (entry.status === PRIMITIVE) return entry.content;
-      const waiting = nodeOf(entry) === undefined ? null : new Waiting();
-      const value = this.#valueOf(entry, site, waiting);
-      return value instanceof Promise ? this.#inTime(value, waiting, options, endMs, 1, 1) : value;
-    });
+    // What is there is read at once: each promise between here and the caller lets others go first.
+    if (entry.status === ENCODED) {
+      checkAborted(options?.signal);
+      return Promise.resolve(this.#settledOne(entry, options, endMs, site));
+    }
+    return this.#get([entry], options, site).then(() => this.#settledOne(entry, options, endMs, site));
+  }
+
+  #settledOne(entry: ObjectEntry, options: GetOptions | undefined, endMs: number | null, site: CallSite | null): unknown {
+    if (entry.status === PRIMITIVE) return entry.content;
+    const waiting = nodeOf(entry) === undefined ? null : new Waiting();
+    const value = this.#valueOf(entry, site, waiting);
+    return value instanceof Promise ? this.#inTime(value, waiting, options, endMs, 1, 1) : value;
   }
 
   async getMany(refs: readonly ObjectRef<unknown>[], options: GetOptions | undefined, site: CallSite | null): Promise<unknown[]> {

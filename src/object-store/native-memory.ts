@@ -10,6 +10,8 @@ export interface NativeMemory {
   unmap(address: bigint, byteLength: number): void;
   /** An ArrayBuffer over exactly [address, address + byteLength). It copies nothing, and frees nothing when it is collected. */
   view(address: bigint, byteLength: number): ArrayBuffer;
+  /** Copies from [address, address + target.byteLength): for a few bytes it takes less than a view of them. */
+  read(address: bigint, target: Uint8Array): void;
   /**
    * Makes sure that the file system has memory for the range, so that a later write cannot end in SIGBUS; false when it is full.
    * What the range holds stays as it is. It comes before the range is handed to anybody who writes: where the file system cannot
@@ -113,6 +115,7 @@ class LinuxMemory implements NativeMemory {
   readonly #munmap: (address: bigint, byteLength: number) => number;
   readonly #fallocate: (fileDescriptor: number, offset: number, byteLength: number) => number;
   readonly #flock: (fileDescriptor: number, operation: number) => number;
+  readonly #memcpy: (target: Uint8Array, address: bigint, byteLength: number) => void;
   readonly #memfdCreate: (name: string, flags: number) => number;
   readonly #close: (fileDescriptor: number) => number;
   readonly #systemCall: (number: number, address: bigint, operation: number, value: number, timeout: BigInt64Array | null, address2: null, value3: number) => number;
@@ -127,6 +130,7 @@ class LinuxMemory implements NativeMemory {
     this.#munmap = library.func("int munmap(void *address, size_t byteLength)");
     this.#fallocate = library.func("int posix_fallocate(int fileDescriptor, int64_t offset, int64_t byteLength)");
     this.#flock = library.func("int flock(int fileDescriptor, int operation)");
+    this.#memcpy = library.func("void memcpy(_Out_ void *target, void *address, size_t byteLength)");
     this.#memfdCreate = library.func("int memfd_create(const char *name, unsigned int flags)");
     this.#close = library.func("int close(int fileDescriptor)");
     this.#systemCall = library.func("int64_t syscall(int64_t number, void *address, int64_t operation, int64_t value, void *timeout, void *address2, int64_t value3)");
@@ -146,6 +150,10 @@ class LinuxMemory implements NativeMemory {
     if (byteLength > VIEW_BYTES_MAX) throw new RangeError(`A view of ${byteLength} bytes was asked for; at most ${VIEW_BYTES_MAX} are possible.`);
     viewMade?.(byteLength);
     return this.#koffi.view(address, byteLength);
+  }
+
+  read(address: bigint, target: Uint8Array): void {
+    this.#memcpy(target, address, target.byteLength);
   }
 
   reserve(fileDescriptor: number, offset: number, byteLength: number): boolean {

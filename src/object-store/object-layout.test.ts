@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { layoutBytes, readLayout, writeLayout } from "./object-layout.ts";
+import { frontBytes, layoutBytes, readLayout, writeLayout } from "./object-layout.ts";
 
 const parts = fc.record({
   header: fc.uint8Array({ maxLength: 300 }),
@@ -15,6 +15,8 @@ describe("how an object lies in its extent", () => {
       const target = new Uint8Array(byteLength);
       writeLayout(target, value);
       const { header, buffers } = readLayout(target);
+      assert.equal(frontBytes(target.subarray(0, 16)), header.offset + header.byteLength);
+      assert.deepEqual(readLayout(target.subarray(0, frontBytes(target))), { header, buffers }, "no more than the front is needed");
       const bytesAt = (place: { offset: number; byteLength: number }): number[] => [...target.subarray(place.offset, place.offset + place.byteLength)];
       assert.deepEqual(bytesAt(header), [...value.header]);
       assert.deepEqual(buffers.map(bytesAt), value.buffers.map((buffer) => [...buffer]));
@@ -43,5 +45,6 @@ describe("how an object lies in its extent", () => {
     const value = { header: new Uint8Array(3), buffers: [new Uint8Array(100)] };
     assert.throws(() => writeLayout(new Uint8Array(layoutBytes(value) - 1), value), RangeError);
     assert.throws(() => readLayout(new Uint8Array(200)), /does not hold the object/);
+    assert.throws(() => frontBytes(new Uint8Array(200).fill(9)), /does not hold the object/);
   });
 });

@@ -49,9 +49,15 @@ export function writeLayout(target: Uint8Array, { header, buffers }: EncodedPart
   }
 }
 
+/** How many bytes an object has before its buffers. `head`: its first ones, 16 at least. */
+export function frontBytes(head: Uint8Array): number {
+  const view = objectView(head);
+  return PREFIX_BYTES + view.getUint32(8, true) * LENGTH_BYTES + view.getUint32(4, true);
+}
+
+/** `source`: the object up to its first buffer, or more. */
 export function readLayout(source: Uint8Array): { header: PartPlace; buffers: PartPlace[] } {
-  const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
-  invariant(view.getUint32(0, true) === MAGIC, "shared memory does not hold the object that it should");
+  const view = objectView(source);
   const count = view.getUint32(8, true);
   const header = { offset: PREFIX_BYTES + count * LENGTH_BYTES, byteLength: view.getUint32(4, true) };
   let end = header.offset + header.byteLength;
@@ -63,6 +69,12 @@ export function readLayout(source: Uint8Array): { header: PartPlace; buffers: Pa
     end = offset + byteLength;
   }
   return { header, buffers };
+}
+
+function objectView(bytes: Uint8Array): DataView {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  invariant(view.getUint32(0, true) === MAGIC, "shared memory does not hold the object that it should");
+  return view;
 }
 
 /** The value with parts of its own, from the bytes of an extent. */

@@ -3,6 +3,7 @@ import { afterEach, describe, test } from "node:test";
 import { ObjectStoreFullError } from "../base/mod.ts";
 import type { EncodedValueRecord } from "../protocol/mod.ts";
 import { bytesOf, type Client, collectUntil, MEGABYTE, StoreMachine } from "./fixtures/store-machine.ts";
+import { runGarbageCollector } from "./garbage-collector.ts";
 import { loadNativeMemory } from "./native-memory.ts";
 import { SLOTS_MAX } from "./extent-table.ts";
 
@@ -86,6 +87,43 @@ describe("a worker's shared store", { skip }, () => {
     await store.press(8 * MEGABYTE);
     assert.deepEqual([...derived], new Array(10).fill(42), "a part of it keeps all of it");
     assert.ok(whileViewed >= MEGABYTE);
+  });
+
+  test("who reads while another does gets the same buffer, and later ones one of their own", async () => {
+    const store = machine();
+    const [maker, reader] = [store.client("maker"), store.client("reader")];
+    const value = maker.store.create({ ...bytesOf(MEGABYTE, 4), buffers: [new Uint8Array(MEGABYTE).fill(4), new Uint8Array(0), new Uint8Array(MEGABYTE).fill(5)] }, "maker");
+    const look = async (): Promise<void> => {
+      const [first, second] = [(await reader.store.open(value)).buffers, (await reader.store.open(value)).buffers];
+      assert.deepEqual(first.map(({ byteLength }) => byteLength), [MEGABYTE, 0, MEGABYTE]);
+      assert.ok(first[0]?.buffer === second[0]?.buffer && first[2]?.buffer === second[2]?.buffer && first[0]?.buffer !== first[2]?.buffer);
+      assert.ok(isFilledWith(second[0]!, 4) && isFilledWith(second[2]!, 5));
+    };
+    await look();
+    await store.turns(2);
+    runGarbageCollector();
+    // Word of the buffers that are collected comes later than these, which take their place.
+    const view = await read(reader, value);
+    await store.turns(5);
+    assert.deepEqual(store.service.list(10).objects[0]?.pinnedBy, ["reader"]);
+    maker.store.release(value.stored!);
+    for (let round = 0; round < 4; round++) maker.store.create(bytesOf(MEGABYTE, round), "maker");
+    assert.ok(isFilledWith(view, 4));
+  });
+
+  test("a long header is viewed, a short one copied: without buffers nothing is kept", async () => {
+    const store = machine();
+    const [maker, reader] = [store.client("maker"), store.client("reader")];
+    const long = { ...bytesOf(0, 0), header: new Uint8Array(MEGABYTE).map((_, index) => index), buffers: [] };
+    const value = maker.store.create(long, "maker");
+    assert.deepEqual((await reader.store.open(value)).header, long.header);
+    const many = { ...bytesOf(0, 0), buffers: Array.from({ length: 500 }, (_, index) => new Uint8Array(1000).fill(index)) };
+    const opened = await reader.store.open(maker.store.create(many, "maker"));
+    assert.deepEqual([opened.header, opened.buffers], [many.header, many.buffers]);
+    const empty = maker.store.create({ ...many, buffers: Array.from({ length: 20_000 }, () => new Uint8Array()) }, "maker");
+    assert.equal((await reader.store.open(empty)).buffers.length, 20_000);
+    maker.store.release(empty.stored!);
+    await collectUntil(() => !store.service.list(10).objects.some(({ id }) => id === empty.stored!.id), "an object without buffers stays pinned");
   });
 
   test("memory returns when the last view is gone", async () => {

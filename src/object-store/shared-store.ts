@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { markAsUntransferable } from "node:worker_threads";
 import { Finalizer, forgetOldest, megabytes, type NodeKey, ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
 import type { ObjectOrigin, OwnedObject, StoreClient, Waiting } from "../clients/mod.ts";
 import type { EncodedValueRecord, PulledObject, StoredRecord, ToStore } from "../protocol/mod.ts";
@@ -10,7 +9,8 @@ import { CACHED, DOOMED, type ExtentTable, SEALED, WRITING } from "./extent-tabl
 import { mapFile, mapSegments, type Segment } from "./mapped-segments.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { loadNativeMemory, type NativeMemory } from "./native-memory.ts";
-import { copiedParts, layoutBytes, readLayout, writeLayout } from "./object-layout.ts";
+import { copiedParts, layoutBytes, writeLayout } from "./object-layout.ts";
+import { ObjectViews } from "./object-views.ts";
 import { controlPath, type StoreConfig } from "./store-config.ts";
 import { ANSWER_AWAITED, ANSWER_DISK_FULL, ANSWER_GRANTED, STATUS_READY, STATUS_UNAVAILABLE, StoreControl } from "./store-control.ts";
 import { StoreDoor } from "./store-door.ts";
@@ -69,20 +69,7 @@ interface Owned {
   origin: ObjectOrigin | null;
 }
 
-/** Buffers of one object that this worker looks at. */
-interface Views {
-  readonly row: number;
-  readonly buffers: Set<WeakRef<ArrayBuffer>>;
-}
-
-interface CollectedView {
-  readonly id: number;
-  readonly weak: WeakRef<ArrayBuffer>;
-}
-
 const EMPTY = new Uint8Array();
-/** From Node 24 on, a thread that ends with such a buffer of native memory aborts the process. */
-const CAN_FORBID_TRANSFER = Number.parseInt(process.versions.node, 10) < 24;
 
 /** The object store as one worker uses it: large values in memory that all workers of the machine share, small ones here. */
 export class SharedStore implements StoreClient {
@@ -95,10 +82,7 @@ export class SharedStore implements StoreClient {
   readonly #dropped = new Finalizer<Owned>((owned) => { if (this.#owned.get(owned.id) === owned) this.#free(owned.id); });
   /** Those whose memory was not free at once. */
   readonly #freed = new Map<number, OwnedObject>();
-  readonly #views = new Map<number, Views>();
-  /** Rows that views keep pinned: the pin of any other row says nothing here, for it may come and go with an attempt. */
-  readonly #viewedRows = new Set<number>();
-  readonly #collected = new Finalizer<CollectedView>(({ id, weak }) => this.#viewCollected(id, weak));
+  readonly #views = new ObjectViews((row) => this.#unseen(row));
   /** By size: rows of extents that are this worker's to fill. */
   readonly #cache = new Map<number, number[]>();
   #cachePages = 0;
@@ -258,7 +242,7 @@ export class SharedStore implements StoreClient {
   #tryReuse(attached: Attachment, id: number, row: number): boolean {
     const { table, slot, control } = attached;
     // The pin keeps the service from giving the row to another object between these steps.
-    const isReused = table.tryPin(row, slot, id) && table.changeState(row, SEALED, DOOMED) && !this.#viewedRows.has(row) && !table.isPinnedByOthers(row, slot)
+    const isReused = table.tryPin(row, slot, id) && table.changeState(row, SEALED, DOOMED) && !this.#views.keepsPinned(row) && !table.isPinnedByOthers(row, slot)
       && this.#hasCacheRoom(control, table.pages(row)) && table.change(row, DOOMED, table.slot(row), CACHED, slot);
     this.#unpin(attached, row);
     if (isReused) this.#keepForReuse(row, table.pages(row));
@@ -272,7 +256,7 @@ export class SharedStore implements StoreClient {
   /** Objects whose refs or views the program has dropped, without waiting for the collector to find time. */
   #freeGarbage(): void {
     runGarbageCollector();
-    for (const [id, { buffers }] of this.#views) for (const weak of buffers) if (weak.deref() === undefined) this.#viewCollected(id, weak);
+    this.#views.dropCollected();
     for (const [id, { weak }] of this.#owned) if (weak.deref() === undefined) this.#free(id);
     this.#far.freeGarbage();
   }
@@ -293,7 +277,7 @@ export class SharedStore implements StoreClient {
     const attached = this.#attach();
     if (stored.node !== this.#env.node) return this.#openFar(attached, value, stored, waiting);
     if (attached === null) return this.#env.ask<Uint8Array>((requestId) => ({ type: "storeRead", requestId, id: stored.id })).then((bytes) => copiedParts(value, bytes));
-    const row = this.#views.get(stored.id)?.row ?? stored.row;
+    const row = this.#views.rowOf(stored.id) ?? stored.row;
     return this.#isPinned(attached, stored.id, row) ? this.#viewed(attached, value, stored.id, row) : this.#fetched(attached, value, stored.id);
   }
 
@@ -335,47 +319,22 @@ export class SharedStore implements StoreClient {
   #viewed(attached: Attachment, value: EncodedValueRecord, id: number, row: number): EncodedValueRecord {
     const { table, native, control } = attached;
     table.touch(row, control.nextTick());
-    let views = this.#views.get(id);
-    if (views === undefined) {
-      this.#views.set(id, (views = { row, buffers: new Set() }));
-      this.#viewedRows.add(row);
-    }
-    const { buffers } = views;
     const { segment, offset } = table.place(row);
     const address = (attached.segments[segment] as Segment).address + BigInt(offset * PAGE_BYTES);
-    const window = (at: number, byteLength: number): Uint8Array => {
-      if (byteLength === 0) return new Uint8Array();
-      const buffer = native.view(address + BigInt(at), byteLength);
-      // Nobody would know when the buffer that it becomes elsewhere is collected.
-      if (CAN_FORBID_TRANSFER) markAsUntransferable(buffer);
-      const weak = new WeakRef(buffer);
-      buffers.add(weak);
-      this.#collected.register(buffer, { id, weak });
-      return new Uint8Array(buffer);
-    };
-    const layout = readLayout(this.#bytesOf(attached, row, table.byteLength(row)));
-    return {
-      format: value.format, descriptors: value.descriptors, code: value.code,
-      header: window(layout.header.offset, layout.header.byteLength),
-      buffers: layout.buffers.map((place) => window(place.offset, place.byteLength)),
-    };
+    const { header, buffers } = this.#views.open(native, { id, row, address, byteLength: table.byteLength(row) });
+    this.#unpin(attached, row);
+    return { format: value.format, descriptors: value.descriptors, code: value.code, header, buffers };
   }
 
-  #viewCollected(id: number, weak: WeakRef<ArrayBuffer>): void {
-    const views = this.#views.get(id);
-    if (views === undefined || !views.buffers.delete(weak) || views.buffers.size > 0) return;
-    this.#views.delete(id);
-    this.#viewedRows.delete(views.row);
+  #unseen(row: number): void {
     if (this.#attached == null) return;
-    if (this.#isDetached) {
-      if (this.#views.size === 0) this.#leave(this.#attached);
-      return;
-    }
-    this.#unpin(this.#attached, views.row);
+    if (!this.#isDetached) this.#unpin(this.#attached, row);
+    else if (this.#views.isEmpty) this.#leave(this.#attached);
   }
 
+  /** Unless somebody looks at it. */
   #unpin({ table, slot, control }: Attachment, row: number): void {
-    if (this.#viewedRows.has(row)) return;
+    if (this.#views.keepsPinned(row)) return;
     if (table.clearPin(row, slot) || control.isPressed) this.#env.send({ type: "storeUnpinned", row });
   }
 
@@ -464,7 +423,7 @@ export class SharedStore implements StoreClient {
     this.#isDetached = true;
     this.#owned.clear();
     this.#far.forget();
-    if (this.#attached != null && this.#views.size === 0) this.#leave(this.#attached);
+    if (this.#attached != null && this.#views.isEmpty) this.#leave(this.#attached);
   }
 
   #leave({ native, control, segments, controlAddress, controlBytes }: Attachment): void {

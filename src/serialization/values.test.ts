@@ -112,6 +112,29 @@ describe("plain values", () => {
     assert.equal(whole.length, 10_000);
   });
 
+  test("a large array by itself keeps its type, and brings what it shows of its buffer", async () => {
+    const memory = new ArrayBuffer(100_000);
+    new Uint8Array(memory).forEach((_, index, bytes) => { bytes[index] = index; });
+    const views = [
+      new Float64Array(memory), new Float32Array(memory, 12, 3000), new Int8Array(memory, 3, 9000), new BigUint64Array(memory, 24), new Uint8ClampedArray(memory, 1), new Uint16Array(memory, 2, 2500),
+      new DataView(memory, 5, 8001), Buffer.from(memory, 7, 50_001), Buffer.alloc(4096, 1), new Uint8Array(4095).fill(2), new Uint8Array(0),
+    ];
+    for (const view of views) {
+      const encoded = pair().here.encode(view, "x");
+      assert.ok(encoded.format === 0 && encoded.buffers.every((buffer) => buffer.byteLength < view.byteLength + 8));
+      const result = await roundTrip(view);
+      assert.deepEqual(result, view);
+      assert.ok(result.constructor === view.constructor && result.byteLength === view.byteLength && result.buffer.byteLength < view.byteLength + 8);
+    }
+  });
+
+  test("an array of a class of one's own, or of a resizable buffer, is none by itself", () => {
+    class Samples extends Float64Array {}
+    assert.notEqual(pair().here.encode(new Samples(1000), "x").format, 0);
+    const Resizable = ArrayBuffer as unknown as new (length: number, options: { maxByteLength: number }) => ArrayBuffer;
+    assert.notEqual(pair().here.encode(new Uint8Array(new Resizable(5000, { maxByteLength: 6000 })), "x").format, 0);
+  });
+
   test("a small Buffer does not take the pool along, and a slice not the rest", async () => {
     const { here, there } = pair();
     assert.ok(here.encode(Buffer.from("abc"), "x").header.byteLength < 100);

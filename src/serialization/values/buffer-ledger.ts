@@ -86,11 +86,15 @@ export function readSegments(source: SegmentSource, outOfBand: readonly Uint8Arr
       buffers.push(copyOf(source.readRawBytes(length)));
       continue;
     }
-    const content = outOfBand[next++] as Uint8Array;
-    const isWhole = content.buffer instanceof ArrayBuffer && content.byteLength === content.buffer.byteLength;
-    buffers.push(adopt && isWhole ? (content.buffer as ArrayBuffer) : copyOf(content));
+    buffers.push(bufferOf(outOfBand[next++] as Uint8Array, adopt));
   }
   return buffers;
+}
+
+/** With the content and nothing else; `adopt`: the very buffer, if it is received as a whole. */
+export function bufferOf(content: Uint8Array, adopt: boolean): ArrayBuffer {
+  const isWhole = content.buffer instanceof ArrayBuffer && content.byteLength === content.buffer.byteLength;
+  return adopt && isWhole ? (content.buffer as ArrayBuffer) : copyOf(content);
 }
 
 function copyOf(bytes: Uint8Array): ArrayBuffer {

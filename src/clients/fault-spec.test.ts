@@ -11,8 +11,8 @@ describe("faults as they are written", () => {
     assert.deepEqual(parseFaults("kind=load:fail=0.25:drop=0.5:times=2; kind=*:delayMs=1-5;seed=7", NAME), {
       seed: 7,
       rules: [
-        { kind: "load", fail: 0.25, drop: 0.5, delayMsMin: 0, delayMsMax: 0, times: 2 },
-        { kind: "*", fail: 0, drop: 0, delayMsMin: 1, delayMsMax: 5, times: Infinity },
+        { kind: "load", fail: 0.25, drop: 0.5, delayMsMin: 0, delayMsMax: 0, after: 0, times: 2 },
+        { kind: "*", fail: 0, drop: 0, delayMsMin: 1, delayMsMax: 5, after: 0, times: Infinity },
       ],
     });
   });
@@ -34,6 +34,7 @@ describe("faults as they are written", () => {
     assert.deepEqual([...new Set(drawn.map(({ delayMs }) => delayMs))].sort(), [2, 3, 4]);
     assert.deepEqual(draw("kind=leaseDemand:fail=0.2:drop=0.3:delayMs=2-4;seed=1"), drawn);
     assert.equal(draw("kind=fromWorker:fail=1:times=3;seed=1").filter(({ type }) => type === "fail").length, 3);
+    assert.deepEqual(draw("kind=*:drop=1:after=2:times=1;seed=1").slice(0, 4).map(({ type }) => type), ["none", "none", "drop", "none"]);
     assert.ok(draw("kind=load:fail=1;seed=1").every(({ type }) => type === "none"), "another kind");
   });
 });

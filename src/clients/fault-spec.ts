@@ -10,6 +10,8 @@ export interface FaultRule {
   /** It is sent so much later, and all that follow it on its link with it. */
   readonly delayMsMin: number;
   readonly delayMsMax: number;
+  /** So many messages in each process pass before the first that may be failed or dropped. */
+  readonly after: number;
   /** So many messages in each process at most are failed or dropped; Infinity without limit. */
   readonly times: number;
 }
@@ -46,7 +48,7 @@ export function parseFaults(text: string, name: string): FaultSpec {
       if (!(value >= 0 && value <= max)) wrong(`${key}=${fields.get(key)}`, `where a number from 0${max === Infinity ? "" : ` to ${max}`} is needed`);
       return value;
     };
-    for (const key of fields.keys()) if (!["kind", "fail", "drop", "delayMs", "times", "seed"].includes(key)) wrong(part, `where '${key}' is none of kind, fail, drop, delayMs, times and seed`);
+    for (const key of fields.keys()) if (!["kind", "fail", "drop", "delayMs", "after", "times", "seed"].includes(key)) wrong(part, `where '${key}' is none of kind, fail, drop, delayMs, after, times and seed`);
     if (fields.has("seed")) {
       if (fields.size > 1) wrong(part, "where seed does not stand alone");
       seed = number("seed", 0, 2 ** 32 - 1);
@@ -58,18 +60,18 @@ export function parseFaults(text: string, name: string): FaultSpec {
     const fail = number("fail", 0, 1);
     const drop = number("drop", 0, 1);
     if (fail + drop > 1) wrong(part, "where fail and drop are more than 1 together");
-    rules.push({ kind, fail, drop, delayMsMin, delayMsMax, times: number("times", Infinity, Infinity) });
+    rules.push({ kind, fail, drop, delayMsMin, delayMsMax, after: number("after", 0, Infinity), times: number("times", Infinity, Infinity) });
   }
   return { rules, seed };
 }
 
 /** Decides for each message what happens to it. The first rule for its kind counts. */
 export class FaultDecisions {
-  readonly #rules: readonly (FaultRule & { left: number })[];
+  readonly #rules: readonly (FaultRule & { passing: number; left: number })[];
   readonly #random: Pick<RandomSource, "below">;
 
   constructor({ rules, seed }: FaultSpec, random: Pick<RandomSource, "below">) {
-    this.#rules = rules.map((rule) => ({ ...rule, left: rule.times }));
+    this.#rules = rules.map((rule) => ({ ...rule, passing: rule.after, left: rule.times }));
     this.#random = seed === null ? random : new SeededNumbers(seed);
   }
 
@@ -77,6 +79,10 @@ export class FaultDecisions {
     const rule = this.#rules.find(({ kind }) => kind === "*" || kinds.includes(kind));
     if (rule === undefined) return NO_FAULT;
     const delayMs = rule.delayMsMax === 0 ? 0 : rule.delayMsMin + this.#random.below(Math.floor(rule.delayMsMax - rule.delayMsMin) + 1);
+    if (rule.passing > 0) {
+      rule.passing--;
+      return { type: "none", delayMs };
+    }
     const drawn = rule.left > 0 && rule.fail + rule.drop > 0 ? this.#random.below(PROBABILITY_STEPS) / PROBABILITY_STEPS : 1;
     if (drawn >= rule.fail + rule.drop) return { type: "none", delayMs };
     rule.left--;

@@ -2,7 +2,6 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { InitOptions, Runtime, RuntimeInfo } from "../api/mod.ts";
 import { InvalidArgumentError, newJobId, newWorkerId, nodeKeyOf, RuntimeStateError, type WorkerId } from "../base/mod.ts";
-import { openMessageLink } from "../clients/mod.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
 import { EnvironmentResolver } from "../runtime-env/mod.ts";
 import type { SharedStore } from "../object-store/mod.ts";
@@ -20,6 +19,7 @@ import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
 import { findRemoteNode } from "./remote-node.ts";
 import { findRuntime, isHostAlive, networkAddressIn, nodeOfCluster, socketPathOf, type Ticket } from "./runtime-address.ts";
+import { linkOpener } from "./testing-faults.ts";
 import { connectToProcess } from "./thread-links.ts";
 
 /** A runtime that has just been started opens its socket a moment later. */
@@ -55,6 +55,7 @@ class AttachedRuntime implements Runtime {
   readonly #driverId: WorkerId;
   readonly #store: SharedStore;
   readonly #link = new JoiningLink();
+  readonly #openLink = linkOpener(process.env);
   readonly #programEnd: ProgramEnd;
   #listener: SocketListener | null = null;
   readonly #peers: PeerListener;
@@ -110,7 +111,7 @@ class AttachedRuntime implements Runtime {
       this.#listener = listener;
       if (this.#stopping !== null) return listener.close();
     }
-    this.#link.open(openMessageLink(await this.#connectToNode(identity)));
+    this.#link.open(this.#openLink(await this.#connectToNode(identity)));
   }
 
   async #connectToNode(identity: { readonly workerId: WorkerId; readonly token: string }): Promise<Channel> {
@@ -198,10 +199,10 @@ class AttachedRuntime implements Runtime {
     this.#programEnd.finish();
   }
 
-  /** Whoever is left removes what a program that was killed could not. */
+  /** Whoever is left removes what a program that was killed could not: one that lives may have lost this connection alone. */
   #removeFiles(): void {
     this.#listener?.close();
     this.#peers.close();
-    if (this.#isHostLost || networkAddressIn(this.address) !== null) rmSync(this.#ticket.session.sessionDir, { recursive: true, force: true });
+    if ((this.#isHostLost && !isHostAlive(this.#ticket)) || networkAddressIn(this.address) !== null) rmSync(this.#ticket.session.sessionDir, { recursive: true, force: true });
   }
 }

@@ -4,7 +4,7 @@ import { realRandom } from "./real-random.ts";
 
 const VARIABLE = "MANTARAY_TESTING_FAULTS";
 
-/** How this process opens its links to other nodes and to the GCS: with the faults that it is told to have, if any. @throws InvalidArgumentError. */
+/** How this process opens its links to nodes and to the GCS: with the faults that it is told to have, if any. @throws InvalidArgumentError. */
 export function linkOpener(environment: NodeJS.ProcessEnv): typeof openMessageLink {
   const text = environment[VARIABLE];
   if (text === undefined || text === "") return openMessageLink;

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -50,6 +50,15 @@ export class Place {
     return ended;
   }
 
+  /** As this package would be if its next version differed in nothing else. */
+  ofVersion(version: string, args: readonly string[]): RunningCommand {
+    const copy = join(this.folder, "another-version");
+    cpSync(join(REPOSITORY, "dist"), join(copy, "dist"), { recursive: true });
+    symlinkSync(join(REPOSITORY, "node_modules"), join(copy, "node_modules"), "junction");
+    writeFileSync(join(copy, "package.json"), JSON.stringify({ ...JSON.parse(readFileSync(join(REPOSITORY, "package.json"), "utf8")), version }));
+    return this.#spawn([process.execPath, join(copy, "dist/cli.js"), ...args], this.programs, {});
+  }
+
   #spawn([command, ...args]: readonly string[], cwd: string, environment: Readonly<Record<string, string>>): RunningCommand {
     const inherited = { ...process.env };
     delete inherited["NODE_TEST_CONTEXT"];
@@ -61,12 +70,12 @@ export class Place {
     return this.start(args).ended;
   }
 
-  /** Starts a head; answers its address and process. */
-  async head(...args: string[]): Promise<{ readonly address: string; readonly pid: number }> {
+  /** Starts a head; answers its address, its process, and where it writes. */
+  async head(...args: string[]): Promise<{ readonly address: string; readonly pid: number; readonly logFile: string }> {
     const { stdout, stderr } = await this.run("start", "--head", "--port", "0", ...args);
     const match = /runs at (\S+:\d+) \(pid (\d+)\)/.exec(stdout);
     if (match === null) throw new Error(`no head was started:\n${stdout}${stderr}`);
-    return { address: match[1] as string, pid: Number(match[2]) };
+    return { address: match[1] as string, pid: Number(match[2]), logFile: /^What it writes: (.*)$/m.exec(stdout)?.[1] ?? "" };
   }
 
   program(name: string, source: string): string {

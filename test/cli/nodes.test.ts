@@ -201,6 +201,9 @@ describe("a node of its own", () => {
     assert.match(nobody.stderr, /^mantaray: .*there is no head at 127\.0\.0\.1:1 \(ECONNREFUSED\): start it with/);
     const secret = await place.start(["start", "--address", head.address], { MANTARAY_CLUSTER_TOKEN: "another" }).ended;
     assert.match(secret.stderr, /^mantaray: .*MANTARAY_CLUSTER_TOKEN/);
+    const other = await place.ofVersion("0.0.1-another", ["start", "--address", head.address]).ended;
+    assert.match(other.stderr, /^mantaray: .*has refused this node: it runs mantaray 0\.0\.1-another, this cluster \S+; install the same version on all nodes\n/);
+    assert.match(readFileSync(head.logFile, "utf8"), /refused a node on \S+: it runs mantaray 0\.0\.1-another, this cluster/);
     const member = await place.run("start", "--address", head.address, "--num-cpus", "1", "--port", "0");
     assert.equal(member.exitCode, 0, member.stderr);
     assert.equal(place.leftovers().length, 2);

@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import * as ray from "mantaray";
+import { startCluster, type TestCluster, type TestNode } from "mantaray/testing";
+import { eventually, ISOLATIONS, type WorkerIsolation } from "../conformance/both-isolations.ts";
+import { endPrograms, startProgram } from "../conformance/running-program.ts";
+
+const FAULTS = "MANTARAY_TESTING_FAULTS";
+const skip = process.platform === "linux" ? false : "counts what is open in /proc";
+
+/** As a socket gives it, before the first frame: how many bytes the frame has. */
+function withLength(byteLength: number, ...rest: Uint8Array[]): Buffer {
+  const prefix = Buffer.alloc(4);
+  prefix.writeUInt32LE(byteLength);
+  return Buffer.concat([prefix, ...rest]);
+}
+
+/** The first bytes of a true handshake, and no more. */
+const HALF_A_HANDSHAKE = withLength(60, Buffer.from("MRAY\x01"));
+
+const GARBAGE: Readonly<Record<string, Buffer>> = {
+  "random bytes": Buffer.concat([withLength(100), randomBytes(64 * 1024)]),
+  "a request of the web": Buffer.from("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+  "a frame of 4 GiB": withLength(0xffff_fff0, randomBytes(1000)),
+  "a goodbye": withLength(0xffff_ffff),
+  "nothing at all": Buffer.alloc(0),
+};
+
+async function connected(address: string): Promise<Socket> {
+  const socket = connect(Number(address.split(":")[1]), "127.0.0.1");
+  // Whoever is refused may find the connection reset.
+  socket.on("error", () => undefined);
+  await once(socket, "connect");
+  return socket;
+}
+
+const openFiles = ({ pid }: TestNode): number => readdirSync(`/proc/${pid}/fd`).length;
+const logOf = ({ sessionDir }: TestNode): string => readFileSync(join(sessionDir, "logs/node.log"), "utf8");
+
+class Counter {
+  #count = 0;
+  next(): number { return ++this.#count; }
+}
+
+describe("a cluster", () => {
+  let cluster: TestCluster;
+  before(async () => { cluster = await startCluster({ nodes: [{ numCpus: 2 }, { numCpus: 1, resources: { far: 1 } }] }); });
+  after(async () => {
+    await endPrograms();
+    await cluster.stop();
+  });
+
+  it("lets in nobody who sends garbage, notes it, and goes on", { skip }, async () => {
+    await ray.init({ address: cluster.address });
+    const far = ray.remote(() => "works").options({ resources: { far: 1 } });
+    assert.equal(await ray.get(far.remote()), "works");
+    const addresses = (await ray.nodes()).map(({ nodeId, address }) => [cluster.nodes.find((node) => node.nodeId === nodeId) as TestNode, address] as const);
+    const before = addresses.map(([node]) => openFiles(node));
+    const halves = await Promise.all(addresses.map(([, address]) => connected(address)));
+    for (const half of halves) half.write(HALF_A_HANDSHAKE);
+    for (const [node, address] of addresses) {
+      for (const [what, bytes] of Object.entries(GARBAGE)) {
+        const refusedBefore = logOf(node).split("was not let in").length;
+        const socket = await connected(address);
+        const closed = new Promise<void>((resolve) => { socket.once("close", () => resolve()); });
+        if (bytes.length === 0) socket.end();
+        else socket.write(bytes);
+        socket.resume();
+        await closed;
+        await eventually(`a note of ${what}`, () => logOf(node).split("was not let in").length > refusedBefore);
+      }
+    }
+    assert.equal(await ray.get(far.remote()), "works");
+    for (const half of halves) half.destroy();
+    await eventually("nothing of it to be open", () => addresses.every(([node], index) => openFiles(node) <= before[index]!));
+    assert.equal((await ray.nodes()).filter(({ alive }) => alive).length, 2);
+    await ray.shutdown();
+  });
+
+  for (const isolation of ISOLATIONS) {
+    it(`has everything back of a program whose connection breaks, whichever message was its last (${isolation})`, async () => {
+      // Another program goes on all the while.
+      const other = startProgram(`
+        await ray.init({ address: ${JSON.stringify(cluster.address)}, namespace: "cut", isolation: "${isolation}" });
+        const far = ray.remote(() => "works").options({ resources: { far: 0.5 } });
+        for (let name = await hear(); name !== null; name = await hear()) {
+          const works = await ray.get(far.remote());
+          const passingEnd = () => ray.getActor("passing " + name).then(() => null, (error) => error.name);
+          let passing;
+          while ((passing = await passingEnd()) === null) await new Promise((resolve) => setTimeout(resolve, 5));
+          const lasting = await ray.getActor(name).then((actor) => ray.get(actor.next.remote()).finally(() => ray.kill(actor)), (error) => error.name);
+          say([works, passing, lasting]);
+        }
+        const isFree = async () => JSON.stringify(await ray.availableResources()) === JSON.stringify(await ray.clusterResources());
+        while (!(await isFree()) || !(await ray.memorySummary()).includes("0 objects")) await new Promise((resolve) => setTimeout(resolve, 5));
+        say("nothing is held");
+      `);
+      // Each program starts workers of its own, which takes longest: processes, and after fewer messages.
+      const step = isolation === "thread" ? 1 : 4;
+      const outcomes: string[] = [];
+      for (let last = 1; outcomes.at(-1) !== "done"; last += step) {
+        process.env[FAULTS] = `kind=*:drop=1:after=${last - 1}:times=1`;
+        const name = `last-${last}`;
+        const reached = await reachedBy(cluster.address, name, isolation).finally(() => { delete process.env[FAULTS]; });
+        outcomes.push(reached);
+        other.tell(name);
+        const [works, passing, lasting] = await other.said();
+        assert.deepEqual([works, passing], ["works", "ActorNotFoundError"], `after message ${last}`);
+        if (reached === "nothing") assert.ok(["ActorNotFoundError", 1].includes(lasting), `${lasting} after message ${last}`);
+        else assert.equal(lasting, 2, `after message ${last}: ${reached}`);
+      }
+      assert.ok(outcomes.length > 8 / step && outcomes.includes("nothing") && outcomes.includes("a detached actor"), String(outcomes));
+      other.tell(null);
+      assert.equal(await other.said(), "nothing is held");
+      other.kill("SIGKILL");
+      await other.ended;
+    });
+  }
+});
+
+/** How far a program comes that has one of everything that is held for it. */
+async function reachedBy(address: string, name: string, isolation: WorkerIsolation): Promise<string> {
+  let reached = "nothing";
+  try {
+    await ray.init({ address, namespace: "cut", isolation });
+    const lasting = ray.remote(Counter).options({ name, lifetime: "detached", numCpus: 0 }).remote();
+    assert.equal(await ray.get(lasting.next.remote()), 1);
+    reached = "a detached actor";
+    const passing = ray.remote(Counter).options({ name: `passing ${name}`, resources: { far: 0.1 } }).remote();
+    const large = ray.put(new Uint8Array(200_000).fill(7));
+    const nested = ray.remote(async (refs: readonly ray.ObjectRef<Uint8Array>[]) => (await ray.get(refs[0] as ray.ObjectRef<Uint8Array>))[5]).options({ resources: { far: 0.1 } });
+    assert.deepEqual(await ray.get([nested.remote([large]), passing.next.remote()]), [7, 1]);
+    reached = "done";
+  } catch (error) {
+    assert.ok(error instanceof ray.RuntimeStateError, String(error));
+  } finally {
+    await ray.shutdown();
+  }
+  return reached;
+}

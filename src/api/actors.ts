@@ -6,7 +6,8 @@ import { currentRuntime } from "./runtime.ts";
 import type { ActorHandle, ActorHandleBase } from "./types.ts";
 
 /**
- * Ends an actor at once; calls that run or wait there fail with ActorDiedError. Resolves when it cannot run any more.
+ * Ends an actor at once; calls that run or wait there fail with ActorDiedError. Resolves when its worker has ended, wherever that is: none
+ * of its code runs any more. (In isolation `shared` the worker lives on, and with it timers that the actor has set.)
  * `noRestart: false` lets it start again if `maxRestarts` allows.
  */
 export async function kill(actor: ActorHandleBase, options: { noRestart?: boolean } = {}): Promise<void> {

@@ -191,6 +191,11 @@ export class ActorState {
     return [];
   }
 
+  /** What it is known by, if this is an alias. */
+  idOf(actorId: ActorId): ActorId {
+    return this.#find(actorId)?.spec.actorId ?? actorId;
+  }
+
   kill(actorId: ActorId, noRestart: boolean): ActorInstruction[] {
     const actor = this.#find(actorId);
     const reason = "it was killed with kill()";

@@ -2,6 +2,7 @@ import type { ActorId, Clock, JobId, NodeKey, SystemErrorRecord, WorkerId } from
 import type { ActorHostClient, BundleClient, GcsClient } from "../clients/mod.ts";
 import { type ActorParts, type BundleReport, type ForGcs, RecentTemplates, specFrom, type WorkerDeath } from "../protocol/mod.ts";
 import { ActorState, type ActorInstruction } from "./actor-state.ts";
+import { AwaitedEnds, type EndAsker } from "./awaited-ends.ts";
 import { FunctionTable } from "./function-table.ts";
 import { PlacementGroups } from "./placement-groups.ts";
 
@@ -9,6 +10,7 @@ import { PlacementGroups } from "./placement-groups.ts";
 export class GcsService implements GcsClient {
   readonly #functions = new FunctionTable();
   readonly #actors = new ActorState();
+  readonly #ends = new AwaitedEnds();
   readonly #host: ActorHostClient & BundleClient;
   readonly groups: PlacementGroups;
   /** With the code that is in the table already. */
@@ -48,8 +50,7 @@ export class GcsService implements GcsClient {
       case "listNamedActors":
         return this.#reply(senderId, message.requestId, this.#actors.listNames(message.namespace));
       case "killActor":
-        this.#act(this.#actors.kill(message.actorId, message.noRestart));
-        return this.#reply(senderId, message.requestId, null);
+        return this.#kill(message.actorId, message.noRestart, { workerId: senderId, requestId: message.requestId });
       case "actorOutOfScope":
         return this.#act(this.#actors.outOfScope(message.actorId));
       case "actorStarted":
@@ -57,7 +58,8 @@ export class GcsService implements GcsClient {
       case "actorExiting":
         return this.#act(this.#actors.exiting(message.actorId, message.reason));
       case "actorEnded":
-        return this.#act(this.#actors.ended(message.actorId, message.reason));
+        this.#act(this.#actors.ended(message.actorId, message.reason));
+        return this.#killed(this.#ends.actorEnded(message.actorId));
       case "getCode":
         return this.#reply(senderId, message.requestId, this.#functions.get(message.unitIds));
       case "clusterState":
@@ -76,6 +78,17 @@ export class GcsService implements GcsClient {
     const spec = specFrom(this.#templates.same(template), actorId, args);
     this.#functions.actorCreated(actorId, spec.units);
     this.#act(this.#actors.create(spec).instructions);
+  }
+
+  #kill(actorId: ActorId, noRestart: boolean, asker: EndAsker): void {
+    const instructions = this.#actors.kill(actorId, noRestart);
+    const isAwaited = this.#ends.add(this.#actors.idOf(actorId), instructions, asker);
+    this.#act(instructions);
+    if (!isAwaited) this.#killed([asker]);
+  }
+
+  #killed(askers: readonly EndAsker[]): void {
+    for (const { workerId, requestId } of askers) this.#reply(workerId, requestId, null);
   }
 
   #reply(workerId: WorkerId, requestId: number, result: unknown, error: SystemErrorRecord | null = null): void {
@@ -99,6 +112,7 @@ export class GcsService implements GcsClient {
     this.#act(this.#actors.workerLost(workerId, death));
     this.groups.workerLost(workerId);
     if (this.#functions.hasProgram(workerId)) this.#programEnded(workerId);
+    this.#killed(this.#ends.workerLost(workerId));
   }
 
   #programEnded(driverId: WorkerId): void {
@@ -119,6 +133,7 @@ export class GcsService implements GcsClient {
     for (const workerId of new Set([...this.#actors.workersOf(node), ...this.#functions.driversOn(node)])) this.workerLost(workerId, death);
     this.#actors.nodeGone(node);
     this.groups.nodeLost(node);
+    this.#killed(this.#ends.nodeLost(node));
   }
 
   /** What may start again elsewhere does, and bundles are set aside elsewhere. */

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { appendFileSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { it } from "node:test";
 import * as ray from "mantaray";
 import { eventually, everythingFree, ISOLATIONS_ALONE, underEveryActorIsolation } from "./both-isolations.ts";
@@ -118,6 +121,29 @@ underEveryActorIsolation("the end of actors", { isOnOneOfThem: true }, (isolatio
     await assert.rejects(ray.getActor(name), ray.ActorNotFoundError);
     const successor = remote(Worker, { name }).remote();
     assert.equal(await ray.get(successor.quick.remote()), 1);
+  });
+
+  it("kill() resolves when code of the actor runs no more", { skip: isolation === "shared" ? "what it has started goes on in the worker, which lives" : false }, async () => {
+    class Writer {
+      /** Without an end. */
+      begin(path: string): void {
+        const write = (): void => { appendFileSync(path, "."); setImmediate(write); };
+        write();
+      }
+    }
+    const folder = mkdtempSync(join(tmpdir(), "actors-ends-"));
+    try {
+      const path = join(folder, "written");
+      const [writer, other] = [remote(Writer).remote(), remote(Worker).remote()];
+      await ray.get([writer.begin.remote(path), other.quick.remote()]);
+      await Promise.all([ray.kill(writer), ray.kill(writer)]);
+      const { size } = statSync(path);
+      for (let round = 0; round < 20; round++) await ray.get(other.quick.remote());
+      assert.equal(statSync(path).size, size);
+      await ray.kill(writer);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("kill() with noRestart: false uses up a restart", async () => {

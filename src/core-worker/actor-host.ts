@@ -4,6 +4,7 @@ import { type ActorParts, type ActorSpec, RecentTemplates, RUN_IS_CREATION, spec
 import type { Serializer } from "../serialization/mod.ts";
 import { isEncoded } from "./actor-creation.ts";
 import { ActorInstance, type CallRunner, isAsyncType } from "./actor-instance.ts";
+import { rehearsal } from "./actor-rehearsal.ts";
 import type { CodeLoader } from "./code-loader.ts";
 import type { Execution } from "./execution.ts";
 import type { ExecutionContext } from "./execution-context.ts";
@@ -77,6 +78,12 @@ export class ActorHost {
   }
 
   // ------------------------------------------------------------------ the beginning
+
+  /** Starts an actor beside the real ones, without a trace: V8 compiles the code for it then, and the first real one need not wait for that. */
+  rehearse(): void {
+    const { stage, spec } = rehearsal(this.#env.pid);
+    new ActorHost({ ...this.#env, ...stage }).start(spec, 0, false, null);
+  }
 
   startShared(parts: ActorParts, number: number, wasRestarted: boolean): void {
     this.#env.code.receive(parts.template.units);

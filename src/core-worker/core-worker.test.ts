@@ -75,3 +75,13 @@ test("a channel that opens after its worker has ended is closed, and nothing wai
   assert.ok(isClosed);
   assert.equal(core.peer(WORKER).send(new Uint8Array(1)), false);
 });
+
+test("an actor that is rehearsed leaves no trace", async () => {
+  const sent: ToNode[] = [];
+  const core = coreWorker(sent);
+  core.actorHost.rehearse();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(core.currentActor(), undefined);
+  assert.equal(core.actorHost.byNumber(0), undefined);
+  assert.deepEqual(sent, []);
+});

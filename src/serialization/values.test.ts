@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { SerializationError, TaskError } from "../base/mod.ts";
 import { noRuntimeObjects } from "./fixtures/no-runtime-objects.ts";
 import type { EncodedValue, RuntimeObjects } from "./mod.ts";
-import { Serializer } from "./mod.ts";
+import { rehearsalUnit, Serializer } from "./mod.ts";
 
 function pair(runtimeObjects: RuntimeObjects = noRuntimeObjects): { here: Serializer; there: Serializer } {
   return {
@@ -327,4 +327,12 @@ describe("the size of code", () => {
     const huge = [new Uint8Array(60 * 1024 * 1024), new Uint8Array(60 * 1024 * 1024)];
     assert.throws(() => here.exportCode(() => huge.length), /120 MB, more than the 100 MB/);
   });
+});
+
+test("the class of a rehearsal is rebuilt as a captured one is", () => {
+  const there = new Serializer({ workerId: "there", runtimeObjects: noRuntimeObjects });
+  const unit = rehearsalUnit();
+  assert.equal(there.loadCode(unit), undefined);
+  const Rehearsal = there.resolveCode(unit.id) as unknown as new (start: number) => { increment(): number };
+  assert.equal(new Rehearsal(1).increment(), 3);
 });

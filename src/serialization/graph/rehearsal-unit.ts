@@ -1,0 +1,23 @@
+import { serialize } from "node:v8";
+import type { CodeUnit } from "../code-unit.ts";
+import { NodeKind, TAG_BITS } from "./graph-format.ts";
+import { GraphWriter } from "./graph-writer.ts";
+
+/** A class as it comes from elsewhere, made without a capture: for workers that rebuild one before there is need. */
+export function rehearsalUnit(): CodeUnit {
+  const writer = new GraphWriter();
+  const id = "rehearsal/0";
+  const text = "class Rehearsal { constructor(start) { this.count = start + step; } increment() { return ++this.count; } }";
+  const group = writer.groups.push({ url: "mantaray:rehearsal", isStrict: true }) - 1;
+  const record = writer.functions.push({
+    name: "Rehearsal", text, edits: [], form: "expression", kind: "class", group, scope: -1, slots: [{ to: "module", name: "step", scope: -1, isAssigned: false }], line: 0, column: 0, displayFile: "mantaray:rehearsal",
+    positions: null, unitId: id, usesImportMeta: false, usesImporter: false, isAsync: false, isGenerator: false, privateInstances: null,
+  }) - 1;
+  writer.beginNode(NodeKind.function, 0);
+  for (const word of [record, 1, writer.numberCell(1)]) writer.word(word);
+  const withoutExtension = 0;
+  writer.word(withoutExtension);
+  writer.word(withoutExtension);
+  const { header, outOfBand } = writer.finish(0 << TAG_BITS, 1, []);
+  return { id, name: "Rehearsal", blob: serialize({ header, buffers: outOfBand }), needs: [], descriptors: [], kind: "class", isAsync: false, isGenerator: false, where: "", origin: null };
+}

@@ -1,12 +1,12 @@
 import { rmSync } from "node:fs";
-import { join } from "node:path";
 import type { InitOptions, Runtime, RuntimeInfo } from "../api/mod.ts";
 import { InvalidArgumentError, newJobId, newWorkerId, nodeKeyOf, RuntimeStateError, type WorkerId } from "../base/mod.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
 import { EnvironmentResolver } from "../runtime-env/mod.ts";
 import type { SharedStore } from "../object-store/mod.ts";
-import type { FromNode, WorkerIsolation } from "../protocol/mod.ts";
+import type { FromNode, NetworkAddress, WorkerIsolation } from "../protocol/mod.ts";
 import { connectSocket, listenSocket, TransportError, type Channel, type ChannelCloseReason, type SocketListener } from "../transport/mod.ts";
+import type { Caretaker } from "./caretaker.ts";
 import { createDriverCore, ProgramEnd, STOP_MS_MAX } from "./driver-core.ts";
 import { DriverOutput } from "./driver-output.ts";
 import { entryModuleUrl, resolvedLoaders } from "./entry-module.ts";
@@ -18,7 +18,7 @@ import { PeerListener } from "./peer-listener.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
 import { findRemoteNode } from "./remote-node.ts";
-import { findRuntime, isHostAlive, networkAddressIn, nodeOfCluster, socketPathOf, type Ticket } from "./runtime-address.ts";
+import { findRuntime, isHostAlive, networkAddressIn, nodeOfCluster, socketPathOf, type Ticket, workerSocketPath } from "./runtime-address.ts";
 import { linkOpener } from "./testing-faults.ts";
 import { connectToProcess } from "./thread-links.ts";
 
@@ -35,13 +35,15 @@ export function startAttached(options: InitOptions, address: string): Runtime {
     if (options[name] === undefined) continue;
     throw new InvalidArgumentError(`option '${name}' of init() cannot be given together with the address '${address}'${options.address === undefined ? " (from MANTARAY_ADDRESS)" : ""}: it is decided by the program that started that runtime; leave it out, or pass address: "local" for a new runtime`);
   }
-  return new AttachedRuntime(options, ticketFor(address));
+  const { ticket, caretaker } = ticketFor(address);
+  return new AttachedRuntime(options, ticket, caretaker);
 }
 
 /** A program need not be on a machine that has a node: then it joins the node whose address it has. */
-function ticketFor(address: string): Ticket {
+function ticketFor(address: string): { readonly ticket: Ticket; readonly caretaker: Caretaker | null } {
   const networkAddress = parseNetworkAddress(address);
-  return networkAddress === null ? findRuntime(address) : (nodeOfCluster(address, networkAddress) ?? findRemoteNode(networkAddress));
+  const ticket = networkAddress === null ? findRuntime(address) : nodeOfCluster(address, networkAddress);
+  return ticket === null ? findRemoteNode(networkAddress as NetworkAddress) : { ticket, caretaker: null };
 }
 
 class AttachedRuntime implements Runtime {
@@ -52,6 +54,8 @@ class AttachedRuntime implements Runtime {
   readonly environments: EnvironmentResolver;
   readonly ready: Promise<RuntimeInfo>;
   readonly #ticket: Ticket;
+  /** Of the folder that this program has of its own; null where it shares that of a node. */
+  readonly #caretaker: Caretaker | null;
   readonly #driverId: WorkerId;
   readonly #store: SharedStore;
   readonly #link = new JoiningLink();
@@ -69,10 +73,11 @@ class AttachedRuntime implements Runtime {
   #nodeHasEnded!: () => void;
   #stopping: Promise<void> | null = null;
 
-  constructor(options: InitOptions, ticket: Ticket) {
+  constructor(options: InitOptions, ticket: Ticket, caretaker: Caretaker | null) {
     const { session } = ticket;
     const jobId = newJobId(realRandom);
     this.#ticket = ticket;
+    this.#caretaker = caretaker;
     this.#driverId = newWorkerId(realRandom, nodeKeyOf(session.nodeId));
     this.namespace = options.namespace ?? `job-${jobId}`;
     this.isolation = options.isolation === "process" || options.isolation === "thread" ? options.isolation : session.isolation;
@@ -98,7 +103,7 @@ class AttachedRuntime implements Runtime {
     this.#link.onMessage((message) => this.#onMessage(message));
     this.#link.onClose((reason) => this.#hostLost(reason));
     this.#keepAlive();
-    const listenAddress = networkAddressIn(session.address) === null ? join(session.sessionDir, `${this.#driverId}.sock`) : null;
+    const listenAddress = networkAddressIn(session.address) === null ? workerSocketPath(session.sessionDir, this.#driverId) : null;
     this.#link.send({ type: "registerDriver", listenAddress, pid: process.pid, job: { jobId, driverId: this.#driverId, namespace: this.namespace, isolation: this.isolation, loaders: resolvedLoaders(), origin } });
     this.#join(listenAddress).catch((error: Error) => this.#fail(error));
   }
@@ -197,6 +202,7 @@ class AttachedRuntime implements Runtime {
     this.#isLeaving = false;
     this.#keepAlive();
     this.#programEnd.finish();
+    await this.#caretaker?.stop();
   }
 
   /** Whoever is left removes what a program that was killed could not: one that lives may have lost this connection alone. */

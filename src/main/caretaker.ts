@@ -21,25 +21,29 @@ rm -rf -- "$@" || { sleep 1; rm -rf -- "$@"; }
  */
 export class Caretaker {
   readonly #folders: readonly string[];
-  #starting: Promise<void> | null = null;
+  #hasStarted = false;
   #input: Writable | null = null;
   #ended: Promise<void> = Promise.resolve();
   #ref = (): void => undefined;
-  readonly #early: string[] = [];
-  #isStopped = false;
 
   constructor(folders: readonly string[]) {
     this.#folders = folders;
   }
 
-  /** Idempotent; resolves when it is there, or cannot be had. */
-  start(): Promise<void> {
-    return (this.#starting ??= process.platform === "win32" ? Promise.resolve() : this.#start().catch(() => undefined));
+  /** Idempotent. Before the first folder is made: whatever is made once this has returned, it removes. */
+  start(): void {
+    if (this.#hasStarted || process.platform === "win32") return;
+    this.#hasStarted = true;
+    try {
+      this.#start();
+    } catch {
+      // Processes may not be started here.
+    }
   }
 
-  async #start(): Promise<void> {
-    const { spawn } = await import("node:child_process");
-    if (this.#isStopped) return;
+  #start(): void {
+    // Loaded by whoever starts one: with it come sockets.
+    const { spawn } = process.getBuiltinModule("node:child_process");
     // A session of its own: what ends this process's group does not end it.
     const child = spawn("/bin/sh", ["-c", SCRIPT, "mantaray-caretaker", ...this.#folders], { stdio: ["pipe", "ignore", "ignore"], detached: true, cwd: "/", env: { PATH: process.env["PATH"] } });
     const { stdin } = child;
@@ -50,7 +54,6 @@ export class Caretaker {
     child.unref();
     (stdin as unknown as { unref(): void }).unref();
     this.#input = stdin;
-    for (const line of this.#early.splice(0)) stdin.write(line);
   }
 
   /** Ends it too, unless it has ended. */
@@ -62,13 +65,12 @@ export class Caretaker {
   }
 
   #tell(line: string): void {
-    if (this.#input === null) this.#early.push(line);
-    else if (this.#input.writable) this.#input.write(line);
+    if (this.#input?.writable === true) this.#input.write(line);
   }
 
   /** Everything has ended in good order, in the end this too: a thread that ends before leaves a process that nobody waits for. */
   async stop(): Promise<void> {
-    this.#isStopped = true;
+    this.#hasStarted = true;
     this.#input?.end();
     this.#ref();
     await this.#ended;

@@ -10,6 +10,7 @@ import type { FromNode } from "../protocol/mod.ts";
 import { EnvironmentResolver, needsNoSetup } from "../runtime-env/mod.ts";
 import { createSpinPermitMemory, openThreadChannel } from "../transport/mod.ts";
 import type { BrokerMessage, NodeThreadData, SessionConfig } from "./bootstrap.ts";
+import { Caretaker } from "./caretaker.ts";
 import { createDriverCore, ProgramEnd, STOP_MS_MAX } from "./driver-core.ts";
 import { DriverOutput } from "./driver-output.ts";
 import { entryModuleUrl, inheritedNodeOptions, preloadedLoaders } from "./entry-module.ts";
@@ -25,7 +26,7 @@ const NODE_THREAD = new URL("./node-thread.js", import.meta.url);
 
 /** Starts an embedded runtime: the driver here, the node thread, and at once a first worker beside it. */
 export function startEmbedded(options: InitOptions): Runtime {
-  const session = sessionConfig(options);
+  const { session, caretaker } = newSession(options);
   const node = nodeKeyOf(session.nodeId);
   const driverId = newWorkerId(realRandom, node);
   const config: SessionConfig = { ...session, origin: codeOrigin(driverId) };
@@ -57,9 +58,10 @@ export function startEmbedded(options: InitOptions): Runtime {
     if (message.type === "peer") openPeer(core, message.end, poller);
   });
   ours.broker.unref();
-  const embedded = new EmbeddedRuntime(core, store, config, link, thread, firstWorker, output);
+  const embedded = new EmbeddedRuntime(core, store, config, link, thread, firstWorker, output, caretaker);
   link.send({ type: "register", workerId: driverId, pid: process.pid, listenAddress: null });
-  // While the threads are starting, this one has time.
+  // While the threads are starting, this one has time. Nothing makes a folder before: what is killed at any moment leaves none.
+  caretaker.start();
   publishTicket(config);
   return embedded;
 }
@@ -77,10 +79,11 @@ class EmbeddedRuntime implements Runtime {
   readonly #node: Worker;
   readonly #firstWorker: (LaunchedWorker & { readonly workerId: string }) | null;
   readonly #programEnd: ProgramEnd;
+  readonly #caretaker: Caretaker;
   readonly #nodeEnded: Promise<void>;
   #stopping: Promise<void> | null = null;
 
-  constructor(core: CoreWorker, store: SharedStore, config: SessionConfig, link: NodeLink, node: Worker, firstWorker: (LaunchedWorker & { readonly workerId: string }) | null, output: DriverOutput) {
+  constructor(core: CoreWorker, store: SharedStore, config: SessionConfig, link: NodeLink, node: Worker, firstWorker: (LaunchedWorker & { readonly workerId: string }) | null, output: DriverOutput, caretaker: Caretaker) {
     this.core = core;
     this.#store = store;
     this.namespace = config.namespace;
@@ -91,6 +94,7 @@ class EmbeddedRuntime implements Runtime {
     this.#link = link;
     this.#node = node;
     this.#firstWorker = firstWorker;
+    this.#caretaker = caretaker;
     const info: RuntimeInfo = { nodeId: config.nodeId, jobId: config.jobId, sessionDir: config.sessionDir };
     this.ready = new Promise((resolve, reject) => {
       node.ref();
@@ -139,12 +143,27 @@ class EmbeddedRuntime implements Runtime {
     forced.cancel();
     this.#link.close();
     this.#programEnd.finish();
+    await this.#caretaker.stop();
   }
 }
 
-function sessionConfig(options: InitOptions): SessionConfig {
-  return newSessionConfig(options, {
-    entryUrl: entryModuleUrl(), loaders: preloadedLoaders(), nodeOptions: inheritedNodeOptions(),
-    environment: (sessionDir) => EnvironmentResolver.forProgram(options.runtimeEnv, sessionDir).inherited,
-  });
+function newSession(options: InitOptions): { readonly session: SessionConfig; readonly caretaker: Caretaker } {
+  let packer: Caretaker | null = null;
+  const caretakerOf = (store: SessionConfig["store"]): Caretaker => new Caretaker([store.sessionDir, ...storeFoldersOf(store)]);
+  try {
+    const session = newSessionConfig(options, {
+      entryUrl: entryModuleUrl(), loaders: preloadedLoaders(), nodeOptions: inheritedNodeOptions(),
+      environment: (store) => {
+        if (options.runtimeEnv === undefined) return null;
+        // Its files are packed at once.
+        packer = caretakerOf(store);
+        packer.start();
+        return EnvironmentResolver.forProgram(options.runtimeEnv, store.sessionDir).inherited;
+      },
+    });
+    return { session, caretaker: packer ?? caretakerOf(session.store) };
+  } catch (error) {
+    void (packer as Caretaker | null)?.stop();
+    throw error;
+  }
 }

@@ -1,3 +1,4 @@
+import { unlink } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { nodeKeyOf, UNITS_PER_RESOURCE, type JobId, type WorkerId } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type LaunchListener } from "../clients/mod.ts";
@@ -20,7 +21,7 @@ import { PackageExchange } from "./package-exchange.ts";
 import type { ProcessLauncher } from "./process-launcher.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
-import { socketPathOf } from "./runtime-address.ts";
+import { socketPathOf, workerSocketPath } from "./runtime-address.ts";
 import type { ProbedWorker } from "./thread-launcher.ts";
 import { WorkerStarts } from "./worker-starts.ts";
 
@@ -128,6 +129,8 @@ export class LocalNode {
         this.#memoryGuard.workerLost(workerId);
         this.#moduleTrees.workerEnded();
         threads.remove(workerId);
+        // One that was killed could not.
+        if (threads.areOfJobs || this.#processes !== null || this.service.addresses.has(workerId)) unlink(workerSocketPath(config.sessionDir, workerId)).catch(() => undefined);
         this.service.workerLost(workerId, death);
       },
       watchRunning: (workerId) => threads.watchRunning(workerId),
@@ -191,8 +194,9 @@ export class LocalNode {
 
   async #prepareProcesses(): Promise<ProcessLauncher> {
     const { config } = this.#setting;
+    this.#setting.caretaker.start();
     makeOwnedFolder(config.sessionDir);
-    await Promise.all([this.openDoor(), this.#setting.caretaker.start()]);
+    await this.openDoor();
     // Loaded here: a runtime of threads alone starts without node:child_process.
     const launching = await import("./process-launcher.ts");
     const launcher = new launching.ProcessLauncher(config, socketPathOf(config.address), this.#setting.caretaker, (workerId, pid, stream, text) => this.printed(workerId, pid, stream, text));

@@ -65,9 +65,9 @@ export async function startNode(options: NodeOptions, logFile: string | null): P
   const config: SessionConfig = { ...newSessionConfig(options), token: clusterToken(), networkHost: host };
   const { sessionDir } = config;
   process.on("exit", () => rmSync(sessionDir, { recursive: true, force: true, maxRetries: 2, retryDelay: 5 }));
-  makeOwnedFolder(sessionDir);
   const caretaker = new Caretaker([sessionDir, ...storeFoldersOf(config.store)]);
-  await caretaker.start();
+  caretaker.start();
+  makeOwnedFolder(sessionDir);
   let end: NodeEnd = () => undefined;
   const failed = (error: Error): never => { throw explained(error, options, host); };
   const objectServer = await ObjectTransferServer.open({ host, nodeKey: nodeKeyOf(config.nodeId), token: config.token }).catch(failed);

@@ -22,6 +22,7 @@ const DOOR_AFTER_MS = 300;
 
 const { config, driverId, spinPermits, storeDoor } = data;
 const threads: EmbeddedThreads = new EmbeddedThreads({ config, poller: createPoller(spinPermits), spinPermits, storeDoor, serve: (workerId, link) => node.service.serve(workerId, link) });
+/** Of the processes that this thread starts; the driver's is there for the folders alone. */
 const caretaker = new Caretaker([config.sessionDir, ...storeFoldersOf(config.store)]);
 const node: LocalNode = new LocalNode({ config, storeDoor, driverId, threads, caretaker, onShutdown: () => void stop(), cluster: null, createObjects: null });
 
@@ -34,7 +35,6 @@ const doorTimer = realClock.after(DOOR_AFTER_MS, () => {
   // At the program's sudden end its folder goes first.
   if (!existsSync(config.sessionDir)) return;
   node.openDoor().then(removeDeadSessions, () => undefined);
-  void caretaker.start();
 });
 
 /** The driver started it while this thread was starting, and reports its end. */

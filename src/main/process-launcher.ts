@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { WorkerId } from "../base/mod.ts";
 import type { PreparedEnvironment, WorkerDeath } from "../protocol/mod.ts";
 import { WORKER_ENVIRONMENT_VARIABLE, type SessionConfig, type WorkerProcessData } from "./bootstrap.ts";
 import type { Caretaker } from "./caretaker.ts";
 import { processLimits, processProbe } from "./memory-limit.ts";
+import { workerSocketPath } from "./runtime-address.ts";
 import type { ProbedWorker } from "./thread-launcher.ts";
 import { ExitStory } from "./worker-exit.ts";
 
@@ -27,7 +27,7 @@ export class ProcessLauncher {
   }
 
   launch(workerId: WorkerId, environment: PreparedEnvironment | null, memoryLimitBytes: number | null, onExit: (death: WorkerDeath) => void): ProbedWorker {
-    const data: WorkerProcessData = { config: this.#config, workerId, environment, memoryLimitBytes, nodeAddress: this.#nodeAddress, listenAddress: join(this.#config.sessionDir, `${workerId}.sock`) };
+    const data: WorkerProcessData = { config: this.#config, workerId, environment, memoryLimitBytes, nodeAddress: this.#nodeAddress, listenAddress: workerSocketPath(this.#config.sessionDir, workerId) };
     const story = new ExitStory();
     const child = spawn(process.execPath, [...this.#config.nodeOptions, ...(memoryLimitBytes === null ? [] : processLimits(memoryLimitBytes)), ENTRY], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment?.record.envVars, [WORKER_ENVIRONMENT_VARIABLE]: JSON.stringify(data) } });
     const pid = child.pid ?? 0;

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { newJobId, RuntimeStateError } from "../base/mod.ts";
 import { makeOwnedFolder } from "../object-store/mod.ts";
 import { PROTOCOL_VERSION, textOf, type NetworkAddress } from "../protocol/mod.ts";
+import { Caretaker } from "./caretaker.ts";
 import { clusterToken } from "./cluster-greeting.ts";
 import { realRandom } from "./real-random.ts";
 import type { LookupOutcome } from "./remote-lookup.ts";
@@ -16,17 +17,20 @@ const LOOKUP_MS_MAX = 15_000;
  * What a program must know to join a cluster of which no node runs on its machine. The runtime begins without waiting, so this is asked in
  * a process of its own, whose end can be waited for. @throws RuntimeStateError.
  */
-export function findRemoteNode(address: NetworkAddress): Ticket {
+export function findRemoteNode(address: NetworkAddress): { readonly ticket: Ticket; readonly caretaker: Caretaker } {
   const outcome = lookedUp(address);
   if ("failure" in outcome) throw new RuntimeStateError(`no node of the cluster at '${textOf(address)}' runs on this machine, and that address cannot be joined from here: ${outcome.failure} Check the address, that the head runs, and that MANTARAY_CLUSTER_TOKEN is the same as there if it is set`);
   const { description: { nodeId, isolation, labels, pid }, ownHost } = outcome;
   const sessionDir = join(tmpdir(), `mantaray-${process.pid}-${newJobId(realRandom)}`);
+  const caretaker = new Caretaker([sessionDir]);
+  caretaker.start();
   makeOwnedFolder(sessionDir);
-  return {
+  const ticket: Ticket = {
     protocolVersion: PROTOCOL_VERSION, surroundings: `another machine: ${address.host}`, pid,
     session: { nodeId, isolation, totals: {}, labels, sessionDir, store: null, token: clusterToken(), address: networkAddressText(address), networkHost: ownHost },
     node: { clusterAddress: textOf(address), name: null, isHead: true, isForTest: false },
   };
+  return { ticket, caretaker };
 }
 
 function lookedUp(address: NetworkAddress): LookupOutcome {

@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { InvalidArgumentError, RuntimeStateError } from "../base/mod.ts";
+import { InvalidArgumentError, RuntimeStateError, type WorkerId } from "../base/mod.ts";
 import { type NetworkAddress, PROTOCOL_VERSION, textOf } from "../protocol/mod.ts";
 import type { StoreConfig } from "../object-store/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
@@ -67,6 +67,11 @@ export function networkAddressIn(address: string): NetworkAddress | null {
 
 export function socketPathOf(address: string): string {
   return address.slice(SCHEME.length);
+}
+
+/** Where a worker process, a hosted thread or a program that has joined listens for the others of its machine. */
+export function workerSocketPath(sessionDir: string, workerId: WorkerId): string {
+  return join(sessionDir, `${workerId}.sock`);
 }
 
 function ticketPathOf(socketPath: string): string {

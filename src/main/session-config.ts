@@ -3,6 +3,7 @@ import { availableParallelism, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import type { InitOptions } from "../api/mod.ts";
 import { newJobId, newNodeId, toAmounts } from "../base/mod.ts";
+import type { StoreConfig } from "../object-store/mod.ts";
 import type { RuntimeEnvRecord } from "../protocol/mod.ts";
 import { labelsOfNode } from "../scheduling/mod.ts";
 import { acceleratorType, gpuIds } from "./accelerators.ts";
@@ -19,7 +20,8 @@ export type MachineOptions = Pick<InitOptions, "numCpus" | "numGpus" | "memory" 
 
 /** What workers take over from the program that starts the runtime, if it is one. */
 export interface ProgramConfig extends Pick<SessionConfig, "entryUrl" | "loaders" | "nodeOptions"> {
-  readonly environment: (sessionDir: string) => RuntimeEnvRecord | null;
+  /** What it makes of folders lies in those of the session. */
+  readonly environment: (store: StoreConfig) => RuntimeEnvRecord | null;
 }
 
 const NO_PROGRAM: ProgramConfig = { entryUrl: null, loaders: [], nodeOptions: [], environment: () => null };
@@ -36,21 +38,20 @@ export function newSessionConfig(options: MachineOptions, program: ProgramConfig
   const gpus = gpuIds(options.numGpus);
   const nodeId = newNodeId(realRandom);
   const { entryUrl, loaders, nodeOptions } = program;
+  const spillFolder = options.objectSpillingDirectory === undefined ? join(sessionDir, "spill") : join(options.objectSpillingDirectory, sessionName);
+  const store: StoreConfig = { sessionName, sessionDir, capacityBytes, spillFolder };
   return {
     jobId,
     nodeId,
     namespace: options.namespace ?? `job-${jobId}`,
     isolation: options.isolation === "process" ? "process" : "thread",
-    runtimeEnv: environmentOf(program, sessionDir),
+    runtimeEnv: environmentOf(program, store),
     totals: toAmounts({ ...options.resources, CPU: numCpus, GPU: gpus.length, memory }),
     acceleratorIds: { GPU: gpus },
     labels: labelsOfNode(options.labels ?? {}, nodeId, gpus.length === 0 ? null : acceleratorType()),
     sessionDir,
     address: addressOf(join(sessionDir, `node-${realRandom.hex(4)}.sock`)),
-    store: {
-      sessionName, sessionDir, capacityBytes,
-      spillFolder: options.objectSpillingDirectory === undefined ? join(sessionDir, "spill") : join(options.objectSpillingDirectory, sessionName),
-    },
+    store,
     memoryGuard,
     token: realRandom.hex(16),
     driverPid: process.pid,
@@ -67,11 +68,11 @@ function machineMemoryBytes(): number {
   return limit > 0 && limit < totalmem() ? limit : totalmem();
 }
 
-function environmentOf({ environment }: ProgramConfig, sessionDir: string): RuntimeEnvRecord | null {
+function environmentOf({ environment }: ProgramConfig, store: StoreConfig): RuntimeEnvRecord | null {
   try {
-    return environment(sessionDir);
+    return environment(store);
   } catch (error) {
-    rmSync(sessionDir, { recursive: true, force: true });
+    rmSync(store.sessionDir, { recursive: true, force: true });
     throw error;
   }
 }

@@ -1,10 +1,10 @@
 import { rmSync } from "node:fs";
-import { join } from "node:path";
 import type { WorkerId } from "../base/mod.ts";
 import { type FromWorkerHost, HOST_ENVIRONMENT_VARIABLE, type HostedThreadData, type ToWorkerHost, type WorkerHostData } from "./bootstrap.ts";
 import { createMemoryGauge, MemoryWatch } from "./memory-limit.ts";
 import { leaveLostNode } from "./orphans.ts";
 import { realClock } from "./real-clock.ts";
+import { workerSocketPath } from "./runtime-address.ts";
 import { type ProbedWorker, startThread } from "./thread-launcher.ts";
 
 /**
@@ -25,7 +25,7 @@ function tell(message: FromWorkerHost): void {
 }
 
 function start({ workerId, environment, memoryLimitBytes }: ToWorkerHost & { readonly type: "start" }): void {
-  const listenAddress = join(config.sessionDir, `${workerId}.sock`);
+  const listenAddress = workerSocketPath(config.sessionDir, workerId);
   const memoryGauge = memoryLimitBytes === null ? null : createMemoryGauge();
   const workerData: HostedThreadData = { kind: "mantaray-hosted-worker", worker: { config, workerId, environment, memoryLimitBytes, nodeAddress, listenAddress }, memoryGauge };
   const thread = startThread(THREAD_ENTRY, { workerId, workerData, environment, memoryLimitBytes, memoryGauge, transferList: [] }, (death) => {

@@ -10,6 +10,8 @@ export interface LoadSize {
   readonly callsPerActor: number;
   readonly streams: number;
   readonly valuesPerStream: number;
+  readonly chains: number;
+  readonly stepsPerChain: number;
 }
 
 /** Without limit: whatever is killed, however often, everything is done in the end. */
@@ -68,5 +70,31 @@ export async function streamsAndBorrowedRefs({ streams, valuesPerStream }: LoadS
     return values.length;
   };
   const counts = await Promise.all(Array.from({ length: streams }, (_, stream) => one(stream)));
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** Each of them is too large for a message, so it lies on the node where it was made. */
+const ARRAY_LENGTH = 20_000;
+
+/**
+ * (d) Chains of tasks, each with the large result of the one before, on all nodes in turn. Then every result is looked at, the last one first:
+ * what was lost with its node is made again with all that it comes from. Answers how many results there were.
+ */
+export async function chainsOfLargeResults({ chains, stepsPerChain }: LoadSize): Promise<number> {
+  const spread = { ...LIGHT, schedulingStrategy: "SPREAD" } as const;
+  const start = ray.remote(function start(chain: number) { return new Float64Array(ARRAY_LENGTH).fill(chain); }, spread);
+  const step = ray.remote(function step(array: Float64Array) { return array.map((value, index) => value + index); }, spread);
+  const ends = ray.remote(function ends(array: Float64Array) { return [array.length, array[0], array.at(-1)] as const; }, spread);
+  const one = async (chain: number): Promise<number> => {
+    const refs = [start.remote(chain * 1_000)];
+    for (let number = 1; number < stepsPerChain; number++) refs.push(step.remote(refs[number - 1]!));
+    await ray.wait([refs.at(-1)!]);
+    for (let number = stepsPerChain - 1; number >= 0; number--) {
+      const first = chain * 1_000;
+      assert.deepEqual(await ray.get(ends.remote(refs[number]!)), [ARRAY_LENGTH, first, first + number * (ARRAY_LENGTH - 1)], `result ${number} of chain ${chain}`);
+    }
+    return stepsPerChain;
+  };
+  const counts = await Promise.all(Array.from({ length: chains }, (_, chain) => one(chain)));
   return counts.reduce((sum, count) => sum + count, 0);
 }

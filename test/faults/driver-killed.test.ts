@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import * as ray from "mantaray";
 import { startCluster, type TestNode } from "mantaray/testing";
+import { leftOf, nothingIsLeftOf } from "../chaos/leftovers.ts";
 import { eventually, ISOLATIONS } from "../conformance/both-isolations.ts";
 
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
@@ -25,26 +27,6 @@ function start(program: string, env: Record<string, string> = {}): { child: Chil
   });
   printed.catch(() => undefined);
   return { child, printed, exited };
-}
-
-/** Processes of its session, its own ones apart, and its folders. */
-function leftOf(pid: number): string[] {
-  const name = `mantaray-${pid}-`;
-  const folders = [tmpdir(), "/dev/shm"].flatMap((root) => readdirSync(root).filter((entry) => entry.startsWith(name)).map((entry) => `${root}/${entry}`));
-  const processes = readdirSync("/proc").filter((entry) => /^\d+$/.test(entry) && Number(entry) !== pid && isOfSession(entry, name)).map((entry) => `process ${entry}`);
-  return [...folders, ...processes];
-}
-
-function isOfSession(pid: string, name: string): boolean {
-  try {
-    return ["cmdline", "environ"].some((file) => readFileSync(`/proc/${pid}/${file}`, "latin1").includes(name));
-  } catch {
-    return false; // It has ended.
-  }
-}
-
-async function nothingIsLeftOf(pid: number): Promise<void> {
-  await eventually(`nothing to be left of ${pid}`, () => leftOf(pid).length === 0).catch((error: Error) => { throw new Error(`${error.message}: ${leftOf(pid).join(", ")}`); });
 }
 
 const BUSY = `
@@ -72,8 +54,7 @@ describe("whoever is killed leaves no process, socket, segment or file", { skip 
     });
 
     it(`a driver, at moments of its start (${isolation})`, async () => {
-      // What is killed before it has a caretaker leaves what the next runtime removes.
-      await Promise.all([450, 600, 900].map(async (delayMs) => {
+      await Promise.all([30, 100, 200, 400, 800].map(async (delayMs) => {
         const { child, printed, exited } = start(`
           console.log("starts");
           await ray.init({ numCpus: 2, objectStoreMemory: 64 * 2 ** 20, isolation: "${isolation}" });
@@ -84,12 +65,23 @@ describe("whoever is killed leaves no process, socket, segment or file", { skip 
         await new Promise((resolve) => setTimeout(resolve, delayMs));
         child.kill("SIGKILL");
         await exited;
-        const next = start(`await ray.init({ numCpus: 1 }); process.once("SIGTERM", () => void ray.shutdown().then(() => process.exit())); console.log("is there"); setInterval(() => undefined, 1000);`);
-        await next.printed;
         await nothingIsLeftOf(child.pid as number);
-        next.child.kill("SIGTERM");
-        await next.exited;
       }));
+    });
+
+    it(`a driver, while it packs the files of its environment (${isolation})`, async (context) => {
+      const files = mkdtempSync(join(tmpdir(), "packed-files-"));
+      context.after(() => rmSync(files, { recursive: true }));
+      writeFileSync(join(files, "large.bin"), new Uint8Array(2 ** 25));
+      const { child, printed, exited } = start(`
+        console.log("starts");
+        await ray.init({ numCpus: 1, isolation: "${isolation}", runtimeEnv: { workingDir: ${JSON.stringify(files)} } });
+      `);
+      await printed;
+      await eventually("the folder to be there", () => leftOf(child.pid as number).some((path) => path.startsWith(tmpdir())));
+      child.kill("SIGKILL");
+      await exited;
+      await nothingIsLeftOf(child.pid as number);
     });
   }
 
@@ -115,19 +107,24 @@ describe("whoever is killed leaves no process, socket, segment or file", { skip 
     await using cluster = await startCluster({ nodes: [{ numCpus: 1 }, { numCpus: 3, resources: { there: 10 } }] });
     await ray.init({ address: cluster.address });
     const options = { maxRetries: 0, numCpus: 1, resources: { there: 1 } };
-    const pid = ray.remote(function pid() { return process.pid; }, options);
+    const place = ray.remote(function place() { return { pid: process.pid, workerId: ray.getRuntimeContext().workerId }; }, options);
     const spin = ray.remote(function spin(): void { for (;;); }, options);
     const codeOf = (ref: ray.ObjectRef<unknown>): Promise<string> => ref.get().then(() => "a value", (error: ray.RayError) => error.code);
 
     const inHost = codeOf(spin.remote());
     const inProcess = codeOf(spin.options({ isolation: "process" }).remote());
-    const hostPid = await pid.remote().get();
-    process.kill(hostPid, "SIGKILL");
+    const [, node] = cluster.nodes as [TestNode, TestNode];
+    const socketOf = (workerId: string): string => join(node.sessionDir, `${workerId}.sock`);
+    for (const isolation of ISOLATIONS) {
+      const killed = await place.options({ isolation }).remote().get();
+      assert.ok(existsSync(socketOf(killed.workerId)), `no socket of ${killed.workerId}`);
+      process.kill(killed.pid, "SIGKILL");
+      await eventually("its socket to be gone", () => !existsSync(socketOf(killed.workerId)));
+    }
     assert.equal(await inHost, "ERR_MANTARAY_WORKER_CRASHED");
 
-    const [, node] = cluster.nodes as [TestNode, TestNode];
     const again = codeOf(spin.remote());
-    await ray.get(pid.remote());
+    await ray.get(place.remote());
     process.kill(node.pid, "SIGKILL");
     assert.deepEqual(await Promise.all([inProcess, again]), ["ERR_MANTARAY_NODE_DIED", "ERR_MANTARAY_NODE_DIED"]);
     await nothingIsLeftOf(node.pid);

@@ -87,11 +87,11 @@ function seedOf(file) {
  * Runs one file and says what became of its tests.
  * @param {string} binary
  * @param {string} file as seen from the repository
- * @param {{ silenceMs?: number, processesEndMs?: number }} limits
+ * @param {{ silenceMs?: number, processesEndMs?: number, onExit?: () => void }} options `onExit`: the file's own process has ended
  * @returns {Promise<{ file: string, passed: number, skipped: number, failures: { name: string, error: string }[],
  *   output: string, ms: number }>}
  */
-export function runTestFile(binary, file, { silenceMs = silenceMsMax, processesEndMs = processesEndMsMax } = {}) {
+export function runTestFile(binary, file, { silenceMs = silenceMsMax, processesEndMs = processesEndMsMax, onExit = () => undefined } = {}) {
   return new Promise((resolve) => {
     const startMs = performance.now();
     const result = { file, passed: 0, skipped: 0, failures: [], output: '', ms: 0 };
@@ -152,6 +152,7 @@ export function runTestFile(binary, file, { silenceMs = silenceMsMax, processesE
     let exit = null;
     const outputClosed = new Promise((closed) => child.once('close', closed));
     child.once('exit', async (code, signal) => {
+      onExit();
       clearTimeout(silenceTimer);
       clearTimeout(fileTimer);
       exit = { code, signal };
@@ -180,7 +181,7 @@ function print(result, major) {
   const counts = `${passed} passed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
   const seconds = `${(ms / 1000).toFixed(1)} s`;
   if (failures.length === 0) {
-    console.log(`  ok      ${file} (${counts}, ${seconds})`);
+    console.log(`  ok      ${file} on Node ${major} (${counts}, ${seconds})`);
     return;
   }
   console.log(`  FAILED  ${file} on Node ${major} (${counts}, ${failures.length} failed, ${seconds})`);
@@ -196,6 +197,7 @@ function print(result, major) {
 export async function runTests({ majors, only = [], concurrency = concurrentFiles }) {
   const total = { passed: 0, skipped: 0, failed: 0 };
   const wanted = majors ?? [currentMajor, ...testedMajors.filter((major) => major !== currentMajor)];
+  const runs = [];
   for (const major of wanted) {
     if (majors === undefined && major !== currentMajor && !isProvided()) {
       console.log(`Node ${major}: not tested, npm has no binary of it for ${process.platform} ${process.arch}`);
@@ -203,26 +205,39 @@ export async function runTests({ majors, only = [], concurrency = concurrentFile
     }
     const files = testFiles(major, only, majors === undefined && only.length === 0);
     if (files.length === 0) continue;
-    const binary = nodeBinary(major);
-    const before = { ...total };
-    const startMs = performance.now();
     console.log(`Node ${major}: ${files.length} test files`);
-    let next = 0;
-    const worker = async () => {
-      while (next < files.length) {
-        const result = await runTestFile(binary, files[next++]);
-        print(result, major);
-        total.passed += result.passed;
-        total.skipped += result.skipped;
-        total.failed += result.failures.length;
-      }
-    };
-    await Promise.all(Array.from({ length: concurrency }, worker));
-    console.log(
-      `Node ${major}: ${total.passed - before.passed} tests passed, ${total.failed - before.failed} failed ` +
-        `in ${Math.round((performance.now() - startMs) / 1000)} s`,
-    );
+    const binary = nodeBinary(major);
+    const ofMajor = { major, passed: 0, failed: 0, left: files.length };
+    for (const file of files) runs.push({ binary, file, ofMajor });
   }
+  // One queue for all versions: the last long file of one leaves no processor idle.
+  const startMs = performance.now();
+  const finish = (result, ofMajor) => {
+    print(result, ofMajor.major);
+    total.passed += result.passed;
+    total.skipped += result.skipped;
+    total.failed += result.failures.length;
+    ofMajor.passed += result.passed;
+    ofMajor.failed += result.failures.length;
+    if (--ofMajor.left > 0) return;
+    console.log(
+      `Node ${ofMajor.major}: ${ofMajor.passed} tests passed, ${ofMajor.failed} failed, ` +
+        `the last after ${Math.round((performance.now() - startMs) / 1000)} s`,
+    );
+  };
+  const results = [];
+  let next = 0;
+  const worker = async () => {
+    while (next < runs.length) {
+      const { binary, file, ofMajor } = runs[next++];
+      // Processes that a file has started may take a second to end after it; the next file need not wait for them.
+      await new Promise((exited) => {
+        results.push(runTestFile(binary, file, { onExit: exited }).then((result) => finish(result, ofMajor)));
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, worker));
+  await Promise.all(results);
   if (total.passed + total.skipped + total.failed === 0) {
     console.log(`No test file matches${only.map((part) => ` ${part}`).join('')}.`);
     total.failed += 1;

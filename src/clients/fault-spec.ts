@@ -1,4 +1,4 @@
-import { InvalidArgumentError, type RandomSource } from "../base/mod.ts";
+import { InvalidArgumentError, type RandomSource, SeededRandom } from "../base/mod.ts";
 
 /** What is done to messages of one kind. */
 export interface FaultRule {
@@ -72,7 +72,7 @@ export class FaultDecisions {
 
   constructor({ rules, seed }: FaultSpec, random: Pick<RandomSource, "below">) {
     this.#rules = rules.map((rule) => ({ ...rule, passing: rule.after, left: rule.times }));
-    this.#random = seed === null ? random : new SeededNumbers(seed);
+    this.#random = seed === null ? random : new SeededRandom(seed);
   }
 
   of(kinds: readonly string[]): Fault {
@@ -87,21 +87,5 @@ export class FaultDecisions {
     if (drawn >= rule.fail + rule.drop) return { type: "none", delayMs };
     rule.left--;
     return { type: drawn < rule.fail ? "fail" : "drop", delayMs };
-  }
-}
-
-/** Mulberry32: the same seed, the same numbers. */
-class SeededNumbers {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed | 0;
-  }
-
-  below(limit: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit);
   }
 }

@@ -49,7 +49,6 @@ export interface SubmissionEnvironment {
 /** Calls made in one turn whose place in the program is remembered for error messages; more are too many to tell apart. */
 const CALL_SITES_PER_TURN_MAX = 32;
 const CALL_SITE_FRAMES_MAX = 6;
-let sitesThisTurn = 0;
 
 /** Where the caller of `above` is in the user's program. Formatted only when an error shows it. */
 export function callSite(above: Function): CallSite {
@@ -61,17 +60,12 @@ export function callSite(above: Function): CallSite {
   return site;
 }
 
-function callSiteUnlessMany(above: Function): CallSite | null {
-  if (sitesThisTurn >= CALL_SITES_PER_TURN_MAX) return null;
-  if (sitesThisTurn++ === 0) setImmediate(() => { sitesThisTurn = 0; }).unref();
-  return callSite(above);
-}
-
 /** Turns calls into pending tasks: prepares arguments, makes refs, and hands on what is complete. */
 export class Submission {
   readonly #env: SubmissionEnvironment;
   #nextSequence = 1;
   #pendingCount = 0;
+  #sitesThisTurn = 0;
   #release: (() => void) | null = null;
   /** Null where there is one node only. */
   readonly #near: NearArguments | null;
@@ -177,7 +171,7 @@ export class Submission {
       this.#env.lifetimes.callEnded(task.args);
       throw error;
     }
-    const site = callSiteUnlessMany(above);
+    const site = this.#callSiteUnlessMany(above);
     const { entries } = task;
     if (Array.isArray(entries)) for (const entry of entries) entry.isMadeBy(task, site);
     else entries?.isMadeBy(task, site);
@@ -188,6 +182,12 @@ export class Submission {
     const { limits } = task.template;
     if (limits !== null) this.#limit(task, limits);
     return task;
+  }
+
+  #callSiteUnlessMany(above: Function): CallSite | null {
+    if (this.#sitesThisTurn >= CALL_SITES_PER_TURN_MAX) return null;
+    if (this.#sitesThisTurn++ === 0) setImmediate(() => { this.#sitesThisTurn = 0; }).unref();
+    return callSite(above);
   }
 
   #limit(task: PendingTask, limits: CallLimits): void {

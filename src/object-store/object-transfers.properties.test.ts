@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { SeededRandom } from "./fixtures/seeded-random.ts";
+import { SeededRandom } from "../base/mod.ts";
 import { SimulatedCluster } from "./fixtures/simulated-transfers.ts";
 import { CHUNK_BYTES, type RemoteObject, remoteKey } from "./remote-object.ts";
 

@@ -1,6 +1,6 @@
 import { Deque } from "../base/mod.ts";
 import type { Clock, RandomSource } from "../base/mod.ts";
-import type { Channel, CloseHandler, FrameHandler } from "./channel.ts";
+import type { Channel, ChannelCloseReason, CloseHandler, FrameHandler } from "./channel.ts";
 import { FrameDelivery } from "./frame-delivery.ts";
 
 export interface SimulatedLinkOptions {
@@ -32,23 +32,19 @@ export function createSimulatedLink(options: SimulatedLinkOptions): SimulatedLin
   };
 }
 
-class SimulatedChannel implements Channel {
+/** One end of a connection that is simulated: how a frame gets to the other end is for who makes it. */
+export abstract class SimulatedEnd implements Channel {
   readonly peerId: string;
-  readonly #options: SimulatedLinkOptions;
   readonly #delivery = new FrameDelivery();
-  #other: SimulatedChannel | undefined;
-  /** No frame overtakes another: each arrives at the earliest when the one before does. */
-  #lastArrivalMs = 0;
-  #onItsWay = new Deque<() => void>();
 
-  constructor(peerId: string, options: SimulatedLinkOptions) {
+  constructor(peerId: string) {
     this.peerId = peerId;
-    this.#options = options;
   }
 
-  connect(other: SimulatedChannel): void {
-    this.#other = other;
-  }
+  /** To the other end: where it arrives, `arrived` is called there. */
+  protected abstract carry(frame: Uint8Array): void;
+  /** After all frames. The other end is `ended` then. */
+  protected abstract carryClose(): void;
 
   get isClosed(): boolean {
     return this.#delivery.closeReason !== undefined;
@@ -58,15 +54,14 @@ class SimulatedChannel implements Channel {
     return this.sendParts([frame]);
   }
 
-  flush(): boolean {
-    return !this.isClosed;
-  }
-
   sendParts(parts: readonly Uint8Array[]): boolean {
     if (this.isClosed) return false;
-    const frame = new Uint8Array(Buffer.concat(parts));
-    this.#travel((other) => other.#delivery.push(frame, true));
+    this.carry(new Uint8Array(Buffer.concat(parts)));
     return true;
+  }
+
+  flush(): boolean {
+    return !this.isClosed;
   }
 
   onFrame(handler: FrameHandler): void {
@@ -79,17 +74,50 @@ class SimulatedChannel implements Channel {
 
   close(): void {
     if (this.isClosed) return;
-    this.#travel((other) => other.#delivery.close("peer"));
-    this.#delivery.close("local");
+    this.carryClose();
+    this.ended("local");
   }
 
-  lose(): void {
-    this.#onItsWay = new Deque();
-    this.#delivery.close("lost");
+  arrived(frame: Uint8Array): void {
+    this.#delivery.push(frame, true);
+  }
+
+  ended(reason: ChannelCloseReason): void {
+    this.#delivery.close(reason);
   }
 
   ref(): void {}
   unref(): void {}
+}
+
+class SimulatedChannel extends SimulatedEnd {
+  readonly #options: SimulatedLinkOptions;
+  #other: SimulatedChannel | undefined;
+  /** No frame overtakes another: each arrives at the earliest when the one before does. */
+  #lastArrivalMs = 0;
+  #onItsWay = new Deque<() => void>();
+
+  constructor(peerId: string, options: SimulatedLinkOptions) {
+    super(peerId);
+    this.#options = options;
+  }
+
+  connect(other: SimulatedChannel): void {
+    this.#other = other;
+  }
+
+  lose(): void {
+    this.#onItsWay = new Deque();
+    this.ended("lost");
+  }
+
+  protected carry(frame: Uint8Array): void {
+    this.#travel((other) => other.arrived(frame));
+  }
+
+  protected carryClose(): void {
+    this.#travel((other) => other.ended("peer"));
+  }
 
   #travel(arrive: (other: SimulatedChannel) => void): void {
     const other = this.#other as SimulatedChannel;

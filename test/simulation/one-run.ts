@@ -8,15 +8,17 @@ import { type ProgramPlan, valueOf } from "./programs/plan.ts";
 import { randomPlan } from "./programs/random-plan.ts";
 import { type Outcome, userCode } from "./programs/user-code.ts";
 import { USER_CODE_URL, warmUp } from "./programs/warm-up.ts";
+import { GarbageCollector } from "./world/garbage.ts";
 import { World } from "./world/world.ts";
 
 export interface RunReport {
+  readonly seed: number;
   readonly events: number;
   readonly simulatedMs: number;
   readonly tasks: number;
   readonly faults: number;
   /** What was lost and might be lost, by the class of the error. */
-  readonly losses: ReadonlyMap<string, number>;
+  readonly losses: readonly (readonly [name: string, count: number])[];
   readonly traceHash: string;
 }
 
@@ -27,14 +29,22 @@ const JOIN_MS_MAX = 60_000;
 const PROGRAM_MS_MAX = 600_000;
 const COLLECT_EVERY_MS = 30_000;
 /** By then whoever was silent is gone, and what was kept for late messages too. */
-const SETTLE_MS = 60_000;
+const SETTLE_MS = 25_000;
 const COLLECTIONS_MAX = 10;
 
 warmUp();
 
-/** One seed from start to end. @throws what went wrong. */
-export async function runSeed(seed: number, mix: FaultMix, readTrace: ((line: string) => void) | null = null): Promise<RunReport> {
-  const world = new World(seed, readTrace);
+/** Several seeds, each in a world of its own, that take turns in this thread. What went wrong in one stands in its place. */
+export function runSeeds(seeds: readonly number[], mix: FaultMix, readTrace: ((line: string) => void) | null = null): Promise<PromiseSettledResult<RunReport>[]> {
+  const collector = new GarbageCollector();
+  return Promise.allSettled(seeds.map((seed) => {
+    collector.join();
+    return runSeed(new World(seed, collector, readTrace), mix).finally(() => collector.leave());
+  }));
+}
+
+/** From start to end. @throws what went wrong. */
+async function runSeed(world: World, mix: FaultMix): Promise<RunReport> {
   const random = world.random.branch();
   const faults = new Faults(world, mix);
   const cluster = new SimulatedCluster(world, {
@@ -60,12 +70,12 @@ export async function runSeed(seed: number, mix: FaultMix, readTrace: ((line: st
     if (node.store.objectCount > 0) throw new Error(`${node.process.name} keeps ${node.store.objectCount} objects of a program that has ended`);
     for (const { process, core } of node.workers.values()) if (core.env.jobId === driver.core.env.jobId) throw new Error(`${process.name} lives on, and its program has ended`);
   }
-  return { events: world.trace.events, simulatedMs: world.nowMs, tasks: plan.tasks, faults: faults.count, losses: oracle.losses, traceHash: world.trace.hash };
+  return { seed: world.seed, events: world.trace.events, simulatedMs: world.nowMs, tasks: plan.tasks, faults: faults.count, losses: [...oracle.losses], traceHash: world.trace.hash };
 }
 
 async function runProgram(world: World, cluster: SimulatedCluster, faults: Faults, oracle: Oracle, plan: ProgramPlan, node: SimulatedNode): Promise<SimulatedWorker> {
   const interpreter = new Interpreter(world, oracle);
-  (globalThis as { interpreter?: Interpreter }).interpreter = interpreter;
+  world.globals["interpreter"] = interpreter;
   let driver!: SimulatedWorker;
   let end: { readonly outcome: Outcome } | { readonly error: unknown } | null = null;
   world.schedule(null, 0, "driver starts", () => {
@@ -79,7 +89,7 @@ async function runProgram(world: World, cluster: SimulatedCluster, faults: Fault
   // A program that waits for what garbage holds goes on when that is collected.
   while (!(await world.run(isOver, COLLECT_EVERY_MS))) {
     if (world.nowMs > PROGRAM_MS_MAX) throw new Error(`the program has not ended after ${PROGRAM_MS_MAX / 1000} s: ${describePending(cluster)}`);
-    for (const call of world.garbage.collect()) call();
+    for (const call of await world.collectGarbage()) call();
   }
   faults.stop();
   const ended = end as { readonly outcome: Outcome } | { readonly error: unknown } | null;
@@ -95,7 +105,7 @@ async function runProgram(world: World, cluster: SimulatedCluster, faults: Fault
 async function settle(world: World): Promise<void> {
   for (let collections = 0; collections < COLLECTIONS_MAX; collections++) {
     await world.run(() => false, SETTLE_MS);
-    const collected = world.garbage.collect();
+    const collected = await world.collectGarbage();
     if (collected.length === 0) return;
     for (const call of collected) call();
   }

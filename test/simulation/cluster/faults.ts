@@ -1,4 +1,4 @@
-import type { SeededRandom } from "../world/seeded-random.ts";
+import type { Chance } from "../world/chance.ts";
 import type { World } from "../world/world.ts";
 import type { SimulatedCluster } from "./simulated-cluster.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
@@ -34,7 +34,7 @@ export class Faults {
   readonly isDriverKilled: boolean;
   count = 0;
   readonly #world: World;
-  readonly #random: SeededRandom;
+  readonly #random: Chance;
   readonly #rates: FaultRates | null;
   #isOver = false;
 

@@ -1,7 +1,7 @@
 import { describeFrame } from "./frame-descriptions.ts";
-import { FrameDelivery } from "../../../src/transport/frame-delivery.ts";
-import type { Channel, CloseHandler, FrameHandler } from "../../../src/transport/mod.ts";
-import type { SeededRandom } from "../world/seeded-random.ts";
+import type { Channel, ChannelCloseReason } from "../../../src/transport/mod.ts";
+import { SimulatedEnd } from "../../../src/transport/simulated-channel.ts";
+import type { Chance } from "../world/chance.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import type { World } from "../world/world.ts";
 
@@ -28,7 +28,7 @@ export class Network {
   frames = 0;
   bytes = 0;
   readonly #world: World;
-  readonly #random: SeededRandom;
+  readonly #random: Chance;
   readonly #setting: NetworkSetting;
   readonly #connections = new Set<Connection>();
   /** Until when nothing passes between two machines. */
@@ -80,14 +80,14 @@ function pairOf(machine: string, other: string): string {
 }
 
 export class Connection {
-  readonly ends: readonly [SimulatedEnd, SimulatedEnd];
+  readonly ends: readonly [ConnectionEnd, ConnectionEnd];
   readonly isRemote: boolean;
   readonly #network: Network;
 
   constructor(world: World, network: Network, first: EndSetting, second: EndSetting) {
     this.#network = network;
     this.isRemote = first.process.machine !== second.process.machine;
-    const ends = [first, second].map((setting) => new SimulatedEnd(world, network, setting)) as [SimulatedEnd, SimulatedEnd];
+    const ends = [first, second].map((setting) => new ConnectionEnd(world, network, setting)) as [ConnectionEnd, ConnectionEnd];
     this.ends = ends;
     ends[0].connect(ends[1], this);
     ends[1].connect(ends[0], this);
@@ -103,13 +103,11 @@ export class Connection {
   }
 }
 
-class SimulatedEnd implements Channel {
-  readonly peerId: string;
+class ConnectionEnd extends SimulatedEnd {
   readonly process: SimulatedProcess;
   readonly #world: World;
   readonly #network: Network;
-  readonly #delivery = new FrameDelivery();
-  #other!: SimulatedEnd;
+  #other!: ConnectionEnd;
   #connection!: Connection;
   /** No frame overtakes another. */
   #lastArrivalMs = 0;
@@ -121,82 +119,58 @@ class SimulatedEnd implements Channel {
   #arrivesUntilMs = Infinity;
 
   constructor(world: World, network: Network, { process, peerId }: EndSetting) {
+    super(peerId);
     this.#world = world;
     this.#network = network;
     this.process = process;
-    this.peerId = peerId;
     process.onEnd(() => this.#processEnded());
   }
 
-  connect(other: SimulatedEnd, connection: Connection): void {
+  connect(other: ConnectionEnd, connection: Connection): void {
     this.#other = other;
     this.#connection = connection;
   }
 
-  get isClosed(): boolean {
-    return this.#hasEnded || this.#delivery.closeReason !== undefined;
+  override get isClosed(): boolean {
+    return this.#hasEnded || super.isClosed;
   }
 
-  send(frame: Uint8Array): boolean {
-    return this.sendParts([frame]);
-  }
-
-  sendParts(parts: readonly Uint8Array[]): boolean {
-    if (this.isClosed) return false;
-    const frame = new Uint8Array(Buffer.concat(parts));
+  protected carry(frame: Uint8Array): void {
     this.#network.frames++;
     this.#network.bytes += frame.byteLength;
     this.#travel("frame", (other) => {
       this.#world.trace.note(this.#world.nowMs, other.process.name, () => `reads ${describeFrame(frame)} of ${this.process.name}`);
-      other.#delivery.push(frame, true);
+      other.arrived(frame);
     });
-    return true;
   }
 
-  flush(): boolean {
-    return !this.isClosed;
+  protected carryClose(): void {
+    this.#travel("close", (other) => other.ended("peer"));
   }
 
-  onFrame(handler: FrameHandler): void {
-    this.#delivery.onFrame(handler);
-  }
-
-  onClose(handler: CloseHandler): void {
-    this.#delivery.onClose(handler);
-  }
-
-  close(): void {
-    if (this.isClosed) return;
-    this.#travel("close", (other) => other.#close("peer"));
-    this.#close("local");
+  override ended(reason: ChannelCloseReason): void {
+    super.ended(reason);
+    this.#connection.ended();
   }
 
   /** Its process is told in an event of its own. */
   lose(): void {
     if (this.isClosed || this.#isLost) return;
     this.#isLost = true;
-    this.#world.schedule(this.process, 0, "connection lost", () => this.#close("lost"));
+    this.#world.schedule(this.process, 0, "connection lost", () => this.ended("lost"));
   }
-
-  ref(): void {}
-  unref(): void {}
 
   #processEnded(): void {
     if (this.isClosed) return;
     const other = this.#other;
     if (!this.#network.arrivesAfterEnd(this.process, other.process)) other.#arrivesUntilMs = this.#world.nowMs;
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#network.arrivalMs(this.process, other.process));
-    this.#world.schedule(other.process, this.#lastArrivalMs - this.#world.nowMs, "connection lost", () => other.#close("lost"));
+    this.#world.schedule(other.process, this.#lastArrivalMs - this.#world.nowMs, "connection lost", () => other.ended("lost"));
     this.#hasEnded = true;
     this.#connection.ended();
   }
 
-  #close(reason: "local" | "peer" | "lost"): void {
-    this.#delivery.close(reason);
-    this.#connection.ended();
-  }
-
-  #travel(label: string, arrive: (other: SimulatedEnd) => void): void {
+  #travel(label: string, arrive: (other: ConnectionEnd) => void): void {
     const other = this.#other;
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#network.arrivalMs(this.process, other.process));
     const arrivalMs = this.#lastArrivalMs;

@@ -5,7 +5,7 @@ import { acceptMember, type GcsLink, joinHead, type NodeLinkOfGcs, startHead } f
 import type { NodeCluster } from "../../../src/main/node-cluster.ts";
 import type { PeerNodeLink } from "../../../src/node-manager/mod.ts";
 import type { NodeRecord, WorkerIsolation } from "../../../src/protocol/mod.ts";
-import type { SeededRandom } from "../world/seeded-random.ts";
+import type { Chance } from "../world/chance.ts";
 import { SimulatedProcess } from "../world/simulated-process.ts";
 import type { World } from "../world/world.ts";
 import { Network, type NetworkSetting } from "./network.ts";
@@ -30,7 +30,7 @@ export class SimulatedCluster {
   readonly network: Network;
   readonly entryUrl: string;
   readonly #setting: ClusterSetting;
-  readonly #random: SeededRandom;
+  readonly #random: Chance;
   readonly #nodes = new Map<NodeKey, SimulatedNode>();
   head: ClusterService | null = null;
   #headProcess: SimulatedProcess | null = null;

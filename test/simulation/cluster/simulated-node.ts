@@ -4,7 +4,7 @@ import type { NodeCluster } from "../../../src/main/node-cluster.ts";
 import { NodeService } from "../../../src/main/node-service.ts";
 import { NodeManager } from "../../../src/node-manager/mod.ts";
 import { type JobRecord, type NodeRecord, plainWorkerKind, TASK_SLOTS_MAX, type WorkerIsolation } from "../../../src/protocol/mod.ts";
-import type { SeededRandom } from "../world/seeded-random.ts";
+import type { Chance } from "../world/chance.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import type { SimulatedCluster } from "./simulated-cluster.ts";
 import { SimulatedObjectStore } from "./simulated-object-store.ts";
@@ -36,7 +36,7 @@ export class SimulatedNode {
   readonly service: NodeService;
   readonly nodeCluster: NodeCluster;
   readonly workers = new Map<WorkerId, SimulatedWorker>();
-  readonly #random: SeededRandom;
+  readonly #random: Chance;
   #pids = 0;
 
   constructor(setting: NodeSetting) {

@@ -1,4 +1,4 @@
-import type { SeededRandom } from "../world/seeded-random.ts";
+import type { Chance } from "../world/chance.ts";
 import type { ActorPlan, ProgramPlan, Step, TaskPlan } from "./plan.ts";
 
 export interface PlanSize {
@@ -11,16 +11,16 @@ const OBJECT_BYTES = [10, 1_000, 5_000, 50_000];
 const SLEEPS_MS = [0, 0.01, 1, 20, 300];
 
 /** Programs that differ in everything but that they end. */
-export function randomPlan(random: SeededRandom, size: PlanSize): ProgramPlan {
+export function randomPlan(random: Chance, size: PlanSize): ProgramPlan {
   return new Planner(random, size).plan();
 }
 
 class Planner {
-  readonly #random: SeededRandom;
+  readonly #random: Chance;
   readonly #size: PlanSize;
   #tasks = 0;
 
-  constructor(random: SeededRandom, size: PlanSize) {
+  constructor(random: Chance, size: PlanSize) {
     this.#random = random;
     this.#size = size;
   }

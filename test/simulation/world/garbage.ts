@@ -3,8 +3,9 @@ import { runInNewContext } from "node:vm";
 import type { FinalizerRegistry } from "../../../src/base/mod.ts";
 
 setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
+const collectAll = runInNewContext("gc") as () => void;
 const RealWeakRef = WeakRef;
+const realTurn = setImmediate;
 
 interface Registration {
   readonly target: WeakRef<object>;
@@ -35,10 +36,12 @@ export class Garbage implements FinalizerRegistry {
     this.#references.add(reference);
   }
 
-  /** In a turn of its own. Returns what is to be called because of it, in the order in which it was registered. */
-  collect(): (() => void)[] {
+  letGo(): void {
     for (const reference of this.#references) reference.letGo();
-    collect();
+  }
+
+  /** Once garbage was collected. Returns what is to be called because of it, in the order in which it was registered. */
+  holdAgain(): (() => void)[] {
     for (const reference of this.#references) if (!reference.holdAgain()) this.#references.delete(reference);
     const collected: (() => void)[] = [];
     for (const registration of this.#registrations) {
@@ -71,5 +74,44 @@ export class HeldWeakRef<T extends object> {
   holdAgain(): boolean {
     this.#held = this.#weak.deref();
     return this.#held !== undefined;
+  }
+}
+
+/**
+ * Garbage collection for several worlds of one thread: it costs as much as most of a run does, so they wait for each other and have
+ * it together.
+ */
+export class GarbageCollector {
+  #worlds = 0;
+  #waiting: { readonly garbage: Garbage; readonly resolve: (collected: readonly (() => void)[]) => void }[] = [];
+
+  /** One more world, of which the others wait to hear. */
+  join(): void {
+    this.#worlds++;
+  }
+
+  leave(): void {
+    this.#worlds--;
+    this.#collectIfAllWait();
+  }
+
+  /** Returns what is to be called because of it. */
+  collect(garbage: Garbage): Promise<readonly (() => void)[]> {
+    return new Promise((resolve) => {
+      this.#waiting.push({ garbage, resolve });
+      this.#collectIfAllWait();
+    });
+  }
+
+  #collectIfAllWait(): void {
+    if (this.#waiting.length === 0 || this.#waiting.length < this.#worlds) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    // In a turn of its own: until a turn ends, it holds whatever weak references were read in it.
+    realTurn(() => {
+      for (const { garbage } of waiting) garbage.letGo();
+      collectAll();
+      for (const { garbage, resolve } of waiting) resolve(garbage.holdAgain());
+    });
   }
 }

@@ -46,6 +46,7 @@ export function replaceGlobals(world: World): ReplacedGlobals {
       world.garbage.refer(this);
     }
   });
+  for (const [name, value] of Object.entries(world.globals)) replace(globalThis, name, value);
   for (const name of ["setTimeout", "setInterval"]) replace(globalThis, name, forbidden(name));
   replace(Date, "now", forbidden("Date.now"));
   replace(Math, "random", forbidden("Math.random"));

@@ -1,6 +1,6 @@
 import { setRuntime, type Runtime } from "../../../src/api/mod.ts";
 import type { Clock } from "../../../src/base/mod.ts";
-import type { SeededRandom } from "./seeded-random.ts";
+import type { Chance } from "./chance.ts";
 import type { World } from "./world.ts";
 
 /**
@@ -12,7 +12,7 @@ export class SimulatedProcess {
   /** Machines fail as a whole. */
   readonly machine: string;
   readonly world: World;
-  readonly random: SeededRandom;
+  readonly random: Chance;
   readonly clock: Clock;
   /** Where API calls of this process go; null where there is no user code. */
   runtime: Runtime | null = null;

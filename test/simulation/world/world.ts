@@ -1,7 +1,8 @@
 import type { Timer } from "../../../src/base/mod.ts";
 import { EventQueue } from "./event-queue.ts";
-import { Garbage } from "./garbage.ts";
-import { SeededRandom } from "./seeded-random.ts";
+import { Garbage, type GarbageCollector } from "./garbage.ts";
+import { Lock } from "./lock.ts";
+import { Chance } from "./chance.ts";
 import { type RealTurn, replaceGlobals } from "./replaced-globals.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import { Trace } from "./trace.ts";
@@ -19,24 +20,32 @@ interface WorldEvent {
 const EVENTS_PER_TURN = 64;
 /** A run that takes longer hangs. */
 const EVENTS_MAX = 20_000_000;
+/** Held by the world that runs: while one does, what is global is its own. */
+const thread = new Lock();
 
 /**
  * A world in one thread in which time passes only from event to event. All that happens follows from its seed: the same seed gives
  * the same events in the same order.
  */
 export class World {
-  readonly random: SeededRandom;
+  readonly seed: number;
+  readonly random: Chance;
   readonly trace: Trace;
   readonly garbage = new Garbage();
+  /** What its programs find in globalThis. */
+  readonly globals: Record<string, unknown> = {};
   nowMs = 0;
   /** Whose event runs now. */
   current: SimulatedProcess | null = null;
   readonly #queue = new EventQueue<WorldEvent>();
+  readonly #collector: GarbageCollector;
   #order = 0;
   #failure: { readonly error: unknown } | null = null;
 
-  constructor(seed: number, readTrace: ((line: string) => void) | null = null) {
-    this.random = new SeededRandom(seed);
+  constructor(seed: number, collector: GarbageCollector, readTrace: ((line: string) => void) | null = null) {
+    this.seed = seed;
+    this.#collector = collector;
+    this.random = new Chance(seed);
     this.trace = new Trace(readTrace);
   }
 
@@ -52,14 +61,20 @@ export class World {
     process.enter();
   }
 
+  /** Between events. Returns what is to be called because of it. */
+  collectGarbage(): Promise<readonly (() => void)[]> {
+    return this.#collector.collect(this.garbage);
+  }
+
   /** The run has failed; the first failure counts. */
   fail(error: unknown): void {
     this.#failure ??= { error };
   }
 
-  /** Until it holds, or nothing happens any more: then false. @throws what went wrong in any event. */
+  /** Until it holds, or nothing happens any more: then false. Waits for other worlds of this thread that run. @throws what went wrong in any event. */
   async run(holds: () => boolean, timeMsMax = Infinity): Promise<boolean> {
     const endMs = this.nowMs + timeMsMax;
+    const free = await thread.take();
     const globals = replaceGlobals(this);
     try {
       return await new Promise<boolean>((resolve, reject) => {
@@ -89,6 +104,7 @@ export class World {
     } finally {
       this.#leave();
       globals.restore();
+      free();
     }
   }
 

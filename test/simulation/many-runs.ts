@@ -1,74 +1,84 @@
-import { type ChildProcess, fork } from "node:child_process";
+import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { FaultMix } from "./cluster/faults.ts";
-import type { RunReport } from "./one-run.ts";
+import { type RunReport, runSeeds } from "./one-run.ts";
 import { Trace } from "./world/trace.ts";
 
 export interface ManySetting {
   readonly first: number;
   readonly count: number;
   readonly mix: FaultMix;
-  /** Processes side by side. */
+  /** Processes side by side; one: this one. */
   readonly jobs: number;
+  /** Each seed must be the same run both times. */
+  readonly isTwice: boolean;
 }
 
-/** To a process that runs seeds, which answers with a SeedsDone. */
-export interface SeedsToRun {
-  readonly seeds: readonly number[];
-  readonly mix: FaultMix;
-}
+/** They collect garbage together: with more of them that costs less for each, and takes more memory. */
+const SEEDS_AT_ONCE = 20;
+const RUNNER = fileURLToPath(new URL("./seed-runner.ts", import.meta.url));
+/** Most of what a run makes is garbage soon. */
+const FLAGS = ["--max-semi-space-size=32"];
 
+/** What has become of seeds. */
 export interface SeedsDone {
   readonly reports: readonly RunReport[];
   readonly failures: readonly { readonly seed: number; readonly reason: string }[];
 }
 
-/** They collect garbage together: with more of them that costs less for each, and takes more memory. */
-const SEEDS_AT_ONCE = 20;
-const MAIN = fileURLToPath(new URL("./seed-runner.ts", import.meta.url));
-/** Most of what a run makes is garbage soon. */
-const FLAGS = ["--max-semi-space-size=32"];
-
-/** Runs seeds in processes of their own, says what came of them, and returns whether all have passed. */
-export async function runInProcesses(setting: ManySetting): Promise<boolean> {
-  const { first, count, mix, jobs } = setting;
+/** Runs seeds, says what came of them, and returns whether all have passed. */
+export async function runMany(setting: ManySetting): Promise<boolean> {
+  const { first, count, mix, jobs, isTwice } = setting;
   const startedMs = performance.now();
   const reports: RunReport[] = [];
   const failed: number[] = [];
+  const fails = (seed: number, reason: string): void => {
+    failed.push(seed);
+    console.log(`seed ${seed} fails: ${reason}`);
+  };
   let next = first;
   const size = Math.max(1, Math.min(SEEDS_AT_ONCE, Math.ceil(count / jobs)));
-  const serve = async (): Promise<void> => {
-    const runner = fork(MAIN, { execArgv: [...process.execArgv, ...FLAGS] });
-    try {
-      while (next < first + count) {
-        const seeds = Array.from({ length: Math.min(size, first + count - next) }, (_, index) => next + index);
-        next += seeds.length;
-        const done = await ask(runner, { seeds, mix });
-        reports.push(...done.reports);
-        for (const { seed, reason } of done.failures) {
-          failed.push(seed);
-          console.log(`seed ${seed} fails: ${reason}`);
-        }
+  const serve = async (run: (seeds: readonly number[]) => Promise<SeedsDone>): Promise<void> => {
+    while (next < first + count) {
+      const seeds = Array.from({ length: Math.min(size, first + count - next) }, (_, index) => next + index);
+      next += seeds.length;
+      const done = await run(isTwice ? [...seeds, ...seeds] : seeds);
+      for (const { seed, reason } of done.failures) fails(seed, reason);
+      for (const report of done.reports) {
+        const other = reports.find(({ seed }) => seed === report.seed);
+        if (other === undefined) reports.push(report);
+        else if (other.traceHash !== report.traceHash) fails(report.seed, "it is not the same run a second time");
       }
-    } finally {
-      runner.kill();
     }
   };
-  await Promise.all(Array.from({ length: jobs }, serve));
+  await (jobs === 1 ? serve((seeds) => resultsOf(seeds, mix)) : Promise.all(Array.from({ length: jobs }, () => inProcess(mix, serve))));
   tell(reports.sort((one, other) => one.seed - other.seed), failed.sort((one, other) => one - other), count, (performance.now() - startedMs) / 1000);
   return failed.length === 0;
 }
 
-function ask(runner: ChildProcess, question: SeedsToRun): Promise<SeedsDone> {
-  return new Promise((resolve, reject) => {
-    const ended = (code: number | null): void => reject(new Error(`the process that ran seeds ${question.seeds[0]} to ${question.seeds.at(-1)} has ended with code ${code}`));
-    runner.once("exit", ended);
-    runner.once("message", (done) => {
-      runner.off("exit", ended);
-      resolve(done as SeedsDone);
-    });
-    runner.send(question);
-  });
+export async function resultsOf(seeds: readonly number[], mix: FaultMix): Promise<SeedsDone> {
+  const results = await runSeeds(seeds, mix);
+  return {
+    reports: results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : [])),
+    failures: results.flatMap((result, index) => (result.status === "fulfilled" ? [] : [{ seed: seeds[index] as number, reason: (result.reason as Error).stack ?? String(result.reason) }])),
+  };
+}
+
+async function inProcess(mix: FaultMix, serve: (run: (seeds: readonly number[]) => Promise<SeedsDone>) => Promise<void>): Promise<void> {
+  const runner = fork(RUNNER, [mix], { execArgv: [...process.execArgv, ...FLAGS] });
+  try {
+    await serve((seeds) => new Promise((resolve, reject) => {
+      const ended = (code: number | null): void => reject(new Error(`the process that ran seeds ${seeds[0]} to ${seeds.at(-1)} has ended with code ${code}`));
+      runner.once("exit", ended);
+      runner.once("message", (done) => {
+        runner.off("exit", ended);
+        resolve(done as SeedsDone);
+      });
+      runner.send(seeds);
+    }));
+  } finally {
+    runner.kill();
+  }
 }
 
 function tell(reports: readonly RunReport[], failed: readonly number[], count: number, seconds: number): void {

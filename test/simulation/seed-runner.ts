@@ -1,14 +1,11 @@
 // A process that runs the seeds which many-runs.ts gives it.
-import type { SeedsDone, SeedsToRun } from "./many-runs.ts";
-import { runSeeds } from "./one-run.ts";
+import type { FaultMix } from "./cluster/faults.ts";
+import { resultsOf } from "./many-runs.ts";
 
-process.on("message", (question: SeedsToRun) => void answer(question));
+const mix = process.argv[2] as FaultMix;
+process.on("message", (seeds: readonly number[]) => void answer(seeds));
 
-async function answer({ seeds, mix }: SeedsToRun): Promise<void> {
-  const results = await runSeeds(seeds, mix);
-  const done: SeedsDone = {
-    reports: results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : [])),
-    failures: results.flatMap((result, index) => (result.status === "fulfilled" ? [] : [{ seed: seeds[index] as number, reason: (result.reason as Error).stack ?? String(result.reason) }])),
-  };
+async function answer(seeds: readonly number[]): Promise<void> {
+  const done = await resultsOf(seeds, mix);
   process.send?.(done);
 }

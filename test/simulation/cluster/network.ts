@@ -27,6 +27,8 @@ export class Network {
   /** Frames on their way over all connections, ever. */
   frames = 0;
   bytes = 0;
+  /** Each frame when it is sent. */
+  onFrame: ((frame: Uint8Array, from: ConnectionEnd, to: ConnectionEnd) => void) | null = null;
   readonly #world: World;
   readonly #random: Chance;
   readonly #setting: NetworkSetting;
@@ -138,6 +140,7 @@ class ConnectionEnd extends SimulatedEnd {
   protected carry(frame: Uint8Array): void {
     this.#network.frames++;
     this.#network.bytes += frame.byteLength;
+    this.#network.onFrame?.(frame, this, this.#other);
     this.#travel("frame", (other) => {
       this.#world.trace.note(this.#world.nowMs, other.process.name, () => `reads ${describeFrame(frame)} of ${this.process.name}`);
       other.arrived(frame);

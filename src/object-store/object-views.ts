@@ -70,7 +70,7 @@ export class ObjectViews {
     const layout = readLayout(source);
     const { offset, byteLength: headerBytes } = layout.header;
     return {
-      header: isWhole ? source.slice(offset, front) : source.subarray(offset, offset + headerBytes),
+      header: isWhole ? pooledCopy(source.subarray(offset, front)) : source.subarray(offset, offset + headerBytes),
       buffers: layout.buffers.map((place) => this.#window(native, object, place.offset, place.byteLength)),
     };
   }
@@ -109,4 +109,10 @@ export class ObjectViews {
   dropCollected(): void {
     for (const [id, { buffers }] of this.#views) for (const [at, weak] of buffers) if (weak.deref() === undefined) this.#viewCollected({ id, at, weak });
   }
+}
+
+/** Without an ArrayBuffer of its own: after a large view V8 collects garbage at each that is made. */
+function pooledCopy(bytes: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, byteLength } = Buffer.from(bytes);
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }

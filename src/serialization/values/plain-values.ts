@@ -49,6 +49,12 @@ export function decodePlain(header: Uint8Array, buffers: readonly Uint8Array[], 
 /** The first byte of a header; V8's begin with 0xff. */
 const ONE_VIEW = 1;
 const ONE_VIEW_BYTES = 24;
+/**
+ * The header that is being written or read. The `buffer` of a small array is only made when it is asked for, and V8, having just been told of a
+ * large array, would collect garbage at that.
+ */
+const oneView = new DataView(new ArrayBuffer(ONE_VIEW_BYTES));
+const oneViewBytes = new Uint8Array(oneView.buffer);
 
 /**
  * The header of a value that is one large array, which is what most large values are: without V8's machinery, whose code is seldom in the
@@ -64,17 +70,16 @@ function encodeView(view: ArrayBufferView): { header: Uint8Array; buffers: Uint8
   if (type < 0) return null;
   const ledger = new BufferLedger();
   const { start } = ledger.noteView(view);
-  const header = new DataView(new ArrayBuffer(ONE_VIEW_BYTES));
-  header.setUint8(0, ONE_VIEW);
-  header.setUint8(1, type);
-  header.setFloat64(8, view.byteOffset - start, true);
-  header.setFloat64(16, lengthOf(view), true);
-  return { header: new Uint8Array(header.buffer), buffers: ledger.contents() };
+  oneView.setUint8(0, ONE_VIEW);
+  oneView.setUint8(1, type);
+  oneView.setFloat64(8, view.byteOffset - start, true);
+  oneView.setFloat64(16, lengthOf(view), true);
+  return { header: oneViewBytes.slice(), buffers: ledger.contents() };
 }
 
 function decodeView(header: Uint8Array, content: Uint8Array, adoptBuffers: boolean): object {
-  const fields = new DataView(header.buffer, header.byteOffset, header.byteLength);
-  return makeView(fields.getUint8(1), bufferOf(content, adoptBuffers), fields.getFloat64(8, true), fields.getFloat64(16, true));
+  oneViewBytes.set(header);
+  return makeView(oneView.getUint8(1), bufferOf(content, adoptBuffers), oneView.getFloat64(8, true), oneView.getFloat64(16, true));
 }
 
 type Outcome = boolean | "too many";

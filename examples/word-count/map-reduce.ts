@@ -5,7 +5,7 @@ import { countWords, isInRange, mostFrequent, sumOfCounts } from "./words.ts";
 import type { KeyRange, WordCount, WordCounts } from "./words.ts";
 
 /** A mapper counts so many articles at a time: one answer should be worth the message it comes in. */
-export const ARTICLES_PER_ROUND = 4;
+export const ARTICLES_PER_ROUND = 16;
 
 /** Holds one share of the stream of articles, and answers how often the words of a range occur in it. */
 export class Mapper {
@@ -31,14 +31,16 @@ export class Mapper {
   }
 
   /** The counts of one round's articles; nothing after the last article. */
-  getRange(round: number, range: KeyRange): WordCount[] {
+  getRange(round: number, range: KeyRange): WordCounts {
     let counted = this.#rounds.get(round);
     if (counted === undefined) {
       counted = { counts: this.#countNextArticles(), answers: 0 };
       this.#rounds.set(round, counted);
     }
     if (++counted.answers === this.#reducerCount) this.#rounds.delete(round);
-    return [...counted.counts].filter(([word]) => isInRange(word, range));
+    const inRange: WordCounts = new Map();
+    for (const [word, count] of counted.counts) if (isInRange(word, range)) inRange.set(word, count);
+    return inRange;
   }
 
   #countNextArticles(): WordCounts {
@@ -57,7 +59,7 @@ export class Reducer {
   readonly #mappers: readonly ray.ActorHandle<Mapper>[];
   readonly #range: KeyRange;
   readonly #counts: WordCounts = new Map();
-  #asked: ray.ObjectRef<WordCount[]>[] = [];
+  #asked: ray.ObjectRef<WordCounts>[] = [];
 
   constructor(mappers: readonly ray.ActorHandle<Mapper>[], range: KeyRange) {
     this.#mappers = mappers;
@@ -95,7 +97,7 @@ export class Reducer {
     return this.#counts;
   }
 
-  #ask(round: number): ray.ObjectRef<WordCount[]>[] {
+  #ask(round: number): ray.ObjectRef<WordCounts>[] {
     return this.#mappers.map((mapper) => mapper.getRange.remote(round, this.#range));
   }
 }

@@ -41,7 +41,10 @@ export interface WaitOptions {
   numReturns?: number;
   /** Return with what is ready after so many milliseconds. Default: wait. */
   timeoutMs?: number;
-  /** Bring objects of others here while waiting. Default true. */
+  /**
+   * Bring here what is ready: large objects on other nodes start to come when nothing more urgent does, and a later `get()` finds them on
+   * their way, or here. Nobody waits for that: a ref is ready when its object is there on any node. Default true.
+   */
   fetchLocal?: boolean;
   signal?: AbortSignal;
 }

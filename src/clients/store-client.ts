@@ -61,6 +61,8 @@ export interface StoreClient {
    * ObjectFreedError, ObjectStoreFullError.
    */
   open(value: EncodedValueRecord, waiting?: Waiting): EncodedValueRecord | Promise<EncodedValueRecord>;
+  /** It may be opened soon: if it lies on another node, its bytes are brought near when nothing more urgent is. */
+  prefetch(stored: StoredRecord): void;
   /** The object is not needed any more. Its memory goes back when no view of it is left. Nothing happens a second time. */
   release(stored: StoredRecord): void;
   /** Remembers how an object of this worker's came to be. */

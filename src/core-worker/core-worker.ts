@@ -87,6 +87,7 @@ export class CoreWorker {
   #leaseEvents: (readonly [number, LeaseEvent])[] = [];
   readonly #exports: CodeExports;
   #isShutDown = false;
+  #endedBy: string | null = null;
   /** Something here was given a placement group that its children belong to. */
   #captures = false;
   readonly #life: ProcessLife;
@@ -141,7 +142,7 @@ export class CoreWorker {
     const lostArguments = new LostArguments({ recover, betweenRuns: this.#betweenRuns });
     this.submission = new Submission({
       workerId: env.workerId, totals: env.totals, store: env.store, lifetimes, largeObjects, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
-      fetch: (entry) => this.#objects.fetch(entry), recover, hold: () => this.#life.hold(), block: (reject) => this.#block(reject), currentSequence: () => this.context.current()?.sequence ?? 0, limited: this.#limited, currentScope: () => this.context.current()?.ownScope, isShutDown: () => this.#isShutDown,
+      fetch: (entry) => this.#objects.fetch(entry), recover, hold: () => this.#life.hold(), block: (reject) => this.#block(reject), currentSequence: () => this.context.current()?.sequence ?? 0, limited: this.#limited, currentScope: () => this.context.current()?.ownScope, isShutDown: () => this.#isShutDown, endedBy: () => this.#endedBy,
     });
     this.groups = new PlacementGroups({
       workerId: env.workerId, clock: env.clock, submission: () => this.submission, encode, sendToNodeSoon: (message) => env.sendToNodeSoon(message),
@@ -153,7 +154,7 @@ export class CoreWorker {
     });
     this.access = new ObjectAccess({
       workerId: env.workerId, recover, serializer: this.serializer, code: this.code, store: env.store, node: nodeKeyOf(env.workerId), clock: env.clock, fetch: (entry) => this.#objects.fetch(entry),
-      block: (reject) => this.#block(reject), hold: () => this.#life.hold(), isShutDown: () => this.#isShutDown,
+      block: (reject) => this.#block(reject), hold: () => this.#life.hold(), isShutDown: () => this.#isShutDown, endedBy: () => this.#endedBy,
     });
     this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, lineage: this.#lineage, peer: (id) => this.peer(id), deathOf: (id) => this.#peers.deathOf(id) });
     this.#cancellation = new Cancellation({
@@ -447,9 +448,10 @@ export class CoreWorker {
     return reviver(descriptor);
   }
 
-  /** Everything that is still awaited ends with a typed error; nothing is sent any more. */
-  shutDown(): void {
+  /** Everything that is still awaited ends with a typed error; nothing is sent any more. `endedBy`: why, unless the program wants it so; it follows "was called …". */
+  shutDown(endedBy: string | null = null): void {
     this.#isShutDown = true;
+    this.#endedBy ??= endedBy;
     this.#limited.close();
     this.#modules.shutDown();
     this.failEverything("the runtime was shut down before this was finished");

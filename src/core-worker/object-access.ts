@@ -30,6 +30,7 @@ export interface AccessEnvironment extends FailureContext {
   /** Something is awaited: the process must not end before. */
   hold(): () => void;
   isShutDown(): boolean;
+  endedBy(): string | null;
 }
 
 /** `get` and `wait`: from entries to values, with the running task's resources given back meanwhile. */
@@ -126,7 +127,7 @@ export class ObjectAccess {
     checkAborted(options?.signal);
     if (unsettled === 0) return Promise.resolve();
     if (options?.timeoutMs === 0) return Promise.reject(this.#timeout(0, unsettled, entries.length));
-    if (this.#env.isShutDown()) return Promise.reject(new RuntimeStateError("the runtime was shut down; what this get() waits for will never come"));
+    if (this.#env.isShutDown()) return Promise.reject(new RuntimeStateError(`get() was called ${this.#env.endedBy() ?? "after shutdown()"}; what it waits for will never come`));
     return new Promise<void>((resolve, reject) => {
       const ending = new Ending(this.#env, options, () => reject(this.#timeout(options?.timeoutMs ?? 0, unsettled, entries.length)), (reason) => reject(reason));
       const settled = (entry: ObjectEntry): void => {
@@ -190,11 +191,13 @@ export class ObjectAccess {
     checkAborted(options.signal);
     let awaited = numReturns;
     for (let index = 0; awaited > 0 && index < entries.length; index++) if (isReady(entries[index] as Waitable)) awaited--;
-    if (options.fetchLocal !== false) for (const entry of entries) if (entry instanceof ObjectEntry && entry.status === PENDING) this.#env.fetch(entry);
+    const bringsHere = options.fetchLocal !== false;
+    if (bringsHere) for (const entry of entries) if (entry instanceof ObjectEntry) this.#bringHere(entry);
     if (awaited === 0 || refs.length === 0 || options.timeoutMs === 0) return Promise.resolve(split(refs, entries, numReturns));
     return new Promise((resolve, reject) => {
       const ending = new Ending(this.#env, options, () => resolve(split(refs, entries, numReturns)), (reason) => reject(reason));
-      const settled = (): void => {
+      const settled = (entry?: Waitable): void => {
+        if (bringsHere && entry instanceof ObjectEntry) this.#bringHere(entry);
         if (--awaited === 0 && ending.finish()) resolve(split(refs, entries, numReturns));
       };
       ending.onFinish(() => { for (const entry of entries) if (!isReady(entry)) entry.stopWaiting(settled); });
@@ -204,6 +207,13 @@ export class ObjectAccess {
         if (!(entry instanceof RefGenerator)) this.#env.fetch(entry);
       }
     });
+  }
+
+  /** The value, and then its bytes: when somebody reads them they may be near. */
+  #bringHere(entry: ObjectEntry): void {
+    if (entry.status === PENDING) return this.#env.fetch(entry);
+    const stored = entry.status === ENCODED ? (entry.content as EncodedValueRecord).stored : undefined;
+    if (stored !== undefined && stored.node !== this.#env.node) this.#env.store.prefetch(stored);
   }
 
   /** Whoever waits for many, one at a time, passes here with all of them each time. */

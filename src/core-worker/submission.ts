@@ -44,6 +44,8 @@ export interface SubmissionEnvironment {
   /** What a call made now is cancelled with; undefined in a driver. */
   currentScope(): RunScope | undefined;
   isShutDown(): boolean;
+  /** Null: by `shutdown()`. Else a clause for messages: "after its runtime had ended: …". */
+  endedBy(): string | null;
 }
 
 /** Calls made in one turn whose place in the program is remembered for error messages; more are too many to tell apart. */
@@ -139,7 +141,7 @@ export class Submission {
   }
 
   checkRunning(what: string): void {
-    if (this.#env.isShutDown()) throw new RuntimeStateError(`${what} was called after shutdown(); call init() first, or make the call before`);
+    if (this.#env.isShutDown()) throw new RuntimeStateError(`${what} was called ${this.#env.endedBy() ?? "after shutdown(); call init() first, or make the call before"}`);
   }
 
   #newTask(template: CallTemplate, args: unknown[]): PendingTask {

@@ -165,9 +165,10 @@ class AttachedRuntime implements Runtime {
 
   #hostLost(reason: ChannelCloseReason): void {
     if (reason === "local" || this.#stopping !== null) return this.#nodeHasEnded();
-    const { pid } = this.#ticket;
+    const { pid, node } = this.#ticket;
     this.#isHostLost = reason === "lost";
-    const what = reason === "peer" ? `was shut down by the program that started it (pid ${pid})` : `is gone: the program that started it (pid ${pid}) has ended`;
+    const host = node === null ? `the program that started it (pid ${pid})` : `${node.isHead ? "the head" : "the node that this program joined"} (pid ${pid}) of the cluster at ${node.clusterAddress}`;
+    const what = reason === "peer" ? `was shut down by ${host}` : isHostAlive(this.#ticket) ? `is out of reach: the connection with ${host} broke` : `is gone: ${host} has ended`;
     this.#end(new RuntimeStateError(`the runtime at '${this.address}' ${what}; call shutdown(), and then init() for another one`));
   }
 
@@ -177,7 +178,7 @@ class AttachedRuntime implements Runtime {
     this.#settleReady.reject(error);
     this.#link.end(error.message);
     this.core.failEverything(error.message);
-    this.core.shutDown();
+    this.core.shutDown(`when its runtime had ended: ${error.message}`);
   }
 
   stop(): Promise<void> {

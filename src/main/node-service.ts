@@ -22,7 +22,7 @@ export interface NodeServiceSetting {
   readonly clock: Clock;
   readonly store: Pick<StoreService, "onMessage" | "list">;
   /** Null for a node that is alone. */
-  readonly objects: Pick<ObjectManager, "onPull" | "pullCancelled"> | null;
+  readonly objects: Pick<ObjectManager, "onPull" | "onPrefetch" | "pullCancelled"> | null;
   /** It is up, and has a channel. */
   readonly onWorkerStarted: (workerId: WorkerId) => void;
   readonly onShutdown: () => void;
@@ -140,6 +140,8 @@ export class NodeService {
       case "storePull":
         if (this.#objects !== null) return this.#objects.onPull(senderId, message);
         return reply(link, message.requestId, null, { kind: "ObjectLostError", message: `this object is on node ${message.node}, which this node is not connected with`, subjectId: String(message.id) });
+      case "storePrefetch":
+        return this.#objects?.onPrefetch(senderId, message);
       case "storePullCancelled":
         return this.#objects?.pullCancelled(senderId, message.requestId);
       case "log":

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { removeStaleFolders, startTicksOf, stateOfFolderOwner } from "../object-store/mod.ts";
 import type { NodeReport } from "./node-process.ts";
@@ -12,14 +12,12 @@ const LOOK_EVERY_MS = 10;
 /** "ended" also when it had ended before; "hangs": it is still there. */
 export type NodeStop = "ended" | "killed" | "hangs";
 
-/** Ends a node of this machine in good order, or with `isForced` at once; then what it leaves is removed from here. */
+/** Ends a node of this machine in good order, or with `isForced` at once, with all that it has started; then what it leaves is removed from here. */
 export async function stopNode({ sessionDir, pid }: Pick<NodeReport, "sessionDir" | "pid">, isForced: boolean): Promise<NodeStop> {
-  const startTicks = startTicksOf(pid);
-  // Its process id may be another program's by now.
-  const mayBeThere = (): boolean => signal(pid, 0) && startTicksOf(pid) === startTicks;
-  const ends = async (limitMs: number): Promise<boolean> => {
+  const mayBeThere = presenceOf(pid);
+  const ends = async (limitMs: number, isThere = mayBeThere): Promise<boolean> => {
     const deadlineMs = performance.now() + limitMs;
-    while (mayBeThere()) {
+    while (isThere()) {
       if (performance.now() > deadlineMs) return false;
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
     }
@@ -35,11 +33,29 @@ export async function stopNode({ sessionDir, pid }: Pick<NodeReport, "sessionDir
     signal(pid, "SIGTERM");
     return (await ends(END_MS_MAX)) ? "ended" : "hangs";
   }
+  // Its workers, and who sees to their end.
+  const started = childrenOf(pid).map(presenceOf);
   signal(pid, "SIGKILL");
   const hasEnded = await ends(KILLED_MS_MAX);
+  await ends(KILLED_MS_MAX, () => started.some((isThere) => isThere()));
   rmSync(sessionDir, { recursive: true, force: true });
   removeStaleFolders();
   return hasEnded ? "killed" : "hangs";
+}
+
+/** Whether the process is there: its id may be another one's later. */
+function presenceOf(pid: number): () => boolean {
+  const startTicks = startTicksOf(pid);
+  return () => signal(pid, 0) && startTicksOf(pid) === startTicks;
+}
+
+/** Where the system tells. */
+function childrenOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ").filter((id) => id !== "").map(Number));
+  } catch {
+    return [];
+  }
 }
 
 /** False if there is no such process. */

@@ -26,6 +26,8 @@ export class FarObjects {
   readonly #owned = new Map<string, FarOwned>();
   readonly #dropped = new Finalizer<FarOwned>((owned) => { if (this.#owned.get(owned.key) === owned) this.#free(owned); });
   readonly #copies = new Map<string, CopyPlace>();
+  /** Asked for ahead, which is not done twice. */
+  readonly #prefetched = new WeakSet<StoredRecord>();
 
   constructor(send: (message: ToStore) => void) {
     this.#send = send;
@@ -69,6 +71,13 @@ export class FarObjects {
   forget(): void {
     this.#owned.clear();
     this.#copies.clear();
+  }
+
+  prefetch(stored: StoredRecord): void {
+    if (this.#prefetched.has(stored) || this.copyOf(stored) !== undefined) return;
+    this.#prefetched.add(stored);
+    const { node, id, byteLength } = stored;
+    this.#send({ type: "storePrefetch", node, id, byteLength });
   }
 
   copyOf(stored: StoredRecord): CopyPlace | undefined {

@@ -14,6 +14,8 @@ export class MemoryStore implements StoreClient {
     return value;
   }
 
+  prefetch(): void {}
+
   release(): void {}
 
   describe(): void {}

@@ -203,6 +203,26 @@ describe("objects of other nodes", { skip }, () => {
     assert.equal(objectsOn(here!), 1);
   });
 
+  test("that somebody may read soon come ahead, once, and a read finds them here", async () => {
+    const [origin, here] = await nodes(2, 64 * MEGABYTE);
+    const [soon, own] = [make(origin!.machine.client("maker"), 3 * MEGABYTE, 4), make(here!.machine.client("neighbour"), 3 * MEGABYTE, 5)];
+    const reader = here!.machine.client("reader");
+    for (const { stored } of [soon, soon, own]) reader.store.prefetch(stored!);
+    assert.deepEqual(reader.sent.map(({ type }) => type).filter((type) => type.startsWith("storeP")), ["storePrefetch"]);
+    await until(() => objectsOn(here!) === 2, "it does not come");
+    here!.machine.kill(reader);
+    assert.ok(await reads(here!.machine.client("next"), soon, 3 * MEGABYTE, 4));
+  });
+
+  test("that are only wanted ahead by who ends are fetched no further", async () => {
+    const [origin, here] = await nodes(2, 64 * MEGABYTE);
+    const reader = here!.machine.client("reader");
+    // Larger than what may come ahead at once: the second waits.
+    for (const seed of [1, 2]) reader.store.prefetch(make(origin!.machine.client(`maker${seed}`), 12 * MEGABYTE, seed).stored!);
+    here!.machine.kill(reader);
+    await until(() => here!.machine.used === 0, `${here!.machine.used} bytes are left`);
+  });
+
   test("owned by a worker of another node: adopted and freed where they lie", async () => {
     const [origin, home] = await nodes(2);
     const [worker, owner] = [origin!.machine.client("worker"), home!.machine.client("owner")];

@@ -16,6 +16,8 @@ import type { ToHolder, ToReceiver } from "./transfer-messages.ts";
 const TICK_MS = 250;
 /** After the connection to a node whose objects are kept here was lost, until it is asked which of them it still has. */
 const REATTACH_AFTER_MS = 1_000;
+/** Objects that wait to be brought here ahead; beyond it they come when they are read. */
+const PREFETCHES_WAITING_MAX = 1_000;
 /** Nodes that have ended; a node that starts again has another key. */
 const LOST_NODES_REMEMBERED_MAX = 1_000;
 const ID_DIGITS = 12;
@@ -45,8 +47,8 @@ interface Target {
 
 interface Asker {
   readonly key: string;
-  /** Null for one that is no worker. */
-  readonly request: { readonly workerId: WorkerId; readonly requestId: number } | null;
+  /** Null for one that is no worker; its number for one that waits. */
+  readonly request: { readonly workerId: WorkerId; readonly requestId: number | null } | null;
   /** It is complete at this moment, and stays during the call. */
   done(copy: Copy): void;
   failed(failure: SystemErrorRecord): void;
@@ -166,6 +168,11 @@ export class ObjectManager {
     this.#ask({ node, id, byteLength }, "get", { workerId, requestId }, ({ copyId }) => {
       if (!this.#objects.deliver(workerId, requestId, copyId)) failed({ kind: "ObjectLostError", message: "the copy of this object was dropped at this moment; another attempt may succeed", subjectId: String(id) });
     }, failed);
+  }
+
+  /** It may read the object soon. Whatever becomes of it, reading says. */
+  onPrefetch(workerId: WorkerId, { node, id, byteLength }: ToStore & { readonly type: "storePrefetch" }): void {
+    if (this.#pulls.prefetchesWaiting < PREFETCHES_WAITING_MAX) this.#ask({ node, id, byteLength }, "prefetch", { workerId, requestId: null }, () => undefined, () => undefined);
   }
 
   /** It waits no more. If nobody else wants the object, no more of it is fetched. */

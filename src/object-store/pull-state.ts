@@ -137,6 +137,11 @@ export class PullState {
     return this.#pulls.size > 0;
   }
 
+  /** Of those that nobody needs yet. */
+  get prefetchesWaiting(): number {
+    return this.#waiting.prefetch.size;
+  }
+
   /** For whoever wants the chunk from here. */
   has(key: string, chunk: number): boolean {
     return this.#pulls.get(key)?.chunks.isHere(chunk) ?? false;

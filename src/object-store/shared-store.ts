@@ -300,6 +300,10 @@ export class SharedStore implements StoreClient {
     return this.open(value, waiting);
   }
 
+  prefetch(stored: StoredRecord): void {
+    if (stored.node !== this.#env.node) this.#far.prefetch(stored);
+  }
+
   /** The service brings it back into memory, or says where it is. */
   async #fetched(attached: Attachment, value: EncodedValueRecord, id: number): Promise<EncodedValueRecord> {
     const row = await this.#env.ask<number>((requestId) => ({ type: "storeFetch", requestId, id }));

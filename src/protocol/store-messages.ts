@@ -30,6 +30,8 @@ export type ToStore =
   | { readonly type: "storePull"; readonly requestId: number; readonly node: NodeKey; readonly id: number; readonly byteLength: number }
   /** Nobody waits for that answer any more. It comes all the same, as an error if the object was not here yet. */
   | { readonly type: "storePullCancelled"; readonly requestId: number }
+  /** The sender may want to read it soon: a copy is brought to its node when nothing more urgent is. Not answered. */
+  | { readonly type: "storePrefetch"; readonly node: NodeKey; readonly id: number; readonly byteLength: number }
   | { readonly type: "storeCollected" };
 
 /** Where a copy is in the shared memory of the node; the bytes for a worker that has none. */

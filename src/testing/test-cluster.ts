@@ -66,7 +66,7 @@ export interface TestCluster {
    */
   drainNode(node: TestNode, options?: { readonly deadlineMs?: number }): Promise<void>;
   /**
-   * Kills a node without warning, as a crash does; its workers end with it. Resolves when its process has ended.
+   * Kills a node without warning, as a crash does; its workers end with it. Resolves when they have all ended.
    *
    * @throws InvalidArgumentError for a node that is not of this cluster, or not any more.
    */

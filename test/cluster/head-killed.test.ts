@@ -22,6 +22,7 @@ for (const isolation of ISOLATIONS) {
         const waiting = [place.never.remote(), ray.remote(() => new Promise(() => {})).options({ numCpus: 0 }).remote(), ray.remote(() => 1).options({ numCpus: 1 }).remote()].map((ref) => ray.get(ref).then(() => "a value", (error) => error.name));
         say(await Promise.all(waiting.slice(0, 2)));
         say(await ray.nodes().catch((error) => error.name));
+        try { ray.remote(() => 1).remote(); } catch (error) { say(error.message); }
         await ray.shutdown();
       `));
       const workerPids = await Promise.all(programs.map((program) => program.said()));
@@ -29,6 +30,8 @@ for (const isolation of ISOLATIONS) {
       for (const program of programs) {
         for (const name of await program.said()) assert.ok(["RuntimeStateError", "ActorDiedError", "NodeDiedError", "WorkerCrashedError"].includes(name), name);
         assert.equal(await program.said(), "RuntimeStateError");
+        const text = await program.said();
+        assert.ok(text.includes("was called when its runtime had ended: ") && text.includes(`of the cluster at ${cluster.address}`), text);
         assert.equal((await program.ended).exitCode, 0);
       }
       await eventually("all processes to end", () => ![head!.pid, node!.pid, ...workerPids].some(isRunning));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import * as ray from "mantaray";
 import { startCluster, type TestCluster } from "mantaray/testing";
-import { ISOLATIONS } from "../conformance/both-isolations.ts";
+import { eventually, ISOLATIONS } from "../conformance/both-isolations.ts";
 
 const LENGTH = 2_000_000;
 const ON_LEFT = { numCpus: 0, resources: { left: 0.01 } };
@@ -31,7 +31,7 @@ async function untilNothingIsLeft(): Promise<void> {
 
 for (const isolation of ISOLATIONS) {
   describe(`large objects in a cluster (${isolation})`, () => {
-    it("bring the tasks to them that read them, while there is room", async () => {
+    it("bring the tasks to them that read them, while there is room, and come ahead of who waits for them", async () => {
       await using cluster = await start();
       await ray.init({ address: cluster.address, isolation });
       const where = ray.remote((...arrays: readonly Float64Array[]): string => `${ray.getRuntimeContext().nodeId} ${arrays.length}`);
@@ -43,6 +43,14 @@ for (const isolation of ISOLATIONS) {
       const own = [ray.put(new Float64Array(LENGTH)), ray.put(new Float64Array(LENGTH))] as const;
       assert.equal(await ray.get(where.remote(onLeft, ...own)), `${head} 3`, "most of it is at home");
       assert.equal(await ray.get(where.remote()), `${head} 0`);
+
+      const soon = make.options(ON_LEFT).remote(5, LENGTH);
+      const megabytesUsed = async (): Promise<number> => Number(/: ([\d.]+) MB of/.exec(await ray.memorySummary())?.[1]);
+      await ray.wait([soon], { fetchLocal: false });
+      const before = await megabytesUsed();
+      await ray.wait([soon]);
+      await eventually("a copy to come ahead", async () => (await megabytesUsed()) > before + 15);
+      assert.equal((await ray.get(soon))[2], 10);
     });
 
     it("are read wherever they were made", async () => {

@@ -48,11 +48,13 @@ describe("a cluster for tests", () => {
     const second = await cluster.addNode({ resources: { late: 1 } });
     const started = join(cluster.nodes[0]?.sessionDir as string, "started");
     const spins = ray.remote((path: string) => {
-      writeFileSync(path, "");
+      writeFileSync(path, String(process.pid));
       for (;;);
     }).options({ resources: { late: 1 }, maxRetries: 0 }).remote(started);
-    await eventually("it to run", () => existsSync(started));
+    await eventually("it to run", () => existsSync(started) && readFileSync(started, "utf8") !== "");
+    const workerPid = Number(readFileSync(started, "utf8"));
     await cluster.killNode(second);
+    assert.ok(!isRunning(workerPid), "its workers end with it");
     await assert.rejects(ray.get(spins), (error: Error) => error.message.includes(second.nodeId));
     await eventually("its end to be known", async () => (await ray.nodes()).filter(({ alive }) => alive).length === 1);
     for (const node of [added, second]) {

@@ -150,6 +150,8 @@ export class SimulatedObjectStore {
   }
 
   /** The answer comes all the same. */
+  onPrefetch(): void {}
+
   pullCancelled(): void {}
 
   list(): StoreListing {

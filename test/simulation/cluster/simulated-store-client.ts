@@ -63,6 +63,8 @@ export class SimulatedStoreClient implements StoreClient {
     return parts === undefined ? this.#setting.ask<ObjectParts>((requestId) => ({ type: "storeFetch", requestId, id })).then(opened) : opened(parts);
   }
 
+  prefetch(): void {}
+
   release(stored: StoredRecord): void {
     if (!this.#isHere(stored)) return this.#far.release(stored);
     this.#dropped.unregister(stored);

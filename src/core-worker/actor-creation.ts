@@ -63,7 +63,7 @@ export class ActorCreation {
   }
 
   #ask(spec: ActorSpec): void {
-    this.#env.requests.ask((requestId) => ({ type: "createActor", requestId, spec })).catch((error: unknown) => {
+    this.#env.requests.askSoon((requestId) => ({ type: "createActor", requestId, spec })).catch((error: unknown) => {
       this.#env.actors.creationFailed(spec.actorId, creationRefused(error));
     });
   }

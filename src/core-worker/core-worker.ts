@@ -109,7 +109,7 @@ export class CoreWorker {
       workerId: env.workerId, clock: env.clock, connect: (id) => env.sendToNode({ type: "connectPeer", workerId: id }),
       broken: (workerId) => env.sendToNode({ type: "peerBroken", workerId, isDriver: env.isDriver }), onFrame: (peer, frame) => this.#onPeerFrame(peer, frame), lost: (id, peer, death) => this.#workerLost(id, peer, death),
     });
-    this.requests = new NodeRequests((message) => env.sendToNode(message), () => this.#life.hold());
+    this.requests = new NodeRequests((message) => env.sendToNode(message), (message) => env.sendToNodeSoon(message), () => this.#life.hold());
     this.code = new CodeLoader(this.serializer, (unitIds) => this.requests.ask<readonly CodeUnitRecord[]>((requestId) => ({ type: "getCode", requestId, unitIds })));
     const refHost = { getOne: (ref: ObjectRef, options: GetOptions | undefined) => this.get(ref, options), describeRef: (ref: ObjectRef, entry: ObjectEntry) => this.#describeRef(ref, entry), releaseRef: (ref: ObjectRef, entry: ObjectEntry) => this.references.dropRef(ref, entry) };
     const lifetimes = new StoredLifetimes(env.workerId, env.store, (entry) => this.#lineage.freed(entry));

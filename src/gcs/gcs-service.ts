@@ -92,7 +92,7 @@ export class GcsService implements GcsClient {
   }
 
   #reply(workerId: WorkerId, requestId: number, result: unknown, error: SystemErrorRecord | null = null): void {
-    this.#host.send(workerId, { type: "reply", requestId, result, error });
+    this.#host.sendSoon(workerId, { type: "reply", requestId, result, error });
   }
 
   placed(actorId: ActorId, workerId: WorkerId, number: number): void {

@@ -221,7 +221,7 @@ export class NodeCluster {
   #fromGcsTo(nodeManager: NodeManager, workerId: WorkerId, message: FromNode): void {
     // Whoever is gone has nothing to say any more.
     if (message.type === "wherePlacementGroup" && !nodeManager.isConnected(workerId)) return this.gcs.fromWorker(workerId, { type: "placementGroupTold", groupId: message.groupId });
-    nodeManager.send(workerId, message);
+    nodeManager.sendSoon(workerId, message);
   }
 
   #onNodeMessage(key: NodeKey, message: NodeToNode): void {

@@ -12,7 +12,7 @@ interface Hold {
   readonly resources: ResourceAmounts;
   readonly acceleratorIds: AcceleratorIds | null;
   stage: "prepared" | "committed" | "ending";
-  /** As the group's own, once it is committed. */
+  /** As the group's own, once it is committed and somebody asks for it. */
   given: ResourceAmounts;
 }
 
@@ -31,7 +31,8 @@ const NOTHING: ResourceAmounts = {};
  *
  * (1) What the bundle has is taken from the node: all bundles of a message, or none. Without room they are refused, or wait for it in
  *     the order of arrival; one that is too large does not hold up those behind it.
- * (2) It is there again as resources of the group, which its tasks and actors take.
+ * (2) It is there again as resources of the group, which its tasks and actors take: at once where other nodes choose by them, or when
+ *     the first of these asks for them. Their names are most of what a group costs, and many groups come and go unused.
  * (3) Nothing new starts in it; who uses it is ended.
  * (4) Its resources are the node's again.
  */
@@ -101,15 +102,20 @@ export class BundleHolds {
     return refused;
   }
 
-  commit(groupId: PlacementGroupId, attempt: number): BundleInstruction[] {
+  commit(groupId: PlacementGroupId, attempt: number, isWanted: boolean): BundleInstruction[] {
     if (!this.#has(groupId, attempt)) return [{ type: "bundlesRefused", groupId, attempt }];
-    for (const [index, hold] of this.#groups.get(groupId) as Map<number, Hold>) {
-      if (hold.attempt !== attempt || hold.stage !== "prepared") continue;
-      hold.stage = "committed";
+    for (const hold of (this.#groups.get(groupId) as Map<number, Hold>).values()) if (hold.attempt === attempt && hold.stage === "prepared") hold.stage = "committed";
+    if (isWanted) this.wanted(groupId);
+    return [{ type: "bundlesCommitted", groupId, attempt }];
+  }
+
+  /** (2) Somebody asks for what is in this group. */
+  wanted(groupId: PlacementGroupId): void {
+    for (const [index, hold] of this.#groups.get(groupId) ?? []) {
+      if (hold.stage !== "committed" || hold.given !== NOTHING) continue;
       hold.given = givenByBundle(hold.resources, groupId, index);
       this.#ledger.add(hold.given, acceleratorsOfBundle(hold.acceleratorIds ?? {}, groupId, index));
     }
-    return [{ type: "bundlesCommitted", groupId, attempt }];
   }
 
   /** (3) `attempt` null: the whole group, for good. True if there is somebody who uses what ends. */

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { toAmounts } from "../base/mod.ts";
+import type { LeaseShape } from "../protocol/mod.ts";
 import { oneCpu, only, opened, PROCESS, shapeOf, THREAD, types } from "./fixtures/lease-instructions.ts";
-import { LeaseState } from "./lease-state.ts";
+import { type LeaseLimits, LeaseState } from "./lease-state.ts";
 
-function stateWith(quantities: Record<string, number>, workers: readonly string[] = [], limits = { warmWorkersMin: 1, taskWorkersMax: 4 }): LeaseState {
+function stateWith(quantities: Record<string, number>, workers: readonly string[] = [], limits: LeaseLimits = { warmWorkersMin: 1, taskWorkersMax: 4 }): LeaseState {
   const state = new LeaseState(toAmounts(quantities), limits, "job");
   for (const worker of workers) assert.deepEqual(state.workerAdded(worker, THREAD), []);
   return state;
@@ -278,6 +279,33 @@ describe("leases: actors and workers", () => {
     assert.deepEqual(state.stopIdleWorkers(), [], "a worker is stopped once");
     const next = opened(state.demand("driver", "k", oneCpu, 2, 0));
     assert.ok(next.workerId !== stopped[0]?.workerId, "and gets no lease any more");
+  });
+});
+
+describe("bundles on a node that is alone", () => {
+  const inGroup = (groupId: string): LeaseShape => ({ ...oneCpu, bundle: { groupId, bundleIndex: 0, capturesChildren: false } });
+  const alone = (workers: readonly string[]): LeaseState => stateWith({ CPU: 3 }, workers, { warmWorkersMin: 1, taskWorkersMax: 4, isAlone: true });
+  const bundle = [[0, toAmounts({ CPU: 1 })]] as const;
+
+  test("stand among its resources when tasks ask for them, before or after they are there", () => {
+    const state = alone(["w1", "w2"]);
+    for (const groupId of ["early", "late", "unused"]) state.prepareBundles(groupId, 1, bundle, false);
+    assert.deepEqual(state.demand("driver", "early", inGroup("early"), 1, 0), []);
+    assert.deepEqual(types(state.commitBundles("early", 1)), ["bundlesCommitted", "openLease"]);
+    assert.deepEqual(types([...state.commitBundles("late", 1), ...state.commitBundles("unused", 1)]), ["bundlesCommitted", "bundlesCommitted"]);
+    assert.deepEqual(types(state.demand("driver", "late", inGroup("late"), 1, 0)), ["openLease"]);
+    assert.equal(Object.keys(state.ledger.totals).some((name) => name.includes("unused")), false);
+    assert.deepEqual(types(state.endBundles("unused", null)), ["bundlesReturned"]);
+    assert.equal(state.ledger.available["CPU"], 10_000);
+  });
+
+  test("stand there also for actors", () => {
+    const state = alone(["w1", "w2"]);
+    for (const groupId of ["early", "late"]) state.prepareBundles(groupId, 1, bundle, false);
+    state.commitBundles("late", 1);
+    const place = (groupId: string) => types(state.placeActor(groupId, THREAD, toAmounts({ CPU: 1 }), "job", { groupId, bundleIndex: -1, capturesChildren: false }));
+    assert.deepEqual([place("early"), place("late")], [[], ["placeActor"]]);
+    assert.deepEqual(types(state.commitBundles("early", 1)), ["bundlesCommitted", "placeActor"]);
   });
 });
 

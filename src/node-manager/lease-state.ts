@@ -6,7 +6,7 @@ import { workersToEnd } from "./forced-ends.ts";
 import { findHeldUp, type HeldUp } from "./held-up.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
 import { inTurns, LastTurns } from "./turns.ts";
-import { type ActorPlacement, type Demand, findStarved, sharerOf, sharesOfDemands, sharesOfJobs, type Wishes, wishesWithRoom, workersWanted } from "./wishes.ts";
+import { type ActorPlacement, type Demand, findStarved, isAskedFor, sharerOf, sharesOfDemands, sharesOfJobs, type Wishes, wishesWithRoom, workersWanted } from "./wishes.ts";
 import { activeSlots, holdingsOf, isIdle, jobOfWorker, type Lease, type PoolWork, type PoolWorker, WorkerPool } from "./worker-pool.ts";
 
 /** Of one event. */
@@ -22,6 +22,8 @@ export interface LeaseLimits {
   readonly warmWorkersMin: number;
   /** Task workers of one kind; actors are not counted. Above it, tasks that take no resources share workers. */
   readonly taskWorkersMax: number;
+  /** No other node chooses by what is free here. */
+  readonly isAlone?: boolean;
 }
 
 /** Jobs whose driver is gone, so that workers of theirs that come free are stopped. */
@@ -107,9 +109,7 @@ export class LeaseState {
   get isDrained(): boolean { return this.#isDraining && this.#workers.size === 0; }
 
   /** A driver, or an owner on another node. */
-  ownerSeen(ownerId: WorkerId, jobId: JobId): void {
-    this.#driverJobs.set(ownerId, jobId);
-  }
+  ownerSeen(ownerId: WorkerId, jobId: JobId): void { this.#driverJobs.set(ownerId, jobId); }
 
   /** Those of another node. */
   ownersOf(node: NodeKey): WorkerId[] {
@@ -162,9 +162,7 @@ export class LeaseState {
   }
 
   /** A worker that somebody else is starting will register. */
-  workerExpected(kind: WorkerKind): void {
-    this.#workers.starts(kind);
-  }
+  workerExpected(kind: WorkerKind): void { this.#workers.starts(kind); }
 
   workerAdded(workerId: WorkerId, kind: WorkerKind): LeaseInstruction[] {
     this.#workers.startEnded(kind);
@@ -225,7 +223,8 @@ export class LeaseState {
   demand(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): LeaseInstruction[] {
     if (this.#isDraining) return []; // The owner's node asks others.
     if (target === 0 && shape.arguments?.type === "named") return this.#endDemand(`${ownerId}/${key}`);
-    if (shape.bundle === null && !this.ledger.canEverHold(shape.resources)) {
+    if (shape.bundle !== null) this.#bundles.wanted(shape.bundle.groupId);
+    else if (!this.ledger.canEverHold(shape.resources)) {
       const message = `needs ${describeLack(shape.resources, this.ledger.totals)}, so it can never run here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
       return [{ type: "refuse", ownerId, key, error: { kind: "TaskUnschedulableError", message, subjectId: null } }];
     }
@@ -246,11 +245,12 @@ export class LeaseState {
 
   placeActor(actorId: ActorId, kind: WorkerKind, resources: ResourceAmounts, jobId: JobId, bundle: BundleRecord | null = null, mayRestart = false): LeaseInstruction[] {
     if (this.#isDraining) return [{ type: "declineActor", actorId }];
-    if (bundle === null && !this.ledger.canEverHold(resources)) {
+    if (bundle !== null) this.#bundles.wanted(bundle.groupId);
+    else if (!this.ledger.canEverHold(resources)) {
       const message = `needs ${describeLack(resources, this.ledger.totals)}, so it can never start here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
       return [{ type: "refuseActor", actorId, error: { kind: "ActorUnschedulableError", message, subjectId: actorId } }];
     }
-    this.#placements.set(actorId, { actorId, jobId, kind, kindKey: workerKindKeyOf(kind), holds: takenFromNode(resources, bundle), mayRestart });
+    this.#placements.set(actorId, { actorId, jobId, kind, kindKey: workerKindKeyOf(kind), groupId: bundle?.groupId ?? null, holds: takenFromNode(resources, bundle), mayRestart });
     return this.#schedule();
   }
 
@@ -440,7 +440,8 @@ export class LeaseState {
   }
 
   commitBundles(groupId: PlacementGroupId, attempt: number): LeaseInstruction[] {
-    return [...this.#bundles.commit(groupId, attempt), ...this.#schedule()];
+    const isWanted = this.#limits.isAlone !== true || isAskedFor(groupId, this.#demands.values(), this.#placements.values());
+    return [...this.#bundles.commit(groupId, attempt, isWanted), ...this.#schedule()];
   }
 
   /** `attempt` null: all of the group. Its leases are to end. */

@@ -50,7 +50,7 @@ export class NodeManager {
   constructor(environment: NodeManagerEnvironment) {
     this.#env = environment;
     this.#node = nodeKeyOf(environment.nodeId);
-    this.#state = new LeaseState(environment.totals, { warmWorkersMin: environment.warmWorkersMin, taskWorkersMax: TASK_WORKERS_MAX }, environment.firstJobId, environment.acceleratorIds, environment.cluster?.firstLeaseId);
+    this.#state = new LeaseState(environment.totals, { warmWorkersMin: environment.warmWorkersMin, taskWorkersMax: TASK_WORKERS_MAX, isAlone: environment.cluster === null }, environment.firstJobId, environment.acceleratorIds, environment.cluster?.firstLeaseId);
     this.spreading = environment.cluster === null ? null : this.#createSpreading(environment.cluster);
     this.shared = new SharedHosts({
       clock: environment.clock, hostsMax: Math.max(1, Math.min(Math.floor((environment.totals["CPU"] ?? 0) / UNITS_PER_RESOURCE), SHARED_HOSTS_MAX)),

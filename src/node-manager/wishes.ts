@@ -24,6 +24,8 @@ export interface ActorPlacement {
   readonly jobId: JobId;
   readonly kind: WorkerKind;
   readonly kindKey: string;
+  /** The placement group that it is to live in. */
+  readonly groupId: PlacementGroupId | null;
   readonly holds: ResourceAmounts;
   readonly mayRestart: boolean;
 }
@@ -67,6 +69,13 @@ export function findStarved(waitingGroups: Iterable<PlacementGroupId>, placement
   for (const demand of demands) if (demand.granted < demand.target && isInUse(demand.holdings.all)) starved.add(sharerOf(demand));
   for (const lease of leases) if (lease.wantsSlot && lease.slots === 0) starved.add(sharerOf(lease));
   return starved;
+}
+
+/** Whether somebody waits for resources of this placement group. */
+export function isAskedFor(wantedId: PlacementGroupId, demands: Iterable<Demand>, placements: Iterable<ActorPlacement>): boolean {
+  for (const { shape } of demands) if (shape.bundle?.groupId === wantedId) return true;
+  for (const { groupId } of placements) if (groupId === wantedId) return true;
+  return false;
 }
 
 /** How many more workers could be put to use at once, by the key of their kind: no more than there are resources for. */

@@ -75,7 +75,7 @@ class World {
     const { holds } = node;
     if (order.type === "cancel" || order.type === "return") node.ending.add(order.groupId);
     if (order.type === "prepare") node.answers.push(...holds.prepare(order.groupId, order.attempt, order.bundles, order.waits));
-    else if (order.type === "commit") node.answers.push(...holds.commit(order.groupId, order.attempt));
+    else if (order.type === "commit") node.answers.push(...holds.commit(order.groupId, order.attempt, again));
     else if (order.type === "cancel") holds.end(order.groupId, order.attempt);
     else if (order.type === "return") holds.end(order.groupId, null);
     this.#afterGiving(node);
@@ -106,6 +106,7 @@ class World {
     const node = this.nodes.get(key ?? "");
     if (spec === undefined || node === undefined) return;
     const amounts = takenFromNode(spec.bundles[bundleIndex] as ResourceAmounts, { groupId, bundleIndex: isIndexed ? bundleIndex : -1, capturesChildren: false });
+    node.holds.wanted(groupId);
     if (!node.ledger.hasRoomFor(amounts)) return;
     node.ledger.take(amounts);
     node.used.push({ groupId, amounts });

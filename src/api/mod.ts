@@ -1,5 +1,7 @@
 export { exitActor, getActor, kill, listNamedActors } from "./actors.ts";
 export { cancel } from "./cancel.ts";
+export { explain } from "./explain.ts";
+export type { ExplainOptions, PendingReason, ResourceShortage, WaitReason } from "./explain.ts";
 export { availableResources, clusterResources, init, isInitialized, nodes, shutdown } from "./lifecycle.ts";
 export type { InitInfo, InitOptions, NodeInfo, RuntimeContext } from "./lifecycle-types.ts";
 export { memorySummary } from "./memory-summary.ts";

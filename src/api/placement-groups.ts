@@ -1,4 +1,4 @@
-import { InvalidArgumentError, PlacementGroupNotFoundError, type ResourceAmounts, toAmounts, toQuantities } from "../base/mod.ts";
+import { InvalidArgumentError, PlacementGroupNotFoundError, type PlacementGroupId, type ResourceAmounts, toAmounts, toQuantities } from "../base/mod.ts";
 import { DESCRIBE, describe, type RuntimeObject } from "../core-worker/mod.ts";
 import type { BundleRecord, PlacementGroupRecord, PlacementGroupRow, RuntimeDescriptor } from "../protocol/mod.ts";
 import { fits, isGroupResource, sumOf } from "../scheduling/mod.ts";
@@ -55,6 +55,11 @@ class PlacementGroupObject implements PlacementGroup, RuntimeObject {
 
 export function reviveGroup({ groupId, bundles }: GroupDescriptor): PlacementGroup {
   return new PlacementGroupObject(groupId, bundles);
+}
+
+/** Undefined for what is no placement group. */
+export function groupIdOf(value: unknown): PlacementGroupId | undefined {
+  return PlacementGroupObject.is(value) ? value.id : undefined;
 }
 
 function groupOf(value: unknown, where: string): PlacementGroupObject {

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { columns, type Command, CommandError, helpOf, nearest, parseCommand } from "./command-line.ts";
 import { drain } from "./drain.ts";
+import { explain } from "./explain.ts";
 import { memory } from "./memory.ts";
 import { run } from "./run.ts";
 import { start } from "./start.ts";
@@ -10,7 +11,7 @@ import { stop } from "./stop.ts";
 import { timeline } from "./timeline.ts";
 
 /** The entry of the command `mantaray`. */
-const COMMANDS: Readonly<Record<string, Command>> = { start, stop, status, drain, run, memory, timeline };
+const COMMANDS: Readonly<Record<string, Command>> = { start, stop, status, explain, drain, run, memory, timeline };
 
 const USAGE_EXIT_CODE = 2;
 

@@ -104,6 +104,16 @@ export class ActorCallQueue<Call> {
     this.#isStopped = true;
   }
 
+  /** The calls that have not started. */
+  *waiting(): Iterable<Call> {
+    for (const { repeated, waiting } of [this.#ungrouped, ...(this.#groups?.values() ?? [])]) {
+      if (repeated !== null) yield* repeated;
+      yield* waiting;
+    }
+    if (this.#last !== null) yield this.#last;
+    yield* this.#afterLast ?? [];
+  }
+
   /** The calls that have not started, taken out: the actor ends without them. */
   takeWaiting(): Call[] {
     const waiting = this.#takeFrom(this.#ungrouped, () => true);

@@ -49,6 +49,7 @@ export class ActorCalls implements HandleHost {
     const { references } = this.#env;
     submission.checkRunning(label);
     const entry = submission.newEntry(0);
+    entry.isMadeBy(client, null);
     const release = this.#env.hold();
     // Like a call, it keeps the actor until it is answered.
     const pinned = !client.isDetached && references.isHeld(handle) ? references.pinReference(client.actorId, client.ownerId) : [];

@@ -147,6 +147,11 @@ export class ActorClient<Call extends WaitingCall = WaitingCall> implements Hand
     if (this.#unready !== null) for (const call of this.#unready) if (call.isDone) this.#unready.delete(call);
   }
 
+  /** Somebody waits until it is ready. */
+  get isAwaited(): boolean {
+    return this.#onReady !== null;
+  }
+
   whenReady(callback: (failure: Failure | null) => void): void {
     if (this.death !== null) callback(readyFailure(this.death));
     else if (this.workerId !== null) callback(null);

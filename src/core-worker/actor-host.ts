@@ -59,6 +59,11 @@ export class ActorHost {
     return this.#instances.get(actorId);
   }
 
+  /** Calls that have arrived and not started. */
+  *waiting(): Iterable<Execution> {
+    for (const instance of this.#instances.values()) yield* instance.waiting();
+  }
+
   byNumber(number: number): ActorInstance | undefined {
     if (number !== 0) return this.#byNumber.get(number);
     // A handle that was made for a shared actor stands for one that has its worker for itself (getIfExists).

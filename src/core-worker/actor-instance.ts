@@ -133,6 +133,11 @@ export class ActorInstance {
     });
   }
 
+  /** The calls that have not started. */
+  waiting(): Iterable<Execution> {
+    return this.#queue.waiting();
+  }
+
   /** The calls that have not started, taken out: the actor ends without them. */
   takeWaiting(): Execution[] {
     return this.#queue.takeWaiting();

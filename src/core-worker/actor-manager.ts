@@ -235,6 +235,11 @@ export class ActorManager {
     for (const client of this.#clients.values()) yield* client.unsent();
   }
 
+  /** Actors whose beginning somebody here waits for. */
+  *awaited(): Iterable<ActorId> {
+    for (const client of this.#clients.values()) if (client.isAwaited) yield client.actorId;
+  }
+
   /** Some of its calls have their outcome before they could be sent. They are taken out together, at the end of the turn. */
   doneInQueue(client: ActorClient<PendingTask>): void {
     this.#withDone.add(client);

@@ -31,6 +31,7 @@ import { Peers } from "./peers.ts";
 import { References } from "./references.ts";
 import type { Recovered } from "./repeated-call.ts";
 import { RunRecorder } from "./run-recorder.ts";
+import type { Awaited } from "./run-scope.ts";
 import { ResultReceiver, settleFailed } from "./result-receiver.ts";
 import { callSite, Submission } from "./submission.ts";
 import { StoredLifetimes } from "./stored-lifetimes.ts";
@@ -43,6 +44,7 @@ import { ModuleExchange } from "./module-exchange.ts";
 import { NodeRequests } from "./node-requests.ts";
 import { PlacementGroups } from "./placement-groups.ts";
 import { WorkerRetirement } from "./worker-retirement.ts";
+import { PendingWork } from "./pending-work.ts";
 import { ProcessLife } from "./process-life.ts";
 
 /** Makes runtime objects that other parts define (remote functions, actor classes) from their descriptors. */
@@ -72,6 +74,7 @@ export class CoreWorker {
   readonly #receiver: ResultReceiver;
   readonly #retries: ExceptionRetries;
   readonly #lineage: Lineage;
+  readonly pendingWork: PendingWork;
   readonly #betweenRuns: TasksBetweenRuns;
   readonly #runs: RunRecorder;
   readonly actorHost: ActorHost;
@@ -142,11 +145,11 @@ export class CoreWorker {
     const lostArguments = new LostArguments({ recover, betweenRuns: this.#betweenRuns });
     this.submission = new Submission({
       workerId: env.workerId, totals: env.totals, store: env.store, lifetimes, largeObjects, encode, references: this.references, submitter: this.submitter, actors: this.actors, refHost,
-      fetch: (entry) => this.#objects.fetch(entry), recover, hold: () => this.#life.hold(), block: (reject) => this.#block(reject), currentSequence: () => this.context.current()?.sequence ?? 0, limited: this.#limited, currentScope: () => this.context.current()?.ownScope, isShutDown: () => this.#isShutDown, endedBy: () => this.#endedBy,
+      fetch: (entry) => this.#objects.fetch(entry), recover, hold: () => this.#life.hold(), block: (reject, what) => this.#block(reject, what), currentSequence: () => this.context.current()?.sequence ?? 0, limited: this.#limited, currentScope: () => this.context.current()?.ownScope, isShutDown: () => this.#isShutDown, endedBy: () => this.#endedBy,
     });
     this.groups = new PlacementGroups({
       workerId: env.workerId, clock: env.clock, submission: () => this.submission, encode, sendToNodeSoon: (message) => env.sendToNodeSoon(message),
-      hold: () => this.#life.hold(), block: (reject) => this.#block(reject),
+      hold: () => this.#life.hold(), block: (reject, what) => this.#block(reject, what),
     });
     this.#lineage = new Lineage({
       workerId: env.workerId, store: env.store, references: this.references, lifetimes, bytesMax: env.lineageBytesMax,
@@ -154,12 +157,12 @@ export class CoreWorker {
     });
     this.access = new ObjectAccess({
       workerId: env.workerId, recover, serializer: this.serializer, code: this.code, store: env.store, node: nodeKeyOf(env.workerId), clock: env.clock, fetch: (entry) => this.#objects.fetch(entry),
-      block: (reject) => this.#block(reject), hold: () => this.#life.hold(), isShutDown: () => this.#isShutDown, endedBy: () => this.#endedBy,
+      block: (reject, what) => this.#block(reject, what), hold: () => this.#life.hold(), isShutDown: () => this.#isShutDown, endedBy: () => this.#endedBy,
     });
     this.#objects = new ObjectServer({ workerId: env.workerId, references: this.references, code: this.code, lineage: this.#lineage, peer: (id) => this.peer(id), deathOf: (id) => this.#peers.deathOf(id) });
     this.#cancellation = new Cancellation({
       workerId: env.workerId, submission: this.submission, submitter: this.submitter, actors: this.actors, peer: (id) => this.peer(id), sendToNode: (message) => env.sendToNode(message), hold: () => this.#life.hold(),
-      sharedEntry: (id) => this.references.entry(id), pendingTasks: () => this.#pendingTasks(), cancelRebuilding: (entry, options) => this.#lineage.cancel(entry, options), giveUpRetry: (task) => this.#betweenRuns.giveUp(task), finished: (task, wasSent) => this.#finished(task, wasSent),
+      sharedEntry: (id) => this.references.entry(id), pendingTasks: () => this.pendingWork, cancelRebuilding: (entry, options) => this.#lineage.cancel(entry, options), giveUpRetry: (task) => this.#betweenRuns.giveUp(task), finished: (task, wasSent) => this.#finished(task, wasSent),
     });
     this.#receiver = new ResultReceiver({ references: this.references, store: env.store, submitter: this.submitter, retries: this.#retries, largeObjects, lineage: this.#lineage, lostArguments, callLost: (call, reason) => this.actors.callLost(call, reason), callNotRun: (call) => this.actors.callNotRun(call), finished: (task) => this.#finished(task, true) });
     this.#runs = new RunRecorder({ workerId: env.workerId, pid: env.pid, timeOriginMs: performance.timeOrigin, after: (delayMs, callback) => void env.clock.after(delayMs, callback), report: (report) => env.sendToNode({ type: "runsReported", surveyId: null, report }) });
@@ -171,6 +174,7 @@ export class CoreWorker {
       notifyLeaseClosed: (peer, leaseId) => void peer.sendMessage({ type: "leaseClosed", leaseId }), actor: (actorId) => this.actorHost.instance(actorId), actorByNumber: (number) => this.actorHost.byNumber(number), useAccelerators: (ids) => env.useAccelerators(ids), terminateActor: (actor) => this.actorHost.terminate(actor), cancelChildren: (scopes) => this.#cancellation.cancelChildren(scopes), timedRuns: new TimedRuns(env),
     });
     this.actorHost = new ActorHost({ executor: this.#executor, code: this.code, serializer: this.serializer, references: this.references, context: this.context, runs: this.#runs, pid: env.pid, useAccelerators: (ids) => env.useAccelerators(ids), sendToNode: (message) => env.sendToNode(message), sendToNodeSoon: (message) => env.sendToNodeSoon(message), exit: (reason) => this.exit(reason) });
+    this.pendingWork = new PendingWork({ workerId: env.workerId, submission: this.submission, submitter: this.submitter, actors: this.actors, betweenRuns: this.#betweenRuns, peers: this.#peers, groups: this.groups, executor: this.#executor, actorHost: this.actorHost, running: this.context.running });
     this.#creation = new ActorCreation({
       workerId: env.workerId, random: env.random, exports: this.#exports, code: this.code, actors: this.actors, submission: this.submission, requests: this.requests,
       jobId: () => env.jobId, currentActor: () => this.currentActor(), sendToNodeSoon: (message) => env.sendToNodeSoon(message),
@@ -260,19 +264,11 @@ export class CoreWorker {
     else this.submission.left(task);
   }
 
-  *#pendingTasks(): Iterable<PendingTask> {
-    yield* this.submission.waiting;
-    yield* this.submitter.queued();
-    yield* this.#betweenRuns;
-    yield* this.actors.waiting();
-    for (const peer of this.#peers) for (const task of peer.tasksInFlight()) if (task !== RECALLED) yield task;
-  }
-
   // ------------------------------------------------------------------ blocked tasks, and the process's life
 
-  #block(reject: (reason: Error) => void): () => void {
+  #block(reject: (reason: Error) => void, what: Awaited | null): () => void {
     const execution = this.context.current();
-    return execution === undefined ? nothing : this.#executor.blocking.block(execution, reject);
+    return execution === undefined ? nothing : this.#executor.blocking.block(execution, reject, what);
   }
 
   #leaseEvent(leaseId: number, event: LeaseEvent): void {
@@ -378,6 +374,7 @@ export class CoreWorker {
       case "reportObjects":
         return this.#largeObjects.answer(message.limit, (report) => this.env.sendToNode({ type: "objectsReported", surveyId: message.surveyId, report }));
       case "reportRuns": return this.env.sendToNode({ type: "runsReported", surveyId: message.surveyId, report: this.#runs.take() });
+      case "reportWaits": return this.env.sendToNode({ type: "waitsReported", surveyId: message.surveyId, waits: this.pendingWork.report(message.objectId) });
       case "drainOutput": return this.env.sendToNode({ type: "outputDrained", drainId: message.drainId });
       case "retire":
         if (this.#isNeeded()) return this.env.sendToNode({ type: "retireRefused" });
@@ -457,6 +454,9 @@ export class CoreWorker {
     this.failEverything("the runtime was shut down before this was finished");
     this.#peers.close();
   }
+
+  /** Something is awaited. */
+  get isAwaiting(): boolean { return this.#life.isHeld; }
 
   /** Grows with everything that was ever awaited here. */
   get activity(): number { return this.#life.holdsMade; }

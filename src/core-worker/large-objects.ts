@@ -1,14 +1,12 @@
 import type { ObjectId, WorkerId } from "../base/mod.ts";
 import type { OwnedObject, StoreClient } from "../clients/mod.ts";
 import type { BorrowedObjectReport, EncodedValueRecord, OwnedObjectReport, StoredRecord, WorkerObjectsReport } from "../protocol/mod.ts";
-import { placesOf, programPlaces, type StackPlace } from "../serialization/mod.ts";
+import { callSiteOf, takenFrom } from "./call-sites.ts";
 import { type CallSite, ENCODED, type ObjectEntry } from "./object-entry.ts";
 import type { KeptObject, References } from "./references.ts";
 import type { StoredLifetimes } from "./stored-lifetimes.ts";
 import type { PendingTask } from "./task.ts";
 
-/** Shown of the way to the call that made an object. */
-const PLACES_SHOWN_MAX = 3;
 /** Objects of others that one worker reports; the owners name the borrowers of the rest. */
 const BORROWED_REPORTED_MAX = 10_000;
 
@@ -93,22 +91,6 @@ function ownedReport({ node, id, origin, isFreed }: OwnedObject, callSite: strin
   return { ...base, references: [...references], borrowerIds: kept?.borrowerIds ?? [] };
 }
 
-/** Not the site itself is kept: a stack that was captured keeps alive what its functions can see. */
-function takenFrom(site: CallSite): readonly StackPlace[] {
-  return (site.places ??= placesOf(site));
-}
-
 function isStored(entry: ObjectEntry): boolean {
   return entry.status === ENCODED && (entry.content as EncodedValueRecord).stored !== undefined;
-}
-
-/** Many objects are made at few places: each is mapped once. */
-function callSiteOf(places: readonly StackPlace[], known: Map<string, string | null>): string | null {
-  const key = places.map(({ text }) => text).join("\n");
-  let callSite = known.get(key);
-  if (callSite === undefined) {
-    const shown = programPlaces(places).slice(0, PLACES_SHOWN_MAX);
-    known.set(key, (callSite = shown.length === 0 ? null : shown.join(" | ")));
-  }
-  return callSite;
 }

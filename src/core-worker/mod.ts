@@ -13,3 +13,7 @@ export { isGeneratorFunction, type CodeSource, type TaskTemplate } from "./task.
 export { isCancelReason } from "./run-scope.ts";
 export { RefGenerator } from "./value-stream.ts";
 export { describe } from "./object-access.ts";
+export { type Explanations, type PendingReason, surveyWaits } from "./explanation.ts";
+export { type PendingTarget, targetOf } from "./pending-target.ts";
+export { StuckWatch } from "./stuck-watch.ts";
+export { actorKey, groupKey, type ResourceShortage, type WaitReason } from "./wait-graph.ts";

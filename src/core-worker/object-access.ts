@@ -6,6 +6,7 @@ import { isLoss } from "./lost-arguments.ts";
 import { ENCODED, FAILED, ObjectEntry, PENDING, PRIMITIVE, type CallSite, type Failure } from "./object-entry.ts";
 import { ObjectRef, type GetOptions } from "./object-ref.ts";
 import type { Recovered } from "./repeated-call.ts";
+import type { Awaited } from "./run-scope.ts";
 import { RefGenerator } from "./value-stream.ts";
 
 export interface WaitOptions {
@@ -26,7 +27,7 @@ export interface AccessEnvironment extends FailureContext {
   /** Brings back an object whose copy is lost. */
   recover(entry: ObjectEntry, lost: StoredRecord, recovered: Recovered): void;
   /** The running task waits from now on; call the result when it goes on. `reject` is called if it is cancelled meanwhile. */
-  block(reject: (reason: Error) => void): () => void;
+  block(reject: (reason: Error) => void, what: Awaited | null): () => void;
   /** Something is awaited: the process must not end before. */
   hold(): () => void;
   isShutDown(): boolean;
@@ -102,7 +103,7 @@ export class ObjectAccess {
         waiting?.end();
         reject(error as Error);
       };
-      const ending = new Ending(this.#env, { ...left, ...(options?.signal === undefined ? {} : { signal: options.signal }) }, () => failed(this.#timeout(options?.timeoutMs ?? 0, missing, count)), failed);
+      const ending = new Ending(this.#env, [], 0, { ...left, ...(options?.signal === undefined ? {} : { signal: options.signal }) }, () => failed(this.#timeout(options?.timeoutMs ?? 0, missing, count)), failed);
       value.then((result) => { if (ending.finish()) resolve(result); }, (error: unknown) => { if (ending.finish()) failed(error); });
     });
   }
@@ -129,7 +130,7 @@ export class ObjectAccess {
     if (options?.timeoutMs === 0) return Promise.reject(this.#timeout(0, unsettled, entries.length));
     if (this.#env.isShutDown()) return Promise.reject(new RuntimeStateError(`get() was called ${this.#env.endedBy() ?? "after shutdown()"}; what it waits for will never come`));
     return new Promise<void>((resolve, reject) => {
-      const ending = new Ending(this.#env, options, () => reject(this.#timeout(options?.timeoutMs ?? 0, unsettled, entries.length)), (reason) => reject(reason));
+      const ending = new Ending(this.#env, entries, entries.length, options, () => reject(this.#timeout(options?.timeoutMs ?? 0, unsettled, entries.length)), (reason) => reject(reason));
       const settled = (entry: ObjectEntry): void => {
         unsettled--;
         if (entry.status !== FAILED && unsettled > 0) return;
@@ -195,7 +196,7 @@ export class ObjectAccess {
     if (bringsHere) for (const entry of entries) if (entry instanceof ObjectEntry) this.#bringHere(entry);
     if (awaited === 0 || refs.length === 0 || options.timeoutMs === 0) return Promise.resolve(split(refs, entries, numReturns));
     return new Promise((resolve, reject) => {
-      const ending = new Ending(this.#env, options, () => resolve(split(refs, entries, numReturns)), (reason) => reject(reason));
+      const ending = new Ending(this.#env, entries, numReturns, options, () => resolve(split(refs, entries, numReturns)), (reason) => reject(reason));
       const settled = (entry?: Waitable): void => {
         if (bringsHere && entry instanceof ObjectEntry) this.#bringHere(entry);
         if (--awaited === 0 && ending.finish()) resolve(split(refs, entries, numReturns));
@@ -289,8 +290,8 @@ class Ending {
   readonly #release: () => void;
   #cleanUp: (() => void) | null = null;
 
-  constructor(env: AccessEnvironment, options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } | undefined, onTimeout: () => void, onAborted: (reason: unknown) => void) {
-    this.#unblock = env.block((reason) => { if (this.finish()) onAborted(reason); });
+  constructor(env: AccessEnvironment, things: readonly object[], needed: number, options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } | undefined, onTimeout: () => void, onAborted: (reason: unknown) => void) {
+    this.#unblock = env.block((reason) => { if (this.finish()) onAborted(reason); }, { things, needed, endsByItself: options?.timeoutMs !== undefined || options?.signal !== undefined });
     this.#release = env.hold();
     this.#signal = options?.signal;
     this.#onAbort = () => { if (this.finish()) onAborted(this.#signal?.reason); };

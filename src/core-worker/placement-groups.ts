@@ -2,6 +2,7 @@ import { PlacementGroupAlreadyExistsError, PlacementGroupRemovedError, sequenced
 import type { EncodedValueRecord, PlacementGroupRecord, PlacementGroupSpec, ToNode } from "../protocol/mod.ts";
 import { systemFailure } from "./object-entry.ts";
 import type { ObjectRef } from "./object-ref.ts";
+import type { Awaited } from "./run-scope.ts";
 import type { Submission } from "./submission.ts";
 
 export interface PlacementGroupsEnvironment {
@@ -12,7 +13,15 @@ export interface PlacementGroupsEnvironment {
   /** With others of this turn in one frame. */
   sendToNodeSoon(message: ToNode): void;
   hold(): () => void;
-  block(reject: (reason: Error) => void): () => void;
+  block(reject: (reason: Error) => void, what: Awaited | null): () => void;
+}
+
+/** Stands for a group in the entry of its `ready()` until that is settled. */
+export class AwaitedGroup {
+  readonly groupId: PlacementGroupId;
+  constructor(groupId: PlacementGroupId) {
+    this.groupId = groupId;
+  }
 }
 
 /** Null: the group is there. */
@@ -57,6 +66,11 @@ export class PlacementGroups {
     for (const watched of this.#watched.values()) decide(watched, error);
   }
 
+  /** Those that somebody here waits for. */
+  *awaited(): Iterable<PlacementGroupId> {
+    for (const [groupId, { waiting }] of this.#watched) if (waiting.size > 0) yield groupId;
+  }
+
   /** Somebody asks after a group of this worker's: if there is one, the GCS has heard of it before this answer. */
   where(groupId: PlacementGroupId): void {
     this.#env.sendToNodeSoon({ type: "placementGroupTold", groupId });
@@ -80,6 +94,7 @@ export class PlacementGroups {
     const submission = this.#env.submission();
     submission.checkRunning("ready()");
     const entry = submission.newEntry(0);
+    entry.isMadeBy(new AwaitedGroup(groupId), null);
     this.#whenDecided(groupId, (error) => {
       if (error === null) entry.settleEncoded(this.#env.encode(group, "a placement group"));
       else entry.settleFailed(systemFailure(recordOf(error) as SystemErrorRecord));
@@ -96,7 +111,7 @@ export class PlacementGroups {
       return await new Promise<boolean>((resolve, reject) => {
         const timer = this.#env.clock.after(timeoutMs, () => resolve(false));
         const decided = (error: RayError | null): void => (error === null ? resolve(true) : reject(error));
-        cleanUps.push(() => timer.cancel(), this.#env.block(reject), this.#whenDecided(groupId, decided));
+        cleanUps.push(() => timer.cancel(), this.#env.block(reject, null), this.#whenDecided(groupId, decided));
       });
     } finally {
       for (const cleanUp of cleanUps) cleanUp();

@@ -21,13 +21,13 @@ describe("RunScope", () => {
   it("rejects all that is awaited, once, and nothing that has come meanwhile or comes afterwards", async () => {
     const scope = new RunScope();
     const rejected: string[] = [];
-    scope.awaits(() => rejected.push("a"));
-    const done = scope.awaits(() => rejected.push("b"));
-    scope.awaits(() => rejected.push("c"));
+    scope.awaits(() => rejected.push("a"), null);
+    const done = scope.awaits(() => rejected.push("b"), null);
+    scope.awaits(() => rejected.push("c"), null);
     done();
     assert.equal(scope.cancel(new Error("enough")), true);
     assert.equal(scope.cancel(new Error("again")), false);
-    scope.awaits(() => rejected.push("clean-up"));
+    scope.awaits(() => rejected.push("clean-up"), null);
     await turn();
     assert.deepEqual(rejected, ["a", "c"]);
     assert.equal((scope.signal.reason as Error).message, "enough");
@@ -35,12 +35,12 @@ describe("RunScope", () => {
 
   it("rejects the next thing that is awaited when there was none, and only that", async () => {
     const scope = new RunScope();
-    scope.awaits(() => assert.fail("was over"))();
+    scope.awaits(() => assert.fail("was over"), null)();
     scope.cancel(new Error("enough"));
     const rejected: string[] = [];
-    scope.awaits((reason) => rejected.push(reason.message));
+    scope.awaits((reason) => rejected.push(reason.message), null);
     assert.equal(rejected.length, 0, "not before its caller knows how to take it");
-    scope.awaits(() => rejected.push("clean-up"));
+    scope.awaits(() => rejected.push("clean-up"), null);
     await turn();
     assert.deepEqual(rejected, ["enough"]);
   });

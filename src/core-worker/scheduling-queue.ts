@@ -81,6 +81,8 @@ export class SchedulingQueue {
   readonly leases = new Map<number, OwnedLease>();
   /** Set with the first task in it that is done. */
   hasDone = false;
+  /** Its program was told that its tasks may wait for ever; until the next lease. */
+  isToldHeldUp = false;
   readonly #leasesMax: number;
   #leasesGranted = 0;
   /** All leases ever wanted; what the node manager is told, so that a repeated message changes nothing. */
@@ -166,6 +168,7 @@ export class SchedulingQueue {
 
   granted(lease: OwnedLease): void {
     this.#leasesGranted++;
+    this.isToldHeldUp = false;
     this.#leaseTarget = Math.max(this.#leaseTarget, this.#leasesGranted);
     this.leases.set(lease.leaseId, lease);
   }

@@ -14,7 +14,7 @@ export interface StreamRunnerEnvironment {
   readonly context: ExecutionContext;
   nowMs(): number;
   /** It waits from now on, and its slot is free for others; call the result when it goes on. */
-  block(execution: Execution, reject: (reason: Error) => void): () => void;
+  block(execution: Execution, reject: (reason: Error) => void, what: null): () => void;
   /** The error when the value cannot be sent. */
   sendItem(execution: Execution, value: unknown): Error | null;
   sendEnd(execution: Execution): void;
@@ -129,7 +129,7 @@ export class StreamRunner {
 
   async #waitForRoom(execution: Execution, producer: StreamProducer): Promise<void> {
     // A cancelled generator is closed, which ends this wait as well.
-    const unblock = this.#env.block(execution, nothing);
+    const unblock = this.#env.block(execution, nothing, null);
     await new Promise<void>((resolve) => producer.whenRoom(resolve));
     unblock();
   }

@@ -13,7 +13,7 @@ import { ObjectRef, type RefHost } from "./object-ref.ts";
 import { isPrimitive } from "./primitives.ts";
 import type { References } from "./references.ts";
 import type { Recovered, RepeatedCall } from "./repeated-call.ts";
-import type { RunScope } from "./run-scope.ts";
+import type { Awaited, RunScope } from "./run-scope.ts";
 import { settleFailed } from "./result-receiver.ts";
 import type { StoredLifetimes } from "./stored-lifetimes.ts";
 import { NearArguments } from "./near-arguments.ts";
@@ -37,7 +37,7 @@ export interface SubmissionEnvironment {
   fetch(entry: ObjectEntry): void;
   recover(entry: ObjectEntry, lost: StoredRecord, recovered: Recovered): void;
   hold(): () => void;
-  block(reject: (reason: Error) => void): () => void;
+  block(reject: (reason: Error) => void, what: Awaited | null): () => void;
   /** Of the running task, 0 in a driver. */
   currentSequence(): number;
   readonly limited: LimitedTasks;
@@ -74,7 +74,7 @@ export class Submission {
   /** Calls whose arguments are not there yet. */
   readonly #waitingForArgs = new Set<PendingTask>();
   readonly #streamHost: StreamHost = {
-    newEntry: (sequence) => this.newEntry(sequence), refOf: (entry) => this.refOf(entry), hold: () => this.#env.hold(), block: (reject) => this.#env.block(reject),
+    newEntry: (sequence) => this.newEntry(sequence), refOf: (entry) => this.refOf(entry), hold: () => this.#env.hold(), block: (reject, what) => this.#env.block(reject, what),
     dropped: (entry) => this.#env.lifetimes.unreferenced(entry), paused: (isPaused) => this.#pending(isPaused ? -1 : 1),
   };
 

@@ -1,5 +1,6 @@
 import type { Execution } from "./execution.ts";
 import type { HeldLease } from "./held-lease.ts";
+import type { Awaited } from "./run-scope.ts";
 
 export interface TaskBlockingEnvironment {
   /** Between its start and its outcome. */
@@ -20,9 +21,9 @@ export class TaskBlocking {
   }
 
   /** It waits from now on; call the result when it goes on. When it is cancelled, `reject` is called with the reason, at most once. */
-  block(execution: Execution, reject: (reason: Error) => void): () => void {
+  block(execution: Execution, reject: (reason: Error) => void, what: Awaited | null): () => void {
     if (!this.#env.isRunning(execution)) return nothing;
-    const stopAwaiting = execution.ownScope.awaits(reject);
+    const stopAwaiting = execution.ownScope.awaits(reject, what);
     const { lease } = execution;
     // A call of an actor has no slot to give away meanwhile.
     if (lease === null) return stopAwaiting;

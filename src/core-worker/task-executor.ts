@@ -79,7 +79,7 @@ export class TaskExecutor {
     this.#leases = new HeldLeases<Execution>(environment.emitLeaseEvent);
     this.blocking = new TaskBlocking({ isRunning: (execution) => environment.context.running.has(execution), nowMs: () => environment.nowMs(), runQueued: (lease) => this.#runQueued(lease) });
     this.streams = new StreamRunner({
-      context: environment.context, nowMs: () => environment.nowMs(), block: (execution, reject) => this.blocking.block(execution, reject),
+      context: environment.context, nowMs: () => environment.nowMs(), block: (execution, reject, what) => this.blocking.block(execution, reject, what),
       sendItem: (execution, value) => this.#sendItem(execution, value), sendEnd: (execution) => this.#sendEnd(execution), threw: (execution, thrown) => this.#threw(execution, thrown), refused: (execution, error) => this.#refused(execution, error),
     });
     this.stopper = new RunStopper({
@@ -110,6 +110,11 @@ export class TaskExecutor {
     this.#rejectQueued(lease);
     lease.isEnding = true;
     this.#afterTask(lease);
+  }
+
+  /** Tasks that have arrived and not started. */
+  *waiting(): Iterable<Execution> {
+    for (const { queue } of this.#leases.all()) yield* queue;
   }
 
   leaseOpened(message: FromNode & { readonly type: "leaseOpened" }): void {

@@ -176,8 +176,10 @@ export class TaskSubmitter {
   }
 
   leasesHeldUp(key: string, reason: string): void {
-    const next = this.#queues.get(key)?.tasks.peek();
-    if (next === undefined) return;
+    const queue = this.#queues.get(key);
+    const next = queue?.tasks.peek();
+    if (queue === undefined || next === undefined) return;
+    queue.isToldHeldUp = true;
     this.#env.warn(`task ${next.name}() waits for ${reason}; it runs when enough of it is given back: end what is not needed, ask for less, or give the cluster more`);
   }
 

@@ -3,6 +3,7 @@ import type { PeerMessage } from "../protocol/mod.ts";
 import type { Failure, ObjectEntry } from "./object-entry.ts";
 import { FAILED, PENDING } from "./object-entry.ts";
 import { DESCRIBE, type ObjectRef } from "./object-ref.ts";
+import type { Awaited } from "./run-scope.ts";
 import type { CallStream } from "./task.ts";
 
 /** The worker that runs the generator. */
@@ -16,7 +17,7 @@ export interface StreamHost {
   refOf(entry: ObjectEntry): ObjectRef;
   hold(): () => void;
   /** The running task waits until the result is called, or it is cancelled. */
-  block(reject: (reason: Error) => void): () => void;
+  block(reject: (reason: Error) => void, what: Awaited | null): () => void;
   /** A value's ref will never be handed out. */
   dropped(entry: ObjectEntry): void;
   /** While a generator is paused nothing will come of its call by itself: nothing to keep the process alive for. */
@@ -283,7 +284,7 @@ function changeOf(stream: ValueStream): Promise<void> {
     const unblock = host.block((reason) => {
       finish();
       reject(reason);
-    });
+    }, { things: [stream.end], needed: 1, endsByItself: false });
     stream.whenChanged(changed);
   });
 }

@@ -1,5 +1,5 @@
-import { forgetOldest, invariant, nodeKeyOf, type ActorEndReason, type ActorId, type NodeKey, type PlacementGroupId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import { type ActorDeath, type ActorPhase, type ActorSpec, type ActorStateRecord, type FoundActor, partsOf, specFrom, type TaskErrorRecord, type WorkerDeath } from "../protocol/mod.ts";
+import { forgetOldest, invariant, nodeKeyOf, type ActorEndReason, type ActorId, type JobId, type NodeKey, type PlacementGroupId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { type ActorDeath, type ActorPhase, type ActorSpec, type ActorStateRecord, type FoundActor, partsOf, specFrom, type TaskErrorRecord, type WaitingActorRecord, type WorkerDeath } from "../protocol/mod.ts";
 
 /**
  * The life of every actor, and who has which name. Pure: events in, instructions out.
@@ -44,6 +44,9 @@ export type ActorInstruction =
   | { readonly type: "publish"; readonly watchers: readonly WorkerId[]; readonly state: ActorStateRecord };
 
 export type CreateOutcome = { readonly instructions: readonly ActorInstruction[]; readonly error: SystemErrorRecord | null };
+
+/** Actors that cannot be called yet and that are told of when somebody asks why. */
+const WAITING_TOLD_MAX = 10_000;
 
 interface Actor {
   spec: ActorSpec;
@@ -349,6 +352,17 @@ export class ActorState {
       if (spec.name !== null && (namespace === null || spec.namespace === namespace)) found.push({ name: spec.name, namespace: spec.namespace });
     }
     return found;
+  }
+
+  /** Those that cannot be called yet, of one program or all. */
+  waiting(jobId: JobId | null): WaitingActorRecord[] {
+    const waiting: WaitingActorRecord[] = [];
+    for (const { spec, phase, workerId } of this.#actors.values()) {
+      if ((phase !== "PENDING_CREATION" && phase !== "RESTARTING") || (jobId !== null && spec.jobId !== jobId)) continue;
+      const { actorId, className, name, resources, bundle } = spec;
+      if (waiting.push({ actorId, className, name, isRestarting: phase === "RESTARTING", workerId, resources, groupId: bundle?.groupId ?? null }) === WAITING_TOLD_MAX) break;
+    }
+    return waiting;
   }
 
   /** For messages to people. */

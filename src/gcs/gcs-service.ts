@@ -1,6 +1,6 @@
 import type { ActorId, Clock, JobId, NodeKey, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { ActorHostClient, BundleClient, GcsClient } from "../clients/mod.ts";
-import { type ActorParts, type BundleReport, type ForGcs, RecentTemplates, specFrom, type WorkerDeath } from "../protocol/mod.ts";
+import { type ActorParts, type BundleReport, type ForGcs, type GcsWaits, RecentTemplates, specFrom, type WorkerDeath } from "../protocol/mod.ts";
 import { ActorState, type ActorInstruction } from "./actor-state.ts";
 import { AwaitedEnds, type EndAsker } from "./awaited-ends.ts";
 import { FunctionTable } from "./function-table.ts";
@@ -64,6 +64,8 @@ export class GcsService implements GcsClient {
         return this.#reply(senderId, message.requestId, this.#functions.get(message.unitIds));
       case "clusterState":
         return this.#reply(senderId, message.requestId, this.#host.clusterState());
+      case "listWaiting":
+        return this.#reply(senderId, message.requestId, { actors: this.#actors.waiting(message.jobId), groups: this.groups.waiting(message.jobId) } satisfies GcsWaits);
       case "createPlacementGroup":
       case "removePlacementGroup":
       case "watchPlacementGroup":

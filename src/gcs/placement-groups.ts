@@ -1,6 +1,6 @@
 import { creatorOf, type ActorId, type Clock, type JobId, type NodeKey, type PlacementGroupId, type SystemErrorRecord, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
 import type { BundleClient } from "../clients/mod.ts";
-import type { ActorSpec, BundleReport, FromNode, PlacementGroupRecord, PlacementGroupRequest, PlacementGroupRow } from "../protocol/mod.ts";
+import type { ActorSpec, BundleReport, FromNode, PlacementGroupRecord, PlacementGroupRequest, PlacementGroupRow, WaitingGroupRecord } from "../protocol/mod.ts";
 import { fits } from "../scheduling/mod.ts";
 import { type GroupRow, PlacementGroupState, type PlacementGroupInstruction } from "./placement-group-state.ts";
 
@@ -197,6 +197,12 @@ export class PlacementGroups {
       const called = name === null ? groupId : `'${name}' (${groupId})`;
       this.#env.send(creatorOf(groupId), { type: "warning", text: `placement group ${called}, ${strategy}, has no place: ${infeasible}; it waits until the cluster has such nodes: ask for less, or give the cluster more` });
     }
+  }
+
+  /** Those that are not there yet, of one program or all. */
+  waiting(jobId: JobId | null): WaitingGroupRecord[] {
+    const rows = this.#state.rows(null).filter((row) => (row.phase === "PENDING" || row.phase === "RESCHEDULING") && (jobId === null || row.jobId === jobId));
+    return rows.map(({ groupId, name, strategy, bundles, infeasible }) => ({ groupId, name, strategy, bundles, infeasible }));
   }
 
   stop(): void {

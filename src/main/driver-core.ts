@@ -9,6 +9,7 @@ import { lineageBytesMax } from "./lineage-limit.ts";
 import { moduleServices } from "./module-services.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
+import { createStuckWatch } from "./stuck-warning.ts";
 import { createWorkerStore } from "./worker-store.ts";
 
 export interface DriverSetting {
@@ -40,7 +41,10 @@ export function createDriverCore(setting: DriverSetting): { readonly core: CoreW
     sendToNode: (message) => link.send(message),
     sendToNodeSoon: (message) => link.sendSoon(message),
     flushToNode: () => void link.flush(),
-    keepAlive: (isNeeded) => setting.keepAlive(isNeeded),
+    keepAlive: (isNeeded) => {
+      setting.keepAlive(isNeeded);
+      if (isNeeded) stuckWatch?.somethingPending();
+    },
     useAccelerators: () => undefined,
     exit: () => undefined,
     codeOrigin: setting.origin, modules: moduleServices(setting.sessionDir, null),
@@ -48,6 +52,7 @@ export function createDriverCore(setting: DriverSetting): { readonly core: CoreW
     ...(entryUrl === null ? {} : { entryUrl }),
     ...(bytesMax === undefined ? {} : { lineageBytesMax: bytesMax }),
   });
+  const stuckWatch = createStuckWatch(core);
   installRevivers(core);
   core.checkMethodOptions = checkMethodOptions;
   return { core, store };

@@ -12,7 +12,8 @@ export { cancel, exitActor, getActor, kill, listNamedActors } from "../api/mod.t
 export { availableResources, clusterResources, init, isInitialized, nodes, shutdown } from "../api/mod.ts";
 export type { InitInfo, InitOptions, NodeInfo, RuntimeContext } from "../api/mod.ts";
 export { asCompleted, get, put, wait } from "../api/mod.ts";
-export { listObjects, memorySummary } from "../api/mod.ts";
+export { explain, listObjects, memorySummary } from "../api/mod.ts";
+export type { ExplainOptions, PendingReason, ResourceShortage, WaitReason } from "../api/mod.ts";
 export type { ListObjectsOptions, ObjectListing, ObjectReference, ObjectState, ReferenceType } from "../api/mod.ts";
 export { ActorPool, AsyncResult, Pool, type PoolMapOptions, type PoolOptions, Queue, type QueueOptions, type QueueWaitOptions } from "../libraries/mod.ts";
 export { ObjectRef, type GetOptions } from "../api/mod.ts";

@@ -1,5 +1,5 @@
 export { checkNodeLabels } from "../scheduling/mod.ts";
-export { availableResources, clusterResources, init, memorySummary, type NodeInfo, nodes, shutdown, timeline } from "./index.ts";
+export { availableResources, clusterResources, explain, init, memorySummary, type NodeInfo, nodes, shutdown, timeline } from "./index.ts";
 export { networkAddressOf } from "./network-address.ts";
 export { type DrainOutcome, drainNode } from "./node-drainer.ts";
 export { launchNode } from "./node-launcher.ts";

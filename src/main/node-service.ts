@@ -1,6 +1,6 @@
 import { nodeKeyOf, type Clock, type JobId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import type { GcsClient, WorkerLink } from "../clients/mod.ts";
-import type { FromNode, NodeQuestion, ObjectSurveyRecord, PackagePiece, TimelineRecord, ToNode, WorkerDeath } from "../protocol/mod.ts";
+import type { FromNode, NodeQuestion, NodeWaits, ObjectSurveyRecord, PackagePiece, TimelineRecord, ToNode, WaitsQuestion, WorkerDeath } from "../protocol/mod.ts";
 import { type NodeManager, RunDeadlines } from "../node-manager/mod.ts";
 import type { ObjectManager, StoreService } from "../object-store/mod.ts";
 import type { EnvironmentAgent } from "../runtime-env/mod.ts";
@@ -10,6 +10,7 @@ import type { NodeCluster } from "./node-cluster.ts";
 import { ObjectSurveys } from "./object-surveys.ts";
 import { OutputDrain } from "./output-drain.ts";
 import { TimelineSurveys } from "./timeline-surveys.ts";
+import { WaitSurveys } from "./wait-surveys.ts";
 
 /** One node's control: routes what its workers send, to its node manager, its object store or the GCS. */
 export interface NodeServiceSetting {
@@ -45,6 +46,7 @@ export class NodeService {
   readonly #surveys: ObjectSurveys;
   readonly #deadlines: RunDeadlines;
   readonly #timeline: TimelineSurveys;
+  readonly #waits: WaitSurveys;
 
   constructor({ config, nodeManager, gcs, cluster, environments, clock, store, objects, onWorkerStarted, onShutdown }: NodeServiceSetting) {
     this.#environments = environments;
@@ -55,6 +57,7 @@ export class NodeService {
     this.#drain = new OutputDrain(clock, (workerId, drainId) => nodeManager.send(workerId, { type: "drainOutput", drainId }));
     this.#surveys = new ObjectSurveys(clock, (workerId, surveyId, limit) => nodeManager.send(workerId, { type: "reportObjects", surveyId, limit }));
     this.#timeline = new TimelineSurveys(clock, (workerId, surveyId) => nodeManager.send(workerId, { type: "reportRuns", surveyId }));
+    this.#waits = new WaitSurveys(clock, (workerId, surveyId, objectId) => nodeManager.send(workerId, { type: "reportWaits", surveyId, objectId }));
     this.#deadlines = new RunDeadlines({ clock, send: (workerId, message) => nodeManager.send(workerId, message), endRun: (ownerId, workerId, leaseId, reason) => nodeManager.endRun(ownerId, workerId, leaseId, true, reason) });
     this.#config = config;
     this.nodeManager = nodeManager;
@@ -106,6 +109,7 @@ export class NodeService {
       case "actorExiting":
       case "getCode":
       case "clusterState":
+      case "listWaiting":
       case "createPlacementGroup":
       case "removePlacementGroup":
       case "watchPlacementGroup":
@@ -158,6 +162,10 @@ export class NodeService {
         return void this.#askTimeline(message.timeoutMs).then((record) => reply(link, message.requestId, record, null));
       case "runsReported":
         return this.#timeline.reported(senderId, message.surveyId, message.report);
+      case "listWaits":
+        return void this.#listWaits(message).then((nodes) => reply(link, message.requestId, nodes, null));
+      case "waitsReported":
+        return this.#waits.reported(senderId, message.surveyId, message.waits);
       case "leaving":
         return this.nodeManager.workerLeaving(senderId);
       case "exiting":
@@ -208,6 +216,7 @@ export class NodeService {
     this.#drain.workerLost(workerId);
     this.#surveys.workerLost(workerId);
     this.#timeline.workerLost(workerId);
+    this.#waits.workerLost(workerId);
     this.addresses.delete(workerId);
     this.networked.delete(workerId);
     this.gcs.workerLost(workerId, death);
@@ -228,6 +237,8 @@ export class NodeService {
         return this.#listObjectsHere(question);
       case "timeline":
         return new Promise((resolve) => this.#timeline.start(this.nodeManager.liveWorkers(), question.timeoutMs, resolve));
+      case "listWaits":
+        return this.#listWaitsHere(question);
     }
   }
 
@@ -251,6 +262,18 @@ export class NodeService {
     const question: NodeQuestion = { type: "listObjects", limit, timeoutMs, collectsGarbage };
     const [own, others] = await Promise.all([this.#listObjectsHere(question), this.#cluster?.ask(question) ?? []]);
     return joinedSurveys([own, ...(others as ObjectSurveyRecord[])], limit);
+  }
+
+  async #listWaits({ jobId, objectId, timeoutMs }: WaitsQuestion): Promise<NodeWaits[]> {
+    const question: NodeQuestion = { type: "listWaits", jobId, objectId, timeoutMs };
+    const [own, others] = await Promise.all([this.#listWaitsHere(question), this.#cluster?.ask(question) ?? []]);
+    return [own, ...(others as NodeWaits[])];
+  }
+
+  #listWaitsHere({ jobId, objectId, timeoutMs }: WaitsQuestion): Promise<NodeWaits> {
+    const workerIds = [...this.nodeManager.drivers(jobId ?? undefined), ...this.nodeManager.liveWorkers(jobId ?? undefined)];
+    // After the workers: what they were told before they answered, this node has done.
+    return new Promise((resolve) => this.#waits.start(workerIds, objectId, timeoutMs, (workers, unansweredWorkerIds) => resolve({ ...this.nodeManager.waits(), workers, unansweredWorkerIds })));
   }
 
   #listObjectsHere({ limit, timeoutMs, collectsGarbage }: NodeQuestion & { readonly type: "listObjects" }): Promise<ObjectSurveyRecord> {

@@ -1,5 +1,6 @@
 import { UNITS_PER_RESOURCE, type AcceleratorIds, type ActorId, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
 import { describeResource, type ResourceLedger } from "../scheduling/mod.ts";
+import type { ActorPlacement, Demand } from "./wishes.ts";
 
 /** Who waits for what does not come back by itself: actors hold it, or tasks that wait themselves. */
 export interface HeldUp {
@@ -22,6 +23,12 @@ interface Holding {
   readonly slotHolds: ResourceAmounts;
   readonly keeps: ResourceAmounts | null;
   readonly acceleratorIds: AcceleratorIds | null;
+}
+
+/** Tasks and actors that have not all that they want. */
+export function waitingFor(demands: Iterable<Demand>, placements: Iterable<ActorPlacement>): Waiting[] {
+  const tasks = Array.from(demands).filter(({ granted, target }) => granted < target).map(({ ownerId, key, holdings }) => ({ wanted: holdings.all, task: { ownerId, key }, actorId: null }));
+  return [...tasks, ...Array.from(placements, ({ actorId, holds }) => ({ wanted: holds, task: null, actorId }))];
 }
 
 /** Pure. Running tasks end, and give back what they have; actors may live for ever, and so may waiting tasks that wait for each other. */

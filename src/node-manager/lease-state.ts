@@ -3,8 +3,9 @@ import { type BundleRecord, type LeaseEvent, type LeaseShape, type WorkerKind, w
 import { describeLack, plainAccelerators, ResourceLedger, takenFromNode } from "../scheduling/mod.ts";
 import { BundleHolds } from "./bundle-holds.ts";
 import { workersToEnd } from "./forced-ends.ts";
-import { findHeldUp, type HeldUp } from "./held-up.ts";
+import { findHeldUp, type HeldUp, waitingFor } from "./held-up.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
+import { leaseWaits, type LeaseWaits } from "./lease-waits.ts";
 import { inTurns, LastTurns } from "./turns.ts";
 import { type ActorPlacement, type Demand, findStarved, isAskedFor, sharerOf, sharesOfDemands, sharesOfJobs, type Wishes, wishesWithRoom, workersWanted } from "./wishes.ts";
 import { activeSlots, holdingsOf, isIdle, jobOfWorker, type Lease, type PoolWork, type PoolWorker, WorkerPool } from "./worker-pool.ts";
@@ -477,11 +478,10 @@ export class LeaseState {
 
   /** Who waits for what only actors, or waiting tasks, could give back. */
   heldUp(): HeldUp[] {
-    const demands = [...this.#demands.values()].filter(({ granted, target }) => granted < target).map(({ ownerId, key, holdings }) => ({ wanted: holdings.all, task: { ownerId, key }, actorId: null }));
-    const placements = Array.from(this.#placements.values(), ({ actorId, holds }) => ({ wanted: holds, task: null, actorId }));
-    const actorHolds = [...this.#workers.values()].map((worker) => worker.actorHolds).filter((holds) => holds !== null);
-    return findHeldUp([...demands, ...placements].filter(({ wanted }) => this.ledger.canEverHold(wanted)), this.ledger, this.#leases.values(), actorHolds);
+    return findHeldUp(waitingFor(this.#demands.values(), this.#placements.values()).filter(({ wanted }) => this.ledger.canEverHold(wanted)), this.ledger, this.#leases.values(), this.#workers.actorHolds);
   }
+
+  waits(): LeaseWaits { return leaseWaits(this.#demands.values(), this.#placements.values(), this.#workers, this.ledger); }
 
   /** For state queries and tests. */
   snapshot(): { leases: number; workers: number; demandsWaiting: number; actorsWaiting: number } {

@@ -1,6 +1,6 @@
 import { newWorkerId, nodeKeyOf, type ActorId, type JobId, type NodeKey, type ResourceAmounts, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker, WorkerLink } from "../clients/mod.ts";
-import type { ActorPlacementRecord, ActorSpec, ActorStateRecord, FarRequest, FromNode, JobRecord, LeaseEvent, LeaseShape, RefusalRecord, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
+import type { ActorPlacementRecord, ActorSpec, ActorStateRecord, FarRequest, FromNode, JobRecord, LeaseEvent, LeaseShape, NodeWaits, RefusalRecord, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
 import type { NodeView } from "../scheduling/mod.ts";
 import type { ClusterSide } from "./cluster-side.ts";
 import { type ConnectedWorker, connectedWorker } from "./connected-worker.ts";
@@ -293,6 +293,11 @@ export class NodeManager {
 
   connectPeers(askerId: WorkerId, targetId: WorkerId): void {
     this.introductions.asked(askerId, targetId);
+  }
+
+  /** What waits here, but for what its workers know. */
+  waits(): Omit<NodeWaits, "workers" | "unansweredWorkerIds"> {
+    return { ...this.#waitingActors.marked(this.#state.waits()), nodeId: this.#env.nodeId, totals: this.#env.totals, available: this.available, isDraining: this.#isDraining };
   }
 
   // ------------------------------------------------------------------ other nodes

@@ -68,6 +68,11 @@ export class WorkerPool {
     return this.#workers.size;
   }
 
+  /** What actors have, each of them. */
+  get actorHolds(): ResourceAmounts[] {
+    return [...this.#workers.values()].map(({ actorHolds }) => actorHolds).filter((holds) => holds !== null);
+  }
+
   values(): Iterable<PoolWorker> {
     return this.#workers.values();
   }

@@ -3,6 +3,7 @@ import type { ForGcs } from "./gcs-messages.ts";
 import type { NetworkAddress } from "./network-address.ts";
 import type { BundleOrder, BundleReport } from "./placement-group-messages.ts";
 import type { ActorParts, ActorSpec, FromNode, JobRecord, ToNode, WorkerDeath } from "./node-messages.ts";
+import type { WaitsQuestion } from "./wait-messages.ts";
 import type { WorkerIsolation } from "./worker-kind.ts";
 
 /** A node of the cluster, as it tells when it joins. */
@@ -119,4 +120,5 @@ export type NodeQuestion =
   | { readonly type: "package"; readonly name: string; readonly offset: number | null }
   | { readonly type: "drainOutput"; readonly jobId: JobId }
   | { readonly type: "listObjects"; readonly limit: number; readonly timeoutMs: number; readonly collectsGarbage: boolean }
-  | { readonly type: "timeline"; readonly timeoutMs: number };
+  | { readonly type: "timeline"; readonly timeoutMs: number }
+  | ({ readonly type: "listWaits" } & WaitsQuestion);

@@ -5,5 +5,5 @@ import type { PlacementGroupRequest } from "./placement-group-messages.ts";
 export type ForGcs = PlacementGroupRequest | Extract<ToNode, {
   readonly type:
     | "createActor" | "createSharedActor" | "watchActor" | "actorNotCreated" | "findActor" | "listNamedActors" | "killActor"
-    | "actorOutOfScope" | "actorStarted" | "actorExiting" | "actorEnded" | "getCode" | "clusterState";
+    | "actorOutOfScope" | "actorStarted" | "actorExiting" | "actorEnded" | "getCode" | "clusterState" | "listWaiting";
 }>;

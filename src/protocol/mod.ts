@@ -14,7 +14,8 @@ export * from "./run-messages.ts";
 export type * from "./store-messages.ts";
 export { type LabelCondition, type NodePreference, strategyKeyOf, type StrategyRecord } from "./strategy-record.ts";
 export type * from "./values.ts";
+export type * from "./wait-messages.ts";
 export { plainWorkerKind, type WorkerIsolation, type WorkerKind, workerKindKeyOf, workerKindOf } from "./worker-kind.ts";
 
 /** Raised with every change of a message; parts that differ in it refuse each other. */
-export const PROTOCOL_VERSION = 7;
+export const PROTOCOL_VERSION = 8;

@@ -1,4 +1,4 @@
-import type { AcceleratorIds, ActorEndReason, ActorId, JobId, NodeId, NodeKey, PlacementGroupId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { AcceleratorIds, ActorEndReason, ActorId, JobId, NodeId, NodeKey, ObjectId, PlacementGroupId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { NetworkAddress } from "./network-address.ts";
 import type { WorkerObjectsReport } from "./object-messages.ts";
 import type { BundleRecord, PlacementGroupNews, PlacementGroupRequest } from "./placement-group-messages.ts";
@@ -6,6 +6,7 @@ import type { RunsReport } from "./run-messages.ts";
 import type { CodeOrigin } from "./module-messages.ts";
 import type { StoreCollect, ToStore } from "./store-messages.ts";
 import type { StrategyRecord } from "./strategy-record.ts";
+import type { WaitsQuestion, WorkerWaits } from "./wait-messages.ts";
 import type { ActorMethods, CallRules, CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
 import type { WorkerIsolation, WorkerKind } from "./worker-kind.ts";
 
@@ -95,6 +96,11 @@ export type ToNode =
   | { readonly type: "pong" }
   | { readonly type: "getCode"; readonly requestId: number; readonly unitIds: readonly string[] }
   | { readonly type: "clusterState"; readonly requestId: number }
+  /** Replied with GcsWaits. `jobId` null: of all programs. */
+  | { readonly type: "listWaiting"; readonly requestId: number; readonly jobId: JobId | null }
+  /** Replied with the NodeWaits of all nodes. */
+  | ({ readonly type: "listWaits"; readonly requestId: number } & WaitsQuestion)
+  | { readonly type: "waitsReported"; readonly surveyId: number; readonly waits: WorkerWaits }
   /** Replied with an ObjectSurveyRecord of at most `limit` objects. Workers that are busy for longer than `timeoutMs` are left out. */
   | { readonly type: "listObjects"; readonly requestId: number; readonly limit: number; readonly timeoutMs: number; readonly collectsGarbage: boolean }
   /** Null: garbage was collected, nothing else was asked for. */
@@ -172,6 +178,7 @@ export type FromNode =
   /** `limit` 0: collect garbage, and say when that is done. */
   | { readonly type: "reportObjects"; readonly surveyId: number; readonly limit: number }
   | { readonly type: "reportRuns"; readonly surveyId: number }
+  | { readonly type: "reportWaits"; readonly surveyId: number; readonly objectId: ObjectId | null }
   /** To the driver, for its user. */
   | { readonly type: "warning"; readonly text: string }
   | { readonly type: "log"; readonly record: LogRecord };

@@ -70,8 +70,9 @@ describe("commands for a cluster that runs", () => {
     assert.deepEqual([killed.exitCode, killed.signal], [null, "SIGKILL"]);
   });
 
-  it("show its objects and write its timeline", async () => {
+  it("show its objects, what it waits for, and write its timeline", async () => {
     const program = place.join(address, `
+      const after = ray.remote(function after() {}).remote(ray.remote(function endless() { return new Promise(() => {}); }).remote());
       globalThis.kept = ray.put(new Uint8Array(2 * 1024 ** 2));
       say(await ray.get(ray.remote(function measured() { return 1; }).remote()));
       await hear();
@@ -80,6 +81,11 @@ describe("commands for a cluster that runs", () => {
     const memory = await place.run("memory");
     assert.equal(memory.exitCode, 0, memory.stderr);
     assert.match(memory.stdout, /1 object: 2\.0 MB/);
+    const explain = await place.run("explain");
+    assert.equal(explain.exitCode, 0, explain.stderr);
+    assert.match(explain.stdout, /^task after\(\) .* waits for 1 argument: task endless\(\)/m);
+    assert.doesNotMatch(explain.stdout, /^task endless/m);
+    assert.match((await place.run("explain", "--running")).stdout, /^task endless\(\)/m);
     const file = join(place.folder, "timeline.json");
     const timeline = await place.run("timeline", "--output", file);
     assert.equal(timeline.exitCode, 0, timeline.stderr);

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { NodeWaits, PendingRecord } from "../protocol/mod.ts";
+import { Explanations } from "./explanation.ts";
+import { StuckWatch } from "./stuck-watch.ts";
+import { taskKey, WaitGraph } from "./wait-graph.ts";
+
+const AFTER_MS = 10_000;
+const DRIVER = "aaaaaaaa000000000001";
+const nextTurn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
+
+/** A program whose tasks all want what is not free. */
+class Program {
+  readonly warnings: string[] = [];
+  surveys = 0;
+  tasks = 0;
+  #nowMs = 0;
+  #timer: { readonly atMs: number; readonly callback: () => void } | null = null;
+  readonly #watch = new StuckWatch({
+    clock: { nowMs: () => this.#nowMs, after: (delayMs, callback) => { assert.equal(this.#timer, null, "one timer at most"); this.#timer = { atMs: this.#nowMs + delayMs, callback }; return { cancel: () => undefined }; } },
+    afterMs: AFTER_MS, isAnythingPending: () => this.tasks > 0, warn: (text) => this.warnings.push(text),
+    pending: () => Array.from({ length: this.tasks }, (_, index) => taskKey(DRIVER, index + 1)),
+    survey: async () => { this.surveys++; return this.#found(); },
+  });
+
+  #found(): Explanations {
+    const pending = Array.from({ length: this.tasks }, (_, index): PendingRecord => ({ taskSequence: index + 1, name: "f", callSite: null, makes: [], missing: [], actorId: null, workerId: null, isBetweenRuns: false, behind: null, demand: { key: "k", resources: { tape: 10_000 }, groupId: null, wasTold: false } }));
+    const nodes: NodeWaits[] = [{ nodeId: "aaaaaaaa00000001", totals: { tape: 10_000 }, available: {}, isDraining: false, demands: [], placements: [], workers: [{ workerId: DRIVER, pending, runs: [] }], unansweredWorkerIds: [] }];
+    return new Explanations(new WaitGraph({ nodes, actors: [], groups: [] }), nodes, []);
+  }
+
+  submit(count: number): void {
+    this.tasks += count;
+    this.#watch.somethingPending();
+  }
+
+  /** How often a timer fired. */
+  async passes(ms: number): Promise<number> {
+    const endMs = this.#nowMs + ms;
+    let fired = 0;
+    for (; this.#timer !== null && this.#timer.atMs <= endMs; fired++) {
+      const { atMs, callback } = this.#timer;
+      this.#timer = null;
+      this.#nowMs = atMs;
+      callback();
+      await nextTurn();
+    }
+    this.#nowMs = endMs;
+    return fired;
+  }
+}
+
+describe("the watch over what is stuck", () => {
+  test("says so after ten seconds without progress, once, and how many wait for the same", async () => {
+    const program = new Program();
+    program.submit(3);
+    program.submit(1);
+    await program.passes(AFTER_MS);
+    assert.deepEqual(program.warnings, []);
+    await program.passes(AFTER_MS / 4);
+    assert.deepEqual(program.warnings, ["task f() waits for 1 tape, of which 0 of 1 are free on node aaaaaaaa00000001 (and 3 more wait for the same)"]);
+    await program.passes(100 * AFTER_MS);
+    assert.equal(program.warnings.length, 1);
+  });
+
+  test("looks at nothing once all is there, and asks nobody before something is late", async () => {
+    const program = new Program();
+    program.submit(1);
+    await program.passes(AFTER_MS / 2);
+    program.tasks = 0;
+    await program.passes(AFTER_MS);
+    assert.deepEqual([await program.passes(10 * AFTER_MS), program.surveys], [0, 0]);
+    program.submit(1);
+    assert.ok((await program.passes(AFTER_MS)) > 0, "it looks again for what comes next");
+  });
+});

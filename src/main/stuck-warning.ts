@@ -1,0 +1,28 @@
+import { InvalidArgumentError } from "../base/mod.ts";
+import { type CoreWorker, StuckWatch, surveyWaits } from "../core-worker/mod.ts";
+import { realClock } from "./real-clock.ts";
+
+const VARIABLE = "MANTARAY_STUCK_WARNING_MS";
+/** How long something may be pending without progress before the program is warned, with the reason. */
+const STUCK_WARNING_MS = 10_000;
+/** A worker that is busy with one computation for longer is left out. */
+const ANSWER_MS_MAX = 2_000;
+
+/** Warns of what is stuck in a program; null where it wants no warnings. @throws InvalidArgumentError */
+export function createStuckWatch(core: CoreWorker): StuckWatch | null {
+  const afterMs = stuckWarningMs();
+  if (afterMs === 0) return null;
+  return new StuckWatch({
+    clock: realClock, afterMs, isAnythingPending: () => core.isAwaiting, pending: () => core.pendingWork.sample(),
+    survey: () => surveyWaits(core.requests, { jobId: core.env.jobId, objectId: null, timeoutMs: ANSWER_MS_MAX }),
+    warn: (text) => core.env.warn(text),
+  });
+}
+
+function stuckWarningMs(): number {
+  const text = process.env[VARIABLE];
+  if (text === undefined || text === "") return STUCK_WARNING_MS;
+  const ms = Number(text);
+  if (!(ms >= 0 && ms <= 86_400_000)) throw new InvalidArgumentError(`environment variable ${VARIABLE} must be a number of milliseconds from 0 (no warnings) to a day, but is ${JSON.stringify(text)}`);
+  return ms;
+}

@@ -152,7 +152,7 @@ export class ObjectReconstructionFailedError extends ObjectLostError {
 }
 /** The ref was released, or nobody held the object any more. */
 export class ObjectFreedError extends ObjectLostError {}
-/** No room for a large value within 5 seconds, because views keep in memory what is there; or it is larger than one object may be. */
+/** No room for a large value, and for 5 seconds none came free and nothing was on its way to disk, because views keep in memory what is there; or it is larger than one object may be. */
 export class ObjectStoreFullError extends RayError {}
 /** The object store is full, and so is the disk that it spills to. */
 export class OutOfDiskError extends RayError {}

@@ -11,13 +11,14 @@ import { MemoryStore } from "./memory-store.ts";
 import { loadNativeMemory, type NativeMemory } from "./native-memory.ts";
 import { copiedParts, layoutBytes, writeLayout } from "./object-layout.ts";
 import { ObjectViews } from "./object-views.ts";
+import { RoomPatience } from "./room-patience.ts";
 import { controlPath, type StoreConfig } from "./store-config.ts";
 import { ANSWER_AWAITED, ANSWER_DISK_FULL, ANSWER_GRANTED, STATUS_READY, STATUS_UNAVAILABLE, StoreControl } from "./store-control.ts";
 import { StoreDoor } from "./store-door.ts";
 
 /** Smaller values travel inside messages and live in their owner's memory. */
 export const INLINE_BYTES_MAX = 100 * 1024;
-/** A producer waits so long for memory, asleep; then it gets ObjectStoreFullError. */
+/** A producer waits so long for memory, asleep, while none comes free and none is being made (RoomPatience); then it gets ObjectStoreFullError. */
 const FULL_WAIT_MS_MAX = 5_000;
 /** The service answers a first contact within this time, or objects are copied. */
 const ATTACH_MS_MAX = 10_000;
@@ -131,7 +132,7 @@ export class SharedStore implements StoreClient {
     }
     const used = attached.control.usedPages * PAGE_BYTES;
     const capacity = attached.control.capacityPages * PAGE_BYTES;
-    throw new ObjectStoreFullError(`no room for an object of ${megabytes(byteLength)} within ${FULL_WAIT_MS_MAX / 1000} s: ${megabytes(used)} of ${megabytes(capacity)} are in use, and what is in use is being looked at. Drop views of objects, release refs, or raise objectStoreMemory`);
+    throw new ObjectStoreFullError(`no room for an object of ${megabytes(byteLength)} within ${FULL_WAIT_MS_MAX / 1000} s, in which none came free: ${megabytes(used)} of ${megabytes(capacity)} are in use, and what is in use is being looked at. Drop views of objects, release refs, or raise objectStoreMemory`);
   }
 
   #takeCached({ table, slot }: Attachment, pages: number): number | undefined {
@@ -166,7 +167,8 @@ export class SharedStore implements StoreClient {
   #request(attached: Attachment, pages: number, mayWait: boolean): number | null | undefined {
     const { native, control, controlAddress, slot } = attached;
     const sequence = this.#nextSequence++;
-    const deadlineMs = performance.now() + FULL_WAIT_MS_MAX;
+    let deadlineMs = performance.now() + FULL_WAIT_MS_MAX;
+    const patience = new RoomPatience(control.progress);
     const awaitedWord = control.awaitAnswer(slot, sequence);
     this.#env.send({ type: "storeRequest", sequence, pages, count: pages <= PREFETCH_PAGES_MAX ? PREFETCH_COUNT : 1, mayWait });
     if (!this.#env.flush()) {
@@ -179,6 +181,7 @@ export class SharedStore implements StoreClient {
     for (; answer === ANSWER_AWAITED; answer = control.answer(slot)) {
       const leftMs = deadlineMs - performance.now();
       if (leftMs > 0) native.waitWhile(answerAddress, awaitedWord, leftMs);
+      else if (patience.goesOn(control.progress, control.isSpilling)) deadlineMs = performance.now() + FULL_WAIT_MS_MAX;
       else if (control.stopAwaiting(slot, sequence)) break;
     }
     if (answer === ANSWER_DISK_FULL) throw new OutOfDiskError("the object store is full, and so is the disk that it spills to: free disk space, set objectSpillingDirectory, or release objects");

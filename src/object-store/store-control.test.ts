@@ -50,6 +50,15 @@ describe("the control file", () => {
     assert.notEqual(shared.attachCount, count, "whoever sleeps on it wakes");
   });
 
+  test("who waits for memory sees that some is being made", () => {
+    const shared = control();
+    assert.deepEqual([shared.progress, shared.isSpilling], [0, false]);
+    shared.noteProgress(-7, true);
+    assert.deepEqual([shared.progress, shared.isSpilling], [-7, true]);
+    shared.noteProgress(-6, false);
+    assert.deepEqual([shared.progress, shared.isSpilling], [-6, false]);
+  });
+
   test("an answer reaches the request that it belongs to, and no later one", () => {
     const shared = control();
     assert.equal(shared.answer(2), ANSWER_NONE);

@@ -35,6 +35,8 @@ const FOLDER_LENGTH_WORD = 8;
 const PRESSED_WORD = 9;
 const REFUSALS_WORD = 10;
 const LEFT_WORD = 11;
+const PROGRESS_WORD = 12;
+const SPILLING_WORD = 13;
 /** Of the workers that were refused a slot last. */
 const REFUSED_NONCES_AT = 32;
 const REFUSED_NONCES_MAX = 32;
@@ -155,6 +157,18 @@ export class StoreControl {
   }
   setPressed(isPressed: boolean): void {
     Atomics.store(this.#words, PRESSED_WORD, isPressed ? 1 : 0);
+  }
+
+  /** What those who wait for memory may hope for, see RoomPatience. */
+  get progress(): number {
+    return Atomics.load(this.#words, PROGRESS_WORD);
+  }
+  get isSpilling(): boolean {
+    return Atomics.load(this.#words, SPILLING_WORD) !== 0;
+  }
+  noteProgress(progress: number, isSpilling: boolean): void {
+    Atomics.store(this.#words, PROGRESS_WORD, progress);
+    Atomics.store(this.#words, SPILLING_WORD, isSpilling ? 1 : 0);
   }
 
   /**

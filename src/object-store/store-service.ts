@@ -281,6 +281,7 @@ export class StoreService {
       }
     }
     control.setPressed(state.isPressed);
+    control.noteProgress(state.progress, state.isSpilling);
     const { usedPages, capacityPages } = state.usage();
     control.noteUsage(usedPages, capacityPages);
     this.#nodeObjects?.flush();

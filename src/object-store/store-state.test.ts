@@ -323,6 +323,29 @@ describe("room", () => {
     assert.deepEqual(scene.types(), ["fetchFailed"]);
   });
 
+  test("who waits for room waits on while objects are written, or others get what they wait for", () => {
+    const scene = new Scene();
+    for (const id of [1, 2]) scene.put("a", id, 8);
+    scene.state.spilled(scene.spillFor("b", 16));
+    scene.state.workerLost("b");
+    const row = scene.put("a", 3, 16);
+    scene.taken();
+    assert.deepEqual(scene.fetch("c", 1).map(({ type }) => type), ["collect", "expectRoom"]);
+    scene.state.collectionExpired();
+    assert.deepEqual([scene.types(), scene.state.isSpilling], [["spill"], true]);
+    scene.state.roomExpired(1, 1);
+    assert.deepEqual(scene.types(), ["expectRoom"], "while it is written");
+    const before = scene.state.progress;
+    scene.table.setPin(row, scene.slot("c"));
+    scene.state.spilled([3]);
+    assert.ok(scene.state.progress !== before && !scene.state.isSpilling);
+    scene.taken();
+    scene.state.roomExpired(1, 1);
+    assert.deepEqual(scene.types(), ["expectRoom"], "something has got to disk");
+    scene.state.roomExpired(1, 1);
+    assert.deepEqual(scene.types(), ["fetchFailed"], "nothing has happened since");
+  });
+
   test("an object that was freed while it was brought back ends when that is done", () => {
     for (const outcome of ["done", "damaged", "unreadable"]) {
       const scene = new Scene();

@@ -3,6 +3,7 @@ import type { PrimaryRecord, StoredObjectListing } from "../protocol/mod.ts";
 import { type ArenaState, PAGE_BYTES } from "./arena-state.ts";
 import { type Backing, ExtentRows, SERVICE_SLOT } from "./extent-rows.ts";
 import { CACHED, EVICTING, type ExtentTable, SEALED, WRITING } from "./extent-table.ts";
+import { RoomPatience } from "./room-patience.ts";
 import { SPILL_FILE_BYTES_MAX } from "./spill-state.ts";
 import { leastRecentlyUsed, listStored, type RoomRequest, type StoredObject } from "./stored-object.ts";
 import { ANSWER_DISK_FULL, ANSWER_FULL, ANSWER_GRANTED, GRANT_ROWS_MAX } from "./store-control.ts";
@@ -37,6 +38,8 @@ export class StoreState {
   /** Since the queue was empty last. */
   #hasCollected = false;
   #pagesSpilling = 0;
+  /** Changes when memory was found for somebody who waited, or an object got to disk. */
+  progress = 0;
   #nextCopyId = 0;
   /** Somebody is to be told when they end. */
   readonly #watched = new Set<number>();
@@ -52,9 +55,7 @@ export class StoreState {
     this.#rows = new ExtentRows(arena, table, back);
   }
 
-  #emit(instruction: StoreInstruction): void {
-    this.#instructions.push(instruction);
-  }
+  #emit(instruction: StoreInstruction): void { this.#instructions.push(instruction); }
 
   /** What is to be done after the last events. */
   takeInstructions(): StoreInstruction[] {
@@ -167,7 +168,7 @@ export class StoreState {
     if (early?.said === "reused") return;
     this.#rows.filled(row, id);
     const ownerId = producerSays ?? early?.ownerId ?? null;
-    const object: StoredObject = { id, byteLength, pages: this.#table.pages(row), ownerId, producerId, isAdopted: ownerId === producerId || early !== undefined, row, isSpilled: false, copyOf: null, activity: "none", isFreed: false, waiting: [], attempt: 0 };
+    const object: StoredObject = { id, byteLength, pages: this.#table.pages(row), ownerId, producerId, isAdopted: ownerId === producerId || early !== undefined, row, isSpilled: false, copyOf: null, activity: "none", isFreed: false, waiting: [], attempt: 0, patience: null };
     this.#objects.set(id, object);
     if (early?.said === "freed") this.#lose(object, "freed");
     else if (ownerId !== null && this.#ended.has(ownerId)) this.#lose(object, "ownerDied");
@@ -215,6 +216,7 @@ export class StoreState {
 
   #waitForRoom(object: StoredObject): void {
     object.activity = "restoring";
+    object.patience = new RoomPatience(this.progress);
     this.#queue.push({ kind: "restore", object, pages: object.pages });
     this.#makeRoom();
     if (object.row < 0) this.#emit({ type: "expectRoom", id: object.id, attempt: ++object.attempt });
@@ -269,7 +271,7 @@ export class StoreState {
    */
   addCopy(nodeId: WorkerId, copyOf: PrimaryRecord, byteLength: number, pages: number): number {
     const id = this.#nextCopyId++;
-    const copy: StoredObject = { id, byteLength, pages, ownerId: nodeId, producerId: nodeId, isAdopted: true, row: -1, isSpilled: false, copyOf, activity: "none", isFreed: false, waiting: [], attempt: 0 };
+    const copy: StoredObject = { id, byteLength, pages, ownerId: nodeId, producerId: nodeId, isAdopted: true, row: -1, isSpilled: false, copyOf, activity: "none", isFreed: false, waiting: [], attempt: 0, patience: null };
     this.#objects.set(id, copy);
     this.#waitForRoom(copy);
     return id;
@@ -280,13 +282,12 @@ export class StoreState {
     if (this.#find(id)?.isFreed !== false) this.#emit({ type: "watchedGone", id, reason: this.#lost.get(id) ?? "freed" });
     else this.#watched.add(id);
   }
-  unwatch(id: number): void {
-    this.#watched.delete(id);
-  }
+  unwatch(id: number): void { this.#watched.delete(id); }
 
   // ------------------------------------------------------------------ disk
 
   spilled(ids: readonly number[]): void {
+    this.#progressMade();
     for (const object of this.#endSpilling(ids, true)) if (!this.#dropFromMemory(object)) this.#table.changeState(object.row, EVICTING, SEALED);
     this.#makeRoom();
   }
@@ -359,6 +360,7 @@ export class StoreState {
   roomExpired(id: number, attempt: number): void {
     const object = this.#objects.get(id);
     if (object === undefined || object.activity !== "restoring" || object.row >= 0 || object.attempt !== attempt) return;
+    if (object.patience?.goesOn(this.progress, this.isSpilling) === true) return this.#emit({ type: "expectRoom", id, attempt });
     this.#queue.removeWhere((request) => request.kind === "restore" && request.object === object);
     this.#restoreRefused(object, "full");
     this.#makeRoom();
@@ -379,9 +381,7 @@ export class StoreState {
 
   // ------------------------------------------------------------------ room
 
-  collected(workerId: WorkerId): void {
-    if (this.#collecting.delete(workerId) && this.#collecting.size === 0) this.#makeRoom();
-  }
+  collected(workerId: WorkerId): void { if (this.#collecting.delete(workerId) && this.#collecting.size === 0) this.#makeRoom(); }
 
   /** Who has not collected by now does not hold up the others. */
   collectionExpired(): void {
@@ -396,9 +396,10 @@ export class StoreState {
   }
 
   /** Whether a reader that lets go should say so. */
-  get isPressed(): boolean {
-    return this.#queue.length > 0;
-  }
+  get isPressed(): boolean { return this.#queue.length > 0; }
+  get isSpilling(): boolean { return this.#pagesSpilling > 0; }
+
+  #progressMade(): void { this.progress = (this.progress + 1) | 0; }
 
   /** Serves who waits, as far as there is room, and sees to it that there will be. */
   #makeRoom(): void {
@@ -412,6 +413,7 @@ export class StoreState {
       const row = this.#allocate(head.pages);
       if (row === undefined) return head;
       this.#queue.shift();
+      this.#progressMade();
       if (head.kind === "grant") {
         this.#grant(head.slot, head.sequence, [row]);
       } else {
@@ -485,9 +487,7 @@ export class StoreState {
     return "freed";
   }
 
-  copied(row: number): void {
-    if (this.#table.clearPin(row, SERVICE_SLOT)) this.unpinned(row);
-  }
+  copied(row: number): void { if (this.#table.clearPin(row, SERVICE_SLOT)) this.unpinned(row); }
 
   /** For state queries: the objects, and what was freed and is still looked at. */
   list(node: NodeKey): StoredObjectListing[] {

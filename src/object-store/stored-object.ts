@@ -1,6 +1,7 @@
 import type { NodeKey, WorkerId } from "../base/mod.ts";
 import type { PrimaryRecord, StoredObjectListing } from "../protocol/mod.ts";
 import type { ExtentTable } from "./extent-table.ts";
+import type { RoomPatience } from "./room-patience.ts";
 
 /** What the store knows of one object. */
 export interface StoredObject {
@@ -24,6 +25,8 @@ export interface StoredObject {
   waiting: { readonly workerId: WorkerId; readonly requestId: number }[];
   /** How often it has waited for room in memory. */
   attempt: number;
+  /** While it waits for room. */
+  patience: RoomPatience | null;
 }
 
 /** Who waits for memory. */

@@ -20,6 +20,7 @@ const STORE_PREFIX = "store:";
 const NODES_PREFIX = "nodes:";
 const CLUSTER_PREFIX = "cluster:";
 const SHARED_ACTORS_PREFIX = "shared-actors:";
+const RECOVERY_PREFIX = "recovery:";
 
 async function workloadNamed(name: string): Promise<Workload> {
   if (name.startsWith(STORE_PREFIX)) {
@@ -37,6 +38,10 @@ async function workloadNamed(name: string): Promise<Workload> {
   if (name.startsWith(SHARED_ACTORS_PREFIX)) {
     const { SHARED_ACTOR_WORKLOADS } = await import("./workloads/shared-actors.ts");
     return SHARED_ACTOR_WORKLOADS[name.slice(SHARED_ACTORS_PREFIX.length) as keyof typeof SHARED_ACTOR_WORKLOADS];
+  }
+  if (name.startsWith(RECOVERY_PREFIX)) {
+    const { RECOVERY_WORKLOADS } = await import("./workloads/recovery-workloads.ts");
+    return RECOVERY_WORKLOADS[name.slice(RECOVERY_PREFIX.length) as keyof typeof RECOVERY_WORKLOADS];
   }
   if (!name.startsWith(RAY_PREFIX)) return PEER_WORKLOADS[name as keyof typeof PEER_WORKLOADS];
   const { rayWorkload } = await import("./workloads/ray-workloads.ts");

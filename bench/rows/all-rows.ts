@@ -5,6 +5,7 @@ import { MEMORY_ROWS } from "./memory.ts";
 import { NODE_ROWS } from "./nodes.ts";
 import { OBJECT_ROWS } from "./objects.ts";
 import { RAY_ROWS } from "./ray-microbenchmark.ts";
+import { RECOVERY_ROWS } from "./recovery.ts";
 import type { Row } from "./row.ts";
 import { STARTING_ROWS } from "./starting.ts";
 import { TASK_ROWS } from "./tasks.ts";
@@ -18,6 +19,7 @@ export const ALL_ROWS: readonly Row[] = [
   ...OBJECT_ROWS,
   ...NODE_ROWS,
   ...CLUSTER_ROWS,
+  ...RECOVERY_ROWS,
   ...MEMORY_ROWS,
   ...TYPING_ROWS,
   ...RAY_ROWS,

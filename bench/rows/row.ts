@@ -42,7 +42,7 @@ export interface PublishedFigure {
   readonly source: string;
 }
 
-export type Group = "tasks" | "actors" | "computing" | "starting" | "objects" | "clusters" | "memory and idling" | "typing" | "Ray's microbenchmark";
+export type Group = "tasks" | "actors" | "computing" | "starting" | "objects" | "clusters" | "recovery" | "memory and idling" | "typing" | "Ray's microbenchmark";
 
 /** What a row needs of the bench. */
 export interface Bench {

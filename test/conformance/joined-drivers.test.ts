@@ -185,13 +185,14 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
     "SIGKILL": `process.kill(process.pid, "SIGKILL");`,
   };
   for (const [end, source] of Object.entries(ends)) {
-    it(`release everything at their end by ${end}`, async () => {
+    it(`release everything but detached actors at their end by ${end}`, async () => {
       const board = await postBoard("ends");
       const program = join(`
         const board = await ray.getActor("ends");
         class Holder { ping() { return 1; } }
         const holder = ray.remote(Holder).options({ name: "holder", resources: {} }).remote();
-        await ray.get(holder.ping.remote());
+        const detached = ray.remote(Holder).options({ name: "detached", lifetime: "detached" }).remote();
+        await ray.get([holder.ping.remote(), detached.ping.remote()]);
         const small = ray.put("small");
         const large = ray.put(new Uint8Array(1024 ** 2));
         await ray.get(board.set.remote("refs", [small, large]));
@@ -214,6 +215,9 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
       await eventually("its actor to be gone", () => ray.getActor("holder").then(() => false, (error) => error instanceof ray.ActorNotFoundError));
       await eventually("all processors to be free", async () => (await ray.availableResources())["CPU"] === 2);
       assert.equal(await ray.get(ray.remote(() => "goes on").remote()), "goes on");
+      const detached = await ray.getActor<{ ping(): number }>("detached");
+      assert.equal(await ray.get(detached.ping.remote()), 1);
+      await ray.kill(detached);
       await ray.kill(board);
     });
   }

@@ -153,6 +153,7 @@ export class ClusterService {
     node.unanswered = 0;
     switch (message.type) {
       case "join":
+      case "resume":
       case "alive":
         return undefined;
       case "fromWorker":

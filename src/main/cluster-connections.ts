@@ -8,10 +8,14 @@ import { type FromHead, type NetworkAddress, type NodeDescription, type NodeReco
 import { connectSocket, listenSocket, type Channel, type SocketListener } from "../transport/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { FOR_CONTROL, FOR_DESCRIPTION, FOR_GCS, FOR_NODE } from "./cluster-greeting.ts";
-import { acceptMember, type GcsLink, joinHead, startHead } from "./cluster-membership.ts";
+import { type GcsLink, joinHead, startHead } from "./cluster-membership.ts";
+import { Gone, type HeadMembers } from "./head-members.ts";
 import type { NodeCluster } from "./node-cluster.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
+
+/** An attempt to connect to a node that was there before. */
+const CONNECT_AGAIN_MS_MAX = 2_000;
 
 export interface ClusterConnectionsSetting {
   readonly config: SessionConfig;
@@ -41,10 +45,10 @@ export class ClusterConnections {
   readonly cluster: NodeCluster;
   readonly #listener: SocketListener;
   readonly #head: ClusterService | null;
-  readonly #link: GcsLink | null;
+  readonly #link: LinkToHead | null;
   readonly #stopWatching: () => void;
 
-  private constructor(listener: SocketListener, headAddress: NetworkAddress, cluster: NodeCluster, head: ClusterService | null, link: GcsLink | null, stopWatching: () => void) {
+  private constructor(listener: SocketListener, headAddress: NetworkAddress, cluster: NodeCluster, head: ClusterService | null, link: LinkToHead | null, stopWatching: () => void) {
     this.address = listener.address as NetworkAddress;
     this.headAddress = headAddress;
     this.cluster = cluster;
@@ -64,7 +68,7 @@ export class ClusterConnections {
       const address = listener.address as NetworkAddress;
       const record: NodeRecord = { nodeId: config.nodeId, name: setting.name, hostname: hostname(), pid: process.pid, address, objectAddress: setting.objectAddress, totals: config.totals, labels: config.labels };
       const opened = await open(setting, record);
-      onChannel = (channel) => dispatch(channel, setting, opened.cluster, opened.head);
+      onChannel = (channel) => dispatch(channel, setting, opened);
       return new ClusterConnections(listener, setting.headAddress ?? address, opened.cluster, opened.head, opened.link, opened.stopWatching);
     } catch (error) {
       listener.close();
@@ -83,20 +87,41 @@ export class ClusterConnections {
   }
 }
 
+type LinkToHead = Awaited<ReturnType<typeof joinHead>>["link"];
+
 interface Opened {
   readonly cluster: NodeCluster;
   readonly head: ClusterService | null;
-  readonly link: GcsLink | null;
+  readonly members: HeadMembers | null;
+  readonly link: LinkToHead | null;
   readonly stopWatching: () => void;
 }
 
 /** A new cluster, or a part of that whose head is there. */
 async function open({ config, headAddress, headLost, leave, note, openLink }: ClusterConnectionsSetting, record: NodeRecord): Promise<Opened> {
   const member = { clock: realClock, record, packageVersion: packageVersion(), connect: (other: NodeRecord) => connectToNode(config, other, openLink), leave };
-  if (headAddress === null) return { ...startHead({ ...member, clusterId: realRandom.hex(8), note }), link: null, stopWatching: () => undefined };
-  const link: GcsLink = openLink(await connectSocket(headAddress, { workerId: FOR_GCS + config.nodeId, token: config.token }));
-  link.ref();
-  return { ...(await joinHead({ ...member, where: `the head at ${textOf(headAddress)}`, headLost }, link)), head: null, link };
+  if (headAddress === null) {
+    const reach = (other: NodeRecord): Promise<void> => connectAgain(other.address, { workerId: FOR_DESCRIPTION + config.nodeId, token: config.token }).then((channel) => channel.close());
+    return { ...startHead({ ...member, clusterId: realRandom.hex(8), reach, note }), link: null, stopWatching: () => undefined };
+  }
+  const identity = { workerId: FOR_GCS + config.nodeId, token: config.token };
+  const opened = (channel: Channel): GcsLink => {
+    const link: GcsLink = openLink(channel);
+    link.ref();
+    return link;
+  };
+  const reconnect = (): Promise<GcsLink> => connectAgain(headAddress, identity).then(opened);
+  return { ...(await joinHead({ ...member, where: `the head at ${textOf(headAddress)}`, reconnect, headLost }, opened(await connectSocket(headAddress, identity)))), head: null, members: null };
+}
+
+/** To where somebody has listened. @throws Gone. */
+async function connectAgain(address: NetworkAddress, identity: { readonly workerId: string; readonly token: string }): Promise<Channel> {
+  try {
+    return await connectSocket(address, { ...identity, timeoutMs: CONNECT_AGAIN_MS_MAX });
+  } catch (error) {
+    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+    throw code === "ECONNREFUSED" ? new Gone() : error;
+  }
 }
 
 async function connectToNode({ nodeId, token }: SessionConfig, { address }: NodeRecord, openLink: typeof openMessageLink): Promise<PeerNodeLink> {
@@ -105,7 +130,7 @@ async function connectToNode({ nodeId, token }: SessionConfig, { address }: Node
   return link;
 }
 
-function dispatch(channel: Channel, { config, serve, openLink }: ClusterConnectionsSetting, cluster: NodeCluster, head: ClusterService | null): void {
+function dispatch(channel: Channel, { config, serve, openLink }: ClusterConnectionsSetting, { cluster, head, members }: Opened): void {
   const { peerId } = channel;
   channel.ref();
   if (peerId.startsWith(FOR_DESCRIPTION)) {
@@ -118,8 +143,8 @@ function dispatch(channel: Channel, { config, serve, openLink }: ClusterConnecti
   if (peerId.startsWith(FOR_NODE)) return cluster.acceptNode(nodeKeyOf(peerId.slice(FOR_NODE.length)), openLink(channel));
   if (!peerId.startsWith(FOR_GCS)) return serve(peerId, openMessageLink(channel));
   // Only the head can be joined: whoever asks another sees that it closes.
-  if (head === null) return channel.close();
-  acceptMember(head, nodeKeyOf(peerId.slice(FOR_GCS.length)), openLink(channel));
+  if (members === null) return channel.close();
+  members.accept(nodeKeyOf(peerId.slice(FOR_GCS.length)), openLink(channel));
 }
 
 function control(head: ClusterService, link: MessageLink<FromHead, ToHead>): void {

@@ -167,6 +167,7 @@ export class NodeCluster {
     if (nodeManager === undefined) return;
     switch (message.type) {
       case "joined":
+      case "resumed":
         return undefined;
       case "refused":
         return this.#setting.leave(`was taken out of its cluster: it ${message.reason}`);

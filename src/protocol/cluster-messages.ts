@@ -43,6 +43,8 @@ export interface NodeLoadRecord {
 export type ToGcs =
   /** First of all. Answered with `joined` or `refused`. */
   | { readonly type: "join"; readonly record: NodeRecord; readonly packageVersion: string; readonly clusterId: string | null }
+  /** The same over another connection. `received`: how many messages of the GCS it has had. Answered with `resumed` or `refused`. */
+  | { readonly type: "resume"; readonly received: number }
   | { readonly type: "fromWorker"; readonly senderId: WorkerId; readonly message: ForGcs }
   /** A program has joined at this node. */
   | { readonly type: "driverJoined"; readonly job: JobRecord }
@@ -65,6 +67,8 @@ export type FromGcs =
   /** `nodeNumber`: no other node of this cluster has had it. */
   | { readonly type: "joined"; readonly clusterId: string; readonly nodeNumber: number; readonly nodes: readonly NodeRecord[]; readonly loads: readonly NodeLoadRecord[] }
   | { readonly type: "refused"; readonly reason: string }
+  /** `received`: how many messages of the node it has had. */
+  | { readonly type: "resumed"; readonly received: number }
   | { readonly type: "nodeJoined"; readonly record: NodeRecord }
   | { readonly type: "nodeLost"; readonly nodeId: NodeId; readonly death: WorkerDeath }
   | { readonly type: "loads"; readonly loads: readonly NodeLoadRecord[] }

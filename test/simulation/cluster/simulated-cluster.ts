@@ -1,7 +1,8 @@
 import { newJobId, newNodeId, newWorkerId, nodeKeyOf, type NodeKey, toAmounts, type WorkerId } from "../../../src/base/mod.ts";
 import { openMessageLink } from "../../../src/clients/mod.ts";
 import type { ClusterService } from "../../../src/gcs/mod.ts";
-import { acceptMember, type GcsLink, joinHead, type NodeLinkOfGcs, startHead } from "../../../src/main/cluster-membership.ts";
+import { type GcsLink, joinHead, startHead } from "../../../src/main/cluster-membership.ts";
+import type { HeadMembers, NodeLinkOfGcs } from "../../../src/main/head-members.ts";
 import type { NodeCluster } from "../../../src/main/node-cluster.ts";
 import type { PeerNodeLink } from "../../../src/node-manager/mod.ts";
 import type { NodeRecord, WorkerIsolation } from "../../../src/protocol/mod.ts";
@@ -33,6 +34,7 @@ export class SimulatedCluster {
   readonly #random: Chance;
   readonly #nodes = new Map<NodeKey, SimulatedNode>();
   head: ClusterService | null = null;
+  #members: HeadMembers | null = null;
   #headProcess: SimulatedProcess | null = null;
   #machines = 0;
 
@@ -73,13 +75,14 @@ export class SimulatedCluster {
       const headProcess = this.#headProcess;
       if (headProcess === null) {
         this.#headProcess = process;
-        const { cluster, head } = startHead({ ...member, clusterId: "simulated", note: (text) => this.world.trace.note(this.world.nowMs, process.name, () => text) });
+        const { cluster, head, members } = startHead({ ...member, clusterId: "simulated", reach: null, note: (text) => this.world.trace.note(this.world.nowMs, process.name, () => text) });
         this.head = head;
+        this.#members = members;
         return attach(cluster);
       }
       const [forNode, forHead] = this.network.connect({ process, peerId: "head" }, { process: headProcess, peerId: nodeKeyOf(nodeId) });
-      this.world.schedule(headProcess, 0.1, "accept", () => acceptMember(this.head as ClusterService, nodeKeyOf(nodeId), openMessageLink(forHead) as NodeLinkOfGcs));
-      joinHead({ ...member, where: "the head", headLost: (reason) => this.#nodeEnds(process, record, reason) }, openMessageLink(forNode) as GcsLink)
+      this.world.schedule(headProcess, 0.1, "accept", () => (this.#members as HeadMembers).accept(nodeKeyOf(nodeId), openMessageLink(forHead) as NodeLinkOfGcs));
+      joinHead({ ...member, where: "the head", reconnect: null, headLost: (reason) => this.#nodeEnds(process, record, reason) }, openMessageLink(forNode) as GcsLink)
         .then(({ cluster }) => attach(cluster), (error: Error) => this.#nodeEnds(process, record, error.message));
     });
   }

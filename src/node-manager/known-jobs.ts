@@ -1,12 +1,16 @@
-import type { JobId, WorkerId } from "../base/mod.ts";
+import { forgetOldest, type JobId, type WorkerId } from "../base/mod.ts";
 import type { JobRecord } from "../protocol/mod.ts";
 
 /** Programs that have left: a detached actor of theirs may be about to start again. */
 const JOBS_REMEMBERED_MAX = 1_000;
+/** Workers and drivers of other nodes that have ended. */
+const GONE_REMEMBERED_MAX = 10_000;
 
 /** Programs that have joined, here or at other nodes, also those that have left: their detached actors go on. */
 export class KnownJobs {
   readonly #jobs = new Map<JobId, JobRecord>();
+  /** What they have said may come later than the news of their end, which takes another way. */
+  readonly #gone = new Set<WorkerId>();
 
   /** `used`: the jobs that workers or drivers of this node are of. */
   add(job: JobRecord, used: () => ReadonlySet<JobId | null>): void {
@@ -14,6 +18,15 @@ export class KnownJobs {
     if (this.#jobs.size <= JOBS_REMEMBERED_MAX) return;
     const inUse = used();
     for (const jobId of this.#jobs.keys()) if (!inUse.has(jobId)) return void this.#jobs.delete(jobId);
+  }
+
+  lost(workerId: WorkerId): void {
+    this.#gone.add(workerId);
+    forgetOldest(this.#gone, GONE_REMEMBERED_MAX);
+  }
+
+  isGone(workerId: WorkerId): boolean {
+    return this.#gone.has(workerId);
   }
 
   get(jobId: JobId): JobRecord | undefined {

@@ -304,7 +304,9 @@ export class NodeManager {
 
   /** A program that runs on other nodes too. */
   jobSeen(job: JobRecord): void {
+    const { jobId, driverId } = job;
     this.#jobs.add(job, () => new Set(Array.from(this.#workers.values(), (worker) => worker.jobId)));
+    if (driverId !== null && this.#jobs.isGone(driverId)) this.#act(this.#state.driverLost(driverId, jobId));
   }
 
   jobOfDriver(driverId: WorkerId): JobRecord | undefined {
@@ -317,6 +319,7 @@ export class NodeManager {
 
   /** An owner on another node asks for leases here. */
   demandFromFar(ownerId: WorkerId, job: JobRecord, message: FarRequest & { readonly type: "leaseDemand" }): void {
+    if (this.#jobs.isGone(ownerId)) return;
     this.jobSeen(job);
     this.#state.ownerSeen(ownerId, job.jobId);
     this.demandLeases(ownerId, message.key, message.shape, message.target, message.priority);
@@ -335,6 +338,7 @@ export class NodeManager {
 
   /** A worker of another node has ended. */
   farWorkerLost(workerId: WorkerId, cause: WorkerDeath): void {
+    this.#jobs.lost(workerId);
     this.#env.endObjects(workerId);
     this.spreading?.ownerLost(workerId);
     // One with a lease may not have heard of its owner yet.

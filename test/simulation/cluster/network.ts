@@ -16,6 +16,15 @@ export interface NetworkSetting {
   readonly between: Latency;
 }
 
+/** What happens to single frames, by how likely it is. A session above such a connection repairs it. */
+export interface FrameFaults {
+  readonly lost: number;
+  readonly twice: number;
+  /** Later than those that follow, by so much at most. */
+  readonly late: number;
+  readonly lateMsMax: number;
+}
+
 /** One end of a connection, with the name by which it knows the other. */
 export interface EndSetting {
   readonly process: SimulatedProcess;
@@ -33,6 +42,9 @@ export class Network {
   readonly #random: Chance;
   readonly #setting: NetworkSetting;
   readonly #connections = new Set<Connection>();
+  /** Of connections with a session above them. */
+  frameFaults: FrameFaults | null = null;
+  frameFaultCount = 0;
   /** Until when nothing passes between two machines. */
   readonly #cuts = new Map<string, number>();
 
@@ -42,8 +54,8 @@ export class Network {
     this.#setting = setting;
   }
 
-  connect(first: EndSetting, second: EndSetting): readonly [Channel, Channel] {
-    const connection = new Connection(this.#world, this, first, second);
+  connect(first: EndSetting, second: EndSetting, hasSession = false): readonly [Channel, Channel] {
+    const connection = new Connection(this.#world, this, first, second, hasSession);
     this.#connections.add(connection);
     return connection.ends;
   }
@@ -60,6 +72,19 @@ export class Network {
   /** Frames wait, as they do in TCP. */
   partition(machine: string, other: string, untilMs: number): void {
     this.#cuts.set(pairOf(machine, other), untilMs);
+  }
+
+  /** By how much a frame comes too late, once for each time that it comes: once, and at once, unless something goes wrong. */
+  frameDelaysMs(): readonly number[] {
+    const faults = this.frameFaults;
+    if (faults === null) return [0];
+    const drawn = this.#random.fraction();
+    const { lost, twice, late } = faults;
+    if (drawn >= lost + twice + late) return [0];
+    this.frameFaultCount++;
+    if (drawn < lost) return [];
+    const delayMs = this.#random.between(0, faults.lateMsMax);
+    return drawn < lost + twice ? [0, delayMs] : [delayMs];
   }
 
   /** When a frame that is sent now arrives. */
@@ -84,10 +109,12 @@ function pairOf(machine: string, other: string): string {
 export class Connection {
   readonly ends: readonly [ConnectionEnd, ConnectionEnd];
   readonly isRemote: boolean;
+  readonly hasSession: boolean;
   readonly #network: Network;
 
-  constructor(world: World, network: Network, first: EndSetting, second: EndSetting) {
+  constructor(world: World, network: Network, first: EndSetting, second: EndSetting, hasSession: boolean) {
     this.#network = network;
+    this.hasSession = hasSession;
     this.isRemote = first.process.machine !== second.process.machine;
     const ends = [first, second].map((setting) => new ConnectionEnd(world, network, setting)) as [ConnectionEnd, ConnectionEnd];
     this.ends = ends;
@@ -141,10 +168,12 @@ class ConnectionEnd extends SimulatedEnd {
     this.#network.frames++;
     this.#network.bytes += frame.byteLength;
     this.#network.onFrame?.(frame, this, this.#other);
-    this.#travel("frame", (other) => {
+    const arrive = (other: ConnectionEnd): void => {
       this.#world.trace.note(this.#world.nowMs, other.process.name, () => `reads ${describeFrame(frame)} of ${this.process.name}`);
       other.arrived(frame);
-    });
+    };
+    if (!this.#connection.hasSession) return this.#travel("frame", arrive);
+    for (const delayMs of this.#network.frameDelaysMs()) this.#travel("frame", arrive, delayMs);
   }
 
   protected carryClose(): void {
@@ -173,10 +202,11 @@ class ConnectionEnd extends SimulatedEnd {
     this.#connection.ended();
   }
 
-  #travel(label: string, arrive: (other: ConnectionEnd) => void): void {
+  /** What is late does not hold up what follows. */
+  #travel(label: string, arrive: (other: ConnectionEnd) => void, lateMs = 0): void {
     const other = this.#other;
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#network.arrivalMs(this.process, other.process));
-    const arrivalMs = this.#lastArrivalMs;
+    const arrivalMs = this.#lastArrivalMs + lateMs;
     this.#world.schedule(other.process, arrivalMs - this.#world.nowMs, label, () => {
       if (!other.#isLost && arrivalMs <= other.#arrivesUntilMs) arrive(other);
     });

@@ -35,6 +35,7 @@ export class SimulatedCluster {
   readonly #nodes = new Map<NodeKey, SimulatedNode>();
   head: ClusterService | null = null;
   #members: HeadMembers | null = null;
+  isHeadGone = false;
   #headProcess: SimulatedProcess | null = null;
   #machines = 0;
 
@@ -92,14 +93,14 @@ export class SimulatedCluster {
     this.world.trace.note(this.world.nowMs, process.name, () => `the head ${reason}`);
     const node = this.#nodes.get(nodeKeyOf(nodeId));
     if (node === undefined) process.end();
-    else node.crash();
+    else node.leave();
   }
 
   #connectNodes(process: SimulatedProcess, record: NodeRecord, other: NodeRecord): Promise<PeerNodeLink> {
     return new Promise((resolve, reject) => {
       const target = this.#nodes.get(nodeKeyOf(other.nodeId));
       if (target === undefined) return void process.clock.after(REFUSED_MS, () => reject(new Error("connection refused")));
-      const [ours, theirs] = this.network.connect({ process, peerId: nodeKeyOf(other.nodeId) }, { process: target.process, peerId: nodeKeyOf(record.nodeId) });
+      const [ours, theirs] = this.network.connect({ process, peerId: nodeKeyOf(other.nodeId) }, { process: target.process, peerId: nodeKeyOf(record.nodeId) }, true);
       const arrivalMs = this.network.arrivalMs(process, target.process) - this.world.nowMs;
       this.world.schedule(target.process, arrivalMs, "accept", () => target.nodeCluster.acceptNode(nodeKeyOf(record.nodeId), openMessageLink(theirs)));
       this.world.schedule(process, 2 * arrivalMs, "connected", () => resolve(openMessageLink(ours)));
@@ -119,6 +120,12 @@ export class SimulatedCluster {
 
   #worker(workerId: WorkerId): SimulatedWorker | undefined {
     return this.#nodes.get(nodeKeyOf(workerId))?.workers.get(workerId);
+  }
+
+  /** The whole machine of the GCS, and so the end of the cluster. */
+  crashHead(): void {
+    this.isHeadGone = true;
+    for (const node of this.nodes()) if (node.process === this.#headProcess) node.crash();
   }
 
   startDriver(node: SimulatedNode): SimulatedWorker {

@@ -60,7 +60,7 @@ export class SimulatedNode {
       placements: () => this.service.gcs,
       endObjects: (workerId) => this.store.workerLost(workerId),
       endObjectsOfNode: (node) => this.store.nodeLost(node, "it is no part of the cluster any more"),
-      cluster: nodeCluster.side, argumentFetcher: null,
+      cluster: nodeCluster.side, argumentFetcher: { capacityBytes: setting.storeBytes, pull: (object, signal) => this.store.fetch(object, signal) },
       workerLost: (workerId, death) => this.service.workerLost(workerId, death),
       somebodyWorks: () => undefined,
       watchRunning: () => null,
@@ -139,6 +139,12 @@ export class SimulatedNode {
   }
 
   // ------------------------------------------------------------------ the end
+
+  /** The node process ends, and its workers with it; a program stays, and learns of it. */
+  leave(): void {
+    for (const { process, isDriver } of [...this.workers.values()]) if (!isDriver) process.kill();
+    this.process.kill();
+  }
 
   /** The machine is gone, with all that runs on it. */
   crash(): void {

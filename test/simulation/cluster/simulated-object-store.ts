@@ -1,6 +1,6 @@
 import { nodeKeyOf, type NodeKey, type SystemErrorRecord, type WorkerId } from "../../../src/base/mod.ts";
 import { nodeLostRecord } from "../../../src/object-store/pull-instructions.ts";
-import type { EncodedValueRecord, FromNode, StoredRecord, StoreListing, ToStore } from "../../../src/protocol/mod.ts";
+import type { ArgumentRecord, EncodedValueRecord, FromNode, StoredRecord, StoreListing, ToStore } from "../../../src/protocol/mod.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 
 /** Results of a worker that has ended wait so long for the message that tells their owners. */
@@ -126,8 +126,22 @@ export class SimulatedObjectStore {
   }
 
   /** A worker here wants an object of another node: it is copied. */
-  onPull(workerId: WorkerId, { requestId, node, id, byteLength }: ToStore & { readonly type: "storePull" }): void {
-    const answer = (result: ObjectParts | null, error: SystemErrorRecord | null): void => this.#setting.send(workerId, { type: "reply", requestId, result, error });
+  onPull(workerId: WorkerId, message: ToStore & { readonly type: "storePull" }): void {
+    this.#copy(message, (result, error) => this.#setting.send(workerId, { type: "reply", requestId: message.requestId, result, error }));
+  }
+
+  /** For tasks that are to come here. It takes its time, and is not kept: whoever reads it has it copied again. */
+  fetch(object: ArgumentRecord, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason as Error));
+      this.#copy(object, (_parts, error) => {
+        if (error === null) resolve();
+        else reject(new Error(error.message));
+      });
+    });
+  }
+
+  #copy({ node, id, byteLength }: ArgumentRecord, answer: (parts: ObjectParts | null, error: SystemErrorRecord | null) => void): void {
     const other = this.#setting.storeOf(node);
     const lost = this.#lostNodes.get(node);
     if (lost !== undefined) return answer(null, nodeLostRecord(id, lost));

@@ -26,6 +26,9 @@ export class SimulatedWorker {
   readonly isDriver: boolean;
   readonly core: CoreWorker;
   readonly link: NodeLink;
+  /** False of a program whose node has ended, and true of one that has said that it ends. */
+  #hasNode = true;
+  #hasLeft = false;
 
   constructor({ node, process, workerId, pid, channel, job, entryUrl }: WorkerSetting) {
     this.node = node;
@@ -44,10 +47,23 @@ export class SimulatedWorker {
       this.core.onNodeMessage(message);
       this.#onHostMessage(message);
     });
-    // Without its node it has no purpose.
-    link.onClose(() => process.exit());
+    link.onClose(() => {
+      // Without its node a worker has no purpose; a program does what it can.
+      if (!this.isDriver || this.#hasLeft) return process.exit();
+      this.#hasNode = false;
+      this.core.failEverything("the node is gone");
+      this.core.shutDown();
+    });
     if (job === null) link.send({ type: "register", workerId, pid, listenAddress: workerId });
     else link.send({ type: "registerDriver", listenAddress: workerId, pid, job });
+  }
+
+  /** The program ends in good order. */
+  leave(): void {
+    if (!this.#hasNode) return this.process.exit();
+    this.#hasLeft = true;
+    this.core.shutDown();
+    this.link.send({ type: "shutdown" });
   }
 
   #onHostMessage(message: FromNode): void {

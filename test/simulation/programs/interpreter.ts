@@ -1,4 +1,4 @@
-import { type ActorHandle, asCompleted, cancel, get, kill, type ObjectRef, put, wait } from "../../../src/api/mod.ts";
+import { type ActorHandle, asCompleted, cancel, get, kill, type ObjectRef, placementGroup, type PlacementGroup, put, removePlacementGroup, type SchedulingStrategy, wait } from "../../../src/api/mod.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import type { World } from "../world/world.ts";
 import { type Oracle, PLANNED_FAILURE } from "./oracle.ts";
@@ -61,6 +61,10 @@ export class Interpreter {
         return this.#wait(code, step);
       case "put":
         return this.#put(code, step);
+      case "make":
+        return this.#make(code, step);
+      case "group":
+        return this.#inGroup(code, step);
       case "cancel":
         return this.#cancel(code, step);
       case "stream":
@@ -70,12 +74,13 @@ export class Interpreter {
     }
   }
 
-  #submit(code: UserCode, plan: TaskPlan, given: ObjectRef<Uint8Array> | readonly ObjectRef<Uint8Array>[] | null): ObjectRef<Outcome> {
+  #submit(code: UserCode, plan: TaskPlan, given: ObjectRef<Uint8Array> | readonly ObjectRef<Uint8Array>[] | null, strategy: SchedulingStrategy | null = null): ObjectRef<Outcome> {
     const invocation = this.#oracle.invoked(`task ${plan.id}`, plan.maxRetries);
-    return code.task.options({ numCpus: plan.cpus, maxRetries: plan.maxRetries }).remote(invocation, plan, given as never) as ObjectRef<Outcome>;
+    return code.task.options({ numCpus: plan.cpus, maxRetries: plan.maxRetries, ...(strategy === null ? {} : { schedulingStrategy: strategy }) }).remote(invocation, plan, given as never) as ObjectRef<Outcome>;
   }
 
-  async #outcomeOf(plan: TaskPlan, ref: ObjectRef<Outcome>, extra = 0): Promise<Outcome> {
+  /** `retries`: also of what made its argument. */
+  async #outcomeOf(plan: TaskPlan, ref: ObjectRef<Outcome>, extra = 0, retries = plan.maxRetries): Promise<Outcome> {
     try {
       const outcome = await get(ref);
       if (plan.fails) throw new Error(`task ${plan.id} was to fail, and returned ${outcome.value}`);
@@ -84,7 +89,7 @@ export class Interpreter {
       return outcome;
     } catch (error) {
       if (plan.fails && this.#oracle.isPlanned(error)) return UNDAMAGED_NOTHING;
-      return this.#lost(error, `task ${plan.id}`, plan.maxRetries, plan.mayBeCancelled);
+      return this.#lost(error, `task ${plan.id}`, retries, plan.mayBeCancelled);
     }
   }
 
@@ -131,6 +136,33 @@ export class Interpreter {
     const refs = tasks.map((plan) => this.#submit(code, plan, isNested ? [ref] : ref));
     if (this.#process.random.chance(0.5)) ref.release();
     return Promise.all(tasks.map((plan, index) => this.#outcomeOf(plan, refs[index] as ObjectRef<Outcome>, OBJECT_VALUE)));
+  }
+
+  async #make(code: UserCode, { id, cpus, maxRetries, bytes, links, afterMs, tasks }: Step & { readonly do: "make" }): Promise<Outcome[]> {
+    let made: ObjectRef<Uint8Array> | null = null;
+    for (let link = 1; link <= links; link++) {
+      const invocation = this.#oracle.invoked(`object ${id}, made in step ${link}`, maxRetries);
+      made = code.maker.options({ numCpus: cpus, maxRetries }).remote(invocation, bytes, made as never) as ObjectRef<Uint8Array>;
+    }
+    await this.#sleep(afterMs);
+    const refs = tasks.map((plan) => this.#submit(code, plan, made));
+    return Promise.all(tasks.map((plan, index) => this.#outcomeOf(plan, refs[index] as ObjectRef<Outcome>, OBJECT_VALUE, maxRetries === -1 ? plan.maxRetries : maxRetries)));
+  }
+
+  async runMaker(invocation: number, bytes: number, before: Uint8Array | null): Promise<Uint8Array> {
+    this.#oracle.runs(invocation);
+    if (before !== null && valueOfObject(before) !== OBJECT_VALUE) throw new Error("an object is not what was made");
+    return objectOf(bytes);
+  }
+
+  async #inGroup(code: UserCode, { bundles, strategy, tasks }: Step & { readonly do: "group" }): Promise<Outcome[]> {
+    const group: PlacementGroup = placementGroup(Array.from({ length: bundles }, () => ({ CPU: 1 })), { strategy });
+    const outcomes = await Promise.all(tasks.map((plan, index) => this.#outcomeOf(plan, this.#submit(code, plan, null, { type: "placementGroup", placementGroup: group, bundleIndex: index % bundles }))));
+    await this.#attempt("the end of a placement group", 0, async () => {
+      await removePlacementGroup(group);
+      return UNDAMAGED_NOTHING;
+    });
+    return outcomes;
   }
 
   async #cancel(code: UserCode, { task, afterMs, isForced }: Step & { readonly do: "cancel" }): Promise<Outcome[]> {
@@ -182,13 +214,19 @@ export class Interpreter {
     const id = this.#oracle.actorMade(plan);
     const { cpus, maxRestarts, maxTaskRetries, isShared, callers, keptBytes } = plan;
     const recorder = code.Recorder.options(isShared ? { isolation: "shared", maxRestarts, maxTaskRetries } : { numCpus: cpus, maxRestarts, maxTaskRetries }).remote(id);
-    const kept = keptBytes === 0 ? null : recorder.keep.remote([put(objectOf(keptBytes))]);
+    const lost: Outcome[] = [];
+    let kept: ObjectRef<void> | null = null;
+    try {
+      if (keptBytes > 0) kept = recorder.keep.remote([put(objectOf(keptBytes))]);
+    } catch (error) {
+      lost.push(this.#lost(error, "put()", 0, false));
+    }
     const others = callers.map((caller) => {
       const invocation = this.#oracle.invoked(`caller ${caller.id}`, caller.maxRetries);
       const ref = code.caller.options({ numCpus: caller.cpus, maxRetries: caller.maxRetries }).remote(invocation, caller, id, recorder) as ObjectRef<Outcome>;
       return this.#attempt(`caller ${caller.id}`, caller.maxRetries, () => get(ref));
     });
-    const outcomes = [await this.#callActor(id, recorder, `creator ${id}`, plan.calls), ...(await Promise.all(others))];
+    const outcomes = [...lost, await this.#callActor(id, recorder, `creator ${id}`, plan.calls), ...(await Promise.all(others))];
     if (kept !== null) outcomes.push(await this.#attempt(`what actor ${id} keeps`, 0, () => this.#readKept(recorder, kept)));
     await this.#attempt(`the end of actor ${id}`, 0, () => this.#endActor(plan, recorder));
     return outcomes;

@@ -1,4 +1,4 @@
-import { ActorDiedError, ActorUnavailableError, NodeDiedError, ObjectLostError, ObjectStoreFullError, OwnerDiedError, TaskCancelledError, TaskError, WorkerCrashedError } from "../../../src/api/mod.ts";
+import { ActorDiedError, ActorUnavailableError, NodeDiedError, ObjectLostError, ObjectStoreFullError, OwnerDiedError, RuntimeStateError, TaskCancelledError, TaskError, WorkerCrashedError } from "../../../src/api/mod.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import type { World } from "../world/world.ts";
 import type { ActorPlan } from "./plan.ts";
@@ -10,6 +10,8 @@ export interface Allowances {
   /** Workers and nodes may be lost. */
   readonly losses: boolean;
   readonly fullStores: boolean;
+  /** Then whatever needs it fails. */
+  isClusterGone(): boolean;
 }
 
 interface Invocation {
@@ -101,6 +103,7 @@ export class Oracle {
   #isAllowed(error: unknown, retries: number): boolean {
     const { losses, fullStores } = this.#allowances;
     if (fullStores && error instanceof ObjectStoreFullError) return true;
+    if (this.isOfLostCluster(error)) return true;
     if (!losses) return false;
     if (error instanceof WorkerCrashedError || error instanceof NodeDiedError) return retries !== -1;
     return [OwnerDiedError, ObjectLostError, ActorDiedError, ActorUnavailableError].some((type) => error instanceof type);
@@ -108,6 +111,10 @@ export class Oracle {
 
   isCancelled(error: unknown): boolean {
     return rootOf(error) instanceof TaskCancelledError;
+  }
+
+  isOfLostCluster(error: unknown): boolean {
+    return this.#allowances.isClusterGone() && rootOf(error) instanceof RuntimeStateError;
   }
 
   isPlanned(error: unknown): boolean {

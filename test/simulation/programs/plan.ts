@@ -49,6 +49,10 @@ export type Step =
   | { readonly do: "wait"; readonly tasks: readonly TaskPlan[]; readonly numReturns: number; readonly timeoutMs: number }
   /** Gives an object to tasks, as an argument or as a ref inside of one. */
   | { readonly do: "put"; readonly bytes: number; readonly tasks: readonly TaskPlan[]; readonly isNested: boolean }
+  /** Tasks that each make an object of the one before; other tasks read the last one, later. */
+  | { readonly do: "make"; readonly id: number; readonly cpus: number; readonly maxRetries: number; readonly bytes: number; readonly links: number; readonly afterMs: number; readonly tasks: readonly TaskPlan[] }
+  /** Tasks in the bundles of a placement group, in turn. */
+  | { readonly do: "group"; readonly bundles: number; readonly strategy: "PACK" | "SPREAD" | "STRICT_PACK"; readonly tasks: readonly TaskPlan[] }
   | { readonly do: "cancel"; readonly task: TaskPlan; readonly afterMs: number; readonly isForced: boolean }
   | { readonly do: "stream"; readonly id: number; readonly cpus: number; readonly maxRetries: number; readonly count: number; readonly taken: number; readonly everyMs: number; readonly backpressure: number }
   | { readonly do: "actor"; readonly actor: ActorPlan };
@@ -66,8 +70,10 @@ function valuesOf(step: Step): number[] {
   switch (step.do) {
     case "call":
     case "wait":
+    case "group":
       return step.tasks.map((task) => (task.fails ? 0 : valueOf(task)));
     case "put":
+    case "make":
       return step.tasks.map((task) => (task.fails ? 0 : sumOf(valueOf(task), [OBJECT_VALUE])));
     case "stream":
       return Array.from({ length: step.taken }, (_, index) => streamValue(step.id, index));

@@ -6,8 +6,10 @@ export interface PlanSize {
   readonly depthMax: number;
 }
 
-/** Larger than what travels in messages, or not. */
+/** Larger than what travels in messages, or not; and so large that nodes fetch it before they give a lease. */
 const OBJECT_BYTES = [10, 1_000, 5_000, 50_000];
+const HUGE_OBJECT_BYTES = 1_200_000;
+const HUGE_OBJECTS = 0.1;
 const SLEEPS_MS = [0, 0.01, 1, 20, 300];
 
 /** Programs that differ in everything but that they end. */
@@ -51,18 +53,36 @@ class Planner {
       return { do: random.pick(["sleep", "compute"] as const), ms: this.#ms() };
     }
     const kind = random.below(100);
-    if (kind < 40) return { do: "call", tasks: this.#tasksOf(depth, [1, 2, 4, depth === 0 ? 30 : 6], mayBeCancelled), how: random.pick(["together", "one by one", "as completed"] as const) };
+    if (kind < 34) return { do: "call", tasks: this.#tasksOf(depth, [1, 2, 4, depth === 0 ? 30 : 6], mayBeCancelled), how: random.pick(["together", "one by one", "as completed"] as const) };
+    if (kind < 40) return depth === 0 && random.chance(0.5) ? this.#group() : this.#make(depth, mayBeCancelled);
     if (kind < 50) {
       const tasks = this.#tasksOf(depth, [1, 3, 5], mayBeCancelled);
       return { do: "wait", tasks, numReturns: tasks.length === 0 ? 1 : 1 + random.below(tasks.length), timeoutMs: random.pick([0, 5, 50, 1_000]) };
     }
-    if (kind < 65) return { do: "put", bytes: random.pick(OBJECT_BYTES), tasks: this.#tasksOf(depth, [1, 2, 4], mayBeCancelled), isNested: random.chance(0.5) };
+    if (kind < 65) return { do: "put", bytes: this.#bytes(), tasks: this.#tasksOf(depth, [1, 2, 4], mayBeCancelled), isNested: random.chance(0.5) };
     if (kind < 75) return { do: "cancel", task: this.#task(depth + 1, 3, true), afterMs: this.#ms(), isForced: random.chance(0.3) };
     if (kind < 85) {
       const count = random.below(12);
       return { do: "stream", id: ++this.#tasks, cpus: random.pick([1, 0.5]), maxRetries: random.pick([3, 0]), count, taken: random.chance(0.6) ? count : random.below(count + 1), everyMs: random.pick([0, 0, 2]), backpressure: random.pick([-1, -1, 1, 3]) };
     }
     return { do: "actor", actor: this.#actor() };
+  }
+
+  #make(depth: number, mayBeCancelled: boolean): Step {
+    const random = this.#random;
+    const [id, cpus, maxRetries] = [++this.#tasks, random.pick([1, 0.5]), random.pick([3, 3, 0, -1])];
+    return { do: "make", id, cpus, maxRetries, bytes: this.#bytes(), links: random.pick([1, 1, 2, 4]), afterMs: this.#ms(), tasks: this.#tasksOf(depth, [1, 2, 4], mayBeCancelled) };
+  }
+
+  /** Whoever waits for one holds nothing: only the program itself makes them, and what runs there starts nothing. */
+  #group(): Step {
+    const random = this.#random;
+    const tasks = Array.from({ length: random.pick([1, 2, 5]) }, (): TaskPlan => ({ id: ++this.#tasks, cpus: random.pick([1, 0.5]), maxRetries: random.pick([3, 0, -1]), steps: [{ do: "sleep", ms: this.#ms() }], fails: random.chance(0.05), mayBeCancelled: false }));
+    return { do: "group", bundles: 1 + random.below(2), strategy: random.pick(["PACK", "SPREAD", "STRICT_PACK"] as const), tasks };
+  }
+
+  #bytes(): number {
+    return this.#random.chance(HUGE_OBJECTS) ? HUGE_OBJECT_BYTES : this.#random.pick(OBJECT_BYTES);
   }
 
   #actor(): ActorPlan {

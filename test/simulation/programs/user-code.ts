@@ -18,7 +18,7 @@ export interface Outcome {
 export type Given = Uint8Array | readonly ObjectRef<Uint8Array>[] | null;
 
 async function runTask(invocation: number, plan: TaskPlan, given: Given): Promise<Outcome> {
-  return (globalThis as unknown as WithInterpreter).interpreter.runTask({ task, stream, caller, Recorder: RemoteRecorder }, invocation, plan, given);
+  return (globalThis as unknown as WithInterpreter).interpreter.runTask({ task, stream, caller, maker, Recorder: RemoteRecorder }, invocation, plan, given);
 }
 
 async function* runStream(invocation: number, id: number, count: number, everyMs: number): AsyncGenerator<number> {
@@ -27,6 +27,10 @@ async function* runStream(invocation: number, id: number, count: number, everyMs
 
 async function runCaller(invocation: number, plan: CallerPlan, actorId: number, recorder: ActorHandle<Recorder>): Promise<Outcome> {
   return (globalThis as unknown as WithInterpreter).interpreter.runCaller(invocation, plan, actorId, recorder);
+}
+
+async function runMaker(invocation: number, bytes: number, before: Uint8Array | null): Promise<Uint8Array> {
+  return (globalThis as unknown as WithInterpreter).interpreter.runMaker(invocation, bytes, before);
 }
 
 export class Recorder {
@@ -56,6 +60,7 @@ export class Recorder {
 const task = remote(runTask);
 const stream = remote(runStream);
 const caller = remote(runCaller);
+const maker = remote(runMaker);
 const RemoteRecorder = remote(Recorder);
 
 /** What a program needs to go on elsewhere. */
@@ -63,8 +68,9 @@ export interface UserCode {
   readonly task: typeof task;
   readonly stream: typeof stream;
   readonly caller: typeof caller;
+  readonly maker: typeof maker;
   readonly Recorder: typeof RemoteRecorder;
 }
 
-export const userCode: UserCode = { task, stream, caller, Recorder: RemoteRecorder };
-export const userFunctions: readonly Function[] = [runTask, runStream, runCaller, Recorder];
+export const userCode: UserCode = { task, stream, caller, maker, Recorder: RemoteRecorder };
+export const userFunctions: readonly Function[] = [runTask, runStream, runCaller, runMaker, Recorder];

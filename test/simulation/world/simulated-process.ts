@@ -19,6 +19,8 @@ export class SimulatedProcess {
   isAlive = true;
   /** It does not run until then: it computes, or was stopped. What comes meanwhile waits. */
   busyUntilMs = 0;
+  /** Until then each event takes it so much longer. */
+  #slow = { untilMs: 0, eventMs: 0 };
   /** Computed within the event that runs now. */
   spentMs = 0;
   /** By itself: what it has sent leaves it. */
@@ -43,6 +45,7 @@ export class SimulatedProcess {
   }
 
   leave(): void {
+    if (this.world.nowMs < this.#slow.untilMs) this.spentMs += this.#slow.eventMs;
     if (this.spentMs > 0) this.busyUntilMs = Math.max(this.busyUntilMs, this.world.nowMs + this.spentMs);
     this.spentMs = 0;
     setRuntime(null);
@@ -51,6 +54,10 @@ export class SimulatedProcess {
   /** Code that computes for so long. */
   spend(ms: number): void {
     this.spentMs += ms;
+  }
+
+  slow(untilMs: number, eventMs: number): void {
+    this.#slow = { untilMs, eventMs };
   }
 
   onEnd(callback: () => void): void {

@@ -9,15 +9,22 @@ import { promisify } from "node:util";
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 
 /** In a process of its own: the simulation has other globals, and what nobody handles fails its run. */
-async function simulate(...options: string[]): Promise<void> {
+async function simulate(...options: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", main, "--jobs", "1", ...options]);
-  assert.match(stdout, /none failed/);
+  return stdout;
 }
 
 test("without faults, programs return what they should, everything runs once, and nothing is left behind", async () => {
-  await simulate("--seeds", "10", "--faults", "none");
+  assert.match(await simulate("--seeds", "10", "--faults", "none"), /none failed/);
 });
 
 test("when workers and nodes are killed, stopped and cut off, programs get their values or errors that may be, nothing is left behind, and a seed is always the same run", async () => {
-  await simulate("--seeds", "8", "--faults", "standard", "--twice");
+  assert.match(await simulate("--seeds", "8", "--faults", "standard", "--twice"), /none failed/);
+});
+
+test("a task costs about as many decisions and messages on 12 nodes as on 3", async () => {
+  const rows = (await simulate("--scale", "--nodes", "3,12", "--tasks", "50")).split("\n").filter((line) => /^\| \d/.test(line)).map((line) => line.split("|").map(Number));
+  const [few, many] = rows as [number[], number[]];
+  const [DECISIONS, MESSAGES] = [3, 4];
+  for (const column of [DECISIONS, MESSAGES]) assert.ok((many[column] as number) < 2 * (few[column] as number), `${many[column]} and ${few[column]} a task`);
 });

@@ -20,9 +20,11 @@ export class KnownJobs {
     for (const jobId of this.#jobs.keys()) if (!inUse.has(jobId)) return void this.#jobs.delete(jobId);
   }
 
-  lost(workerId: WorkerId): void {
+  /** Returns the job that it was the driver of. */
+  lost(workerId: WorkerId): JobRecord | undefined {
     this.#gone.add(workerId);
     forgetOldest(this.#gone, GONE_REMEMBERED_MAX);
+    return this.ofDriver(workerId);
   }
 
   isGone(workerId: WorkerId): boolean {

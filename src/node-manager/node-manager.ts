@@ -304,14 +304,11 @@ export class NodeManager {
 
   /** A program that runs on other nodes too. */
   jobSeen(job: JobRecord): void {
-    const { jobId, driverId } = job;
     this.#jobs.add(job, () => new Set(Array.from(this.#workers.values(), (worker) => worker.jobId)));
-    if (driverId !== null && this.#jobs.isGone(driverId)) this.#act(this.#state.driverLost(driverId, jobId));
+    if (job.driverId !== null && this.#jobs.isGone(job.driverId)) this.#act(this.#state.driverLost(job.driverId, job.jobId));
   }
 
-  jobOfDriver(driverId: WorkerId): JobRecord | undefined {
-    return this.#jobs.ofDriver(driverId);
-  }
+  jobOfDriver(driverId: WorkerId): JobRecord | undefined { return this.#jobs.ofDriver(driverId); }
 
   job(jobId: JobId): JobRecord | undefined {
     return this.#jobs.get(jobId);
@@ -338,13 +335,12 @@ export class NodeManager {
 
   /** A worker of another node has ended. */
   farWorkerLost(workerId: WorkerId, cause: WorkerDeath): void {
-    this.#jobs.lost(workerId);
+    const job = this.#jobs.lost(workerId);
     this.#env.endObjects(workerId);
     this.spreading?.ownerLost(workerId);
     // One with a lease may not have heard of its owner yet.
     const serving = this.#state.workersFor(workerId);
     for (const other of this.#workers.values()) if (other.connectedTo.delete(workerId) || serving.has(other.workerId)) other.link?.send({ type: "workerDied", workerId, cause });
-    const job = this.#jobs.ofDriver(workerId);
     this.#act(job === undefined ? this.#state.workerLost(workerId) : this.#state.driverLost(workerId, job.jobId));
   }
 

@@ -59,7 +59,9 @@ underBothIsolations("priority of tasks", { numCpus: 1 }, () => {
   });
 
   it("of several callers, the one whose next task has the largest priority gets what is given back first", async () => {
-    const caller = ray.remote(Caller).remote();
+    // On the node with the processor, whose word the caller waits for: what it asks of another one gets there in its own time.
+    const nodeId = (await ray.nodes()).find(({ resources }) => (resources["CPU"] ?? 0) > 0)?.nodeId as string;
+    const caller = ray.remote(Caller).options({ schedulingStrategy: { type: "nodeAffinity", nodeId, soft: false } }).remote();
     await ray.get(caller.ready());
     const order = await whileFull(async (file) => {
       const own = [..."abc"].map((letter) => notes.remote(file, letter));

@@ -34,7 +34,7 @@ for (const isolation of ISOLATIONS) {
       const ping = ray.remote(() => "here").options(ON_RIGHT);
       assert.equal(await ray.get(ping.remote()), "here", "a worker is there");
       const array = make.options(ON_LEFT).remote(2, LENGTH);
-      await ray.wait([array]);
+      await ray.wait([array], { fetchLocal: false });
       process.kill(left.pid, "SIGSTOP");
       try {
         const waiting = sum.options(ON_RIGHT).remote(array);
@@ -49,7 +49,7 @@ for (const isolation of ISOLATIONS) {
 
     it("keep nobody waiting who does not want to: get() ends in time, or when it is aborted, also for many", async () => {
       const arrays = [2, 3].map((seed) => make.options(ON_LEFT).remote(seed, LENGTH));
-      await ray.wait(arrays, { numReturns: 2 });
+      await ray.wait(arrays, { numReturns: 2, fetchLocal: false });
       const reader = ray.remote(async (box: { readonly ref: ray.ObjectRef<Float64Array> }) => ray.get(box.ref, { timeoutMs: 50 }).then(({ length }) => length, (error: Error) => error.name));
       process.kill(left.pid, "SIGSTOP");
       try {
@@ -98,7 +98,7 @@ for (const isolation of ISOLATIONS) {
 
     it("that are lost with their node are what the task fails with", async () => {
       const array = make.options({ ...ON_LEFT, maxRetries: 0 }).remote(3, LENGTH);
-      await ray.wait([array]);
+      await ray.wait([array], { fetchLocal: false });
       process.kill(left.pid, "SIGSTOP");
       const waiting = sum.options({ ...ON_RIGHT, maxRetries: 0 }).remote(array);
       await cluster.killNode(left);

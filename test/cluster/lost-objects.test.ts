@@ -36,7 +36,7 @@ for (const isolation of ISOLATIONS) {
         argument.release();
       }
       const [other, third] = [make.remote(7), make.remote(8)];
-      await ray.wait([result, other, third], { numReturns: 3 });
+      await ray.wait([result, other, third], { numReturns: 3, fetchLocal: false });
       const borrower = ray.remote(class {
         #ref: ray.ObjectRef<Float64Array> | null = null;
         keep([ref]: readonly ray.ObjectRef<Float64Array>[]): void { this.#ref = ref!; }
@@ -61,7 +61,7 @@ for (const isolation of ISOLATIONS) {
       const maker = ray.remote(Maker, { ...ELSEWHERE, maxRestarts: 1, maxTaskRetries: 1 }).remote();
       const once = maker.make.options({ maxTaskRetries: 0 }).remote();
       const again = maker.make.remote();
-      await ray.wait([once, again], { numReturns: 2 });
+      await ray.wait([once, again], { numReturns: 2, fetchLocal: false });
       const before = await ray.get(maker.node.remote());
       await nodes.loseNode();
       // Its worker outlives the node by a moment, and answers.
@@ -75,7 +75,7 @@ for (const isolation of ISOLATIONS) {
       const never = make.options({ maxRetries: 0 }).remote(3);
       const put = ray.remote(() => ({ ref: ray.put(new Float64Array(LENGTH)) })).options(ELSEWHERE);
       const { ref: ofOwner } = await ray.get(put.remote());
-      await ray.wait([never, ofOwner], { numReturns: 2 });
+      await ray.wait([never, ofOwner], { numReturns: 2, fetchLocal: false });
       await nodes.loseNode();
       await assert.rejects(ray.get(never), (error: unknown) => error instanceof ray.ObjectReconstructionFailedError && error.reason === "retriesDisabled");
       const read = ray.remote((array: Float64Array): number => array.length);

@@ -97,7 +97,7 @@ for (const isolation of ISOLATIONS) {
       await using cluster = await start();
       await ray.init({ address: cluster.address, isolation });
       const lost = make.options(ON_LEFT).options({ maxRetries: 0 }).remote(3, LENGTH);
-      await ray.wait([lost]);
+      await ray.wait([lost], { fetchLocal: false });
       const left = (await ray.nodes()).find(({ resources }) => resources["left"] === 1);
       await cluster.killNode(cluster.nodes.find(({ nodeId }) => nodeId === left?.nodeId)!);
       await assert.rejects(ray.get(lost), ray.ObjectLostError);

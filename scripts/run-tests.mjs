@@ -24,7 +24,11 @@ const concurrentFiles = 3;
 const dependsOnNodeVersion = ['src/base/finalizer', 'src/serialization/', 'src/transport/', 'src/object-store/', 'test/'];
 const runOnce = ['test/house/', 'test/package/'];
 /** In a run of everything, which must not take too long, these run on the current version alone; `--node` runs them on another. */
-const runOnceOfAll = ['test/docs/', 'test/examples/', 'test/faults/', 'test/simulation/', 'test/cluster/', 'test/cli/', 'test/conformance/memory-shortage'];
+const runOnceOfAll = [
+  ...['docs', 'examples', 'faults', 'simulation', 'cluster', 'cli'].map((folder) => `test/${folder}/`),
+  // What the system tells and npm does, and what is built on actors as a program could.
+  ...['memory-shortage', 'memory-limits', 'npm-packages', 'held-up', 'working-dir', 'runtime-env', 'queue', 'pool', 'actor-pool', 'explain'].map((name) => `test/conformance/${name}.test.ts`),
+];
 /** And of the whole programs, these are enough for a version between the oldest and the newest. */
 const enoughForMiddle = ['actor-calls', 'actors', 'cancellation', 'lifecycle', 'objects', 'references', 'shared-objects', 'streaming', 'tasks', 'worker-crashes']
   .map((name) => `test/conformance/${name}.test.ts`);

@@ -27,14 +27,11 @@ export const ON_ONE_NODE: Readonly<Record<string, string>> = {
 type Group = keyof typeof ON_THREE_NODES;
 
 /**
- * What differs there between the isolations is the worker's concern, and is seen on one node. To save time they run with threads, unless
- * MANTARAY_TEST_ISOLATION says otherwise.
+ * One cluster is for all suites that follow each other and want the same nodes. What differs there between the isolations is the worker's
+ * concern, and is seen on one node: to save time they run with threads, unless MANTARAY_TEST_ISOLATION says otherwise.
  */
-const WITH_THREADS_ALONE: readonly Group[] = ["scheduling", "cancellation", "actors", "calls", "objects", "streams", "programs"];
-
-/** One cluster is for all suites that follow each other and want the same nodes. */
 export async function runOnThreeNodes(group: Group): Promise<void> {
   process.env["MANTARAY_TEST_NODES"] = "3";
-  if (WITH_THREADS_ALONE.includes(group)) process.env["MANTARAY_TEST_ISOLATION"] ??= "thread";
+  process.env["MANTARAY_TEST_ISOLATION"] ??= "thread";
   for (const name of ON_THREE_NODES[group]) await import(`../conformance/${name}.test.ts`);
 }

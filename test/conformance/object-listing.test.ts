@@ -93,7 +93,7 @@ underBothIsolations("the listing of objects", { objectStoreMemory: STORE_BYTES }
     const cache = Caches.remote();
     using ofTask = make.remote();
     using ofMethod = cache.make.remote();
-    await ray.wait([ofTask, ofMethod], { numReturns: 2 });
+    await ray.wait([ofTask, ofMethod], { numReturns: 2, fetchLocal: false });
     for await (const ofGenerator of cache.makeSeveral.remote(2)) {
       const object = await stateOf(ofGenerator);
       assert.equal(object?.createdBy, "Cache.makeSeveral()");

@@ -38,7 +38,7 @@ export class NodeCluster {
   readonly side: ClusterSide;
   readonly #setting: NodeClusterSetting;
   readonly #others: OtherNodes;
-  readonly #surveys: WorkerSurvey<{ readonly answer: unknown }>;
+  readonly #surveys: WorkerSurvey<NodeQuestion, { readonly answer: unknown }>;
   #service: ServingNode | null = null;
   #onAttached: () => void = () => undefined;
   #load: { readonly totals: ResourceAmounts; readonly available: ResourceAmounts } | null = null;
@@ -55,7 +55,7 @@ export class NodeCluster {
       setting.toGcs(message);
       if (message.type === "actorPlaced" || message.type === "placementRefused" || message.type === "bundleReport") this.#tellLoadAnew();
     });
-    this.#surveys = new WorkerSurvey(clock);
+    this.#surveys = new WorkerSurvey(clock, (node, surveyId, question) => void this.#others.send(node, { type: "survey", surveyId, question }));
     this.#others = new OtherNodes({
       clock, connect: (other) => setting.connect(other),
       onMessage: (key, message) => this.#onNodeMessage(key, message),
@@ -122,7 +122,7 @@ export class NodeCluster {
   /** Of all other nodes, or of one; those that do not answer in time are left out. */
   ask(question: NodeQuestion, only?: NodeKey): Promise<unknown[]> {
     return new Promise((resolve) => {
-      this.#surveys.start(only === undefined ? this.#others.keys() : [only], ANSWER_MS_MAX, (node, surveyId) => void this.#others.send(node, { type: "survey", surveyId, question }), (answers) => resolve(answers.map(({ answer }) => answer)));
+      this.#surveys.start(only === undefined ? this.#others.keys() : [only], question, ANSWER_MS_MAX, (answers) => resolve(answers.map(({ answer }) => answer)));
     });
   }
 

@@ -1,16 +1,15 @@
-import { nodeKeyOf, type Clock, type JobId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { nodeKeyOf, type Clock, type JobId, type ObjectId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import type { GcsClient, WorkerLink } from "../clients/mod.ts";
-import type { FromNode, NodeQuestion, NodeWaits, ObjectSurveyRecord, PackagePiece, TimelineRecord, ToNode, WaitsQuestion, WorkerDeath } from "../protocol/mod.ts";
+import type { FromNode, NodeQuestion, NodeWaits, ObjectSurveyRecord, PackagePiece, TimelineRecord, ToNode, WaitsQuestion, WorkerDeath, WorkerObjectsReport, WorkerWaits } from "../protocol/mod.ts";
 import { type NodeManager, RunDeadlines } from "../node-manager/mod.ts";
 import type { ObjectManager, StoreService } from "../object-store/mod.ts";
 import type { EnvironmentAgent } from "../runtime-env/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { joinedSurveys, joinedTimelines } from "./joined-answers.ts";
 import type { NodeCluster } from "./node-cluster.ts";
-import { ObjectSurveys } from "./object-surveys.ts";
 import { OutputDrain } from "./output-drain.ts";
 import { TimelineSurveys } from "./timeline-surveys.ts";
-import { WaitSurveys } from "./wait-surveys.ts";
+import { WorkerSurvey } from "./worker-survey.ts";
 
 /** One node's control: routes what its workers send, to its node manager, its object store or the GCS. */
 export interface NodeServiceSetting {
@@ -43,10 +42,10 @@ export class NodeService {
   /** Drivers on other machines, which reach workers over the network alone. */
   readonly networked = new Set<WorkerId>();
   readonly #drain: OutputDrain;
-  readonly #surveys: ObjectSurveys;
+  readonly #objectSurveys: WorkerSurvey<number, WorkerObjectsReport>;
   readonly #deadlines: RunDeadlines;
   readonly #timeline: TimelineSurveys;
-  readonly #waits: WaitSurveys;
+  readonly #waits: WorkerSurvey<ObjectId | null, WorkerWaits>;
 
   constructor({ config, nodeManager, gcs, cluster, environments, clock, store, objects, onWorkerStarted, onShutdown }: NodeServiceSetting) {
     this.#environments = environments;
@@ -55,9 +54,9 @@ export class NodeService {
     this.gcs = gcs;
     this.#cluster = cluster;
     this.#drain = new OutputDrain(clock, (workerId, drainId) => nodeManager.send(workerId, { type: "drainOutput", drainId }));
-    this.#surveys = new ObjectSurveys(clock, (workerId, surveyId, limit) => nodeManager.send(workerId, { type: "reportObjects", surveyId, limit }));
+    this.#objectSurveys = new WorkerSurvey(clock, (workerId, surveyId, limit) => nodeManager.send(workerId, { type: "reportObjects", surveyId, limit }));
     this.#timeline = new TimelineSurveys(clock, (workerId, surveyId) => nodeManager.send(workerId, { type: "reportRuns", surveyId }));
-    this.#waits = new WaitSurveys(clock, (workerId, surveyId, objectId) => nodeManager.send(workerId, { type: "reportWaits", surveyId, objectId }));
+    this.#waits = new WorkerSurvey(clock, (workerId, surveyId, objectId) => nodeManager.send(workerId, { type: "reportWaits", surveyId, objectId }));
     this.#deadlines = new RunDeadlines({ clock, send: (workerId, message) => nodeManager.send(workerId, message), endRun: (ownerId, workerId, leaseId, reason) => nodeManager.endRun(ownerId, workerId, leaseId, true, reason) });
     this.#config = config;
     this.nodeManager = nodeManager;
@@ -157,7 +156,7 @@ export class NodeService {
       case "listObjects":
         return void this.#listObjects(message).then((survey) => reply(link, message.requestId, survey, null));
       case "objectsReported":
-        return this.#surveys.reported(senderId, message.surveyId, message.report);
+        return this.#objectSurveys.answered(senderId, message.surveyId, message.report);
       case "timeline":
         return void this.#askTimeline(message.timeoutMs).then((record) => reply(link, message.requestId, record, null));
       case "runsReported":
@@ -165,7 +164,7 @@ export class NodeService {
       case "listWaits":
         return void this.#listWaits(message).then((nodes) => reply(link, message.requestId, nodes, null));
       case "waitsReported":
-        return this.#waits.reported(senderId, message.surveyId, message.waits);
+        return this.#waits.answered(senderId, message.surveyId, message.waits);
       case "leaving":
         return this.nodeManager.workerLeaving(senderId);
       case "exiting":
@@ -214,7 +213,7 @@ export class NodeService {
   workerLost(workerId: WorkerId, death: WorkerDeath): void {
     this.#deadlines.workerLost(workerId);
     this.#drain.workerLost(workerId);
-    this.#surveys.workerLost(workerId);
+    this.#objectSurveys.workerLost(workerId);
     this.#timeline.workerLost(workerId);
     this.#waits.workerLost(workerId);
     this.addresses.delete(workerId);
@@ -279,12 +278,12 @@ export class NodeService {
   #listObjectsHere({ limit, timeoutMs, collectsGarbage }: NodeQuestion & { readonly type: "listObjects" }): Promise<ObjectSurveyRecord> {
     const workerIds = [...this.nodeManager.drivers(), ...this.nodeManager.liveWorkers()];
     return new Promise((resolve) => {
-      const list = (): void => this.#surveys.start(workerIds, limit, timeoutMs, (workers, unansweredWorkerIds) => {
+      const list = (): void => this.#objectSurveys.start(workerIds, limit, timeoutMs, (workers, unansweredWorkerIds) => {
         // After the workers: what they freed or made before they answered has arrived here.
         resolve({ store: this.store.list(limit), workers, unansweredWorkerIds });
       });
       // What one worker holds no longer may be the last that keeps another's: all collect before the first is asked.
-      if (collectsGarbage) this.#surveys.start(workerIds, 0, timeoutMs, list);
+      if (collectsGarbage) this.#objectSurveys.start(workerIds, 0, timeoutMs, list);
       else list();
     });
   }

@@ -9,16 +9,14 @@ const DRAIN_MS_MAX = 200;
  * asked whether all of its output has left, and answers behind it.
  */
 export class OutputDrain {
-  readonly #drains: WorkerSurvey<never>;
-  readonly #ask: (workerId: WorkerId, drainId: number) => void;
+  readonly #drains: WorkerSurvey<null, never>;
 
   constructor(clock: Clock, ask: (workerId: WorkerId, drainId: number) => void) {
-    this.#drains = new WorkerSurvey(clock);
-    this.#ask = ask;
+    this.#drains = new WorkerSurvey(clock, ask);
   }
 
   start(workerIds: Iterable<WorkerId>, then: () => void): void {
-    this.#drains.start(workerIds, DRAIN_MS_MAX, this.#ask, then);
+    this.#drains.start(workerIds, null, DRAIN_MS_MAX, then);
   }
 
   drained(workerId: WorkerId, drainId: number): void {

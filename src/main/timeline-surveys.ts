@@ -6,16 +6,14 @@ import { WorkerSurvey } from "./worker-survey.ts";
 /** Keeps what workers say has run, and asks them for the rest when somebody wants to see it. */
 export class TimelineSurveys {
   readonly #log = new RunLog();
-  readonly #surveys: WorkerSurvey<never>;
-  readonly #ask: (workerId: WorkerId, surveyId: number) => void;
+  readonly #surveys: WorkerSurvey<null, never>;
 
   constructor(clock: Clock, ask: (workerId: WorkerId, surveyId: number) => void) {
-    this.#surveys = new WorkerSurvey(clock);
-    this.#ask = ask;
+    this.#surveys = new WorkerSurvey(clock, ask);
   }
 
   start(workerIds: Iterable<WorkerId>, timeoutMs: number, then: (record: TimelineRecord) => void): void {
-    this.#surveys.start(workerIds, timeoutMs, this.#ask, (_answers, unansweredWorkerIds) => then({ reports: this.#log.reports, dropped: this.#log.dropped, unansweredWorkerIds }));
+    this.#surveys.start(workerIds, null, timeoutMs, (_answers, unansweredWorkerIds) => then({ reports: this.#log.reports, dropped: this.#log.dropped, unansweredWorkerIds }));
   }
 
   reported(workerId: WorkerId, surveyId: number | null, report: RunsReport | null): void {

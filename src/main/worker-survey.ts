@@ -7,16 +7,18 @@ interface Survey<Answer> {
 }
 
 /** Asks workers something and waits until all have answered, but not for ever: some may be busy with one long computation. */
-export class WorkerSurvey<Answer> {
+export class WorkerSurvey<Question, Answer> {
   readonly #clock: Clock;
+  readonly #ask: (workerId: WorkerId, surveyId: number, question: Question) => void;
   readonly #surveys = new Map<number, Survey<Answer>>();
   #nextSurvey = 1;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, ask: (workerId: WorkerId, surveyId: number, question: Question) => void) {
     this.#clock = clock;
+    this.#ask = ask;
   }
 
-  start(workerIds: Iterable<WorkerId>, timeoutMs: number, ask: (workerId: WorkerId, surveyId: number) => void, then: (answers: readonly Answer[], unansweredWorkerIds: readonly WorkerId[]) => void): void {
+  start(workerIds: Iterable<WorkerId>, question: Question, timeoutMs: number, then: (answers: readonly Answer[], unansweredWorkerIds: readonly WorkerId[]) => void): void {
     const surveyId = this.#nextSurvey++;
     const timer = this.#clock.after(timeoutMs, () => survey.finish());
     const survey: Survey<Answer> = {
@@ -29,7 +31,7 @@ export class WorkerSurvey<Answer> {
       },
     };
     this.#surveys.set(surveyId, survey);
-    for (const workerId of survey.waitingFor) ask(workerId, surveyId);
+    for (const workerId of survey.waitingFor) this.#ask(workerId, surveyId, question);
     if (survey.waitingFor.size === 0) survey.finish();
   }
 

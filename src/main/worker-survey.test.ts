@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { WorkerObjectsReport } from "../protocol/mod.ts";
-import { ObjectSurveys } from "./object-surveys.ts";
+import { WorkerSurvey } from "./worker-survey.ts";
 
 interface Outcome {
   readonly answered: readonly string[];
   readonly unanswered: readonly string[];
 }
 
-function setUp(): { surveys: ObjectSurveys; asked: [string, number, number][]; timers: Map<number, () => void>; outcomes: Outcome[]; start: (workerIds: string[]) => void } {
+function setUp(): { surveys: WorkerSurvey<number, WorkerObjectsReport>; asked: [string, number, number][]; timers: Map<number, () => void>; outcomes: Outcome[]; start: (workerIds: string[]) => void } {
   const asked: [string, number, number][] = [];
   const timers = new Map<number, () => void>();
   let nextTimer = 1;
   const clock = { nowMs: () => 0, after: (_delayMs: number, then: () => void) => { const id = nextTimer++; timers.set(id, then); return { cancel: () => void timers.delete(id) }; } };
-  const surveys = new ObjectSurveys(clock, (workerId, surveyId, limit) => asked.push([workerId, surveyId, limit]));
+  const surveys = new WorkerSurvey<number, WorkerObjectsReport>(clock, (workerId, surveyId, limit) => asked.push([workerId, surveyId, limit]));
   const outcomes: Outcome[] = [];
   const start = (workerIds: string[]): void => surveys.start(workerIds, 7, 100, (reports, unanswered) => outcomes.push({ answered: reports.map(({ workerId }) => workerId), unanswered }));
   return { surveys, asked, timers, outcomes, start };
@@ -28,10 +28,10 @@ describe("a survey of objects", () => {
     const { surveys, asked, timers, outcomes, start } = setUp();
     start(["a", "b"]);
     assert.deepEqual(asked, [["a", 1, 7], ["b", 1, 7]]);
-    surveys.reported("a", 1, report("a"));
-    surveys.reported("a", 1, report("a"));
+    surveys.answered("a", 1, report("a"));
+    surveys.answered("a", 1, report("a"));
     assert.deepEqual(outcomes, []);
-    surveys.reported("b", 1, report("b"));
+    surveys.answered("b", 1, report("b"));
     assert.deepEqual(outcomes, [{ answered: ["a", "b"], unanswered: [] }]);
     assert.equal(timers.size, 0);
   });
@@ -39,9 +39,9 @@ describe("a survey of objects", () => {
   test("ends without the workers that are busy for too long, and names them; late answers are ignored", () => {
     const { surveys, timers, outcomes, start } = setUp();
     start(["busy", "idle"]);
-    surveys.reported("idle", 1, report("idle"));
+    surveys.answered("idle", 1, report("idle"));
     for (const fire of timers.values()) fire();
-    surveys.reported("busy", 1, report("busy"));
+    surveys.answered("busy", 1, report("busy"));
     assert.deepEqual(outcomes, [{ answered: ["idle"], unanswered: ["busy"] }]);
   });
 
@@ -50,7 +50,7 @@ describe("a survey of objects", () => {
     start(["a", "b"]);
     surveys.workerLost("b");
     assert.deepEqual(outcomes, []);
-    surveys.reported("a", 1, report("a"));
+    surveys.answered("a", 1, report("a"));
     assert.deepEqual(outcomes, [{ answered: ["a"], unanswered: [] }]);
     start(["c"]);
     surveys.workerLost("c");
@@ -61,9 +61,9 @@ describe("a survey of objects", () => {
     const { surveys, outcomes, start } = setUp();
     start(["a"]);
     start(["a"]);
-    surveys.reported("a", 2, report("a"));
+    surveys.answered("a", 2, report("a"));
     assert.equal(outcomes.length, 1);
-    surveys.reported("a", 1, null);
+    surveys.answered("a", 1, null);
     assert.deepEqual(outcomes, [{ answered: ["a"], unanswered: [] }, { answered: [], unanswered: [] }]);
   });
 

@@ -32,9 +32,9 @@ export function resolvedLoaders(loaders: readonly string[] = preloadedLoaders())
   return loaders.map((specifier) => (URL.canParse(specifier) ? specifier : resolved(specifier)));
 }
 
-/** Options of this process that say how to run, not what: memory limits, experimental features. For worker processes. */
+/** Options of this process that say how to run, not what: memory limits, helper threads, experimental features. For worker processes. */
 export function inheritedNodeOptions(): string[] {
-  return process.execArgv.filter((option) => /^--(?:max-|stack-size|expose-gc|harmony|experimental-(?!loader)|no-experimental-|no-warnings|disable-warning|enable-source-maps)/.test(option.replaceAll("_", "-")));
+  return process.execArgv.filter((option) => /^--(?:max-|stack-size|expose-gc|harmony|experimental-(?!loader)|no-experimental-|no-warnings|disable-warning|enable-source-maps|v8-pool-size)/.test(option.replaceAll("_", "-")));
 }
 
 /** Loads the driver's loaders into this thread or process, once, when first asked. */

@@ -4,7 +4,8 @@ import type { WorkerId } from "../base/mod.ts";
 import type { PreparedEnvironment, WorkerDeath } from "../protocol/mod.ts";
 import { WORKER_ENVIRONMENT_VARIABLE, type SessionConfig, type WorkerProcessData } from "./bootstrap.ts";
 import type { Caretaker } from "./caretaker.ts";
-import { processLimits, processProbe } from "./memory-limit.ts";
+import { processProbe } from "./memory-limit.ts";
+import { workerProcessOptions } from "./process-options.ts";
 import { workerSocketPath } from "./runtime-address.ts";
 import type { ProbedWorker } from "./thread-launcher.ts";
 import { ExitStory } from "./worker-exit.ts";
@@ -29,7 +30,9 @@ export class ProcessLauncher {
   launch(workerId: WorkerId, environment: PreparedEnvironment | null, memoryLimitBytes: number | null, onExit: (death: WorkerDeath) => void): ProbedWorker {
     const data: WorkerProcessData = { config: this.#config, workerId, environment, memoryLimitBytes, nodeAddress: this.#nodeAddress, listenAddress: workerSocketPath(this.#config.sessionDir, workerId) };
     const story = new ExitStory();
-    const child = spawn(process.execPath, [...this.#config.nodeOptions, ...(memoryLimitBytes === null ? [] : processLimits(memoryLimitBytes)), ENTRY], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment?.record.envVars, [WORKER_ENVIRONMENT_VARIABLE]: JSON.stringify(data) } });
+    const variables = { ...process.env, ...environment?.record.envVars };
+    const options = workerProcessOptions(this.#config.nodeOptions, variables["NODE_OPTIONS"], memoryLimitBytes);
+    const child = spawn(process.execPath, [...options, ENTRY], { stdio: ["ignore", "pipe", "pipe"], env: { ...variables, [WORKER_ENVIRONMENT_VARIABLE]: JSON.stringify(data) } });
     const pid = child.pid ?? 0;
     this.#running.add(child);
     this.#caretaker.watch(child);

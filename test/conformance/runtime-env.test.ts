@@ -53,6 +53,12 @@ underBothIsolations("runtime environments", {}, () => {
     assert.deepEqual(context, { envVars: { A: "actor", B: "parent" }, config: { setupTimeoutMs: 5000 } });
   });
 
+  it("decides how many helper threads V8 has in worker processes, which otherwise have one", async () => {
+    const poolSize = ray.remote(() => process.execArgv.find((option) => option.startsWith("--v8-pool-size")) ?? null, { isolation: "process" });
+    const chosen = poolSize.options({ runtimeEnv: { envVars: { NODE_OPTIONS: "--v8-pool-size=2" } } });
+    assert.deepEqual(await ray.get([poolSize.remote(), chosen.remote()]), ["--v8-pool-size=1", null]);
+  });
+
   it("is the same again when an actor is restarted", async () => {
     class Fragile {
       value(): string | undefined {

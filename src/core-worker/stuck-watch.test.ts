@@ -14,6 +14,8 @@ class Program {
   readonly warnings: string[] = [];
   surveys = 0;
   tasks = 0;
+  /** How much is free, by survey; after the last one nothing is. */
+  free: number[] = [];
   #nowMs = 0;
   #timer: { readonly atMs: number; readonly callback: () => void } | null = null;
   readonly #watch = new StuckWatch({
@@ -25,7 +27,7 @@ class Program {
 
   #found(): Explanations {
     const pending = Array.from({ length: this.tasks }, (_, index): PendingRecord => ({ taskSequence: index + 1, name: "f", callSite: null, makes: [], missing: [], actorId: null, workerId: null, isBetweenRuns: false, behind: null, demand: { key: "k", resources: { tape: 10_000 }, groupId: null, wasTold: false } }));
-    const nodes: NodeWaits[] = [{ nodeId: "aaaaaaaa00000001", totals: { tape: 10_000 }, available: {}, isDraining: false, demands: [], placements: [], workers: [{ workerId: DRIVER, pending, runs: [] }], unansweredWorkerIds: [] }];
+    const nodes: NodeWaits[] = [{ nodeId: "aaaaaaaa00000001", totals: { tape: 10_000 }, available: { tape: this.free.shift() ?? 0 }, isDraining: false, demands: [], placements: [], workers: [{ workerId: DRIVER, pending, runs: [] }], unansweredWorkerIds: [] }];
     return new Explanations(new WaitGraph({ nodes, actors: [], groups: [] }), nodes, []);
   }
 
@@ -61,6 +63,16 @@ describe("the watch over what is stuck", () => {
     assert.deepEqual(program.warnings, ["task f() waits for 1 tape, of which 0 of 1 are free on node aaaaaaaa00000001 (and 3 more wait for the same)"]);
     await program.passes(100 * AFTER_MS);
     assert.equal(program.warnings.length, 1);
+  });
+
+  test("does not say what only the first of two surveys has found", async () => {
+    const program = new Program();
+    program.free = [0, 10_000, 0, 0];
+    program.submit(1);
+    await program.passes(AFTER_MS * 1.25);
+    assert.deepEqual([program.surveys, program.warnings], [2, []]);
+    await program.passes(AFTER_MS);
+    assert.deepEqual([program.surveys, program.warnings.length], [4, 1]);
   });
 
   test("looks at nothing once all is there, and asks nobody before something is late", async () => {

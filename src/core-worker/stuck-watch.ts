@@ -41,16 +41,29 @@ export class StuckWatch {
     const old = this.#state.look(clock.nowMs(), this.#env.pending());
     if (old.length === 0) return;
     // Without an answer there is nothing to say.
-    const found = await this.#env.survey().catch(() => null);
+    let found = await this.#env.survey().catch(() => null);
     if (found === null) return;
-    const own = old.flatMap((key) => found.rootsOf(key, false));
-    const all = new Map<string, { readonly root: RootReason; count: number }>();
-    for (const key of found.graph.keys()) for (const root of found.rootsOf(key)) {
-      const known = all.get(root.key);
-      if (known === undefined) all.set(root.key, { root, count: 1 });
-      else known.count++;
+    let all = foldedRoots(found);
+    if (all.some(({ isGoingOn, wasTold }) => !isGoingOn && !wasTold)) {
+      // Each has answered at a moment of its own. What was merely on its way then is over at a second survey.
+      const before = new Set(all.map(({ key }) => key));
+      found = await this.#env.survey().catch(() => null);
+      if (found === null) return;
+      all = foldedRoots(found).filter(({ key }) => before.has(key));
     }
-    const folded = Array.from(all.values(), ({ root, count }) => (root.reason === "cycle" || count === 1 ? root : { ...root, message: `${root.message} (and ${count - 1} more ${count === 2 ? "waits" : "wait"} for the same)` }));
-    for (const text of this.#state.surveyed(clock.nowMs(), own, folded)) this.#env.warn(text);
+    const latest = found;
+    const own = old.flatMap((key) => latest.rootsOf(key, false));
+    for (const text of this.#state.surveyed(clock.nowMs(), own, all)) this.#env.warn(text);
   }
+}
+
+/** Of everything that waits, each reason once. */
+function foldedRoots(found: Explanations): RootReason[] {
+  const all = new Map<string, { readonly root: RootReason; count: number }>();
+  for (const key of found.graph.keys()) for (const root of found.rootsOf(key)) {
+    const known = all.get(root.key);
+    if (known === undefined) all.set(root.key, { root, count: 1 });
+    else known.count++;
+  }
+  return Array.from(all.values(), ({ root, count }) => (root.reason === "cycle" || count === 1 ? root : { ...root, message: `${root.message} (and ${count - 1} more ${count === 2 ? "waits" : "wait"} for the same)` }));
 }

@@ -111,6 +111,8 @@ describe("why a task waits", () => {
     const waits = { ownerId: DRIVER, key: "k", hasRoom: true, startingCount: 1, hasEnvironment: false };
     assert.deepEqual([reasonOf([node([own], { demands: [waits] })])?.reason, reasonOf([node([own], { demands: [{ ...waits, hasEnvironment: true }] })])?.reason], ["workerStarting", "environment"]);
     assert.equal(reasonOf([node([own], { demands: [{ ...waits, hasRoom: false }] })])?.reason, "resources");
+    assert.equal(reasonOf([node([own])])?.reason, "sending", "what it asks for is free, and no node has it waiting: it was given a worker after its owner has answered");
+    assert.equal(reasonOf([node([own], { isDraining: true })])?.reason, "resources");
   });
 
   test("a placement group that is not there", () => {

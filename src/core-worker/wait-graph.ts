@@ -175,7 +175,9 @@ export class WaitGraph {
     if (groupId !== null && this.#groups.has(groupId)) return waits("placementGroup", "waits for its placement group", [groupKey(groupId)]);
     const found = this.#nodes.flatMap(({ nodeId, demands }) => demands.filter((demand) => demand.ownerId === ownerId && demand.key === key).map((demand) => ({ ...demand, nodeId })));
     const worker = found.find(({ hasRoom }) => hasRoom);
-    return worker === undefined ? this.#forResources(resources, wasTold) : forWorker(worker);
+    if (worker !== undefined) return forWorker(worker);
+    // The nodes have answered after its owner: what was free for it then, it has got meanwhile, or is about to get.
+    return found.length === 0 && this.#isFree(resources) ? waits("sending", "is about to be sent") : this.#forResources(resources, wasTold);
   }
 
   /** Tasks give back what they have. */
@@ -183,6 +185,10 @@ export class WaitGraph {
     if (this.#unanswered.size > 0) return true;
     for (const { actorId, isStarted, awaits } of this.#runs.values()) if (actorId === null && isStarted && awaits.length === 0) return true;
     return false;
+  }
+
+  #isFree(wanted: ResourceAmounts): boolean {
+    return this.#nodes.some(({ available, isDraining }) => !isDraining && Object.keys(wanted).every((name) => (available[name] ?? 0) >= (wanted[name] as number)));
   }
 
   #forResources(wanted: ResourceAmounts, wasTold: boolean): Wait {
@@ -205,8 +211,7 @@ export class WaitGraph {
       if (placement === undefined) continue;
       return placement.hasRoom ? forWorker({ ...placement, nodeId }) : this.#forResources(resources, placement.wasTold);
     }
-    const fits = this.#nodes.some(({ available }) => Object.keys(resources).every((name) => (available[name] ?? 0) >= (resources[name] as number)));
-    return fits ? waits("actorStarting", "is about to get a worker") : this.#forResources(resources, false);
+    return this.#isFree(resources) ? waits("actorStarting", "is about to get a worker") : this.#forResources(resources, false);
   }
 
   // ------------------------------------------------------------------ cycles

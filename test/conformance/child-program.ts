@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
-const RUN_MS_MAX = 60_000;
+const RUN_MS_MAX = 100_000;
 
 export interface ProgramRun {
   readonly exitCode: number | null;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { eventually } from "../conformance/both-isolations.ts";
 import { endPrograms } from "../conformance/running-program.ts";
 import { Place } from "./command.ts";
 
@@ -71,13 +72,16 @@ describe("commands for a cluster that runs", () => {
   });
 
   it("show its objects, what it waits for, and write its timeline", async () => {
+    const begun = join(place.folder, "begun");
     const program = place.join(address, `
-      const after = ray.remote(function after() {}).remote(ray.remote(function endless() { return new Promise(() => {}); }).remote());
+      const endless = ray.remote(async function endless(begun) { (await import("node:fs")).writeFileSync(begun, ""); return new Promise(() => {}); });
+      const after = ray.remote(function after() {}).remote(endless.remote(${JSON.stringify(begun)}));
       globalThis.kept = ray.put(new Uint8Array(2 * 1024 ** 2));
       say(await ray.get(ray.remote(function measured() { return 1; }).remote()));
       await hear();
     `);
     assert.equal(await program.said(), 1);
+    await eventually("the endless task to run", () => existsSync(begun));
     const memory = await place.run("memory");
     assert.equal(memory.exitCode, 0, memory.stderr);
     assert.match(memory.stdout, /1 object: 2\.0 MB/);

@@ -26,15 +26,17 @@ for (const isolation of ISOLATIONS) {
     const ActorPlace = ray.remote(Place, { numCpus: 1, maxRestarts: -1, maxTaskRetries: -1 });
 
     it("lie on nodes as their strategy says", async () => {
-      const strategies: readonly ray.PlacementStrategy[] = ["PACK", "STRICT_PACK", "SPREAD", "STRICT_SPREAD"];
-      const counts: number[] = [];
-      for (const strategy of strategies) {
-        const group = ray.placementGroup([{ CPU: 1 }, { CPU: 1 }], { strategy });
-        await ray.get(group.ready());
-        counts.push(new Set(await nodesOf(group)).size);
-        await ray.removePlacementGroup(group);
+      for (const [strategy, count] of [["PACK", 1], ["STRICT_PACK", 1], ["SPREAD", 2], ["STRICT_SPREAD", 2]] as const) {
+        // Where the group before it was may count as taken for a moment more, and the first and the third do with what there is.
+        await eventually(`${strategy} to take ${count}`, async () => {
+          const group = ray.placementGroup([{ CPU: 1 }, { CPU: 1 }], { strategy });
+          await ray.get(group.ready());
+          const { size } = new Set(await nodesOf(group));
+          await ray.removePlacementGroup(group);
+          if (strategy.startsWith("STRICT")) assert.equal(size, count);
+          return size === count;
+        });
       }
-      assert.deepEqual(counts, [1, 1, 2, 2]);
     });
 
     it("bring tasks and actors to the nodes of their bundles, and end them wherever they are", async () => {

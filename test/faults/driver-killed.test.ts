@@ -108,12 +108,18 @@ describe("whoever is killed leaves no process, socket, segment or file", { skip 
     await ray.init({ address: cluster.address });
     const options = { maxRetries: 0, numCpus: 1, resources: { there: 1 } };
     const place = ray.remote(function place() { return { pid: process.pid, workerId: ray.getRuntimeContext().workerId }; }, options);
-    const spin = ray.remote(function spin(): void { for (;;); }, options);
-    const codeOf = (ref: ray.ObjectRef<unknown>): Promise<string> => ref.get().then(() => "a value", (error: ray.RayError) => error.code);
-
-    const inHost = codeOf(spin.remote());
-    const inProcess = codeOf(spin.options({ isolation: "process" }).remote());
     const [, node] = cluster.nodes as [TestNode, TestNode];
+    const spin = ray.remote(function spin(begun: string): void { writeFileSync(begun, ""); for (;;); }, options);
+    /** When it has begun, what it will end with. */
+    const spinning = async (name: string, isolation: ray.Isolation = "thread"): Promise<{ readonly code: Promise<string> }> => {
+      const begun = join(cluster.nodes[0]!.sessionDir, name);
+      const code = spin.options({ isolation }).remote(begun).get().then(() => "a value", (error: ray.RayError) => error.code);
+      await eventually(`${name} to begin`, () => existsSync(begun));
+      return { code };
+    };
+
+    const inHost = await spinning("in-host");
+    const inProcess = await spinning("in-process", "process");
     const socketOf = (workerId: string): string => join(node.sessionDir, `${workerId}.sock`);
     for (const isolation of ISOLATIONS) {
       const killed = await place.options({ isolation }).remote().get();
@@ -121,12 +127,11 @@ describe("whoever is killed leaves no process, socket, segment or file", { skip 
       process.kill(killed.pid, "SIGKILL");
       await eventually("its socket to be gone", () => !existsSync(socketOf(killed.workerId)));
     }
-    assert.equal(await inHost, "ERR_MANTARAY_WORKER_CRASHED");
+    assert.equal(await inHost.code, "ERR_MANTARAY_WORKER_CRASHED");
 
-    const again = codeOf(spin.remote());
-    await ray.get(place.remote());
+    const again = await spinning("again");
     process.kill(node.pid, "SIGKILL");
-    assert.deepEqual(await Promise.all([inProcess, again]), ["ERR_MANTARAY_NODE_DIED", "ERR_MANTARAY_NODE_DIED"]);
+    assert.deepEqual(await Promise.all([inProcess.code, again.code]), ["ERR_MANTARAY_NODE_DIED", "ERR_MANTARAY_NODE_DIED"]);
     await nothingIsLeftOf(node.pid);
     await ray.shutdown();
   });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, it } from "node:test";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import * as ray from "mantaray";
 import { startCluster, type TestCluster } from "mantaray/testing";
 import { isRunning, sharedMemoryOf } from "../cli/command.ts";
@@ -20,18 +20,21 @@ const held = ray.remote(async function held(begun: string, end: string) {
   return ray.getRuntimeContext().nodeId;
 });
 
+/** Its head, and a node that each test lets go when another one has taken its place. */
+let cluster: TestCluster;
+before(async () => { cluster = await startCluster({ nodes: [{ numCpus: 1 }, LIKE_FAR] }); });
+after(() => cluster.stop());
+
 for (const isolation of ISOLATIONS) {
   describe(`a node that drains (${isolation})`, () => {
-    let cluster: TestCluster;
     let folder: string;
     beforeEach(async () => {
       folder = mkdtempSync(join(tmpdir(), "mantaray-drain-"));
-      cluster = await startCluster({ nodes: [{ numCpus: 1 }, { numCpus: 2, ...LIKE_FAR }] });
       await ray.init({ address: cluster.address, isolation });
+      await everythingFree();
     });
     afterEach(async () => {
       await ray.shutdown();
-      await cluster.stop();
       rmSync(folder, { recursive: true, force: true });
     });
     const path = (name: string): string => join(folder, name);
@@ -136,7 +139,6 @@ for (const isolation of ISOLATIONS) {
 
 describe("draining", () => {
   it("is refused for the head, and for nodes that are not there", async () => {
-    await using cluster = await startCluster({ nodes: [{}, {}] });
     const [head, node] = cluster.nodes;
     await assert.rejects(cluster.drainNode(head!), (error: Error) => error instanceof ray.RuntimeStateError && /is the head/.test(error.message));
     await cluster.drainNode(node!);

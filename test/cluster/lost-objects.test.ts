@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { afterEach, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import * as ray from "mantaray";
 import { startCluster, type TestCluster } from "mantaray/testing";
 import { eventually, ISOLATIONS } from "../conformance/both-isolations.ts";
@@ -7,28 +7,27 @@ import { eventually, ISOLATIONS } from "../conformance/both-isolations.ts";
 const LENGTH = 200_000;
 const ELSEWHERE = { numCpus: 0, resources: { elsewhere: 0.01 } };
 
-afterEach(() => ray.shutdown());
-
 /** 1.6 MB, in the object store of the node that is lost. */
 const make = ray.remote((seed: number): Float64Array => new Float64Array(LENGTH).fill(seed)).options(ELSEWHERE);
 const add = ray.remote((array: Float64Array, more: number): Float64Array => array.map((value) => value + more)).options(ELSEWHERE);
 
 /** A head without work for these, and a node that can be killed; another one takes its place. */
-async function start(isolation: "thread" | "process"): Promise<{ cluster: TestCluster; loseNode(): Promise<void>; [Symbol.asyncDispose](): Promise<void> }> {
-  const cluster = await startCluster({ nodes: [{ numCpus: 1 }, { numCpus: 1, resources: { elsewhere: 1 } }] });
-  await ray.init({ address: cluster.address, isolation });
-  const loseNode = async (): Promise<void> => {
-    const last = cluster.nodes.at(-1)!;
-    await cluster.addNode({ numCpus: 1, resources: { elsewhere: 1 } });
-    await cluster.killNode(last);
-  };
-  return { cluster, loseNode, [Symbol.asyncDispose]: () => cluster.stop() };
+let cluster: TestCluster;
+before(async () => { cluster = await startCluster({ nodes: [{ numCpus: 1 }, { numCpus: 1, resources: { elsewhere: 1 } }] }); });
+after(() => cluster.stop());
+
+async function loseNode(): Promise<void> {
+  const last = cluster.nodes.at(-1)!;
+  await cluster.addNode({ numCpus: 1, resources: { elsewhere: 1 } });
+  await cluster.killNode(last);
 }
 
 for (const isolation of ISOLATIONS) {
   describe(`objects whose only copy is lost with its node (${isolation})`, () => {
+    before(() => ray.init({ address: cluster.address, isolation }));
+    after(() => ray.shutdown());
+
     it("are made again for whoever needs them: the program, tasks, borrowers, and what they were made of first", async () => {
-      await using nodes = await start(isolation);
       let result = make.remote(1);
       for (let step = 0; step < 3; step++) {
         const argument = result;
@@ -43,7 +42,7 @@ for (const isolation of ISOLATIONS) {
         async last(): Promise<number> { return (await ray.get(this.#ref!))[LENGTH - 1]!; }
       }, { numCpus: 0 }).remote();
       await ray.get(borrower.keep.remote([third]));
-      await nodes.loseNode();
+      await loseNode();
       const sum = ray.remote((array: Float64Array): number => array.reduce((a, b) => a + b, 0));
       assert.deepEqual(await ray.get([sum.remote(result), sum.options(ELSEWHERE).remote(other)]), [4 * LENGTH, 7 * LENGTH]);
       assert.equal((await ray.get(result))[LENGTH - 1], 4);
@@ -51,7 +50,6 @@ for (const isolation of ISOLATIONS) {
     });
 
     it("of actors are made again by the actor where it starts again, if its calls may run again", async () => {
-      await using nodes = await start(isolation);
       class Maker {
         #calls = 0;
         make(): Float64Array { return new Float64Array(LENGTH).fill(++this.#calls); }
@@ -63,7 +61,7 @@ for (const isolation of ISOLATIONS) {
       const again = maker.make.remote();
       await ray.wait([once, again], { numReturns: 2, fetchLocal: false });
       const before = await ray.get(maker.node.remote());
-      await nodes.loseNode();
+      await loseNode();
       // Its worker outlives the node by a moment, and answers.
       await eventually("it to be elsewhere", async () => (await ray.get(maker.node.options({ maxTaskRetries: -1 }).remote())) !== before);
       assert.equal(await ray.get(maker.first.remote(again)), 1, "its first call in the new worker");
@@ -71,12 +69,11 @@ for (const isolation of ISOLATIONS) {
     });
 
     it("are lost for good where nothing can make them again, which is said at once", async () => {
-      await using nodes = await start(isolation);
       const never = make.options({ maxRetries: 0 }).remote(3);
       const put = ray.remote(() => ({ ref: ray.put(new Float64Array(LENGTH)) })).options(ELSEWHERE);
       const { ref: ofOwner } = await ray.get(put.remote());
       await ray.wait([never, ofOwner], { numReturns: 2, fetchLocal: false });
-      await nodes.loseNode();
+      await loseNode();
       await assert.rejects(ray.get(never), (error: unknown) => error instanceof ray.ObjectReconstructionFailedError && error.reason === "retriesDisabled");
       const read = ray.remote((array: Float64Array): number => array.length);
       await assert.rejects(ray.get(read.remote(never)), ray.ObjectReconstructionFailedError);

@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 import * as ray from "mantaray";
 import { eventually, ISOLATIONS, NODES, startRuntime, type WorkerIsolation } from "./both-isolations.ts";
 
-/** Each test has a machine of its own size. */
+/** Each test has a machine of its own size; those of one size follow each other, and on several nodes use the same. */
 async function onMachine(options: ray.InitOptions, body: () => Promise<void>): Promise<void> {
   const runtime = await startRuntime(options);
   try {
@@ -36,6 +36,17 @@ for (const isolation of ISOLATIONS) suite(isolation);
 
 function suite(isolation: WorkerIsolation): void {
   describe(`nested tasks (${isolation})`, () => {
+    const [n, expected] = NODES > 0 ? [12, 144] : isolation === "thread" ? [18, 2584] : [14, 377];
+    const computesFib = (numCpus: number): void => {
+      it(`computes fib(${n}) naively on ${numCpus} processors, without a worker per level`, async () => {
+        await onMachine({ numCpus, isolation }, async () => {
+          const { value, workerIds } = await ray.get(fib.remote(n));
+          assert.equal(value, expected);
+          assert.ok(workerIds.length <= numCpus + 2, `${workerIds.length} workers for ${numCpus} processors`);
+        });
+      });
+    };
+
     it("finishes a thousand three-deep chains on one processor", async () => {
       await onMachine({ numCpus: 1, isolation }, async () => {
         const leaf = ray.remote((value: number) => value + 1);
@@ -46,16 +57,7 @@ function suite(isolation: WorkerIsolation): void {
       });
     });
 
-    const [n, expected] = NODES > 0 ? [12, 144] : isolation === "thread" ? [18, 2584] : [14, 377];
-    for (const numCpus of [1, 2]) {
-      it(`computes fib(${n}) naively on ${numCpus} processors, without a worker per level`, async () => {
-        await onMachine({ numCpus, isolation }, async () => {
-          const { value, workerIds } = await ray.get(fib.remote(n));
-          assert.equal(value, expected);
-          assert.ok(workerIds.length <= numCpus + 2, `${workerIds.length} workers for ${numCpus} processors`);
-        });
-      });
-    }
+    computesFib(1);
 
     it("runs two remote functions that call each other", async () => {
       await onMachine({ numCpus: 1, isolation }, async () => {
@@ -67,16 +69,6 @@ function suite(isolation: WorkerIsolation): void {
       await onMachine({ numCpus: 1, isolation }, async () => {
         const depth = ray.remote(async (left: number, self: unknown): Promise<number> => (left === 0 ? 0 : 1 + (await ray.get((self as typeof depth).remote(left - 1, self))))) as ray.RemoteFunction<[number, unknown], Promise<number>>;
         assert.equal(await ray.get(depth.remote(60, depth)), 60);
-      });
-    });
-
-    it("lends the processor of a task that waits, and takes no more than there is", async () => {
-      await onMachine({ numCpus: 2, isolation }, async () => {
-        const meter = ray.remote(class { #now = 0; #most = 0; enter() { this.#most = Math.max(this.#most, ++this.#now); } leave() { this.#now--; } most() { return this.#most; } }).remote();
-        const child = ray.remote(async (handle: typeof meter) => { handle.enter.remote(); await new Promise((resolve) => setImmediate(resolve)); handle.leave.remote(); return 1; });
-        const parent = ray.remote(async (handle: typeof meter) => (await ray.get(Array.from({ length: 5 }, () => child.remote(handle)))).length);
-        assert.deepEqual(await ray.get(Array.from({ length: 20 }, () => parent.remote(meter))), Array(20).fill(5));
-        meter.release();
       });
     });
 
@@ -108,6 +100,18 @@ function suite(isolation: WorkerIsolation): void {
           return atOnce;
         });
         assert.deepEqual(new Set(await ray.get(Array.from({ length: 20 }, () => busy.remote()))), new Set([1]));
+      });
+    });
+
+    computesFib(2);
+
+    it("lends the processor of a task that waits, and takes no more than there is", async () => {
+      await onMachine({ numCpus: 2, isolation }, async () => {
+        const meter = ray.remote(class { #now = 0; #most = 0; enter() { this.#most = Math.max(this.#most, ++this.#now); } leave() { this.#now--; } most() { return this.#most; } }).remote();
+        const child = ray.remote(async (handle: typeof meter) => { handle.enter.remote(); await new Promise((resolve) => setImmediate(resolve)); handle.leave.remote(); return 1; });
+        const parent = ray.remote(async (handle: typeof meter) => (await ray.get(Array.from({ length: 5 }, () => child.remote(handle)))).length);
+        assert.deepEqual(await ray.get(Array.from({ length: 20 }, () => parent.remote(meter))), Array(20).fill(5));
+        meter.release();
       });
     });
 

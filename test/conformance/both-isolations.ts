@@ -126,7 +126,7 @@ export async function everythingFree(): Promise<void> {
   await freeBecomes(await ray.clusterResources());
 }
 
-const EVENTUALLY_MS_MAX = 20_000;
+const EVENTUALLY_MS_MAX = 60_000;
 const EVENTUALLY_EVERY_MS = 10;
 
 /** Polls until the condition holds. Only for what nothing announces; fails with `what` when it never comes. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, it } from "node:test";
+import { after, describe, it } from "node:test";
 import * as ray from "mantaray";
 import { eventually, everythingFree, underEveryActorIsolation } from "./both-isolations.ts";
 
@@ -37,6 +37,8 @@ const untilAborted = ray.remote(async function untilAborted(notes: NotesHandle |
 const increment = ray.remote((value: number) => value + 1);
 
 underEveryActorIsolation("limits of calls", { isOnOneOfThem: true }, (isolation, remote) => {
+  const folder = mkdtempSync(join(tmpdir(), "mantaray-test-"));
+  after(() => rmSync(folder, { recursive: true }));
   const newNotes = (): NotesHandle => remote(Notes).remote();
   const noted = (notes: NotesHandle, note: string): Promise<void> => eventually(`the note '${note}'`, async () => (await ray.get(notes.read.remote())).includes(note));
 
@@ -145,7 +147,6 @@ underEveryActorIsolation("limits of calls", { isOnOneOfThem: true }, (isolation,
     });
 
     it("ends one that does not, also in an endless loop, and does not retry it", async () => {
-      const folder = mkdtempSync(join(tmpdir(), "mantaray-test-"));
       const spins = ray.remote(function spins(file: string): never {
         appendFileSync(file, "runs\n");
         for (;;) { /* for ever */ }
@@ -155,7 +156,6 @@ underEveryActorIsolation("limits of calls", { isOnOneOfThem: true }, (isolation,
       assert.equal(await ray.get(increment.remote(1)), 2);
       await everythingFree();
       assert.equal(readFileSync(join(folder, "notes"), "utf8"), "runs\n");
-      rmSync(folder, { recursive: true });
     });
 
     it("is kept even if the owner is the very worker that is blocked", async () => {
@@ -178,10 +178,12 @@ underEveryActorIsolation("limits of calls", { isOnOneOfThem: true }, (isolation,
     });
 
     it("does not count time in queues, and lets what is in time alone", async () => {
-      const sleeps = ray.remote(async (durationMs: number) => { await new Promise((resolve) => setTimeout(resolve, durationMs)); return durationMs; });
-      // One after the other these take longer than each may.
-      const limited = sleeps.options({ timeoutMs: 2_000, numCpus: 2 });
-      assert.deepEqual(await ray.get(Array.from({ length: 6 }, () => limited.remote(500))), Array.from({ length: 6 }, () => 500));
+      // They wait in the queue for longer than each may take.
+      const timeoutMs = 1_500;
+      const sleeps = ray.remote(async (durationMs: number) => { await new Promise((resolve) => setTimeout(resolve, durationMs)); }, { numCpus: 2 });
+      const first = sleeps.remote(timeoutMs + 100);
+      const limited = Array.from({ length: 3 }, (_, value) => increment.options({ timeoutMs, numCpus: 2 }).remote(value));
+      assert.deepEqual(await ray.get([first, ...limited]), [undefined, 1, 2, 3]);
     });
 
     it("of a call fails it and aborts its signal, and the actor lives on", async () => {
@@ -192,9 +194,8 @@ underEveryActorIsolation("limits of calls", { isOnOneOfThem: true }, (isolation,
           await new Promise((resolve) => { signal.addEventListener("abort", resolve); });
           this.#done.push((signal.reason as Error).name);
         }
-        blocks(durationMs: number): void {
-          const endMs = performance.now() + durationMs;
-          while (performance.now() < endMs);
+        blocks(file: string): void {
+          while (!existsSync(file));
           this.#done.push("blocked");
         }
         done(): string[] { return this.#done; }
@@ -202,9 +203,9 @@ underEveryActorIsolation("limits of calls", { isOnOneOfThem: true }, (isolation,
       const actor = remote(Waiter).remote();
       await assert.rejects(ray.get(actor.waits.options({ timeoutMs: 50 }).remote()), isTimeout(/Waiter\.waits/));
       await eventually("the first to end", async () => (await ray.get(actor.done.remote())).length === 1);
-      const blocking = actor.blocks.options({ timeoutMs: 50 }).remote(1_000);
-      const outcome = await Promise.race([ray.get(blocking).catch((error: unknown) => (error as Error).name), ray.get(actor.done.remote())]);
-      assert.equal(outcome, "TaskTimeoutError");
+      const file = join(folder, "unblocked");
+      await assert.rejects(ray.get(actor.blocks.options({ timeoutMs: 50 }).remote(file)), isTimeout(/Waiter\.blocks/));
+      writeFileSync(file, "");
       assert.deepEqual(await ray.get(actor.done.remote()), ["TaskTimeoutError", "blocked"]);
     });
 

@@ -10,12 +10,19 @@ const LIMIT_BYTES = 700 * MEBIBYTE;
 
 const run = (isolation: string, body: string, environment = {}): Promise<ProgramRun> => runProgram({ environment: { MANTARAY_MEMORY_LIMIT_BYTES: String(LIMIT_BYTES), ...environment }, files: { "main.mjs": `
   import * as ray from "mantaray";
+  import { existsSync, writeFileSync } from "node:fs";
+  const folder = new URL(".", import.meta.url).pathname;
+  const mark = (name) => writeFileSync(folder + name, "");
+  const isMarked = (name) => existsSync(folder + name);
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 20));
   const warnings = [];
-  process.on("warning", ({ message }) => warnings.push(message));
+  process.on("warning", ({ message }) => { warnings.push(message); mark("released"); });
   await ray.init({ numCpus: 3, objectStoreMemory: 64 * 2 ** 20, isolation: "${isolation}" });
+  // Until somebody was ended for it: however late the second one starts, it finds the first.
   const hold = ray.remote(async function hold(number) {
     const bytes = new Uint8Array(300 * 2 ** 20).fill(number);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    mark("filled" + number);
+    while (!isMarked("released")) await turn();
     return bytes[bytes.length - 1];
   });
   ${body}
@@ -48,7 +55,7 @@ for (const isolation of ISOLATIONS) {
           }
           kept() { return this.all.length; }
         }
-        const [outcome] = await Promise.allSettled([hold.options({ maxRetries: 0 }).remote(1), hold.options({ maxRetries: 0 }).remote(2)].map((ref) => ref.get())).then((all) => all.filter(({ status }) => status === "rejected"));
+        const [outcome] = await Promise.allSettled([hold.options({ maxRetries: 0 }).remote(1), hold.options({ maxRetries: 0 }).remote(2)].map((ref) => ref.get().finally(() => mark("released")))).then((all) => all.filter(({ status }) => status === "rejected"));
         console.log(outcome.reason.name + ": " + outcome.reason.message);
         const keeper = ray.remote(Keeper, { maxRestarts: 1 }).remote();
         await keeper.keepMore.remote().get().catch((error) => console.log(error.name));
@@ -64,7 +71,15 @@ for (const isolation of ISOLATIONS) {
 }
 
 it("MANTARAY_MEMORY_MONITOR_REFRESH_MS=0 ends nothing; what is no number is refused", { skip }, async () => {
-  const [value, count] = linesOf(await run("thread", `console.log(JSON.stringify(await ray.get([hold.remote(1), hold.remote(2)]))); console.log(warnings.length);`, { MANTARAY_MEMORY_MONITOR_REFRESH_MS: "0" }));
+  const [value, count] = linesOf(await run("thread", `
+    const both = [hold.remote(1), hold.remote(2)];
+    while (!isMarked("filled1") || !isMarked("filled2")) await turn();
+    // Several times what passes between two looks.
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    mark("released");
+    console.log(JSON.stringify(await ray.get(both)));
+    console.log(warnings.length);
+  `, { MANTARAY_MEMORY_MONITOR_REFRESH_MS: "0" }));
   assert.deepEqual([value, count], ["[1,2]", "0"]);
   const { stderr, exitCode } = await run("thread", "", { MANTARAY_MEMORY_USAGE_THRESHOLD: "95" });
   assert.equal(exitCode, 1);

@@ -33,7 +33,8 @@ export interface RunningProgram {
 const running = new Set<RunningProgram>();
 
 export function startProgram(source: string, environment: Readonly<Record<string, string>> = {}): RunningProgram {
-  const inherited = { ...process.env };
+  // Where workers take long to start, programs are warned of it: these are to say nothing of their own.
+  const inherited: NodeJS.ProcessEnv = { ...process.env, MANTARAY_STUCK_WARNING_MS: "0" };
   delete inherited["NODE_TEST_CONTEXT"];
   const child = spawn(process.execPath, ["--input-type=module", "--eval", PRELUDE + source], { cwd: REPOSITORY, env: { ...inherited, ...environment }, stdio: ["pipe", "pipe", "pipe"] });
   let stderr = "";

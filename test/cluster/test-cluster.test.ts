@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
 import * as ray from "mantaray";
@@ -72,12 +73,11 @@ describe("a cluster for tests", () => {
     }
   });
 
-  it("leaves nothing, and is found by its address alone", async () => {
+  it("leaves nothing", async () => {
     const cluster = await startCluster({ nodes: [{}, {}], env: { OF_THE_NODES: "yes" } });
     await ray.init({ address: cluster.address });
     assert.equal(await ray.get(ray.remote(() => process.env["OF_THE_NODES"]).remote()), "yes");
     await ray.get(ray.put(new Uint8Array(1024 ** 2)));
-    assert.notEqual(cluster.address, await startProgram(`say(await ray.init({ address: "auto" }).then((info) => info.sessionDir, (error) => error.name));`).said());
     await ray.shutdown();
     const nodes = cluster.nodes;
     assert.match(readFileSync(join(nodes[0]?.sessionDir as string, "logs/node.log"), "utf8"), /has joined/);
@@ -100,15 +100,22 @@ describe("a cluster for tests", () => {
     }
   });
 
-  it("keeps no program alive, and says why a node cannot start", async () => {
+  it("keeps no program alive, is found by its address alone, and says why a node cannot start", async (context) => {
+    // Of its own, where it sees none of other tests.
+    const folder = mkdtempSync(join(tmpdir(), "mantaray-test-"));
+    context.after(() => rmSync(folder, { recursive: true, force: true }));
     const program = startProgram(`
       const { startCluster } = await import("mantaray/testing");
       const cluster = await startCluster();
+      say(await ray.init({ address: "auto" }).then(() => "found", (error) => [error.name, error.message]));
       say(await cluster.addNode({ resources: { CPU: 1 }, numGpus: 1.5 }).catch((error) => [error.name, error.message]));
-    `);
+    `, { TMPDIR: folder, MANTARAY_ADDRESS: "" });
+    const [notFound, why] = await program.said();
+    assert.deepEqual([notFound, /no runtime of this user was found/.test(why)], ["RuntimeStateError", true], why);
     const [name, message] = await program.said();
     assert.equal(name, "RuntimeStateError");
     assert.match(message, /could not be started/);
     assert.deepEqual(await program.ended, { exitCode: 0, signal: null, stderr: "" });
+    await eventually("its node to end", () => !readdirSync(folder).some((entry) => /^mantaray-\d+-/.test(entry)));
   });
 });

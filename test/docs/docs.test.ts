@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import * as ray from "mantaray";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
-const RUN_MS_MAX = 60_000;
+const RUN_MS_MAX = 100_000;
 
 interface Program {
   readonly where: string;

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
-const RUN_MS_MAX = 60_000;
+const RUN_MS_MAX = 100_000;
 
 export interface ExampleRun {
   readonly exitCode: number | null;

@@ -9,7 +9,7 @@ import * as ray from "mantaray";
 import { eventually, ISOLATIONS, type WorkerIsolation } from "../conformance/both-isolations.ts";
 
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
-const RUN_MS_MAX = 60_000;
+const RUN_MS_MAX = 100_000;
 const PERMISSION = process.allowedNodeEnvironmentFlags.has("--permission") ? "--permission" : "--experimental-permission";
 
 /** Mounting needs the rights of root, and Linux. */

@@ -15,7 +15,7 @@ const repository = dirname(dirname(fileURLToPath(import.meta.url)));
 const silenceMsMax = 120_000;
 const fileMsMax = 600_000;
 /** Processes that a test file started have so long to end after it. */
-const processesEndMsMax = 5_000;
+const processesEndMsMax = 20_000;
 const shownOutputBytesMax = 20_000;
 /** One more than a small machine has processors: many tests wait for something most of the time. */
 const concurrentFiles = 3;

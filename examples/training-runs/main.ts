@@ -7,7 +7,7 @@ import * as ray from "mantaray";
 
 const { values } = parseArgs({ options: { isolation: { type: "string" } } });
 const WORKERS = 3;
-const STEPS = 200;
+const STEPS = 100;
 const RATE = 0.05;
 
 /** Learns the slope of a line from its part of the points. */

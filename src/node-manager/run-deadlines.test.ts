@@ -55,6 +55,18 @@ describe("RunDeadlines", () => {
     assert.equal(harness.timers, 0);
   });
 
+  it("leaves the worker of a task whose end is heard late, because this process stood still", () => {
+    const harness = new Harness();
+    harness.start("worker", 1, 7, 100);
+    harness.passUntil(100);
+    harness.nowMs = 5_000;
+    harness.passUntil(5_050);
+    harness.deadlines.ended("worker", 1);
+    harness.passUntil(10_000);
+    assert.deepEqual(harness.log, ["100 runTimedOut to owner", "100 stopTimedOutRun to worker"]);
+    assert.equal(harness.timers, 0);
+  });
+
   it("leaves the worker of a task that ends in its grace, and of a call", () => {
     const harness = new Harness();
     harness.start("worker", 1, 7, 100);

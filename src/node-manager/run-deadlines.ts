@@ -1,8 +1,12 @@
 import type { Clock, Timer, WorkerId } from "../base/mod.ts";
 import type { FromNode, ToNode } from "../protocol/mod.ts";
 
-/** How long a task may take to end by itself after it was told that its time is over. */
-const TIMED_OUT_GRACE_MS = 500;
+/**
+ * How long a task may take to end by itself after it was told that its time is over: so often it is looked whether it has. Not one
+ * wait: when this process stands still for as long, it has not heard yet what has ended meanwhile.
+ */
+const GRACE_LOOK_EVERY_MS = 100;
+const GRACE_LOOKS = 5;
 
 export interface RunDeadlinesEnvironment {
   readonly clock: Clock;
@@ -48,10 +52,13 @@ export class RunDeadlines {
     this.#env.send(ownerId, { type: "runTimedOut", workerId, taskSequence });
     this.#env.send(workerId, { type: "stopTimedOutRun", ownerId, taskSequence });
     if (leaseId === null) return this.ended(workerId, run.runId);
-    this.#wait(workerId, run, TIMED_OUT_GRACE_MS, () => {
+    let looksLeft = GRACE_LOOKS;
+    const look = (): void => {
+      if (--looksLeft > 0) return this.#wait(workerId, run, GRACE_LOOK_EVERY_MS, look);
       this.ended(workerId, run.runId);
       this.#env.endRun(ownerId, workerId, leaseId, `was ended because ${name}() went on after its timeoutMs of ${timeoutMs} ms`);
-    });
+    };
+    this.#wait(workerId, run, GRACE_LOOK_EVERY_MS, look);
   }
 
   #wait(workerId: WorkerId, { runId }: Started, delayMs: number, then: () => void): void {

@@ -8,6 +8,7 @@ import { type CommandRun, follow, type RunningCommand } from "./running-command.
 
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 const COMMAND = join(REPOSITORY, "dist/cli.js");
+const REMOVAL_RETRIES_MAX = 5;
 
 /** A machine of its own, as far as `mantaray` can see: what runs elsewhere, and in other tests, is not in sight. */
 export class Place {
@@ -98,8 +99,8 @@ export class Place {
   async remove(): Promise<void> {
     for (const child of this.#children) child.kill("SIGKILL");
     await this.run("stop", "--force");
-    rmSync(this.folder, { recursive: true, force: true });
-    rmSync(this.programs, { recursive: true, force: true });
+    // Who was killed may have been writing.
+    for (const folder of [this.folder, this.programs]) rmSync(folder, { recursive: true, force: true, maxRetries: REMOVAL_RETRIES_MAX });
   }
 }
 

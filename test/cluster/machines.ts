@@ -28,10 +28,15 @@ export class Machines {
   readonly #hub = `${this.#prefix}-hub`;
 
   constructor(count: number) {
-    this.#ip("netns", "add", this.#hub);
-    this.#ip("-n", this.#hub, "link", "add", "bridge", "type", "bridge");
-    this.#ip("-n", this.#hub, "link", "set", "bridge", "up");
-    for (let index = 0; index < count; index++) this.#add(index);
+    try {
+      this.#ip("netns", "add", this.#hub);
+      this.#ip("-n", this.#hub, "link", "add", "bridge", "type", "bridge");
+      this.#ip("-n", this.#hub, "link", "set", "bridge", "up");
+      for (let index = 0; index < count; index++) this.#add(index);
+    } catch (error) {
+      void this.remove();
+      throw error;
+    }
   }
 
   #ip(...args: string[]): void {
@@ -76,9 +81,10 @@ export class Machines {
   /** Everything that was started on them ends, then they are gone. */
   async remove(): Promise<void> {
     for (const child of this.#children) child.kill("SIGTERM");
-    for (const name of this.#names) {
-      const { stdout } = spawnSync("ip", ["netns", "pids", name], { encoding: "utf8" });
-      for (const pid of stdout.split("\n").filter((line) => line !== "")) try { process.kill(Number(pid), "SIGKILL"); } catch { /* It has ended meanwhile. */ }
+    const pids = (): string[] => this.#names.flatMap((name) => spawnSync("ip", ["netns", "pids", name], { encoding: "utf8" }).stdout.split("\n")).filter((line) => line !== "");
+    for (let left = pids(); left.length > 0; left = pids()) {
+      for (const pid of left) try { process.kill(Number(pid), "SIGKILL"); } catch { /* It has ended meanwhile. */ }
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
     for (const name of [...this.#names, this.#hub]) spawnSync("ip", ["netns", "delete", name]);
     rmSync(this.folder, { recursive: true, force: true });

@@ -29,8 +29,7 @@ async function nodesOfTwoTasks(options: SuiteOptions): Promise<string[]> {
     while (readdirSync(folder).length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
     return nodeId;
   });
-  const nodeIds = await ray.get([meet.remote(1), meet.remote(2)]);
-  rmSync(folder, { recursive: true });
+  const nodeIds = await ray.get([meet.remote(1), meet.remote(2)]).finally(() => rmSync(folder, { recursive: true }));
   assert.ok(!nodeIds.includes(ray.getRuntimeContext().nodeId), "the program's own node has no processor");
   assert.equal((await ray.clusterResources())["CPU"], 2);
   await runtime.stop();

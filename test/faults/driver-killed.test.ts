@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, it } from "node:test";
+import { afterEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import * as ray from "mantaray";
 import { startCluster, type TestNode } from "mantaray/testing";
@@ -13,9 +13,16 @@ import { eventually, ISOLATIONS } from "../conformance/both-isolations.ts";
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 const skip = process.platform === "linux" ? false : "looks for what is left in /proc and /dev/shm";
 
+const children = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of children) child.kill("SIGKILL");
+  children.clear();
+});
+
 /** A program and the first line that it prints. */
 function start(program: string, env: Record<string, string> = {}): { child: ChildProcess; printed: Promise<string>; exited: Promise<void> } {
   const child = spawn(process.execPath, ["--input-type=module", "--eval", `import * as ray from "mantaray"; ${program}`], { cwd: REPOSITORY, stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...env } });
+  children.add(child);
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const printed = new Promise<string>((resolve, reject) => {
     let text = "";

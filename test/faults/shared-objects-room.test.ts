@@ -149,7 +149,7 @@ for (const isolation of ISOLATIONS) {
     });
   });
 
-  it(`what a killed program leaves in memory and on disk is removed by the next one (${isolation})`, { skip: process.platform !== "linux" }, async () => {
+  it(`what a killed program leaves in memory and on disk is removed by the next one (${isolation})`, { skip: process.platform !== "linux" }, async (context) => {
     const directory = mkdtempSync(join(tmpdir(), "mantaray-test-"));
     try {
       const child = spawn(process.execPath, ["--input-type=module", "--eval", `${PRELUDE}
@@ -159,6 +159,7 @@ for (const isolation of ISOLATIONS) {
         say({ sessionDir });
         setInterval(() => refs, 1000);
       `], { cwd: REPOSITORY, stdio: ["ignore", "pipe", "inherit"] });
+      context.after(() => child.kill("SIGKILL"));
       const exited = new Promise((resolve) => child.once("exit", resolve));
       const { sessionDir } = await new Promise<{ sessionDir: string }>((resolve, reject) => {
         child.stdout.setEncoding("utf8").once("data", (line: string) => resolve(JSON.parse(line)));

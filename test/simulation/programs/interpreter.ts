@@ -2,11 +2,13 @@ import { type ActorHandle, asCompleted, cancel, get, kill, type ObjectRef, place
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import type { World } from "../world/world.ts";
 import { type Oracle, PLANNED_FAILURE } from "./oracle.ts";
-import { type ActorPlan, type CallerPlan, OBJECT_VALUE, type Step, streamValue, sumOf, type TaskPlan, valueOf } from "./plan.ts";
+import { type ActorPlan, type CallerPlan, OBJECT_BYTES_MAX, OBJECT_VALUE, type Step, streamValue, sumOf, type TaskPlan, valueOf } from "./plan.ts";
 import type { Given, Outcome, Recorder, UserCode } from "./user-code.ts";
 
 const UNDAMAGED_NOTHING: Outcome = { value: 0, isDamaged: false };
 const LOST: Outcome = { value: 0, isDamaged: true };
+/** What objects are made of, as long as the largest. */
+const OBJECT_BYTES = Buffer.alloc(OBJECT_BYTES_MAX, OBJECT_VALUE);
 
 /** Does what plans say, in whichever process it is called, and tells the oracle what happens. */
 export class Interpreter {
@@ -276,9 +278,9 @@ function joined(start: number, outcomes: readonly Outcome[]): Outcome {
 }
 
 function objectOf(bytes: number): Uint8Array {
-  return new Uint8Array(bytes).fill(OBJECT_VALUE);
+  return new Uint8Array(OBJECT_BYTES.subarray(0, bytes));
 }
 
 function valueOfObject(bytes: Uint8Array): number {
-  return bytes.every((byte) => byte === OBJECT_VALUE) ? OBJECT_VALUE : 0;
+  return OBJECT_BYTES.subarray(0, bytes.byteLength).equals(bytes) ? OBJECT_VALUE : 0;
 }

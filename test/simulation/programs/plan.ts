@@ -60,6 +60,7 @@ export type Step =
 const MODULUS = 1_000_003;
 /** What an object that is given to a task adds to its value. */
 export const OBJECT_VALUE = 17;
+export const OBJECT_BYTES_MAX = 1_200_000;
 
 /** What the task returns if all goes well. */
 export function valueOf(plan: TaskPlan): number {

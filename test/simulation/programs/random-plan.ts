@@ -1,5 +1,5 @@
 import type { Chance } from "../world/chance.ts";
-import type { ActorPlan, ProgramPlan, Step, TaskPlan } from "./plan.ts";
+import { type ActorPlan, OBJECT_BYTES_MAX, type ProgramPlan, type Step, type TaskPlan } from "./plan.ts";
 
 export interface PlanSize {
   readonly tasksMax: number;
@@ -8,7 +8,6 @@ export interface PlanSize {
 
 /** Larger than what travels in messages, or not; and so large that nodes fetch it before they give a lease. */
 const OBJECT_BYTES = [10, 1_000, 5_000, 50_000];
-const HUGE_OBJECT_BYTES = 1_200_000;
 const HUGE_OBJECTS = 0.1;
 const SLEEPS_MS = [0, 0.01, 1, 20, 300];
 
@@ -82,7 +81,7 @@ class Planner {
   }
 
   #bytes(): number {
-    return this.#random.chance(HUGE_OBJECTS) ? HUGE_OBJECT_BYTES : this.#random.pick(OBJECT_BYTES);
+    return this.#random.chance(HUGE_OBJECTS) ? OBJECT_BYTES_MAX : this.#random.pick(OBJECT_BYTES);
   }
 
   #actor(): ActorPlan {

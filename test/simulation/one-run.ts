@@ -58,9 +58,10 @@ async function runSeed(world: World, mix: FaultMix): Promise<RunReport> {
   const nodes = 1 + random.below(NODES_MAX);
   for (let node = 0; node < nodes; node++) cluster.startNode({ CPU: 2 + random.below(3) });
   if (!(await world.run(() => cluster.nodes().length === nodes, JOIN_MS_MAX))) throw new Error("the nodes do not come together");
-  const oracle = new Oracle(world, { losses: faults.areLossesPossible, fullStores: faults.smallStores, isClusterGone: () => cluster.isHeadGone });
+  const oracle = new Oracle(world, { losses: faults.areLossesPossible, fullStores: faults.smallStores, isClusterGone: () => cluster.isHeadGone || !driverNode.process.isAlive });
   const plan = randomPlan(random, { tasksMax: 60, depthMax: 3 });
-  const driver = await runProgram(world, cluster, faults, oracle, plan, random.pick(cluster.nodes()));
+  const driverNode = random.pick(cluster.nodes());
+  const driver = await runProgram(world, cluster, faults, oracle, plan, driverNode);
   await settle(world);
   oracle.check();
   if (cluster.isHeadGone && cluster.nodes().length > 0) throw new Error(`${cluster.nodes().map((node) => node.process.name).join(", ")} live on without a head`);
@@ -97,7 +98,7 @@ async function runProgram(world: World, cluster: SimulatedCluster, faults: Fault
   const ended = end as { readonly outcome: Outcome } | { readonly error: unknown } | null;
   if (ended === null) return driver;
   if ("error" in ended) {
-    if (cluster.isHeadGone && oracle.isOfLostCluster(ended.error)) return driver;
+    if (oracle.isOfLostCluster(ended.error)) return driver;
     throw ended.error;
   }
   const { value, isDamaged } = ended.outcome;

@@ -1,6 +1,6 @@
 import type { Chance } from "../world/chance.ts";
 import type { World } from "../world/world.ts";
-import type { FrameFaults } from "./network.ts";
+import type { ConnectionUse, FrameFaults } from "./network.ts";
 import type { SimulatedCluster } from "./simulated-cluster.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
 import type { SimulatedWorker } from "./simulated-worker.ts";
@@ -20,6 +20,8 @@ interface FaultRates {
   readonly smallStores: number;
   readonly driverKilled: number;
   readonly headCrashes: number;
+  /** Connections that may break: those of workers end one of the two. */
+  readonly breaks: readonly ConnectionUse[];
   /** Of what nodes send to each other: it is repaired. */
   readonly frames: FrameFaults;
   readonly slowMsMax: number;
@@ -29,8 +31,8 @@ type FaultKind = "worker killed" | "node crashes" | "process stops" | "machine s
 
 const RATES: Readonly<Record<Exclude<FaultMix, "none">, FaultRates>> = {
   // A node that is silent for 10 s is gone, so these partitions only delay.
-  standard: { everyMs: 150, countMax: 60, kinds: { "worker killed": 10, "node crashes": 1, "process stops": 4, "machine slows": 1, partition: 3, "connection breaks": 0 }, pauseMsMax: 1_500, partitionMsMax: 5_000, smallStores: 0.1, driverKilled: 0.1, headCrashes: 0, frames: { lost: 0.02, twice: 0.05, late: 0.05, lateMsMax: 100 }, slowMsMax: 1_000 },
-  harsh: { everyMs: 60, countMax: 150, kinds: { "worker killed": 10, "node crashes": 2, "process stops": 4, "machine slows": 2, partition: 4, "connection breaks": 3 }, pauseMsMax: 15_000, partitionMsMax: 30_000, smallStores: 0.2, driverKilled: 0.15, headCrashes: 0.1, frames: { lost: 0.1, twice: 0.1, late: 0.1, lateMsMax: 1_000 }, slowMsMax: 5_000 },
+  standard: { everyMs: 150, countMax: 60, kinds: { "worker killed": 10, "node crashes": 1, "process stops": 4, "machine slows": 1, partition: 3, "connection breaks": 2 }, breaks: ["head", "nodes"], pauseMsMax: 1_500, partitionMsMax: 5_000, smallStores: 0.1, driverKilled: 0.1, headCrashes: 0, frames: { lost: 0.02, twice: 0.05, late: 0.05, lateMsMax: 100 }, slowMsMax: 1_000 },
+  harsh: { everyMs: 60, countMax: 150, kinds: { "worker killed": 10, "node crashes": 2, "process stops": 4, "machine slows": 2, partition: 4, "connection breaks": 5 }, breaks: ["head", "nodes", "workers"], pauseMsMax: 15_000, partitionMsMax: 30_000, smallStores: 0.2, driverKilled: 0.15, headCrashes: 0.1, frames: { lost: 0.1, twice: 0.1, late: 0.1, lateMsMax: 1_000 }, slowMsMax: 5_000 },
 };
 
 /** What an event takes on a slow machine. */
@@ -65,7 +67,7 @@ export class Faults {
     const rates = this.#rates;
     if (rates === null) return;
     if (this.isDriverKilled) this.#world.schedule(null, this.#random.between(0, 1_000), "driver killed", () => driver.process.end());
-    if (this.doesHeadCrash) this.#world.schedule(null, this.#random.between(0, 1_000), "head crashes", () => cluster.crashHead());
+    if (this.doesHeadCrash) this.#world.schedule(null, this.#random.between(0, 1_000), "head crashes", () => cluster.crashHead(this.#random.chance(0.3)));
     cluster.network.frameFaults = rates.frames;
     const next = (): void => {
       this.#world.schedule(null, this.#random.between(0, 2 * rates.everyMs), "fault", () => {
@@ -113,12 +115,12 @@ export class Faults {
         return undefined;
       }
       case "connection breaks":
-        return this.#pick(cluster.network.remoteConnections())?.cut();
+        return this.#pick(cluster.network.remoteConnections(rates.breaks))?.cut();
     }
   }
 
   #crash(cluster: SimulatedCluster, candidates: readonly SimulatedNode[]): void {
-    this.#pick(candidates)?.crash();
+    this.#pick(candidates)?.crash(this.#random.chance(0.3));
     if (!cluster.isHeadGone && this.#random.chance(0.7)) this.#world.schedule(null, this.#random.between(0, 3_000), "new node", () => { if (!cluster.isHeadGone) cluster.startNode({ CPU: 2 + this.#random.below(3) }); });
   }
 

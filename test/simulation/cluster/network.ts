@@ -25,6 +25,9 @@ export interface FrameFaults {
   readonly lateMsMax: number;
 }
 
+/** Who talks over a connection: a node and the head, two nodes, or workers with each other and with their node. */
+export type ConnectionUse = "head" | "nodes" | "workers";
+
 /** One end of a connection, with the name by which it knows the other. */
 export interface EndSetting {
   readonly process: SimulatedProcess;
@@ -42,7 +45,7 @@ export class Network {
   readonly #random: Chance;
   readonly #setting: NetworkSetting;
   readonly #connections = new Set<Connection>();
-  /** Of connections with a session above them. */
+  /** Of connections between nodes, which number what they send. */
   frameFaults: FrameFaults | null = null;
   frameFaultCount = 0;
   /** Until when nothing passes between two machines. */
@@ -54,8 +57,8 @@ export class Network {
     this.#setting = setting;
   }
 
-  connect(first: EndSetting, second: EndSetting, hasSession = false): readonly [Channel, Channel] {
-    const connection = new Connection(this.#world, this, first, second, hasSession);
+  connect(first: EndSetting, second: EndSetting, use: ConnectionUse = "workers"): readonly [Channel, Channel] {
+    const connection = new Connection(this.#world, this, first, second, use);
     this.#connections.add(connection);
     return connection.ends;
   }
@@ -64,9 +67,9 @@ export class Network {
     this.#connections.delete(connection);
   }
 
-  /** Between different machines, in the order in which they were made. */
-  remoteConnections(): Connection[] {
-    return [...this.#connections].filter(({ isRemote }) => isRemote);
+  /** Between different machines, for one of these uses, in the order in which they were made. */
+  remoteConnections(uses: readonly ConnectionUse[]): Connection[] {
+    return [...this.#connections].filter(({ isRemote, use }) => isRemote && uses.includes(use));
   }
 
   /** Frames wait, as they do in TCP. */
@@ -109,12 +112,12 @@ function pairOf(machine: string, other: string): string {
 export class Connection {
   readonly ends: readonly [ConnectionEnd, ConnectionEnd];
   readonly isRemote: boolean;
-  readonly hasSession: boolean;
+  readonly use: ConnectionUse;
   readonly #network: Network;
 
-  constructor(world: World, network: Network, first: EndSetting, second: EndSetting, hasSession: boolean) {
+  constructor(world: World, network: Network, first: EndSetting, second: EndSetting, use: ConnectionUse) {
     this.#network = network;
-    this.hasSession = hasSession;
+    this.use = use;
     this.isRemote = first.process.machine !== second.process.machine;
     const ends = [first, second].map((setting) => new ConnectionEnd(world, network, setting)) as [ConnectionEnd, ConnectionEnd];
     this.ends = ends;
@@ -172,7 +175,7 @@ class ConnectionEnd extends SimulatedEnd {
       this.#world.trace.note(this.#world.nowMs, other.process.name, () => `reads ${describeFrame(frame)} of ${this.process.name}`);
       other.arrived(frame);
     };
-    if (!this.#connection.hasSession) return this.#travel("frame", arrive);
+    if (this.#connection.use !== "nodes") return this.#travel("frame", arrive);
     for (const delayMs of this.#network.frameDelaysMs()) this.#travel("frame", arrive, delayMs);
   }
 
@@ -196,8 +199,10 @@ class ConnectionEnd extends SimulatedEnd {
     if (this.isClosed) return;
     const other = this.#other;
     if (!this.#network.arrivesAfterEnd(this.process, other.process)) other.#arrivesUntilMs = this.#world.nowMs;
-    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#network.arrivalMs(this.process, other.process));
-    this.#world.schedule(other.process, this.#lastArrivalMs - this.#world.nowMs, "connection lost", () => other.ended("lost"));
+    if (!this.process.isSilent) {
+      this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#network.arrivalMs(this.process, other.process));
+      this.#world.schedule(other.process, this.#lastArrivalMs - this.#world.nowMs, "connection lost", () => other.ended("lost"));
+    }
     this.#hasEnded = true;
     this.#connection.ended();
   }

@@ -2,10 +2,11 @@ import { newJobId, newNodeId, newWorkerId, nodeKeyOf, type NodeKey, toAmounts, t
 import { openMessageLink } from "../../../src/clients/mod.ts";
 import type { ClusterService } from "../../../src/gcs/mod.ts";
 import { type GcsLink, joinHead, startHead } from "../../../src/main/cluster-membership.ts";
-import type { HeadMembers, NodeLinkOfGcs } from "../../../src/main/head-members.ts";
+import { Gone, type HeadMembers, type NodeLinkOfGcs } from "../../../src/main/head-members.ts";
 import type { NodeCluster } from "../../../src/main/node-cluster.ts";
 import type { PeerNodeLink } from "../../../src/node-manager/mod.ts";
 import type { NodeRecord, WorkerIsolation } from "../../../src/protocol/mod.ts";
+import type { Channel } from "../../../src/transport/mod.ts";
 import type { Chance } from "../world/chance.ts";
 import { SimulatedProcess } from "../world/simulated-process.ts";
 import type { World } from "../world/world.ts";
@@ -14,8 +15,9 @@ import { SimulatedNode } from "./simulated-node.ts";
 import type { SimulatedWorker } from "./simulated-worker.ts";
 
 const VERSION = "0.0.0";
-/** A connection that cannot be made fails so late. */
+/** A connection that cannot be made fails so late: refused by a machine, or without an answer from it. */
 const REFUSED_MS = 1;
+const CONNECT_MS_MAX = 2_000;
 
 export interface ClusterSetting {
   readonly network: NetworkSetting;
@@ -33,6 +35,8 @@ export class SimulatedCluster {
   readonly #setting: ClusterSetting;
   readonly #random: Chance;
   readonly #nodes = new Map<NodeKey, SimulatedNode>();
+  /** Of nodes, ended ones too. */
+  readonly #processes = new Map<NodeKey, SimulatedProcess>();
   head: ClusterService | null = null;
   #members: HeadMembers | null = null;
   isHeadGone = false;
@@ -65,6 +69,7 @@ export class SimulatedCluster {
     const machine = `node ${this.#machines++}`;
     const process = this.startProcess(machine, machine);
     const nodeId = newNodeId(this.#random);
+    this.#processes.set(nodeKeyOf(nodeId), process);
     const record: NodeRecord = { nodeId, name: null, hostname: machine, pid: 1, address: { host: nodeKeyOf(nodeId), port: 1 }, objectAddress: null, totals: toAmounts(quantities), labels: {} };
     const member = { clock: process.clock, record, packageVersion: VERSION, connect: (other: NodeRecord) => this.#connectNodes(process, record, other), leave: (reason: string) => this.#nodeEnds(process, record, `was told: this node ${reason}`) };
     const attach = (nodeCluster: NodeCluster): void => {
@@ -76,16 +81,55 @@ export class SimulatedCluster {
       const headProcess = this.#headProcess;
       if (headProcess === null) {
         this.#headProcess = process;
-        const { cluster, head, members } = startHead({ ...member, clusterId: "simulated", reach: null, note: (text) => this.world.trace.note(this.world.nowMs, process.name, () => text) });
+        const { cluster, head, members } = startHead({ ...member, clusterId: "simulated", reach: (other) => this.#reach(process, other), note: (text) => this.world.trace.note(this.world.nowMs, process.name, () => text) });
         this.head = head;
         this.#members = members;
         return attach(cluster);
       }
-      const [forNode, forHead] = this.network.connect({ process, peerId: "head" }, { process: headProcess, peerId: nodeKeyOf(nodeId) });
-      this.world.schedule(headProcess, 0.1, "accept", () => (this.#members as HeadMembers).accept(nodeKeyOf(nodeId), openMessageLink(forHead) as NodeLinkOfGcs));
-      joinHead({ ...member, where: "the head", reconnect: null, headLost: (reason) => this.#nodeEnds(process, record, reason) }, openMessageLink(forNode) as GcsLink)
+      const accept = (channel: Channel): void => (this.#members as HeadMembers).accept(nodeKeyOf(nodeId), openMessageLink(channel) as NodeLinkOfGcs);
+      const connect = (): Promise<GcsLink> => this.#open(process, nodeKeyOf(nodeId), headProcess, accept).then((channel) => openMessageLink(channel) as GcsLink);
+      connect().then((link) => joinHead({ ...member, where: "the head", reconnect: connect, headLost: (reason) => this.#nodeEnds(process, record, reason) }, link))
         .then(({ cluster }) => attach(cluster), (error: Error) => this.#nodeEnds(process, record, error.message));
     });
+  }
+
+  /** A connection of a node with the head. @throws Gone when nothing listens there any more. */
+  #open(process: SimulatedProcess, peerId: string, head: SimulatedProcess, accept: (channel: Channel) => void): Promise<Channel> {
+    return this.#reached(process, head, () => {
+      const [forNode, forHead] = this.network.connect({ process, peerId: "head" }, { process: head, peerId }, "head");
+      accept(forHead);
+      return forNode;
+    }, (channel) => channel.close());
+  }
+
+  /** The head looks whether a node whose connection broke is there. */
+  #reach(process: SimulatedProcess, { nodeId }: NodeRecord): Promise<void> {
+    const target = this.#processes.get(nodeKeyOf(nodeId)) as SimulatedProcess;
+    return this.#reached(process, target, () => undefined, () => undefined);
+  }
+
+  /** The other process does something as soon as it is asked, and answers. @throws Gone, or an error if that takes too long: then `late` gets what it made. */
+  #reached<T>(process: SimulatedProcess, target: SimulatedProcess, act: () => T, late: (made: T) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (!target.isAlive && !target.isSilent) return void process.clock.after(REFUSED_MS, () => reject(new Gone()));
+      let isLate = false;
+      const timer = process.clock.after(CONNECT_MS_MAX, () => {
+        isLate = true;
+        reject(new Error("no answer"));
+      });
+      this.#travel(process, target, "reached", () => {
+        const made = act();
+        this.#travel(target, process, "connected", () => {
+          timer.cancel();
+          if (isLate) late(made);
+          else resolve(made);
+        });
+      });
+    });
+  }
+
+  #travel(from: SimulatedProcess, to: SimulatedProcess, label: string, arrive: () => void): void {
+    this.world.schedule(to, this.network.arrivalMs(from, to) - this.world.nowMs, label, arrive);
   }
 
   /** What a node process does when it has no cluster any more. */
@@ -100,7 +144,7 @@ export class SimulatedCluster {
     return new Promise((resolve, reject) => {
       const target = this.#nodes.get(nodeKeyOf(other.nodeId));
       if (target === undefined) return void process.clock.after(REFUSED_MS, () => reject(new Error("connection refused")));
-      const [ours, theirs] = this.network.connect({ process, peerId: nodeKeyOf(other.nodeId) }, { process: target.process, peerId: nodeKeyOf(record.nodeId) }, true);
+      const [ours, theirs] = this.network.connect({ process, peerId: nodeKeyOf(other.nodeId) }, { process: target.process, peerId: nodeKeyOf(record.nodeId) }, "nodes");
       const arrivalMs = this.network.arrivalMs(process, target.process) - this.world.nowMs;
       this.world.schedule(target.process, arrivalMs, "accept", () => target.nodeCluster.acceptNode(nodeKeyOf(record.nodeId), openMessageLink(theirs)));
       this.world.schedule(process, 2 * arrivalMs, "connected", () => resolve(openMessageLink(ours)));
@@ -123,9 +167,9 @@ export class SimulatedCluster {
   }
 
   /** The whole machine of the GCS, and so the end of the cluster. */
-  crashHead(): void {
+  crashHead(isSilent: boolean): void {
     this.isHeadGone = true;
-    for (const node of this.nodes()) if (node.process === this.#headProcess) node.crash();
+    for (const node of this.nodes()) if (node.process === this.#headProcess) node.crash(isSilent);
   }
 
   startDriver(node: SimulatedNode): SimulatedWorker {

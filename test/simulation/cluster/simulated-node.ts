@@ -146,9 +146,11 @@ export class SimulatedNode {
     this.process.kill();
   }
 
-  /** The machine is gone, with all that runs on it. */
-  crash(): void {
-    for (const { process } of [...this.workers.values()]) process.kill();
-    this.process.kill();
+  /** The machine is gone, with all that runs on it. `isSilent`: nobody is told, as when it has no power. */
+  crash(isSilent: boolean): void {
+    for (const process of [...Array.from(this.workers.values(), (worker) => worker.process), this.process]) {
+      process.isSilent = isSilent;
+      process.kill();
+    }
   }
 }

@@ -27,6 +27,8 @@ export class SimulatedProcess {
   hasExited = false;
   /** By a fault. */
   wasKilled = false;
+  /** With its machine: those on others do not hear of it. */
+  isSilent = false;
   readonly #ends: (() => void)[] = [];
 
   constructor(world: World, name: string, machine: string) {

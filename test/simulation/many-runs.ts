@@ -24,13 +24,16 @@ const FLAGS = ["--max-semi-space-size=32"];
 export interface SeedsDone {
   readonly reports: readonly RunReport[];
   readonly failures: readonly { readonly seed: number; readonly reason: string }[];
+  /** What they took, whatever else the machine did. */
+  readonly processorMs: number;
 }
 
 /** Runs seeds, says what came of them, and returns whether all have passed. */
 export async function runMany(setting: ManySetting): Promise<boolean> {
   const { first, count, mix, jobs, isTwice } = setting;
   const startedMs = performance.now();
-  const reports: RunReport[] = [];
+  const reports = new Map<number, RunReport>();
+  let processorMs = 0;
   const failed: number[] = [];
   const fails = (seed: number, reason: string): void => {
     failed.push(seed);
@@ -43,22 +46,26 @@ export async function runMany(setting: ManySetting): Promise<boolean> {
       const seeds = Array.from({ length: Math.min(size, first + count - next) }, (_, index) => next + index);
       next += seeds.length;
       const done = await run(isTwice ? [...seeds, ...seeds] : seeds);
+      processorMs += done.processorMs;
       for (const { seed, reason } of done.failures) fails(seed, reason);
       for (const report of done.reports) {
-        const other = reports.find(({ seed }) => seed === report.seed);
-        if (other === undefined) reports.push(report);
+        const other = reports.get(report.seed);
+        if (other === undefined) reports.set(report.seed, report);
         else if (other.traceHash !== report.traceHash) fails(report.seed, "it is not the same run a second time");
       }
     }
   };
   await (jobs === 1 ? serve((seeds) => resultsOf(seeds, mix)) : Promise.all(Array.from({ length: jobs }, () => inProcess(mix, serve))));
-  tell(reports.sort((one, other) => one.seed - other.seed), failed.sort((one, other) => one - other), count, (performance.now() - startedMs) / 1000);
+  tell([...reports.values()].sort((one, other) => one.seed - other.seed), failed.sort((one, other) => one - other), { count, seconds: (performance.now() - startedMs) / 1000, processorMs });
   return failed.length === 0;
 }
 
 export async function resultsOf(seeds: readonly number[], mix: FaultMix): Promise<SeedsDone> {
+  const before = process.cpuUsage();
   const results = await runSeeds(seeds, mix);
+  const { user, system } = process.cpuUsage(before);
   return {
+    processorMs: (user + system) / 1000,
     reports: results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : [])),
     failures: results.flatMap((result, index) => (result.status === "fulfilled" ? [] : [{ seed: seeds[index] as number, reason: (result.reason as Error).stack ?? String(result.reason) }])),
   };
@@ -81,7 +88,7 @@ async function inProcess(mix: FaultMix, serve: (run: (seeds: readonly number[]) 
   }
 }
 
-function tell(reports: readonly RunReport[], failed: readonly number[], count: number, seconds: number): void {
+function tell(reports: readonly RunReport[], failed: readonly number[], { count, seconds, processorMs }: { readonly count: number; readonly seconds: number; readonly processorMs: number }): void {
   const sum = (of: (report: RunReport) => number): number => reports.reduce((total, report) => total + of(report), 0);
   const all = new Trace(null);
   const losses = new Map<string, number>();
@@ -91,7 +98,7 @@ function tell(reports: readonly RunReport[], failed: readonly number[], count: n
   }
   const events = sum((report) => report.events);
   const faults = sum((report) => report.faults);
-  console.log(`${count} seeds in ${seconds.toFixed(1)} s, ${(count / seconds).toFixed(1)} a second: ${events} events, ${(events / seconds).toFixed(0)} a second, ${(sum(({ simulatedMs }) => simulatedMs) / 3_600_000).toFixed(2)} simulated hours, traces ${all.hash}`);
+  console.log(`${count} seeds in ${seconds.toFixed(1)} s, ${(count / seconds).toFixed(1)} a second, ${(processorMs / count).toFixed(0)} ms of a processor each: ${events} events, ${(events / seconds).toFixed(0)} a second, ${(sum(({ simulatedMs }) => simulatedMs) / 3_600_000).toFixed(2)} simulated hours, traces ${all.hash}`);
   if (faults > 0) console.log(`${faults} faults; lost, as it may be: ${Array.from(losses, ([name, number]) => `${number} ${name}`).join(", ")}`);
   console.log(failed.length === 0 ? "none failed" : `${failed.length} failed: ${failed.join(", ")}`);
 }

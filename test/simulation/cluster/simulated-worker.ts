@@ -1,6 +1,7 @@
 import type { WorkerId } from "../../../src/base/mod.ts";
 import { type NodeLink, openMessageLink } from "../../../src/clients/mod.ts";
 import type { CoreWorker } from "../../../src/core-worker/mod.ts";
+import { JoiningLink } from "../../../src/main/joining-link.ts";
 import type { FromNode, JobRecord } from "../../../src/protocol/mod.ts";
 import type { Channel } from "../../../src/transport/mod.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
@@ -35,7 +36,9 @@ export class SimulatedWorker {
     this.process = process;
     this.workerId = workerId;
     this.isDriver = job !== null;
-    const link: NodeLink = openMessageLink(channel);
+    const joining = new JoiningLink();
+    const connection: NodeLink = openMessageLink(channel);
+    const link: NodeLink = job === null ? connection : joining;
     this.link = link;
     let current: Pick<JobRecord, "jobId" | "namespace"> = job ?? { jobId: "", namespace: "" };
     this.core = createCore({
@@ -51,9 +54,11 @@ export class SimulatedWorker {
       // Without its node a worker has no purpose; a program does what it can.
       if (!this.isDriver || this.#hasLeft) return process.exit();
       this.#hasNode = false;
+      joining.end("the node is gone");
       this.core.failEverything("the node is gone");
-      this.core.shutDown();
+      this.core.shutDown("when its node was gone");
     });
+    if (job !== null) joining.open(connection);
     if (job === null) link.send({ type: "register", workerId, pid, listenAddress: workerId });
     else link.send({ type: "registerDriver", listenAddress: workerId, pid, job });
   }

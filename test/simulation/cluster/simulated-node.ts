@@ -99,8 +99,10 @@ export class SimulatedNode {
     });
     return {
       terminate: () => {
-        if (worker === null) exited("was not needed any more");
-        else world.schedule(null, this.#random.between(0, SIGKILL_MS_MAX), "SIGKILL", () => worker?.process.end());
+        if (worker === null) return exited("was not needed any more");
+        // Killed a moment ago, and nobody has seen it: to all others it is the node that has ended it.
+        worker.process.wasKilled &&= worker.process.isAlive;
+        world.schedule(null, this.#random.between(0, SIGKILL_MS_MAX), "SIGKILL", () => worker?.process.end());
       },
       noteReason: () => undefined,
     };

@@ -201,7 +201,7 @@ class ConnectionEnd extends SimulatedEnd {
     if (!this.#network.arrivesAfterEnd(this.process, other.process)) other.#arrivesUntilMs = this.#world.nowMs;
     if (!this.process.isSilent) {
       this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#network.arrivalMs(this.process, other.process));
-      this.#world.schedule(other.process, this.#lastArrivalMs - this.#world.nowMs, "connection lost", () => other.ended("lost"));
+      this.#world.scheduleAt(other.process, this.#lastArrivalMs, "connection lost", () => other.ended("lost"));
     }
     this.#hasEnded = true;
     this.#connection.ended();
@@ -212,7 +212,7 @@ class ConnectionEnd extends SimulatedEnd {
     const other = this.#other;
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#network.arrivalMs(this.process, other.process));
     const arrivalMs = this.#lastArrivalMs + lateMs;
-    this.#world.schedule(other.process, arrivalMs - this.#world.nowMs, label, () => {
+    this.#world.scheduleAt(other.process, arrivalMs, label, () => {
       if (!other.#isLost && arrivalMs <= other.#arrivesUntilMs) arrive(other);
     });
   }

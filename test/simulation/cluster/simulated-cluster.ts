@@ -129,7 +129,7 @@ export class SimulatedCluster {
   }
 
   #travel(from: SimulatedProcess, to: SimulatedProcess, label: string, arrive: () => void): void {
-    this.world.schedule(to, this.network.arrivalMs(from, to) - this.world.nowMs, label, arrive);
+    this.world.scheduleAt(to, this.network.arrivalMs(from, to), label, arrive);
   }
 
   /** What a node process does when it has no cluster any more. */

@@ -50,7 +50,12 @@ export class World {
   }
 
   schedule(process: SimulatedProcess | null, delayMs: number, label: string, act: () => void): Timer {
-    const event: WorldEvent = { atMs: this.nowMs + delayMs, order: this.#order++, process, label, act };
+    return this.scheduleAt(process, this.nowMs + delayMs, label, act);
+  }
+
+  /** What is scheduled for the same time happens in the order in which it was scheduled. A delay that is computed from that time may miss it by a rounding. */
+  scheduleAt(process: SimulatedProcess | null, atMs: number, label: string, act: () => void): Timer {
+    const event: WorldEvent = { atMs, order: this.#order++, process, label, act };
     this.#queue.push(event);
     return { cancel: () => { event.act = null; } };
   }

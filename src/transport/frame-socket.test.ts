@@ -36,7 +36,7 @@ function numberedFrames(count: number): Buffer {
   return stream;
 }
 
-test("what the other side sent before it died is read although writes to it fail", { timeout: 10_000 }, async (context) => {
+test("what the other side sent before it died is read although writes to it fail", { timeout: 60_000 }, async (context) => {
   const [near, far] = await unixSocketPair(context);
   const frames = new FrameSocket(near, FRAME_BYTES_MAX);
   let count = 0;
@@ -55,7 +55,7 @@ test("what the other side sent before it died is read although writes to it fail
   assert.equal(frames.send(new Uint8Array(1)), false);
 });
 
-test("a length beyond the limit ends the connection as invalid", { timeout: 10_000 }, async (context) => {
+test("a length beyond the limit ends the connection as invalid", { timeout: 60_000 }, async (context) => {
   const [near, far] = await socketPair(context, { host: "127.0.0.1", port: 0 });
   const frames = new FrameSocket(near, FRAME_BYTES_MAX);
   const end = new Promise<string>((resolve) => {
@@ -67,7 +67,7 @@ test("a length beyond the limit ends the connection as invalid", { timeout: 10_0
   await once(far, "close");
 });
 
-test("frames of one turn go out as one write", { timeout: 10_000 }, async (context) => {
+test("frames of one turn go out as one write", { timeout: 60_000 }, async (context) => {
   const [near, far] = await unixSocketPair(context);
   const frames = new FrameSocket(near, FRAME_BYTES_MAX);
   const write = context.mock.method(near, "write");

@@ -66,7 +66,7 @@ for (const kind of ["unix socket", "TCP"] as const) {
   });
 }
 
-describe("socket handshake", { timeout: 30_000 }, () => {
+describe("socket handshake", { timeout: 100_000 }, () => {
   async function refusals(context: TestContext, theirs: { token?: string; protocolVersion?: number }): Promise<[TransportError, TransportError]> {
     let onRefused: (error: TransportError) => void = () => undefined;
     const refused = new Promise<TransportError>((resolve) => {

@@ -47,10 +47,10 @@ underBothIsolations("runtime environments", {}, () => {
       const context = await ray.get(actor.context.remote());
       return { plain, changed, context };
     });
-    const { plain, changed, context } = await ray.get(nested.options({ runtimeEnv: { envVars: { A: "parent", B: "parent" }, config: { setupTimeoutMs: 5000 } } }).remote());
+    const { plain, changed, context } = await ray.get(nested.options({ runtimeEnv: { envVars: { A: "parent", B: "parent" }, config: { setupTimeoutMs: 300_000 } } }).remote());
     assert.deepEqual(plain, ["parent", "parent"]);
     assert.deepEqual(changed, ["parent", "child", "new"]);
-    assert.deepEqual(context, { envVars: { A: "actor", B: "parent" }, config: { setupTimeoutMs: 5000 } });
+    assert.deepEqual(context, { envVars: { A: "actor", B: "parent" }, config: { setupTimeoutMs: 300_000 } });
   });
 
   it("decides how many helper threads V8 has in worker processes, which otherwise have one", async () => {

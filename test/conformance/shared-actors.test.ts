@@ -151,6 +151,7 @@ underBothIsolations("shared actors", {}, (isolation) => {
     const child = await ray.getActor<Cell>("child-of-shared");
     assert.equal(await ray.get(child.add.remote(1)), 1);
     await ray.kill(parent);
+    await eventually("the child's end", () => ray.get(child.add.remote(1)).then(() => false, () => true));
     await assert.rejects(ray.get(child.add.remote(1)), isDead(/owner/));
     await assert.rejects(ray.getActor("child-of-shared"), ray.ActorNotFoundError);
   });

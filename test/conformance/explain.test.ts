@@ -138,7 +138,7 @@ underBothIsolations("explain()", { resources: { licence: 1 }, isOnOneOfThem: tru
   });
 });
 
-describe("a program with something that is stuck", () => {
+describe("a program with something that is stuck", { concurrency: true }, () => {
   for (const isolation of ISOLATIONS_ALONE) {
     it(`is warned by itself, once for each reason (${isolation})`, async () => {
       const { stdout, stderr, exitCode } = await runProgram({ environment: { MANTARAY_STUCK_WARNING_MS: "400" }, files: { "main.mjs": `

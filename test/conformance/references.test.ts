@@ -48,7 +48,7 @@ async function isThere(name: string): Promise<boolean> {
 }
 
 underBothIsolations("references", {}, (isolation) => {
-  it("keep an object through three workers, until the last one lets go", async () => {
+  it("keep an object through three workers until the last one lets go, and while a borrower lives", async () => {
     const { name, ref } = treasure();
     const [first, second, third] = [Keepers.remote(), Keepers.remote(), Keepers.remote()];
     await ray.get(first.keep.remote({ ref } as never));
@@ -57,21 +57,17 @@ underBothIsolations("references", {}, (isolation) => {
     await ray.get(first.drop.remote());
     await ray.get(second.passOn.remote(third as never));
     await ray.get(second.drop.remote());
-    assert.equal(await ray.get(third.open.remote()), "alive");
-    assert.ok(await isThere(name));
+    const { name: otherName, ref: otherRef } = treasure();
+    const borrower = Keepers.remote();
+    await ray.get(borrower.keep.remote({ ref: otherRef } as never));
+    otherRef.release();
+    for (const [keeper, kept] of [[third, name], [borrower, otherName]] as const) {
+      assert.equal(await ray.get(keeper.open.remote()), "alive");
+      assert.ok(await isThere(kept));
+    }
     // Nothing collects garbage in a worker that has nothing to do, so its end says that it lets go.
-    await ray.kill(third);
-    await eventuallyCollected("the object to be freed", async () => !(await isThere(name)));
-  });
-
-  it("keep an object while a borrower lives, and not after it was killed", async () => {
-    const { name, ref } = treasure();
-    const keeper = Keepers.remote();
-    await ray.get(keeper.keep.remote({ ref } as never));
-    ref.release();
-    assert.equal(await ray.get(keeper.open.remote()), "alive");
-    await ray.kill(keeper);
-    await eventuallyCollected("the object to be freed", async () => !(await isThere(name)));
+    await Promise.all([ray.kill(third), ray.kill(borrower)]);
+    for (const kept of [name, otherName]) await eventuallyCollected("the object to be freed", async () => !(await isThere(kept)));
   });
 
   it("inside of a stored object keep what they name", async () => {

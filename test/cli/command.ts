@@ -28,7 +28,8 @@ export class Place {
   }
 
   get environment(): Record<string, string> {
-    return { TMPDIR: this.folder, MANTARAY_ADDRESS: "" };
+    // Where workers take long to start, programs are warned of it: these are to say nothing of their own.
+    return { TMPDIR: this.folder, MANTARAY_ADDRESS: "", MANTARAY_STUCK_WARNING_MS: "0" };
   }
 
   start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): RunningCommand {

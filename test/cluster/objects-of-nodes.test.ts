@@ -34,7 +34,7 @@ async function bytesUsed(): Promise<number> {
 async function untilNothingIsLeft(): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     const summary = await ray.memorySummary({ collectGarbage: true });
-    if (summary.includes("0 objects")) return;
+    if (/^0 objects/m.test(summary)) return;
     assert.ok(attempt < 200, summary);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

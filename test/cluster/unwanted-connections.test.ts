@@ -110,7 +110,7 @@ describe("a cluster", () => {
           say([works, passing, lasting]);
         }
         const isFree = async () => JSON.stringify(await ray.availableResources()) === JSON.stringify(await ray.clusterResources());
-        while (!(await isFree()) || !(await ray.memorySummary()).includes("0 objects")) await new Promise((resolve) => setTimeout(resolve, 5));
+        while (!(await isFree()) || !/^0 objects/m.test(await ray.memorySummary())) await new Promise((resolve) => setTimeout(resolve, 5));
         say("nothing is held");
       `);
       // Each program starts workers of its own, which takes longest: processes, and after fewer messages.

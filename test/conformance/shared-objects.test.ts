@@ -61,7 +61,7 @@ function largeValues(): Record<string, unknown> {
     "views of one buffer": { all: new Uint8Array(shared), half: new Float64Array(shared, LARGE_BYTES / 2), part: new Uint16Array(shared, 64, 100) },
     "a string of 1 MB": "grün 🐟 ".repeat(120_000),
     "a Latin string of 1 MB": "abcdefgh".repeat(MIB / 8),
-    "many small objects": Array.from({ length: 20_000 }, (_, index) => ({ index, name: `item ${index}`, tags: [index % 7, null] })),
+    "many small objects": Array.from({ length: 8_000 }, (_, index) => ({ index, name: `item ${index}`, tags: [index % 7, null] })),
     "a large bigint": 2n ** BigInt(LARGE_BYTES * 8) - 3n,
   };
 }

@@ -23,7 +23,7 @@ interface Run {
 }
 
 function run(binary: string, programArguments: string[], folder: string): Promise<Run> {
-  const environment: NodeJS.ProcessEnv = { ...process.env, FORCE_COLOR: '0' };
+  const environment: NodeJS.ProcessEnv = { ...process.env, FORCE_COLOR: '0', MANTARAY_STUCK_WARNING_MS: '0' };
   delete environment.NODE_TEST_CONTEXT;
   delete environment.NODE_OPTIONS;
   return new Promise((resolve) => {

@@ -29,6 +29,8 @@ export interface CoreWorkerEnvironment {
   /** Ends this worker after its last words have left. */
   exit(reason: string): void;
   warn(message: string): void;
+  /** Memory for BEGUN_TABLE_BYTES that whoever started this worker reads when it has ended; null, or no such function, if there is none. */
+  readonly begunTable?: (ownerId: WorkerId) => Float64Array | null;
   /** How many bytes may be kept to make lost objects again; default 1 GiB. */
   readonly lineageBytesMax?: number;
   /** The program's entry module, which must never be imported a second time. */

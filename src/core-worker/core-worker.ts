@@ -130,7 +130,7 @@ export class CoreWorker {
     const recover = (entry: ObjectEntry, lost: PrimaryRecord, recovered: Recovered): void => this.#objects.recover(entry, lost, recovered);
     const fail = (task: PendingTask, failure: Failure): void => { settleFailed(task, failure); this.#finished(task, false); };
     this.submitter = new TaskSubmitter({
-      clock: env.clock, sender, peer: (id) => this.peer(id), fail, dropped: (task) => this.#finished(task, false), warn: (text) => env.warn(text), runLater: (task) => this.#retries.runLater(task),
+      workerId: env.workerId, clock: env.clock, sender, peer: (id) => this.peer(id), fail, dropped: (task) => this.#finished(task, false), warn: (text) => env.warn(text), runLater: (task) => this.#retries.runLater(task),
       requestLeases: (key, shape, target, priority) => env.sendToNode({ type: "leaseDemand", key, shape, target, priority }),
     });
     const handleHost = new ActorCalls({
@@ -168,7 +168,7 @@ export class CoreWorker {
     this.#runs = new RunRecorder({ workerId: env.workerId, pid: env.pid, timeOriginMs: performance.timeOrigin, after: (delayMs, callback) => void env.clock.after(delayMs, callback), report: (report) => env.sendToNode({ type: "runsReported", surveyId: null, report }) });
     const retirement = new WorkerRetirement({ clock: env.clock, stopTakingTasks: () => this.#leave(), isNeeded: () => this.#isNeeded(), exit: (reason) => this.exit(reason) });
     this.#executor = new TaskExecutor({
-      limitedCall: (callable) => retirement.called(callable),
+      limitedCall: (callable) => retirement.called(callable), begunTable: (ownerId) => env.begunTable?.(ownerId) ?? null,
       serializer: this.serializer, encode, code: this.code, store: env.store, references: this.references, context: this.context, runs: this.#runs, workerId: env.workerId, pid: env.pid,
       nowMs: () => env.clock.nowMs(), after: (delayMs, callback) => void env.clock.after(delayMs, callback), emitLeaseEvent: (leaseId, event) => this.#leaseEvent(leaseId, event),
       notifyLeaseClosed: (peer, leaseId) => void peer.sendMessage({ type: "leaseClosed", leaseId }), actor: (actorId) => this.actorHost.instance(actorId), actorByNumber: (number) => this.actorHost.byNumber(number), useAccelerators: (ids) => env.useAccelerators(ids), terminateActor: (actor) => this.actorHost.terminate(actor), cancelChildren: (scopes) => this.#cancellation.cancelChildren(scopes), timedRuns: new TimedRuns(env),
@@ -431,9 +431,7 @@ export class CoreWorker {
 
   // ------------------------------------------------------------------ the rest
 
-  onLog(handler: (record: LogRecord) => void): void {
-    this.#onLog = handler;
-  }
+  onLog(handler: (record: LogRecord) => void): void { this.#onLog = handler; }
 
   onRevive(kind: RuntimeDescriptor["kind"], reviver: Reviver): void {
     this.#revivers.set(kind, reviver);
@@ -478,6 +476,7 @@ export class CoreWorker {
     this.#sendLeaseEvents();
     const report = this.#runs.take();
     if (report !== null) this.env.sendToNode({ type: "runsReported", surveyId: null, report });
+    for (const peer of this.#peers) peer.channel?.flush();
   }
 
   #isNeeded(): boolean {

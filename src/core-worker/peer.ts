@@ -42,6 +42,8 @@ export class Peer {
   readonly incomingCallables = new Map<number, IncomingCallable>();
   results: ResultWriter | null = null;
   incomingClaims: Int32Array | null = null;
+  /** Which of its tasks have begun, for when this worker is killed; undefined before several were here at once, null where it cannot be noted. */
+  begun: Float64Array | null | undefined = undefined;
 
   constructor(workerId: WorkerId) {
     this.workerId = workerId;

@@ -3,6 +3,7 @@ import { RUN_IS_CALL, RUN_IS_TASK, type EncodedValueRecord, type FromNode, type 
 import type { Serializer } from "../serialization/mod.ts";
 import type { FrameReader, FrameWriter } from "../transport/mod.ts";
 import type { ActorInstance } from "./actor-instance.ts";
+import { noteBegun, noteNotBegun, noteThatThisIsAll } from "./begun-tasks.ts";
 import { prepareCall } from "./call-preparation.ts";
 import type { CodeLoader } from "./code-loader.ts";
 import { type Execution, EncodedInput } from "./execution.ts";
@@ -51,6 +52,8 @@ export interface ExecutorEnvironment {
   notifyLeaseClosed(peer: Peer, leaseId: number): void;
   actor(actorId: string): ActorInstance | undefined;
   useAccelerators(ids: AcceleratorIds | null): void;
+  /** Memory that outlives this worker, for begun-tasks.ts; null if there is none. Takes some milliseconds the first time. */
+  begunTable(ownerId: WorkerId): Float64Array | null;
   /** A function with `maxCalls` is about to run. */
   limitedCall(callable: IncomingFunction): void;
   actorByNumber(number: number): ActorInstance | undefined;
@@ -183,6 +186,7 @@ export class TaskExecutor {
     if (leaseId !== 0) {
       lease = this.#isLeaving ? null : this.#leases.usedBy(peer, leaseId);
       isClosed = lease === null;
+      if (lease !== null && peer.begun === undefined && (count > 1 || !lease.canRun())) this.#keepBegun(peer);
     }
     for (let index = 0; index < count; index++) {
       const execution = readExecution(peer, reader, lease, this.#env);
@@ -198,8 +202,23 @@ export class TaskExecutor {
   }
 
   #arrived(lease: HeldLease<Execution>, execution: Execution): void {
-    if (lease.queue.length === 0 && lease.canRun()) this.#runTask(lease, execution);
-    else lease.queue.push(execution);
+    if (lease.queue.length === 0 && lease.canRun()) return this.#runTask(lease, execution);
+    const { begun } = execution.peer;
+    if (begun != null) noteNotBegun(begun, execution.slot);
+    lease.queue.push(execution);
+  }
+
+  /** From now on, if this worker is killed, its tasks that have not begun run elsewhere as if they had never been sent. */
+  #keepBegun(peer: Peer): void {
+    // Between threads they can be taken back.
+    if (peer.incomingClaims !== null) return;
+    // What has ended is noted nowhere: it must be on its way.
+    this.flushResults();
+    if (peer.channel?.flush() === false) return;
+    const table = (peer.begun = this.#env.begunTable(peer.workerId));
+    if (table === null) return;
+    for (const { peer: owner, lease, slot, sequence } of this.#env.context.running) if (owner === peer && lease !== null) noteBegun(table, slot, sequence);
+    noteThatThisIsAll(table);
   }
 
   #callArrived(execution: Execution): void {
@@ -237,7 +256,8 @@ export class TaskExecutor {
 
   /** Takes the task for this worker. False when its owner has taken it back. */
   #claim(execution: Execution): boolean {
-    const claims = execution.peer.incomingClaims;
+    const { incomingClaims: claims, begun } = execution.peer;
+    if (begun != null) noteBegun(begun, execution.slot, execution.sequence);
     if (claims === null || execution.slot >= TASK_SLOTS_MAX) return true;
     return Atomics.compareExchange(claims, execution.slot, CLAIM_OPEN, CLAIM_STARTED) !== CLAIM_RECALLED;
   }

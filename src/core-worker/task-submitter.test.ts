@@ -19,6 +19,7 @@ class Owner {
   readonly failed: [sequence: number, message: string][] = [];
   readonly #peers = new Map<string, Peer>();
   readonly #submitter = new TaskSubmitter({
+    workerId: "o",
     clock: { nowMs: () => 0, after: () => ({ cancel: () => undefined }) },
     sender: { send: (peer: Peer, _leaseId: number, tasks: readonly PendingTask[]) => { for (const task of tasks) peer.takeSlot(task); } } as unknown as TaskSender,
     peer: (workerId) => this.#peers.get(workerId) as Peer,
@@ -62,6 +63,18 @@ describe("tasks whose worker has ended", () => {
     owner.submit(1);
     const runs = (): number => { let count = 0; for (; owner.failed.length === 0; count++) owner.lose(owner.startWorker(), { ...KILLED, isForced: true }); return count; };
     assert.equal(runs(), 5, "the first run, three for nothing, one for the retry");
+  });
+
+  test("use up a retry if they had begun, and none if they had not", () => {
+    const owner = new Owner();
+    const tasks = Array.from({ length: 5 }, () => owner.submit(0));
+    const [first, second, third, fourth, fifth] = tasks.map(({ sequence }) => sequence) as [number, number, number, number, number];
+    owner.lose(owner.startWorker(), { ...KILLED, begun: new Map([["o", new Set([second, 1_000])], ["another", new Set([first])]]) });
+    assert.deepEqual(owner.failed.map(([sequence]) => sequence), [second]);
+    owner.lose(owner.startWorker(), { ...KILLED, begun: new Map([["o", new Set()]]) });
+    assert.deepEqual(owner.failed.map(([sequence]) => sequence), [second]);
+    owner.lose(owner.startWorker(), { ...KILLED, begun: new Map([["another", new Set([first])]]) });
+    assert.deepEqual(owner.failed.map(([sequence]) => sequence), [second, first, third, fourth, fifth], "nobody knows what had begun");
   });
 
   test("run again at no cost for as often as nodes leave, and groups of others end", () => {

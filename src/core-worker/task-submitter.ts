@@ -17,6 +17,7 @@ const LEASE_IDLE_MS = 100;
 const FORCED_ENDS_FREE_MAX = 3;
 
 export interface SubmitterEnvironment {
+  readonly workerId: WorkerId;
   readonly clock: Clock;
   readonly sender: TaskSender;
   peer(workerId: WorkerId): Peer;
@@ -232,10 +233,11 @@ export class TaskSubmitter {
 
   /** A worker ended. Tasks that had not started go elsewhere free of charge; the others use up a retry. */
   workerLost(peer: Peer, death: WorkerDeath): void {
+    const begun = death.begun?.get(this.#env.workerId);
     for (const task of [...peer.tasksInFlight()]) {
       if (task === RECALLED || task.queue === null) continue;
       // What waits for a channel that never opened was not even sent.
-      const wasStarted = peer.channel !== null && !peer.isLeaving && !this.#recall(peer, task);
+      const wasStarted = peer.channel !== null && !peer.isLeaving && begun?.has(task.sequence) !== false && !this.#recall(peer, task);
       const lease = task.lease as OwnedLease | null;
       if (task.slot >= 0) peer.releaseSlot(task.slot);
       lease?.remove(task);

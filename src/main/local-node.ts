@@ -9,6 +9,7 @@ import { ModuleTrees } from "../program-modules/mod.ts";
 import { EnvironmentAgent } from "../runtime-env/mod.ts";
 import { listenSocket, type SocketListener } from "../transport/mod.ts";
 import { REGISTRATION_MS_MAX, type SessionConfig } from "./bootstrap.ts";
+import { withBegunTasks } from "./begun-tables.ts";
 import { cacheFolder } from "./cache-folder.ts";
 import type { Caretaker } from "./caretaker.ts";
 import { launchInEnvironment, type LaunchInTurn } from "./environment-launcher.ts";
@@ -102,7 +103,7 @@ export class LocalNode {
           const launch: LaunchInTurn = (environment, onExit, failed) => {
             const exited = (death: WorkerDeath): void => {
               this.#starts.ended(workerId);
-              onExit(death);
+              onExit(withBegunTasks(config.sessionDir, workerId, death));
             };
             const start: WorkerStart = { workerId, jobId, memoryLimitBytes, environment, onExit: exited };
             return this.#starts.begin({ workerId, exited, failed, start: () => (isolation === "thread" ? this.#watched(start, threads.launch(start)) : this.#launchProcess(start)) });

@@ -7,6 +7,7 @@ import type { FromNode, JobRecord, PreparedEnvironment } from "../protocol/mod.t
 import { EnvironmentResolver } from "../runtime-env/mod.ts";
 import { cleanStack, installStackMapping } from "../serialization/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
+import { begunTablesOf } from "./begun-tables.ts";
 import { loadOnce } from "./entry-module.ts";
 import { guardMemory } from "./memory-limit.ts";
 import { lineageBytesMax } from "./lineage-limit.ts";
@@ -54,6 +55,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
     // The channel to the node manager keeps a worker alive, whatever it waits for.
     keepAlive: () => undefined,
     useAccelerators,
+    begunTable: begunTablesOf(config.sessionDir, workerId),
     exit: (reason) => {
       link.send({ type: "exiting", reason, actorId: null });
       setImmediate(() => host.end(0));
@@ -117,6 +119,12 @@ function reportUnusualEnds(core: CoreWorker, link: NodeLink): void {
     const { where, actorId } = sharedActorOf(core);
     link.send({ type: "exiting", reason: `ended by an ${kind}${where}: ${stack}`, actorId });
     exit(1);
+  };
+  const kill = process.kill.bind(process);
+  // What has ended here has ended, also for a worker that kills itself.
+  process.kill = (pid, signal) => {
+    if (pid === process.pid) core.flush();
+    return kill(pid, signal);
   };
   process.on("uncaughtException", (error) => crash(error, "uncaught exception"));
   process.on("unhandledRejection", (error) => {

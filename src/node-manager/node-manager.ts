@@ -4,6 +4,7 @@ import type { ActorPlacementRecord, ActorSpec, ActorStateRecord, FarRequest, Fro
 import type { NodeView } from "../scheduling/mod.ts";
 import type { ClusterSide } from "./cluster-side.ts";
 import { type ConnectedWorker, connectedWorker } from "./connected-worker.ts";
+import { deathFor } from "./death-notices.ts";
 import { KnownJobs } from "./known-jobs.ts";
 import { LeaseSpreading } from "./lease-spreading.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
@@ -152,7 +153,7 @@ export class NodeManager {
     this.#env.endObjects(workerId);
     for (const other of this.#workers.values()) {
       other.connectedTo.delete(workerId);
-      other.link?.send({ type: "workerDied", workerId, cause: death });
+      other.link?.send({ type: "workerDied", workerId, cause: deathFor(other.workerId, death) });
     }
     this.spreading?.ownerLost(workerId);
     this.introductions.workerLost(workerId);
@@ -340,7 +341,7 @@ export class NodeManager {
     this.spreading?.ownerLost(workerId);
     // One with a lease may not have heard of its owner yet.
     const serving = this.#state.workersFor(workerId);
-    for (const other of this.#workers.values()) if (other.connectedTo.delete(workerId) || serving.has(other.workerId)) other.link?.send({ type: "workerDied", workerId, cause });
+    for (const other of this.#workers.values()) if (other.connectedTo.delete(workerId) || serving.has(other.workerId)) other.link?.send({ type: "workerDied", workerId, cause: deathFor(other.workerId, cause) });
     this.#act(job === undefined ? this.#state.workerLost(workerId) : this.#state.driverLost(workerId, job.jobId));
   }
 

@@ -1,5 +1,5 @@
 export { runGarbageCollector } from "./garbage-collector.ts";
-export { onViewMade } from "./native-memory.ts";
+export { loadNativeMemory, onViewMade } from "./native-memory.ts";
 export { MemoryStore } from "./memory-store.ts";
 export { INLINE_BYTES_MAX, SharedStore } from "./shared-store.ts";
 export { ObjectManager, type ObjectManagerEnvironment } from "./object-manager.ts";

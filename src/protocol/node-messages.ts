@@ -203,6 +203,8 @@ export interface WorkerDeath {
   readonly isNodeDrained?: true;
   /** It was ended on purpose, and for the sake of others: that costs its tasks no retry. */
   readonly isForced?: boolean;
+  /** By owner: which of its tasks had begun, by their sequence numbers, among others that have ended. Of an owner that is missing nobody knows. */
+  readonly begun?: ReadonlyMap<WorkerId, ReadonlySet<number>>;
   /** The placement group in which it ran tasks was removed: theirs is that end, the others may run again. */
   readonly removedGroup?: { readonly groupId: PlacementGroupId; readonly reason: string };
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import * as ray from "mantaray";
-import { everythingFree, underBothIsolations } from "./both-isolations.ts";
+import { areThreadsHere, everythingFree, underBothIsolations } from "./both-isolations.ts";
 
 function isCrash(...mentioned: RegExp[]): (error: unknown) => boolean {
   return (error) => {
@@ -76,6 +76,23 @@ underBothIsolations("workers that end", {}, (isolation) => {
     }
     for (const ref of crashes) await assert.rejects(ray.get(ref), isCrash());
     assert.deepEqual(await ray.get(refs), Array.from({ length: 300 }, (_, index) => index * 2));
+  });
+
+  it("fail what had begun there, and nothing that was sent to them besides: all else runs once", async () => {
+    const file = join(folder, `runs-${isolation}`);
+    const runs = ray.remote((path: string, index: number, isLast: boolean, bySignal: boolean): number => {
+      appendFileSync(path, `${index}\n`);
+      if (isLast && bySignal) process.kill(process.pid, "SIGKILL");
+      if (isLast) process.exit(1);
+      return index;
+    }, { maxRetries: 0 });
+    // Those of a function that is known to be short are sent many at a time.
+    await ray.get(Array.from({ length: 20 }, (_, index) => runs.remote(`${file}-before`, index, false, false)));
+    const refs = Array.from({ length: 200 }, (_, index) => runs.remote(file, index, index === 100, !areThreadsHere(isolation)));
+    const outcomes = await Promise.allSettled(refs.map((ref) => ray.get(ref)));
+    assert.deepEqual(outcomes.flatMap(({ status }, index) => (status === "rejected" ? [index] : [])), [100]);
+    assert.ok(outcomes.every((outcome, index) => (outcome.status === "fulfilled" ? outcome.value === index : isCrash()(outcome.reason))));
+    assert.deepEqual(readFileSync(file, "utf8").trim().split("\n").map(Number).sort((a, b) => a - b), refs.map((_, index) => index));
   });
 
   it("fail tasks that want what they stored, with OwnerDiedError", async () => {

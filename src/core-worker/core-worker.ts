@@ -370,7 +370,7 @@ export class CoreWorker {
       case "stopTimedOutRun":
         return this.#executor.stopper.timedOut(message.ownerId, message.taskSequence);
       case "revokeLease":
-        return this.#executor.revokeLease(message.leaseId);
+        return this.#executor.revokeLease(message.leaseId, message.onlyIdle);
       case "reportObjects":
         return this.#largeObjects.answer(message.limit, (report) => this.env.sendToNode({ type: "objectsReported", surveyId: message.surveyId, report }));
       case "reportRuns": return this.env.sendToNode({ type: "runsReported", surveyId: message.surveyId, report: this.#runs.take() });

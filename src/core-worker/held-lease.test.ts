@@ -162,6 +162,24 @@ describe("a lease at its worker", () => {
     assert.equal(lease.mustYield(1_000), false);
   });
 
+  test("one that is asked for only when it is idle works on while there is anything to run", () => {
+    const { lease, events } = openLeaseWith(1);
+    lease.recall(0);
+    assert.equal(lease.mustYield(1_000), false);
+    assert.equal(lease.mustReject(1_000), false);
+    lease.queue.shift();
+    lease.taskStarted();
+    assert.equal(lease.mustYield(1_000), false);
+    lease.taskEnded();
+    assert.equal(lease.mustYield(0), true, "idle, at once");
+    lease.yieldSlots();
+    assert.deepEqual(events, ["closed"]);
+    const unused = openLeaseWith().lease;
+    unused.recall(100);
+    unused.recall(110);
+    assert.deepEqual([unused.mustYield(100 + TIME_SLICE_MS - 1), unused.mustYield(100 + TIME_SLICE_MS)], [false, true], "its first task may be on the way");
+  });
+
   test("a busy one has its time slice first, counted from the first time of asking", () => {
     const { lease, events } = openLeaseWith(2);
     lease.taskStarted();
@@ -233,7 +251,7 @@ describe("a lease at its worker", () => {
 });
 
 test("a lease never runs more tasks than it has slots, and the node manager's count of them is the same", () => {
-  const step = fc.constantFrom("arrive", "arrive", "run", "run", "wait", "goOn", "end", "end", "turnEnds", "grant", "revoke", "time", "after");
+  const step = fc.constantFrom("arrive", "arrive", "run", "run", "wait", "goOn", "end", "end", "turnEnds", "grant", "revoke", "recall", "time", "after");
   fc.assert(
     fc.property(fc.boolean(), fc.array(step, { maxLength: 80, size: "max" }), (isForOne, steps) => {
       let counted = 0;
@@ -267,7 +285,7 @@ test("a lease never runs more tasks than it has slots, and the node manager's co
           counted++;
           lease.slotGranted();
         }
-        if (what === "revoke") lease.revoke(nowMs);
+        if (what === "revoke" || what === "recall") lease[what](nowMs);
         if (what === "time") nowMs += TIME_SLICE_MS / 2;
         if (what === "after") {
           if (lease.mustReject(nowMs)) lease.queue.removeWhere(() => true);

@@ -28,6 +28,8 @@ export class HeldLease<T = unknown> {
   isEnding = false;
   #wantsSlot = false;
   #revokedAtMs: number | null = null;
+  /** Since then others wait that want it only when it is idle. */
+  #recalledAtMs: number | null = null;
   /** Whether a task has come. Until then the owner may just be sending the first: taking the lease back would be in vain. */
   #isUsed = false;
   readonly #emit: (leaseId: number, event: LeaseEvent) => void;
@@ -92,7 +94,7 @@ export class HeldLease<T = unknown> {
 
   #returnSlot(): void {
     this.slots--;
-    if (this.slots === 0) this.#revokedAtMs = null;
+    if (this.slots === 0) this.#forgetWaiting();
     this.#emit(this.leaseId, "slotReturned");
   }
 
@@ -107,12 +109,23 @@ export class HeldLease<T = unknown> {
     this.#revokedAtMs ??= nowMs;
   }
 
+  /** As `revoke`, but never while there is anything to run. */
+  recall(nowMs: number): void {
+    this.#recalledAtMs ??= nowMs;
+  }
+
+  #forgetWaiting(): void {
+    this.#revokedAtMs = null;
+    this.#recalledAtMs = null;
+  }
+
   /** Whether the lease must go back now: it was asked for, and is idle or has had its time. */
   mustYield(nowMs: number): boolean {
     if (this.isClosed || this.running > 0) return false;
     if (this.isEnding) return true;
-    if (this.#revokedAtMs === null) return false;
-    return (this.queue.length === 0 && this.#isUsed) || nowMs - this.#revokedAtMs >= TIME_SLICE_MS;
+    if (this.#revokedAtMs !== null && nowMs - this.#revokedAtMs >= TIME_SLICE_MS) return true;
+    const askedAtMs = this.#revokedAtMs ?? this.#recalledAtMs;
+    return askedAtMs !== null && this.queue.length === 0 && (this.#isUsed || nowMs - askedAtMs >= TIME_SLICE_MS);
   }
 
   /** Whether the queue must be handed back even though a task still runs or waits: its time is over, or what it needs is in use. */
@@ -123,7 +136,7 @@ export class HeldLease<T = unknown> {
 
   /** Gives back what it holds. Waiting tasks keep the lease itself alive; without them it is gone. */
   yieldSlots(): void {
-    this.#revokedAtMs = null;
+    this.#forgetWaiting();
     if (this.blocked === 0) return this.close();
     while (this.slots > this.running) this.#returnSlot();
   }

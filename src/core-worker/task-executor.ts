@@ -132,10 +132,10 @@ export class TaskExecutor {
     this.#runQueued(lease);
   }
 
-  revokeLease(leaseId: number): void {
+  revokeLease(leaseId: number, onlyIdle: boolean): void {
     const lease = this.#leases.get(leaseId);
     if (lease === undefined) return;
-    lease.revoke(this.#env.nowMs());
+    lease[onlyIdle ? "recall" : "revoke"](this.#env.nowMs());
     this.#afterTask(lease);
     this.#env.after(TIME_SLICE_MS, () => {
       if (this.#leases.get(leaseId) === lease) this.#afterTask(lease);

@@ -56,6 +56,20 @@ describe("where actors go", () => {
     assert.deepEqual(brief(joined(placement, B, { CPU: 1 })), ["place 2 b"]);
   });
 
+  test("what is waited for is known, each kind once, for as long as one waits", () => {
+    const placement = new ActorPlacement();
+    const affine: Partial<ActorSpec> = { strategy: { required: [], preference: { type: "spread" } } };
+    joined(placement, A, { CPU: 2 }, { CPU: 0 });
+    for (const id of ["1", "2", "2"]) placement.place(spec(id, { CPU: 1 }));
+    placement.place(spec("3", { CPU: 1 }, affine));
+    assert.deepEqual(placement.wants(), [{ resources: toAmounts({ CPU: 1 }), strategy: null, sharer: null }, { resources: toAmounts({ CPU: 1 }), strategy: affine.strategy, sharer: null }]);
+    placement.cancel("3");
+    placement.cancel("1");
+    assert.equal(placement.wants().length, 1, "another of the kind waits still");
+    joined(placement, B, { CPU: 1 });
+    assert.deepEqual(placement.wants(), []);
+  });
+
   test("what was on its way to a lost node goes elsewhere; what had arrived does not", () => {
     const placement = new ActorPlacement();
     joined(placement, A, { CPU: 4 });

@@ -1,6 +1,6 @@
 import { isZero, nodeKeyOf, type ActorId, type NodeKey } from "../base/mod.ts";
-import type { ActorSpec, NodeLoadRecord, NodeRecord } from "../protocol/mod.ts";
-import { chooseNode, type NodeAnswer, type NodeView, takenFromNode } from "../scheduling/mod.ts";
+import type { ActorSpec, NodeLoadRecord, NodeRecord, WantRecord } from "../protocol/mod.ts";
+import { chooseNode, distinctWants, type NodeAnswer, type NodeView, takenFromNode } from "../scheduling/mod.ts";
 
 /** To the node `place`, or `cancel` what was sent there. */
 export type PlacementInstruction =
@@ -39,6 +39,8 @@ export class ActorPlacement {
   readonly #nodes = new Map<NodeKey, Node>();
   readonly #views = new Map<NodeKey, NodeView>();
   readonly #waiting = new Map<ActorId, Waiting>();
+  /** How many there are of each kind, with one of them. */
+  readonly #waitingKinds = new Map<string, { readonly spec: ActorSpec; count: number }>();
   /** The nodes of actors without resources, which no load shows. */
   readonly #weightless = new Map<ActorId, NodeKey>();
   #spreadAfter: NodeKey | null = null;
@@ -87,11 +89,30 @@ export class ActorPlacement {
   }
 
   #wait(spec: ActorSpec): void {
-    this.#waiting.set(spec.actorId, { spec, kind: JSON.stringify([spec.resources, spec.bundle, spec.strategy, nodeKeyOf(spec.ownerId)]) });
+    this.#waitNoMore(spec.actorId);
+    const kind = JSON.stringify([spec.resources, spec.bundle, spec.strategy, nodeKeyOf(spec.ownerId)]);
+    this.#waiting.set(spec.actorId, { spec, kind });
+    const ofKind = this.#waitingKinds.get(kind);
+    if (ofKind === undefined) this.#waitingKinds.set(kind, { spec, count: 1 });
+    else ofKind.count++;
+  }
+
+  #waitNoMore(actorId: ActorId): boolean {
+    const waiting = this.#waiting.get(actorId);
+    if (waiting === undefined) return false;
+    this.#waiting.delete(actorId);
+    const ofKind = this.#waitingKinds.get(waiting.kind) as { count: number };
+    if (--ofKind.count === 0) this.#waitingKinds.delete(waiting.kind);
+    return true;
+  }
+
+  /** What they wait for. */
+  wants(): readonly WantRecord[] {
+    return distinctWants(Array.from(this.#waitingKinds.values(), ({ spec }) => [spec, null] as const));
   }
 
   cancel(actorId: ActorId): PlacementInstruction[] {
-    if (this.#waiting.delete(actorId)) return [];
+    if (this.#waitNoMore(actorId)) return [];
     const key = this.#dropPlacing(actorId);
     return key === null ? [] : [{ type: "cancel", node: key, actorId }, ...this.#retry()];
   }
@@ -176,7 +197,7 @@ export class ActorPlacement {
     if (answer.type !== "node") return null;
     const node = this.#nodes.get(answer.node) as Node;
     if (spec.strategy?.preference.type === "spread") this.#spreadAfter = answer.node;
-    this.#waiting.delete(spec.actorId);
+    this.#waitNoMore(spec.actorId);
     node.placing.set(spec.actorId, spec);
     this.#take(node, spec, 1);
     if (isZero(takenFromNode(spec.resources, spec.bundle))) {

@@ -19,6 +19,7 @@ const SPLIT_LOOK_MS = 2_000;
 const INFEASIBLE_LOOK_MS = 2_500;
 /** Programs that have left: their detached actors may start again. */
 const JOBS_REMEMBERED_MAX = 1_000;
+const NO_WANTS = "[]";
 
 /** A node as the GCS reaches it: over a link, or in the same process. */
 export interface NodeConnection {
@@ -64,6 +65,9 @@ export class ClusterService {
   readonly #jobs = new Map<JobId, JobRecord>();
   readonly #changedLoads = new Set<NodeKey>();
   #loadsTimer: Timer | null = null;
+  #wantsTimer: Timer | null = null;
+  /** As told to all nodes. */
+  #wantsTold = NO_WANTS;
   #infeasibleTimer: Timer | null = null;
   /** Actors that were infeasible when it was last looked. */
   #infeasibleBefore = new Set<string>();
@@ -94,6 +98,7 @@ export class ClusterService {
     connection.send({ type: "joined", clusterId: this.#env.clusterId, nodeNumber: joined.nodeNumber, nodes: others.map((node) => node.record), loads: others.map(({ load }) => load) });
     for (const other of this.#nodes.values()) other.connection.send({ type: "nodeJoined", record });
     this.#nodes.set(key, { key, connection, unanswered: 0 });
+    if (this.#wantsTold !== NO_WANTS) connection.send({ type: "actorsWait", wants: this.#placement.wants() });
     this.#env.note(`node ${record.nodeId} has joined, at ${textOf(record.address)}`);
     this.#act(this.#placement.nodeJoined(record, (this.#table.get(key) as { load: NodeLoadRecord }).load));
     this.gcs.groups.nodesChanged();
@@ -298,6 +303,21 @@ export class ClusterService {
       const { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle, maxRestarts } = instruction.spec;
       connection?.sendSoon({ type: "placeActor", placement: { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle, maxRestarts }, job: this.#jobs.get(jobId) ?? null });
     }
+    this.#tellWants();
+  }
+
+  /** Idle leases are given back for actors that wait. Told at once, and then no more often than loads. */
+  #tellWants(): void {
+    if (this.#wantsTimer !== null || this.#isStopped || (this.#placement.waitingCount === 0 && this.#wantsTold === NO_WANTS)) return;
+    const wants = this.#placement.wants();
+    const text = JSON.stringify(wants);
+    if (text === this.#wantsTold) return;
+    this.#wantsTold = text;
+    this.#wantsTimer = this.#env.clock.after(LOADS_SPREAD_MS, () => {
+      this.#wantsTimer = null;
+      this.#tellWants();
+    });
+    for (const { connection } of this.#nodes.values()) connection.send({ type: "actorsWait", wants });
   }
 
   /** Whoever is infeasible twice in a row is told so. */
@@ -321,6 +341,7 @@ export class ClusterService {
     this.#isStopped = true;
     this.gcs.groups.stop();
     this.#loadsTimer?.cancel();
+    this.#wantsTimer?.cancel();
     this.#aliveTimer?.cancel();
     this.#splitTimer?.cancel();
     this.#infeasibleTimer?.cancel();

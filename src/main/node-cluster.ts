@@ -12,6 +12,11 @@ const ANSWER_MS_MAX = 5_000;
 /** Of an id, for leases: each node gives its own from here on. */
 const LEASES_PER_NODE = 2 ** 32;
 
+interface FreeResources {
+  readonly totals: ResourceAmounts;
+  readonly available: ResourceAmounts;
+}
+
 /** What this node does for the others. */
 export interface ServingNode {
   readonly nodeManager: NodeManager;
@@ -41,7 +46,7 @@ export class NodeCluster {
   readonly #surveys: WorkerSurvey<NodeQuestion, { readonly answer: unknown }>;
   #service: ServingNode | null = null;
   #onAttached: () => void = () => undefined;
-  #load: { readonly totals: ResourceAmounts; readonly available: ResourceAmounts } | null = null;
+  #load: FreeResources | null = null;
   #loadSent = "";
   #loadVersion = 0;
   #loadTimer: Timer | null = null;
@@ -66,7 +71,10 @@ export class NodeCluster {
       firstLeaseId: joined.nodeNumber * LEASES_PER_NODE + 1,
       toWorker: (workerId, message) => this.#others.toWorker(workerId, message),
       fromWorker: (node, senderId, message) => this.#others.fromWorker(node, senderId, message),
-      loadChanged: (totals, available) => this.#loadChanged(totals, available),
+      loadChanged: (totals, available) => this.#loadChanged({ totals, available }),
+      wantsChanged: () => {
+        if (this.#load !== null) this.#loadChanged(this.#load);
+      },
       actorDeclined: (actorId) => setting.toGcs({ type: "actorDeclined", actorId }),
       drained: () => setting.leave("has been drained"),
     };
@@ -126,12 +134,13 @@ export class NodeCluster {
     });
   }
 
-  #loadChanged(totals: ResourceAmounts, available: ResourceAmounts): void {
-    this.#load = { totals, available };
+  #loadChanged(free: FreeResources): void {
+    this.#load = free;
     this.#loadTimer ??= this.#setting.clock.after(LOAD_REPORT_MS, () => {
       this.#loadTimer = null;
       if (this.#load === null) return;
-      const load = { ...this.#load, isDraining: this.#isDraining };
+      const wants = this.#service?.nodeManager.spreading?.wants ?? [];
+      const load = { ...this.#load, isDraining: this.#isDraining, ...(wants.length === 0 ? {} : { wants }) };
       const text = JSON.stringify(load);
       if (text === this.#loadSent) return;
       this.#loadSent = text;
@@ -142,7 +151,7 @@ export class NodeCluster {
   /** The GCS counts what it has sent here as taken until it hears of the load again: that it is as before must be said, too. */
   #tellLoadAnew(): void {
     this.#loadSent = "";
-    if (this.#load !== null) this.#loadChanged(this.#load.totals, this.#load.available);
+    if (this.#load !== null) this.#loadChanged(this.#load);
   }
 
   // ------------------------------------------------------------------ from others
@@ -177,6 +186,8 @@ export class NodeCluster {
         return this.#nodeLost(nodeKeyOf(message.nodeId), message.death);
       case "loads":
         return nodeManager.spreading?.loadsChanged(message.loads);
+      case "actorsWait":
+        return nodeManager.spreading?.actorsWait(message.wants);
       case "toWorker":
         return this.#fromGcsTo(nodeManager, message.workerId, message.message);
       case "bundleOrder":

@@ -11,6 +11,8 @@ export interface ClusterSide {
   fromWorker(node: NodeKey, senderId: WorkerId, message: FarRequest): boolean;
   /** The resources in use have changed. */
   loadChanged(totals: ResourceAmounts, available: ResourceAmounts): void;
+  /** What owners of this node wait for in vain, `LeaseSpreading.wants`, has changed. */
+  wantsChanged(): void;
   /** This node takes no actors any more. */
   actorDeclined(actorId: ActorId): void;
   /** This node drains, and nothing is left here. */

@@ -16,7 +16,8 @@ export type LeaseInstruction =
   | { readonly type: "openLease"; readonly leaseId: number; readonly workerId: WorkerId; readonly ownerId: WorkerId; readonly key: string; readonly shape: LeaseShape; readonly acceleratorIds: AcceleratorIds | null }
   | { readonly type: "refuse"; readonly ownerId: WorkerId; readonly key: string; readonly error: SystemErrorRecord }
   | { readonly type: "grantSlot"; readonly leaseId: number; readonly workerId: WorkerId }
-  | { readonly type: "revoke"; readonly leaseId: number; readonly workerId: WorkerId }
+  /** `onlyIdle`: as soon as nothing is left to run under it, whenever that is. */
+  | { readonly type: "revoke"; readonly leaseId: number; readonly workerId: WorkerId; readonly onlyIdle: boolean }
   | { readonly type: "placeActor"; readonly actorId: ActorId; readonly workerId: WorkerId }
   | { readonly type: "refuseActor"; readonly actorId: ActorId; readonly error: SystemErrorRecord }
   /** This node takes none any more; another may. */

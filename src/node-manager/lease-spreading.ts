@@ -1,8 +1,10 @@
 import { nodeKeyOf, type Clock, type NodeKey, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
-import type { FromNode, LeaseShape, NodeLoadRecord, NodeRecord } from "../protocol/mod.ts";
-import type { NodeView } from "../scheduling/mod.ts";
+import type { FromNode, LeaseShape, NodeLoadRecord, NodeRecord, WantRecord } from "../protocol/mod.ts";
+import { distinctWants, type NodeView } from "../scheduling/mod.ts";
 import { type ArgumentFetcher, ArgumentPulls } from "./argument-pulls.ts";
 import { SpillOver, type SpillInstruction } from "./spill-over.ts";
+import { WantedElsewhere } from "./wanted-elsewhere.ts";
+import { sharerOf } from "./wishes.ts";
 
 /** What no node could ever hold, at two looks in a row, is refused. */
 const INFEASIBLE_LOOK_MS = 2_500;
@@ -13,6 +15,10 @@ export interface LeaseSpreadingEnvironment {
   own(): NodeView;
   demandHere(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void;
   demandThere(node: NodeKey, ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void;
+  /** What this node could hold of all that is waited for elsewhere. */
+  wantedElsewhere(wanted: readonly WantRecord[]): void;
+  /** `wants` may be others now. */
+  wantsChanged(): void;
   /** Null where there are no objects of other nodes. */
   readonly fetcher: ArgumentFetcher | null;
   tell(ownerId: WorkerId, message: FromNode & { readonly type: "leaseRefused" | "nameArguments" }): void;
@@ -25,6 +31,8 @@ export class LeaseSpreading {
   readonly #state: SpillOver;
   readonly #arguments: ArgumentPulls | null;
   readonly #records = new Map<NodeKey, NodeRecord>();
+  readonly #wantedElsewhere = new WantedElsewhere();
+  #isWanting = false;
   #infeasibleTimer: Timer | null = null;
   #isPlanning = false;
   #isPlanDue = false;
@@ -44,17 +52,26 @@ export class LeaseSpreading {
   }
 
   loadsChanged(loads: readonly NodeLoadRecord[]): void {
-    for (const { node, totals, available, isDraining } of loads) {
+    let isWantedChanged = false;
+    for (const { node, totals, available, isDraining, wants } of loads) {
       const record = this.#records.get(node);
-      if (record !== undefined) this.#state.nodeSeen(viewOf(node, record, totals, available, isDraining));
+      if (record === undefined) continue;
+      this.#state.nodeSeen(viewOf(node, record, totals, available, isDraining));
+      if (this.#wantedElsewhere.told(node, wants ?? [], this.#env.own())) isWantedChanged = true;
     }
     this.plan();
+    if (isWantedChanged) this.#env.wantedElsewhere(this.#wantedElsewhere.all());
   }
 
   nodeLost(node: NodeKey): void {
     this.#records.delete(node);
     this.#state.nodeLost(node);
     this.plan();
+    if (this.#wantedElsewhere.told(node, [], this.#env.own())) this.#env.wantedElsewhere(this.#wantedElsewhere.all());
+  }
+
+  actorsWait(wants: readonly WantRecord[]): void {
+    if (this.#wantedElsewhere.told("actors", wants, this.#env.own())) this.#env.wantedElsewhere(this.#wantedElsewhere.all());
   }
 
   demand(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void {
@@ -99,7 +116,17 @@ export class LeaseSpreading {
       this.#act(this.#state.planThere(this.#env.own()));
     }
     this.#isPlanning = false;
+    this.#tellWants();
     if (this.#state.isAnythingMissing) this.#lookForInfeasible();
+  }
+
+  /** What owners of this node wait for, and no node has room for. */
+  get wants(): readonly WantRecord[] { return distinctWants(this.#state.unmet.map((wish) => [wish.shape, sharerOf(wish)])); }
+
+  #tellWants(): void {
+    const wasWanting = this.#isWanting;
+    this.#isWanting = this.#state.unmet.length > 0;
+    if (this.#isWanting || wasWanting) this.#env.wantsChanged();
   }
 
   #lookForInfeasible(): void {

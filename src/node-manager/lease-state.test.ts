@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { toAmounts } from "../base/mod.ts";
-import type { LeaseShape } from "../protocol/mod.ts";
+import type { LeaseShape, WantRecord } from "../protocol/mod.ts";
 import { oneCpu, only, opened, PROCESS, shapeOf, THREAD, types } from "./fixtures/lease-instructions.ts";
 import { type LeaseLimits, LeaseState } from "./lease-state.ts";
 
@@ -140,7 +140,7 @@ describe("leases: the numbered transitions", () => {
     const state = stateWith({ CPU: 1 }, ["w1", "w2"]);
     const { leaseId, workerId } = opened(state.demand("driver", "k", oneCpu, 1, 0));
     assert.deepEqual(state.demand("driver", "k", oneCpu, 2, 0), [], "the same owner and key would only get it again");
-    assert.deepEqual(state.demand("other", "k", oneCpu, 1, 0), [{ type: "revoke", leaseId, workerId }]);
+    assert.deepEqual(state.demand("other", "k", oneCpu, 1, 0), [{ type: "revoke", leaseId, workerId, onlyIdle: false }]);
     assert.deepEqual(state.demand("third", "k", oneCpu, 1, 0), []);
     assert.equal(opened(state.leaseEvents(workerId, [[leaseId, "closed"]])).ownerId, "driver", "in order of arrival");
   });
@@ -150,6 +150,23 @@ describe("leases: the numbered transitions", () => {
     const { leaseId, workerId } = opened(state.demand("driver", "k", oneCpu, 1, 0));
     assert.deepEqual(types(state.placeActor("a", THREAD, toAmounts({ CPU: 1 }), "job")), ["revoke"]);
     assert.deepEqual(types(state.leaseEvents(workerId, [[leaseId, "closed"]])), ["placeActor"]);
+  });
+
+  test("(5) for those who wait elsewhere idle leases are asked back, once, where they are what is missing", () => {
+    const state = stateWith({ CPU: 2, tape: 1 }, ["w1", "w2", "w3"]);
+    const first = opened(state.demand("driver", "k", oneCpu, 1, 0));
+    opened(state.demand("driver", "t", shapeOf({ tape: 1 }), 1, 0));
+    const wanted = (cpus: number, sharer: string | null = null): WantRecord => ({ resources: toAmounts({ CPU: cpus }), strategy: null, sharer });
+    assert.deepEqual(state.wantedElsewhere([wanted(1)]), [], "there is room");
+    assert.deepEqual(state.wantedElsewhere([wanted(3)]), [], "it could never be here");
+    const second = opened(state.demand("driver", "k", oneCpu, 2, 0));
+    const revoked = [first, second].map(({ leaseId, workerId }) => ({ type: "revoke", leaseId, workerId, onlyIdle: true }));
+    assert.deepEqual(state.wantedElsewhere([wanted(1, "driver/k")]), [], "its own leases are what it has already");
+    assert.deepEqual(state.wantedElsewhere([wanted(1)]), revoked);
+    assert.deepEqual(state.wantedElsewhere([wanted(1)]), []);
+    assert.deepEqual(types(state.demand("other", "k", oneCpu, 1, 0)), ["revoke", "revoke", "revoke"], "who waits here gets also what is in use");
+    assert.equal(opened(state.leaseEvents(first.workerId, [[first.leaseId, "closed"]])).ownerId, "other");
+    assert.deepEqual(state.wantedElsewhere([]), []);
   });
 
   test("(6) a lost worker gives back all that its leases held", () => {

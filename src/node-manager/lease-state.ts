@@ -1,10 +1,11 @@
 import { invariant, nodeKeyOf, type AcceleratorIds, type ActorId, type JobId, type NodeKey, type PlacementGroupId, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import { type BundleRecord, type LeaseEvent, type LeaseShape, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
+import { type BundleRecord, type LeaseEvent, type LeaseShape, type WantRecord, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
 import { describeLack, plainAccelerators, ResourceLedger, takenFromNode } from "../scheduling/mod.ts";
 import { BundleHolds } from "./bundle-holds.ts";
 import { workersToEnd } from "./forced-ends.ts";
 import { findHeldUp, type HeldUp, waitingFor } from "./held-up.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
+import { recalls, revocations } from "./lease-recalls.ts";
 import { leaseWaits, type LeaseWaits } from "./lease-waits.ts";
 import { inTurns, LastTurns } from "./turns.ts";
 import { type ActorPlacement, type Demand, findStarved, isAskedFor, sharerOf, sharesOfDemands, sharesOfJobs, type Wishes, wishesWithRoom, workersWanted } from "./wishes.ts";
@@ -55,7 +56,7 @@ const ENDED_JOBS_REMEMBERED_MAX = 1_000;
  *     until it is not.
  * (4) A lease whose slots are all given back asks for one when it has queued tasks.
  * (5) Only the worker ends a lease, so that no task is sent to a lease that is gone unnoticed. The node manager asks for
- *     it (`revoke`) when others wait: an idle lease ends at once, a busy one when its time slice is over.
+ *     it (`revoke`) when others wait: an idle lease ends at once, a busy one when its time slice is over, if they wait here.
  * (6) Everything that the lease held is given back.
  *
  * Actors take a worker for themselves and hold only what they were given explicitly.
@@ -87,6 +88,7 @@ export class LeaseState {
   readonly #lastTurns = new LastTurns();
   #nextLeaseId: number;
   #isAnybodyStarved = false;
+  #wantedElsewhere: readonly WantRecord[] = [];
   #isDraining = false;
 
   /** `firstJobId`: of the program that started all this. `firstLeaseId`: those of other nodes are far from it. */
@@ -274,7 +276,7 @@ export class LeaseState {
       case "slotReturned":
         invariant(lease.slots > 0, () => `lease ${lease.leaseId} gave back a slot that it did not hold`);
         lease.slots--;
-        if (lease.slots === 0) lease.isRevokeSent = false;
+        if (lease.slots === 0) lease.isRevokeSent = lease.isRecalled = false;
         this.ledger.give(lease.slotHolds);
         return;
       case "slotTaken":
@@ -333,7 +335,8 @@ export class LeaseState {
     const missing = wishes === null ? NONE_MISSING : this.#grant(wishes, out);
     const starved = findStarved(this.#bundles.waitingGroups(), this.#placements.values(), this.#demands.values(), this.#leases.values(), this.ledger);
     this.#isAnybodyStarved = starved.size > 0;
-    if (starved.size > 0) this.#revokeLeases(out, starved);
+    if (starved.size > 0) out.push(...revocations(this.#leases.values(), starved));
+    if (this.#wantedElsewhere.length > 0) out.push(...recalls(this.#leases.values(), this.#wantedElsewhere, this.ledger));
     if (this.#isDraining) out.push(...this.#workers.idle().map(stop));
     if (missing.size === 0) return out;
     const wanted = workersWanted(this.#placements.values(), this.#demands.values(), this.#workers, this.ledger, this.#limits.taskWorkersMax);
@@ -416,7 +419,7 @@ export class LeaseState {
     this.#use(worker, demand.jobId, out);
     const { all, keeps, slotHolds } = demand.holdings;
     const acceleratorIds = this.ledger.take(all);
-    const lease: Lease = { leaseId: this.#nextLeaseId++, jobId: demand.jobId, ownerId: demand.ownerId, workerId: worker.workerId, key: demand.key, shape: demand.shape, slots: 1, wantsSlot: false, isRevokeSent: false, keeps, slotHolds, acceleratorIds };
+    const lease: Lease = { leaseId: this.#nextLeaseId++, jobId: demand.jobId, ownerId: demand.ownerId, workerId: worker.workerId, key: demand.key, shape: demand.shape, slots: 1, wantsSlot: false, isRevokeSent: false, isRecalled: false, keeps, slotHolds, acceleratorIds };
     this.#leases.set(lease.leaseId, lease);
     worker.leases.set(lease.leaseId, lease);
     worker.lastOwnerId = demand.ownerId;
@@ -424,13 +427,10 @@ export class LeaseState {
     out.push({ type: "openLease", leaseId: lease.leaseId, workerId: worker.workerId, ownerId: demand.ownerId, key: demand.key, shape: demand.shape, acceleratorIds: acceleratorIds === null ? null : plainAccelerators(acceleratorIds) });
   }
 
-  /** Asks leases back for others that wait; taking one from an owner to give it to the same queue would change nothing. */
-  #revokeLeases(out: LeaseInstruction[], starved: ReadonlySet<string>): void {
-    for (const lease of this.#leases.values()) {
-      if (lease.slots === 0 || lease.isRevokeSent || (starved.size === 1 && starved.has(sharerOf(lease)))) continue;
-      lease.isRevokeSent = true;
-      out.push({ type: "revoke", leaseId: lease.leaseId, workerId: lease.workerId });
-    }
+  /** What tasks of other nodes and actors wait for, each of which this node could hold. */
+  wantedElsewhere(wanted: readonly WantRecord[]): LeaseInstruction[] {
+    this.#wantedElsewhere = wanted;
+    return this.#schedule();
   }
 
   // ------------------------------------------------------------------ placement groups

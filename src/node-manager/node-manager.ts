@@ -67,12 +67,12 @@ export class NodeManager {
     this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(), tell: (heldUp) => this.#waitingActors.tellHeldUp(heldUp) });
   }
 
-  #createSpreading({ fromWorker }: ClusterSide): LeaseSpreading {
+  #createSpreading({ fromWorker, wantsChanged }: ClusterSide): LeaseSpreading {
     return new LeaseSpreading({
       clock: this.#env.clock, own: () => this.#view(),
       demandHere: (ownerId, key, shape, target, priority) => this.#demandHere(ownerId, key, shape, target, priority),
       demandThere: (other, ownerId, key, shape, target, priority) => void fromWorker(other, ownerId, { type: "leaseDemand", key, shape, target, priority }),
-      tell: (ownerId, message) => this.send(ownerId, message), fetcher: this.#env.argumentFetcher,
+      tell: (ownerId, message) => this.send(ownerId, message), fetcher: this.#env.argumentFetcher, wantsChanged, wantedElsewhere: (wanted) => this.#act(this.#state.wantedElsewhere(wanted)),
     });
   }
 
@@ -426,7 +426,7 @@ export class NodeManager {
           this.send(instruction.workerId, { type: "slotGranted", leaseId: instruction.leaseId });
           break;
         case "revoke":
-          this.send(instruction.workerId, { type: "revokeLease", leaseId: instruction.leaseId });
+          this.send(instruction.workerId, { type: "revokeLease", leaseId: instruction.leaseId, onlyIdle: instruction.onlyIdle });
           break;
         case "placeActor":
           this.#waitingActors.delete(instruction.actorId);

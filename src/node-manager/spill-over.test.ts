@@ -56,6 +56,23 @@ describe("leases from several nodes", () => {
     assert.deepEqual(plan, ["here 10", "b 2", "c 1"]);
   });
 
+  test("what has room nowhere is known, until there is some", () => {
+    const state = stateWith(view(OTHER, { CPU: 1 }, { CPU: 0 }));
+    const own = view(OWN, { CPU: 1 }, { CPU: 0 });
+    const wide = shapeOf({ CPU: 2 });
+    state.demand(OWNER, "k", oneCpu, 1, 0);
+    state.demand(OWNER, "far", wide, 1, 0);
+    planned(state, own);
+    const unmet = () => state.unmet.map(({ shape }) => shape);
+    assert.deepEqual(unmet(), [oneCpu, wide]);
+    state.nodeSeen(view(OTHER, { CPU: 2 }));
+    assert.deepEqual(brief(planned(state, own)), ["b 1", "b 1"], "the second one waits there");
+    assert.deepEqual(unmet(), [wide], "the plan itself has taken it");
+    state.granted(OWNER, "k", OTHER);
+    planned(state, own);
+    assert.deepEqual(unmet(), []);
+  });
+
   test("what has large arguments on another node goes there while that has room, else home, else anywhere", () => {
     const state = stateWith(view(OTHER, { CPU: 2 }), view(THIRD, { CPU: 8 }));
     state.demand(OWNER, "k", { ...oneCpu, near: OTHER }, 5, 0);

@@ -13,6 +13,8 @@ export type SpillInstruction =
   | { readonly type: "nameArguments"; readonly ownerId: WorkerId; readonly key: string; readonly count: number }
   | { readonly type: "refuse"; readonly ownerId: WorkerId; readonly key: string; readonly error: SystemErrorRecord };
 
+type SharedWish = Pick<Wish, "ownerId" | "key" | "shape">;
+
 /** What one owner of this node wants of leases with one key, here and elsewhere. */
 interface Wish {
   readonly ownerId: WorkerId;
@@ -51,6 +53,8 @@ export class SpillOver {
   readonly #others = new Map<NodeKey, NodeView>();
   /** Where the last lease of SPREAD was granted: whoever wants some next begins behind it. */
   #spreadAfter: NodeKey;
+  /** What the last plan found no room for, here or anywhere. */
+  #unmet: SharedWish[] = [];
 
   constructor(node: NodeKey) {
     this.#node = node;
@@ -156,8 +160,11 @@ export class SpillOver {
     return feasibleNodes([own, ...this.#others.values()], shape).includes(own);
   }
 
+  get unmet(): readonly SharedWish[] { return this.#unmet; }
+
   planThere(own: NodeView): SpillInstruction[] {
     const out: SpillInstruction[] = [];
+    this.#unmet = [];
     const others = [...this.#others.values()];
     // What this very plan sends somewhere is not there for the next wish.
     const left = new Map(others.map((view) => [view.key, view]));
@@ -176,7 +183,7 @@ export class SpillOver {
       const missing = wish.target - this.#granted(wish);
       if (wish.shape.arguments !== undefined && missing > 0) namedMissing++;
       const isForAll = this.#isForAll(wish.shape, own);
-      const asked = missing <= 0 ? NOWHERE : isForAll ? this.#amongAll(wish, missing, [own, ...left.values()]) : this.#overflow(wish.shape, missing, own, [...left.values()]);
+      const asked = missing <= 0 ? NOWHERE : isForAll ? this.#amongAll(wish, missing, [own, ...left.values()]) : this.#overflow(wish, missing, own, [...left.values()]);
       for (const view of others) {
         const more = asked.get(view.key) ?? 0;
         const target = (wish.granted.get(view.key) ?? 0) + more;
@@ -196,7 +203,7 @@ export class SpillOver {
     const near = shape.arguments?.type === "unnamed" && shape.arguments.areNear ? (shape.near ?? null) : null;
     const missing = wish.target - this.#granted(wish);
     const isForAll = this.#isForAll(shape, own);
-    const counts = missing <= 0 ? NOWHERE : isForAll ? this.#amongAll(wish, missing, [own, ...left.values()]) : this.#overflow(shape, missing, own, [...left.values()]);
+    const counts = missing <= 0 ? NOWHERE : isForAll ? this.#amongAll(wish, missing, [own, ...left.values()]) : this.#overflow(wish, missing, own, [...left.values()]);
     const before = [...left.values()];
     let toBeNamed = 0;
     for (const [node, count] of counts) {
@@ -233,7 +240,8 @@ export class SpillOver {
   }
 
   /** What this node has no room for. */
-  #overflow(shape: LeaseShape, missing: number, own: NodeView, others: readonly NodeView[]): ReadonlyMap<NodeKey, number> {
+  #overflow(wish: Wish, missing: number, own: NodeView, others: readonly NodeView[]): ReadonlyMap<NodeKey, number> {
+    const { shape } = wish;
     const mayRunHere = this.#mayRunHere(shape, own);
     const farWanted = missing - (mayRunHere ? roomFor(takenFromNode(shape.resources, shape.bundle), own.available, missing) : 0);
     if (farWanted <= 0 || others.length === 0) return NOWHERE;
@@ -241,15 +249,24 @@ export class SpillOver {
     const able = shape.strategy?.preference.type === "node" ? feasibleNodes([own, ...others], shape).filter((view) => view !== own) : others;
     const request = requestOf(shape, null, null);
     const { counts } = distribute(farWanted, able, request);
+    this.#look(wish, farWanted, counts);
     // A bundle that is waited for here may be on another node.
     const mayBeHere = mayRunHere && fits(request.resources, own.totals);
     return counts.size > 0 || mayBeHere ? counts : this.#queueAtOne(able, missing, request);
   }
 
-  #amongAll({ shape, spreadAfter }: Wish, missing: number, all: readonly NodeView[]): ReadonlyMap<NodeKey, number> {
+  #amongAll(wish: Wish, missing: number, all: readonly NodeView[]): ReadonlyMap<NodeKey, number> {
+    const { shape, spreadAfter } = wish;
     const request = requestOf(shape, this.#node, spreadAfter);
     const { counts } = distribute(missing, all, request);
+    this.#look(wish, missing, counts);
     return counts.size > 0 ? counts : this.#queueAtOne(all, missing, request);
+  }
+
+  #look(wish: Wish, wanted: number, counts: ReadonlyMap<NodeKey, number>): void {
+    let placed = 0;
+    for (const count of counts.values()) placed += count;
+    if (placed < wanted) this.#unmet.push(wish);
   }
 
   /** Whoever waits in nobody's queue is never given anything back for. */

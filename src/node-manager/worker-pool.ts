@@ -33,6 +33,8 @@ export interface Lease {
   slots: number;
   wantsSlot: boolean;
   isRevokeSent: boolean;
+  /** It is to be given back when it is idle. */
+  isRecalled: boolean;
 }
 
 export interface PoolWorker {

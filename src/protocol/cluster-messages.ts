@@ -3,6 +3,7 @@ import type { ForGcs } from "./gcs-messages.ts";
 import type { NetworkAddress } from "./network-address.ts";
 import type { BundleOrder, BundleReport } from "./placement-group-messages.ts";
 import type { ActorParts, ActorSpec, FromNode, JobRecord, ToNode, WorkerDeath } from "./node-messages.ts";
+import type { StrategyRecord } from "./strategy-record.ts";
 import type { WaitsQuestion } from "./wait-messages.ts";
 import type { WorkerIsolation } from "./worker-kind.ts";
 
@@ -29,6 +30,14 @@ export interface NodeDescription {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** What somebody waits for that no node has room for: idle leases where it could be are given back for it. */
+export interface WantRecord {
+  readonly resources: ResourceAmounts;
+  readonly strategy: StrategyRecord | null;
+  /** Owner and key, if it is one alone that wants this: its own leases would change nothing. */
+  readonly sharer: string | null;
+}
+
 /** What a node has free. Of two of one node the one with the larger version is newer. */
 export interface NodeLoadRecord {
   readonly node: NodeKey;
@@ -37,6 +46,8 @@ export interface NodeLoadRecord {
   readonly available: ResourceAmounts;
   /** It is about to leave, and takes nothing new. */
   readonly isDraining: boolean;
+  /** Of tasks whose owners live there. Absent for none. */
+  readonly wants?: readonly WantRecord[];
 }
 
 /** From a node to the GCS. */
@@ -72,6 +83,8 @@ export type FromGcs =
   | { readonly type: "nodeJoined"; readonly record: NodeRecord }
   | { readonly type: "nodeLost"; readonly nodeId: NodeId; readonly death: WorkerDeath }
   | { readonly type: "loads"; readonly loads: readonly NodeLoadRecord[] }
+  /** Of all actors that wait for a node; empty when none does any more. */
+  | { readonly type: "actorsWait"; readonly wants: readonly WantRecord[] }
   | { readonly type: "toWorker"; readonly workerId: WorkerId; readonly message: FromNode }
   /** Of an actor, what its node must know to find a worker. */
   | { readonly type: "placeActor"; readonly placement: ActorPlacementRecord; readonly job: JobRecord | null }

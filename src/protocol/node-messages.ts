@@ -143,7 +143,7 @@ export type FromNode =
   /** It ends with the tasks that have started; nothing of it will be granted again. */
   | { readonly type: "endLease"; readonly leaseId: number }
   | { readonly type: "slotGranted"; readonly leaseId: number }
-  | { readonly type: "revokeLease"; readonly leaseId: number }
+  | { readonly type: "revokeLease"; readonly leaseId: number; readonly onlyIdle: boolean }
   /** To the owner of a task or call: it ran for too long there. */
   | { readonly type: "runTimedOut"; readonly workerId: WorkerId; readonly taskSequence: number }
   /** To the worker that runs it: abort it. */

@@ -7,3 +7,4 @@ export { chooseNode, distribute, type Distribution, type NodeAnswer } from "./po
 export { describeLack, fits, keptWhileWaiting, lacking, ResourceLedger, sumOf, without } from "./resources.ts";
 export { acceleratorsOfBundle, bundleNamesOf, describeResource, givenByBundle, groupNameOf, inBundle, isGroupResource, plainAccelerators, plainName, takenFromNode, withoutGroups } from "./bundle-resources.ts";
 export { type BundleNode, type BundlesAnswer, type BundlesRequest, placeBundles } from "./bundles.ts";
+export { distinctWants } from "./wants.ts";

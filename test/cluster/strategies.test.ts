@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Place } from "../cli/command.ts";
 import { ISOLATIONS } from "../conformance/both-isolations.ts";
@@ -72,6 +73,40 @@ for (const isolation of ISOLATIONS) {
       assert.match(said[1][1], /zone: "d".*'zone' is a or b or c/);
       assert.match(said[2][1], /no such node/);
       assert.match(said[3][1], /3 CPU, but node [0-9a-f]{16} has 2/);
+    });
+
+    // The first program keeps its leases for as long as its thread is blocked: only the nodes can have them back.
+    if (isolation === "thread") it("tasks and actors anywhere do not wait for leases that others keep idle", async () => {
+      const together = (what: string) => `
+        const { existsSync, mkdirSync, readdirSync, writeFileSync } = await import("node:fs");
+        const folder = ${JSON.stringify(join(place.folder, "together-"))};
+        const meet = ray.remote(async function meet(name) {
+          const { mkdirSync, readdirSync, writeFileSync } = await import("node:fs");
+          mkdirSync(folder + name, { recursive: true });
+          writeFileSync(folder + name + "/" + Math.random(), "");
+          while (readdirSync(folder + name).length < 6) await new Promise((resolve) => setTimeout(resolve, 5));
+          return zone();
+        });
+        const all = (name) => ray.get(Array.from({ length: 6 }, () => meet.remote(name)));
+        ${what}
+      `;
+      const idle = program(together(`
+        await all("first");
+        say("idle");
+        for (const cell = new Int32Array(new SharedArrayBuffer(4)); !existsSync(folder + "over"); ) Atomics.wait(cell, 0, 0, 10);
+        say("over");
+      `));
+      assert.equal(await idle.said(), "idle");
+      const waiting = program(together(`
+        const actors = Array.from({ length: 3 }, () => actor.options({ numCpus: 2 }).remote());
+        say((await ray.get(actors.map((one) => one.zone.remote()))).sort().join(""));
+        await Promise.all(actors.map((one) => ray.kill(one)));
+        say((await all("second")).sort().join(""));
+        writeFileSync(folder + "over", "");
+      `));
+      assert.equal(await waiting.said(), "abc");
+      assert.equal(await waiting.said(), "aabbcc");
+      assert.equal(await idle.said(), "over");
     });
 
     it("what was on a node that dies goes elsewhere if its strategy is soft, and fails if it is hard", async () => {

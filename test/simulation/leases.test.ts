@@ -14,7 +14,7 @@ const TOTALS = { CPU: CPUS * 10_000 };
 const THREAD = plainWorkerKind("thread");
 const SHAPE = { resources: { CPU: 10_000 }, workerKind: THREAD, strategy: null, bundle: null };
 
-type ToWorker = { readonly type: "opened" | "granted" | "revoke"; readonly leaseId: number };
+type ToWorker = { readonly type: "opened" | "granted" | "revoke" | "recall"; readonly leaseId: number };
 
 class Simulation {
   readonly state = new LeaseState(TOTALS, { warmWorkersMin: 1, taskWorkersMax: 4 }, "job");
@@ -47,7 +47,7 @@ class Simulation {
         this.usable.set(leaseId, ownerId);
         this.#tell(workerId, { type: "opened", leaseId });
       } else if (instruction.type === "grantSlot") this.#tell(instruction.workerId, { type: "granted", leaseId: instruction.leaseId });
-      else if (instruction.type === "revoke") this.#tell(instruction.workerId, { type: "revoke", leaseId: instruction.leaseId });
+      else if (instruction.type === "revoke") this.#tell(instruction.workerId, { type: instruction.onlyIdle ? "recall" : "revoke", leaseId: instruction.leaseId });
       else assert.fail(`unexpected ${instruction.type}`);
     }
   }
@@ -140,8 +140,8 @@ class Simulation {
     if (lease.isClosed) return true;
     if (message.type === "opened") lease.opened(SHAPE.resources, null);
     if (message.type === "granted") lease.slotGranted();
-    if (message.type === "revoke") {
-      lease.revoke(this.nowMs);
+    if (message.type === "revoke" || message.type === "recall") {
+      lease[message.type](this.nowMs);
       this.#after(lease);
     } else this.#run(lease);
     return true;
@@ -168,7 +168,7 @@ class Simulation {
 const index = fc.nat({ max: 100 });
 const step = fc.oneof(
   { weight: 2, arbitrary: fc.tuple(fc.constant("submit" as const), fc.constantFrom("driver", "w0", "w1"), fc.integer({ min: 1, max: 4 })) },
-  { weight: 1, arbitrary: fc.constantFrom(["start"] as const, ["time"] as const) },
+  { weight: 1, arbitrary: fc.constantFrom(["start"] as const, ["time"] as const, ["elsewhere"] as const) },
   { weight: 5, arbitrary: fc.tuple(fc.constantFrom("send" as const, "deliver" as const), index) },
   { weight: 5, arbitrary: fc.tuple(fc.constantFrom("wait" as const, "goOn" as const, "end" as const, "turnEnds" as const), index) },
 );
@@ -183,6 +183,7 @@ test("leases and late messages: both halves agree, every task runs once, and eve
           simulation.submit(action[1], action[2]);
           submitted += action[2];
         } else if (action[0] === "start") simulation.startWorker();
+        else if (action[0] === "elsewhere") simulation.act(simulation.state.wantedElsewhere([{ resources: SHAPE.resources, strategy: null, sharer: null }]));
         else if (action[0] === "time") simulation.nowMs += TIME_SLICE_MS / 2;
         else if (action[0] === "send") simulation.send(action[1]);
         else if (action[0] === "deliver") simulation.deliver(action[1]);

@@ -49,6 +49,16 @@ test("a load that changes and changes back is told once", () => {
   assert.equal(loadsTold().length, 0);
 });
 
+test("what was told does not change with what is free: the GCS of the head would look at a moment that it is never told of the end of", () => {
+  const { clock, cluster, loadsTold } = joinedNode();
+  const available = { CPU: ONE_CPU.CPU };
+  cluster.side.loadChanged(ONE_CPU, available);
+  clock.goOff();
+  const [told] = loadsTold();
+  available.CPU = 0;
+  assert.deepEqual(told?.available, ONE_CPU);
+});
+
 test("an actor that takes what a task gives back at the same moment leaves a load as before, and the GCS hears it: it has counted the actor on top", () => {
   const { clock, cluster, loadsTold } = joinedNode();
   cluster.side.loadChanged(ONE_CPU, ONE_CPU);

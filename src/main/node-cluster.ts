@@ -140,7 +140,8 @@ export class NodeCluster {
       this.#loadTimer = null;
       if (this.#load === null) return;
       const wants = this.#service?.nodeManager.spreading?.wants ?? [];
-      const load = { ...this.#load, isDraining: this.#isDraining, ...(wants.length === 0 ? {} : { wants }) };
+      // Copies: the GCS of the head keeps what it is told, and the ledger changes its amounts in place.
+      const load = { totals: { ...this.#load.totals }, available: { ...this.#load.available }, isDraining: this.#isDraining, ...(wants.length === 0 ? {} : { wants }) };
       const text = JSON.stringify(load);
       if (text === this.#loadSent) return;
       this.#loadSent = text;

@@ -1,4 +1,4 @@
-import { type ActorHandle, asCompleted, cancel, get, kill, type ObjectRef, placementGroup, type PlacementGroup, put, removePlacementGroup, type SchedulingStrategy, wait } from "../../../src/api/mod.ts";
+import { type ActorHandle, asCompleted, cancel, get, kill, type ObjectRef, ObjectStoreFullError, placementGroup, type PlacementGroup, put, removePlacementGroup, type SchedulingStrategy, wait } from "../../../src/api/mod.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import type { World } from "../world/world.ts";
 import { type Oracle, PLANNED_FAILURE } from "./oracle.ts";
@@ -50,6 +50,16 @@ export class Interpreter {
   }
 
   async #step(code: UserCode, step: Step): Promise<Outcome[]> {
+    try {
+      return await this.#do(code, step);
+    } catch (error) {
+      // A call may find no room for what it is given. It throws then, and what was called before goes on with nobody who waits for it.
+      if (!(error instanceof ObjectStoreFullError)) throw error;
+      return [this.#lost(error, `step '${step.do}'`, 0, false)];
+    }
+  }
+
+  async #do(code: UserCode, step: Step): Promise<Outcome[]> {
     switch (step.do) {
       case "sleep":
         await this.#sleep(step.ms);

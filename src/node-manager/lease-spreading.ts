@@ -94,6 +94,8 @@ export class LeaseSpreading {
   /** By another node, to an owner of this one. */
   granted(ownerId: WorkerId, key: string, node: NodeKey): void {
     this.#state.granted(ownerId, key, node);
+    // What that node has left may have been heard of before: then it seemed to be all that it had, and was asked for so much less.
+    this.plan();
   }
 
   refused(ownerId: WorkerId, key: string, node: NodeKey): void {

@@ -76,3 +76,21 @@ test("frames of one turn go out as one write", { timeout: 60_000 }, async (conte
   assert.equal(chunk.byteLength, 1200);
   assert.equal(write.mock.callCount(), 1);
 });
+
+test("what is sent while the system still takes a large frame follows it, with nothing more being sent", { timeout: 60_000 }, async (context) => {
+  const [near, far] = await unixSocketPair(context);
+  const LARGE_BYTES = 16 * 1024 ** 2;
+  const frames = new FrameSocket(near, FRAME_BYTES_MAX);
+  const lengths: number[] = [];
+  const received = new Promise<void>((resolve) => {
+    new FrameSocket(far, LARGE_BYTES).events = {
+      frame: (frame) => void (lengths.push(frame.byteLength) === 2 && resolve()),
+      end: () => undefined,
+    };
+  });
+  frames.send(new Uint8Array(LARGE_BYTES));
+  assert.ok(near.writableLength > 0);
+  frames.send(new Uint8Array(7));
+  await received;
+  assert.deepEqual(lengths, [LARGE_BYTES, 7]);
+});

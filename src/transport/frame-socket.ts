@@ -108,7 +108,8 @@ export class FrameSocket {
       position += part.byteLength;
     }
     if (isLarge) {
-      this.#socket.write(target);
+      // What is collected while the system has not taken all of this goes when it has.
+      this.#socket.write(target, this.#flush);
     } else {
       this.#chunkLength = position;
       this.#scheduleFlush();

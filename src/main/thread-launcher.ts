@@ -3,7 +3,7 @@ import type { WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker } from "../clients/mod.ts";
 import type { PreparedEnvironment, WorkerDeath } from "../protocol/mod.ts";
 import type { HostedThreadData, PeerEnd, SessionConfig, ThreadLink, WorkerThreadData } from "./bootstrap.ts";
-import { createMemoryGauge, threadLimits, threadProbe, type MemoryProbe } from "./memory-limit.ts";
+import { createMemoryGauge, limitsOfFreeThread, threadLimits, threadProbe, type MemoryProbe } from "./memory-limit.ts";
 import { linkTransferList, peerTransferList } from "./thread-links.ts";
 import { ExitStory } from "./worker-exit.ts";
 
@@ -50,7 +50,7 @@ export function startThread(entry: URL, { workerId, workerData, environment, mem
     workerData,
     // Loaders of the driver (tsx) are expensive and seldom needed in a worker: they are loaded with the first TypeScript module.
     execArgv: [],
-    ...(memoryLimitBytes === null ? {} : { resourceLimits: threadLimits(memoryLimitBytes) }),
+    resourceLimits: memoryLimitBytes === null ? limitsOfFreeThread() : threadLimits(memoryLimitBytes),
     ...(environment === null ? {} : { env: { ...process.env, ...environment.record.envVars } }),
     transferList,
     name: `mantaray-${workerId.slice(8)}`,

@@ -29,8 +29,8 @@ export function threadLimits(limitBytes: number): ResourceLimits {
   return { maxOldGenerationSizeMb: oldMebibytes, maxYoungGenerationSizeMb: youngMebibytes };
 }
 
-/** The heap of a thread without a limit of its own, below which new objects get less of it than V8 would give them. */
-const SMALL_HEAP_BYTES = 256 * MEBIBYTE;
+/** The heap of a thread without a limit of its own, new objects included, below which these get less of it than V8 would give them. */
+const SMALL_HEAP_BYTES = 512 * MEBIBYTE;
 const SMALL_HEAP_YOUNG_MEBIBYTES = 24;
 
 /**

@@ -137,7 +137,9 @@ underBothIsolations("shared actors", {}, (isolation) => {
     assert.equal(await ray.get(culprit.wasRestarted.remote()), true);
     const apart = await ray.get(culprit.worker.remote());
     const others = Array.from({ length: 40 }, () => Cells.remote());
-    assert.ok(!(await ray.get([...others, phoenix].map((cell) => cell.worker.remote()))).includes(apart));
+    const together = await ray.get([...others, phoenix].map((cell) => cell.worker.remote()));
+    // What a node knows of troublemakers, others do not: started again on another one, it may have company.
+    if (NODES === 0) assert.ok(!together.includes(apart));
     for (const cell of [...others, phoenix, culprit]) cell.release();
   });
 

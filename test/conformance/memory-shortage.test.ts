@@ -16,9 +16,9 @@ const run = (isolation: string, body: string, environment = {}): Promise<Program
   const isMarked = (name) => existsSync(folder + name);
   const turn = () => new Promise((resolve) => setTimeout(resolve, 20));
   const warnings = [];
-  process.on("warning", ({ message }) => { warnings.push(message); mark("released"); });
+  process.on("warning", ({ message }) => void warnings.push(message));
   await ray.init({ numCpus: 3, objectStoreMemory: 64 * 2 ** 20, isolation: "${isolation}" });
-  // Until somebody was ended for it: however late the second one starts, it finds the first.
+  // Until somebody is ended for it: however late the second one starts, it finds the first.
   const hold = ray.remote(async function hold(number) {
     const bytes = new Uint8Array(300 * 2 ** 20).fill(number);
     mark("filled" + number);
@@ -33,6 +33,7 @@ for (const isolation of ISOLATIONS) {
   describe(`a node whose memory runs short (${isolation})`, { skip }, () => {
     it("ends the newest work and runs it again later, at no cost of retries, and says what has how much", async () => {
       const [values, warning] = linesOf(await run(isolation, `
+        process.on("warning", () => mark("released"));
         const once = hold.options({ maxRetries: 1 });
         console.log(JSON.stringify(await ray.get([once.remote(1), once.remote(2)])));
         console.log(warnings[0]);
@@ -55,6 +56,7 @@ for (const isolation of ISOLATIONS) {
           }
           kept() { return this.all.length; }
         }
+        // Not when its end is announced: it could still be the first to answer.
         const [outcome] = await Promise.allSettled([hold.options({ maxRetries: 0 }).remote(1), hold.options({ maxRetries: 0 }).remote(2)].map((ref) => ref.get().finally(() => mark("released")))).then((all) => all.filter(({ status }) => status === "rejected"));
         console.log(outcome.reason.name + ": " + outcome.reason.message);
         const keeper = ray.remote(Keeper, { maxRestarts: 1 }).remote();

@@ -16,8 +16,6 @@ const BORROWER_LOST_GRACE_MS = 2_000;
 /** Objects that an owner is told of in one message. */
 const REGISTRATION_IDS_MAX = 10_000;
 
-const NOTHING = new Uint8Array();
-
 export interface ReferencesEnvironment {
   readonly workerId: WorkerId;
   readonly refHost: RefHost;
@@ -114,7 +112,7 @@ export class References {
   reviveRef(descriptor: RuntimeDescriptor & { kind: "objectRef" }): ObjectRef {
     const { objectId, ownerId, place } = descriptor;
     const known = this.#shared.get(objectId) ?? this.#unknown(objectId, ownerId);
-    if (place !== undefined) known.entry.settleEncoded({ format: place.format, header: NOTHING, buffers: [], descriptors: [], code: [], stored: place.stored });
+    if (place !== undefined) known.entry.settleEncoded({ format: place.format, header: new Uint8Array(place.header), buffers: [], descriptors: [], code: [], stored: place.stored });
     const ref = new ObjectRef(this.#env.refHost, known.entry);
     if (this.#shared.has(objectId)) this.#hold(ref, known);
     return ref;
@@ -371,8 +369,8 @@ interface SharedObject {
 
 function placeOf({ status, content }: ObjectEntry): ObjectPlace | null {
   if (status !== ENCODED) return null;
-  const { format, stored, descriptors, code } = content as EncodedValueRecord;
-  return stored === undefined || descriptors.length > 0 || code.length > 0 ? null : { format, stored };
+  const { format, header, stored, descriptors, code } = content as EncodedValueRecord;
+  return stored === undefined || descriptors.length > 0 || code.length > 0 ? null : { format, header, stored };
 }
 
 function referenceOf(descriptor: RuntimeDescriptor): { id: string; ownerId: WorkerId } | null {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { frontBytes, layoutBytes, readLayout, writeLayout } from "./object-layout.ts";
+import { frontBytes, layoutBytes, onlyBuffer, readLayout, writeLayout } from "./object-layout.ts";
 
 const parts = fc.record({
   header: fc.uint8Array({ maxLength: 300 }),
@@ -19,6 +19,7 @@ describe("how an object lies in its extent", () => {
       assert.deepEqual(readLayout(target.subarray(0, frontBytes(target))), { header, buffers }, "no more than the front is needed");
       const bytesAt = (place: { offset: number; byteLength: number }): number[] => [...target.subarray(place.offset, place.offset + place.byteLength)];
       assert.deepEqual(bytesAt(header), [...value.header]);
+      if (buffers.length === 1) assert.deepEqual(onlyBuffer(header.byteLength, byteLength), buffers[0], "the only buffer is found by lengths");
       assert.deepEqual(buffers.map(bytesAt), value.buffers.map((buffer) => [...buffer]));
       let end = header.offset + header.byteLength;
       for (const buffer of buffers) {

@@ -49,6 +49,12 @@ export function writeLayout(target: Uint8Array, { header, buffers }: EncodedPart
   }
 }
 
+/** Where the only buffer of an object lies. `byteLength`: of all of it. */
+export function onlyBuffer(headerBytes: number, byteLength: number): PartPlace {
+  const offset = aligned(PREFIX_BYTES + LENGTH_BYTES + headerBytes);
+  return { offset, byteLength: byteLength - offset };
+}
+
 /** How many bytes an object has before its buffers. `head`: its first ones, 16 at least. */
 export function frontBytes(head: Uint8Array): number {
   const view = objectView(head);

@@ -1,7 +1,7 @@
 import { markAsUntransferable } from "node:worker_threads";
 import { Finalizer } from "../base/mod.ts";
 import type { NativeMemory } from "./native-memory.ts";
-import { type EncodedParts, frontBytes, readLayout } from "./object-layout.ts";
+import { type EncodedParts, frontBytes, onlyBuffer, readLayout } from "./object-layout.ts";
 
 /** Headers that end within so many bytes are copied, which takes less than a view of them: V8 has to be told of each view, and when it ends. */
 const HEAD_BYTES = 1024;
@@ -73,6 +73,12 @@ export class ObjectViews {
       header: isWhole ? pooledCopy(source.subarray(offset, front)) : source.subarray(offset, offset + headerBytes),
       buffers: layout.buffers.map((place) => this.#window(native, object, place.offset, place.byteLength)),
     };
+  }
+
+  /** The same for an object of one buffer with a header that is known, of which nothing has to be read: a call out of JavaScript and the code that reads a layout are seldom in the processor's cache. */
+  openOnlyBuffer(native: NativeMemory, object: ObjectInMemory, header: Uint8Array): EncodedParts {
+    const { offset, byteLength } = onlyBuffer(header.byteLength, object.byteLength);
+    return { header: pooledCopy(header), buffers: [this.#window(native, object, offset, byteLength)] };
   }
 
   #window(native: NativeMemory, { id, row, address }: ObjectInMemory, at: number, byteLength: number): Uint8Array {

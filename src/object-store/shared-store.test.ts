@@ -34,7 +34,7 @@ describe("a worker's shared store", { skip }, () => {
     const store = machine();
     const [maker, threadReader, processReader] = [store.client("maker"), store.client("reader"), store.client("process", true)];
     const value = maker.store.create(bytesOf(MEGABYTE + 13, 7), "maker");
-    assert.deepEqual([value.header.byteLength, value.buffers.length, typeof value.stored?.id], [0, 0, "number"]);
+    assert.deepEqual([value.buffers.length, typeof value.stored?.id], [0, "number"]);
     const views = [await read(maker, value), await read(threadReader, value), await read(processReader, value)];
     for (const view of views) {
       assert.deepEqual([view.byteLength, view.byteOffset, view.buffer.byteLength], [MEGABYTE + 13, 0, MEGABYTE + 13]);
@@ -44,6 +44,26 @@ describe("a worker's shared store", { skip }, () => {
     assert.deepEqual(views.map((view) => view[MEGABYTE]), [99, 99, 99]);
     const opened = await threadReader.store.open(value);
     assert.deepEqual([...opened.header], [1, 2, 3, 7]);
+  });
+
+  test("a short header travels beside the place of an object of one buffer, in memory of its own; it is not needed to read it", async () => {
+    const store = machine();
+    const [maker, reader] = [store.client("maker"), store.client("reader", true)];
+    for (const [headerBytes, carriedBytes] of [[1, 1], [63, 63], [64, 64], [65, 0]] as const) {
+      const written = Buffer.alloc(100, 5).subarray(10, 10 + headerBytes);
+      const value = maker.store.create({ ...bytesOf(MEGABYTE - headerBytes, headerBytes), header: written }, "maker");
+      assert.deepEqual(value.header, new Uint8Array(carriedBytes).fill(5));
+      written.fill(6);
+      for (const given of [value, { ...value, header: new Uint8Array() }]) {
+        const { header, buffers } = await reader.store.open(given);
+        assert.deepEqual([[...header], buffers.length, buffers[0]?.byteLength], [new Array(headerBytes).fill(5), 1, MEGABYTE - headerBytes]);
+        assert.ok(isFilledWith(buffers[0]!, headerBytes));
+      }
+    }
+    const two = { ...bytesOf(MEGABYTE, 1), buffers: [new Uint8Array(MEGABYTE).fill(1), new Uint8Array(3).fill(2)] };
+    const value = maker.store.create(two, "maker");
+    assert.equal(value.header.byteLength, 0);
+    assert.deepEqual((await reader.store.open(value)).buffers, two.buffers);
   });
 
   test("what is small stays with its maker, and the store does not start for it", () => {

@@ -31,6 +31,8 @@ const PREFETCH_PAGES_MAX = 256;
 const PREFETCH_COUNT = 4;
 /** Freed objects whose origin is kept, for when views of them take up memory. */
 const FREED_REMEMBERED_MAX = 1_000;
+/** The header of an object of one buffer travels beside its place if it is no longer: who reads the object then need not look for it in shared memory. */
+const CARRIED_HEADER_BYTES_MAX = 64;
 const NONCE_BYTES = 4;
 const NONCES = 2 ** 30;
 const IDS_PER_ATTACHMENT = 2 ** 32;
@@ -114,7 +116,7 @@ export class SharedStore implements StoreClient {
     this.#env.send({ type: "storeSealed", row, id, byteLength, ownerId });
     const stored: StoredRecord = { node: this.#env.node, id, row, byteLength };
     if (ownerId === this.#env.workerId) this.#own(stored);
-    return { format: value.format, header: EMPTY, buffers: [], descriptors: value.descriptors, code: value.code, stored };
+    return { format: value.format, header: carriedHeader(value), buffers: [], descriptors: value.descriptors, code: value.code, stored };
   }
 
   /** A row in WRITING; null if the service cannot be asked now. */
@@ -328,7 +330,8 @@ export class SharedStore implements StoreClient {
     table.touch(row, control.nextTick());
     const { segment, offset } = table.place(row);
     const address = (attached.segments[segment] as Segment).address + BigInt(offset * PAGE_BYTES);
-    const { header, buffers } = this.#views.open(native, { id, row, address, byteLength: table.byteLength(row) });
+    const object = { id, row, address, byteLength: table.byteLength(row) };
+    const { header, buffers } = value.header.byteLength > 0 ? this.#views.openOnlyBuffer(native, object, value.header) : this.#views.open(native, object);
     this.#unpin(attached, row);
     return { format: value.format, descriptors: value.descriptors, code: value.code, header, buffers };
   }
@@ -440,4 +443,8 @@ export class SharedStore implements StoreClient {
     for (const { address, byteLength } of segments) native.unmap(address, byteLength);
     native.unmap(controlAddress, controlBytes);
   }
+}
+
+function carriedHeader({ header, buffers }: EncodedValueRecord): Uint8Array {
+  return buffers.length === 1 && header.byteLength <= CARRIED_HEADER_BYTES_MAX ? new Uint8Array(header) : EMPTY;
 }

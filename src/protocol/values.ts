@@ -12,7 +12,7 @@ export interface EncodedValueRecord {
   readonly descriptors: readonly unknown[];
   /** Ids of the code units that the value's classes and functions come from. */
   readonly code: readonly string[];
-  /** Header and buffers lie in shared memory; those here are empty. */
+  /** Header and buffers lie in shared memory. Here are no buffers, and the header only if it is short and there is exactly one buffer. */
   readonly stored?: StoredRecord;
 }
 
@@ -33,6 +33,7 @@ export interface CodeUnitRecord {
 /** Where an object of plain data lies, so that whoever gets a ref need not ask its owner. It may have moved since. */
 export interface ObjectPlace {
   readonly format: EncodedValueRecord["format"];
+  readonly header: Uint8Array;
   readonly stored: StoredRecord;
 }
 

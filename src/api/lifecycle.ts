@@ -35,7 +35,10 @@ async function infoOf(runtime: Runtime): Promise<InitInfo> {
   return { address: runtime.address, dashboardUrl: undefined, nodeId, jobId, namespace: runtime.namespace, sessionDir, disconnect, [Symbol.asyncDispose]: disconnect };
 }
 
-/** Ends the runtime: running tasks and actors end, pending gets fail. Resolves when nothing of it is left. Idempotent. */
+/**
+ * Ends the runtime: running tasks and actors end, pending gets fail. Resolves when nothing of it is left; of a runtime that was joined, when
+ * nothing of this program is left on any node but its detached actors, or after 5 s. Idempotent.
+ */
 export async function shutdown(): Promise<void> {
   const runtime = runningRuntime();
   if (runtime === null) return;

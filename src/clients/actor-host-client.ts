@@ -1,4 +1,4 @@
-import type { ActorEndReason, ActorId, WorkerId } from "../base/mod.ts";
+import type { ActorEndReason, ActorId, JobId, WorkerId } from "../base/mod.ts";
 import type { ActorSpec, ActorStateRecord, ClusterStateRecord, FromNode } from "../protocol/mod.ts";
 
 /** What the GCS needs of nodes to run actors. */
@@ -24,6 +24,8 @@ export interface ActorHostClient {
   /** Whether that worker may live, as far as is known. */
   isConnected(workerId: WorkerId): boolean;
   clusterState(): ClusterStateRecord;
+  /** Calls `done` once when nothing is left of this job, whose program has left, but `staying` and what is theirs; or when that takes too long. */
+  awaitJobEnd(jobId: JobId, staying: () => readonly ActorId[], done: () => void): void;
   /** It has died, or left its worker to start again elsewhere. */
   ended(actorId: ActorId): void;
 }

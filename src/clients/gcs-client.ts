@@ -10,6 +10,8 @@ export interface GcsClient extends PlacementListener, BundleListener {
   workerLost(workerId: WorkerId, death: WorkerDeath): void;
   /** The program of this job has left. */
   jobEnded(jobId: JobId): void;
+  /** After `jobEnded`: calls `done` once when all that ends with the program has ended, on all nodes, or takes too long. */
+  awaitJobEnd(jobId: JobId, done: () => void): void;
 }
 
 /** A node manager's answers to `place`. */

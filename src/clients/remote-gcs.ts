@@ -5,6 +5,7 @@ import type { GcsClient } from "./gcs-client.ts";
 /** The GCS of a cluster, as each of its nodes sees it. */
 export class RemoteGcs implements GcsClient {
   readonly #send: (message: ToGcs) => void;
+  readonly #leaving = new Map<JobId, () => void>();
 
   constructor(send: (message: ToGcs) => void) {
     this.#send = send;
@@ -28,6 +29,16 @@ export class RemoteGcs implements GcsClient {
 
   jobEnded(jobId: JobId): void {
     this.#send({ type: "jobEnded", jobId });
+  }
+
+  awaitJobEnd(jobId: JobId, done: () => void): void {
+    this.#leaving.set(jobId, done);
+    this.#send({ type: "awaitJobEnd", jobId });
+  }
+
+  jobIsOver(jobId: JobId): void {
+    this.#leaving.get(jobId)?.();
+    this.#leaving.delete(jobId);
   }
 
   /** The GCS knows the node by its connection. */

@@ -272,6 +272,13 @@ export class ActorState {
     return found;
   }
 
+  /** Those of a job that live, or may, each with a worker of its own. */
+  alone(jobId: JobId): ActorId[] {
+    const found: ActorId[] = [];
+    for (const { spec, phase } of this.#actors.values()) if (spec.jobId === jobId && phase !== "DEAD" && !spec.isShared) found.push(spec.actorId);
+    return found;
+  }
+
   /** Of a node that is lost: those that an actor lives in, or that own or watch one. */
   workersOf(node: NodeKey): Set<WorkerId> {
     const found = new Set<WorkerId>();

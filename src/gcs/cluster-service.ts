@@ -1,9 +1,10 @@
-import { nodeKeyOf, type Clock, type JobId, type NodeKey, type Timer, type WorkerId } from "../base/mod.ts";
+import { nodeKeyOf, type ActorId, type Clock, type JobId, type NodeKey, type Timer, type WorkerId } from "../base/mod.ts";
 import type { ActorHostClient, BundleClient } from "../clients/mod.ts";
 import { type ClusterStateRecord, type FromGcs, type FromHead, type JobRecord, type NodeLoadRecord, type NodeRecord, partsOf, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
 import { ActorPlacement, type PlacementInstruction } from "./actor-placement.ts";
 import { describeRefusal, takesWork, withoutGroups } from "../scheduling/mod.ts";
 import { GcsService } from "./gcs-service.ts";
+import { JobEndRounds } from "./job-end-rounds.ts";
 import { nodeMeantBy, NodeDrains } from "./node-drains.ts";
 import { NodeTable } from "./node-table.ts";
 import { nodesToTakeOut } from "./split-network.ts";
@@ -63,6 +64,9 @@ export class ClusterService {
   /** The first one. */
   #headKey: NodeKey | null = null;
   readonly #jobs = new Map<JobId, JobRecord>();
+  readonly #jobEnds = new JobEndRounds();
+  /** Programs that have left and wait for that. */
+  readonly #leaving = new Map<JobId, { staying(): readonly ActorId[]; done(): void }>();
   readonly #changedLoads = new Set<NodeKey>();
   #loadsTimer: Timer | null = null;
   #wantsTimer: Timer | null = null;
@@ -127,6 +131,7 @@ export class ClusterService {
     this.gcs.nodeLost(key, death);
     this.#act(moved);
     for (const { jobId, driverId } of this.#jobs.values()) if (driverId !== null && nodeKeyOf(driverId) === key) this.gcs.jobEnded(jobId);
+    for (const jobId of this.#jobEnds.nodeLost(key)) this.#askJobEnd(jobId);
     for (const tell of this.#drainWatchers.get(key) ?? []) tell({ type: "nodeLeft", nodeId: record.nodeId, reason, isDrained });
     this.#drainWatchers.delete(key);
   }
@@ -177,6 +182,10 @@ export class ClusterService {
         return this.#workerLost(key, message.workerId, message.death);
       case "jobEnded":
         return this.gcs.jobEnded(message.jobId);
+      case "awaitJobEnd":
+        return this.gcs.awaitJobEnd(message.jobId, () => node.connection.send({ type: "jobIsOver", jobId: message.jobId }));
+      case "jobLeft":
+        return this.#jobLeft(key, message.jobId, message.ends);
       case "unreachable":
         return this.#unreachable(key, message.node);
       case "bundleReport":
@@ -207,6 +216,22 @@ export class ClusterService {
     this.#jobs.set(job.jobId, job);
     if (this.#jobs.size <= JOBS_REMEMBERED_MAX) return;
     for (const jobId of this.#jobs.keys()) return void this.#jobs.delete(jobId);
+  }
+
+  #askJobEnd(jobId: JobId): void {
+    const leaving = this.#leaving.get(jobId);
+    if (leaving === undefined) return;
+    if (!this.#jobEnds.begin(jobId, this.#nodes.keys())) return void this.#leaving.delete(jobId);
+    const staying = leaving.staying();
+    for (const { connection } of this.#nodes.values()) connection.send({ type: "jobLeaves", jobId, staying });
+  }
+
+  #jobLeft(key: NodeKey, jobId: JobId, ends: number | null): void {
+    const outcome = this.#jobEnds.answered(jobId, key, ends);
+    if (outcome === "again") this.#askJobEnd(jobId);
+    if (outcome !== "over") return;
+    this.#leaving.get(jobId)?.done();
+    this.#leaving.delete(jobId);
   }
 
   #workerLost(key: NodeKey, workerId: WorkerId, death: WorkerDeath): void {
@@ -281,6 +306,10 @@ export class ClusterService {
       nodeIdOf: (node) => this.#table.get(node)?.record.nodeId ?? null,
       orderBundles: (node, order) => this.#nodes.get(node)?.connection.sendSoon({ type: "bundleOrder", order }),
       clusterState: () => this.clusterState(),
+      awaitJobEnd: (jobId, staying, done) => {
+        this.#leaving.set(jobId, { staying, done });
+        this.#askJobEnd(jobId);
+      },
       ended: (actorId) => this.#placement.ended(actorId),
     };
   }

@@ -27,7 +27,7 @@ describe("the code of programs in the GCS", () => {
     const nothing = (): void => undefined;
     const host: ActorHostClient & BundleClient = {
       place: nothing, cancelPlacement: nothing, start: nothing, endWorker: nothing, endShared: nothing, move: nothing, askOwner: nothing, publish: nothing, ended: nothing,
-      send: (_workerId, message) => void sent.push(message), clusterState: () => ({ nodes: [] }),
+      send: (_workerId, message) => void sent.push(message), clusterState: () => ({ nodes: [] }), awaitJobEnd: nothing,
       sendSoon: (_workerId, message) => void sent.push(message), isConnected: () => true, bundleNodes: () => [], nodeIdOf: () => null, orderBundles: nothing,
     };
     gcs = new GcsService(host, { nowMs: () => 0, after: () => ({ cancel: nothing }) });

@@ -126,6 +126,10 @@ export class GcsService implements GcsClient {
     this.groups.jobEnded(jobId);
   }
 
+  awaitJobEnd(jobId: JobId, done: () => void): void {
+    this.#host.awaitJobEnd(jobId, () => this.#actors.alone(jobId), done);
+  }
+
   bundlesReported(node: NodeKey, report: BundleReport): void {
     this.groups.bundlesReported(node, report);
   }

@@ -27,6 +27,7 @@ export function createLocalGcs(config: SessionConfig, nodeManager: NodeManager, 
     nodeIdOf: () => config.nodeId,
     orderBundles: (_node, order) => nodeManager.groups.ordered(order),
     ended: () => undefined,
+    awaitJobEnd: (jobId, staying, done) => nodeManager.jobEnds.ask(jobId, staying(), done),
     clusterState: () => {
       const { nodeId, address, totals, labels } = config;
       return { nodes: [{ nodeId, name: null, isAlive: true, isDraining: false, address, hostname: hostname(), totals, available: withoutGroups(nodeManager.available), labels }] };

@@ -138,15 +138,19 @@ export class NodeCluster {
     this.#load = free;
     this.#loadTimer ??= this.#setting.clock.after(LOAD_REPORT_MS, () => {
       this.#loadTimer = null;
-      if (this.#load === null) return;
-      const wants = this.#service?.nodeManager.spreading?.wants ?? [];
-      // Copies: the GCS of the head keeps what it is told, and the ledger changes its amounts in place.
-      const load = { totals: { ...this.#load.totals }, available: { ...this.#load.available }, isDraining: this.#isDraining, ...(wants.length === 0 ? {} : { wants }) };
-      const text = JSON.stringify(load);
-      if (text === this.#loadSent) return;
-      this.#loadSent = text;
-      this.#setting.toGcs({ type: "load", load: { node: this.#node, version: ++this.#loadVersion, ...load } });
+      this.#tellLoad();
     });
+  }
+
+  #tellLoad(): void {
+    if (this.#load === null) return;
+    const wants = this.#service?.nodeManager.spreading?.wants ?? [];
+    // Copies: the GCS of the head keeps what it is told, and the ledger changes its amounts in place.
+    const load = { totals: { ...this.#load.totals }, available: { ...this.#load.available }, isDraining: this.#isDraining, ...(wants.length === 0 ? {} : { wants }) };
+    const text = JSON.stringify(load);
+    if (text === this.#loadSent) return;
+    this.#loadSent = text;
+    this.#setting.toGcs({ type: "load", load: { node: this.#node, version: ++this.#loadVersion, ...load } });
   }
 
   /** The GCS counts what it has sent here as taken until it hears of the load again: that it is as before must be said, too. */
@@ -217,6 +221,14 @@ export class NodeCluster {
         if (nodeManager.isConnected(message.ownerId)) nodeManager.send(message.ownerId, { type: "whereIsActor", actorId: message.actorId });
         else this.gcs.fromWorker(message.ownerId, { type: "actorNotCreated", actorId: message.actorId, death: { message: `its owner (worker ${message.ownerId}) has ended`, reason: "ownerEnded", creation: null, refusal: null } });
         return undefined;
+      case "jobLeaves":
+        return nodeManager.jobEnds.ask(message.jobId, message.staying, (ends) => {
+          // Who asks what is free then hears of what was given back.
+          this.#tellLoad();
+          this.#setting.toGcs({ type: "jobLeft", jobId: message.jobId, ends });
+        });
+      case "jobIsOver":
+        return this.gcs.jobIsOver(message.jobId);
       case "workerLost":
         return nodeManager.farWorkerLost(message.workerId, message.death);
       case "areYouAlive":

@@ -11,6 +11,9 @@ import { OutputDrain } from "./output-drain.ts";
 import { TimelineSurveys } from "./timeline-surveys.ts";
 import { WorkerSurvey } from "./worker-survey.ts";
 
+/** How a program has ended that has said so. */
+const LEFT = "left this runtime in good order";
+
 /** One node's control: routes what its workers send, to its node manager, its object store or the GCS. */
 export interface NodeServiceSetting {
   readonly config: Pick<SessionConfig, "jobId" | "nodeId" | "totals" | "labels">;
@@ -178,7 +181,7 @@ export class NodeService {
         return void setImmediate(() => this.nodeManager.workerExited(message.workerId, message.death));
       case "shutdown":
         // Whoever has joined only leaves.
-        return this.nodeManager.jobOf(senderId) === this.#config.jobId ? this.#onShutdown() : link.close();
+        return this.nodeManager.jobOf(senderId) === this.#config.jobId ? this.#onShutdown() : this.#leave(senderId, link);
     }
   }
 
@@ -194,8 +197,16 @@ export class NodeService {
     this.nodeManager.addJoinedDriver(driverId, link, job);
     this.#cluster?.driverJoined(job);
     link.onClose((reason) => {
-      this.nodeManager.workerExited(driverId, { reason: reason === "lost" ? "ended without a word: its program has exited or was killed" : "left this runtime in good order", pid, isRetryable: true });
+      this.nodeManager.workerExited(driverId, { reason: reason === "lost" ? "ended without a word: its program has exited or was killed" : LEFT, pid, isRetryable: true });
     });
+  }
+
+  /** Its link closes when what ends with it has ended: whoever hears of its shutdown then finds nothing of it. */
+  #leave(driverId: WorkerId, link: WorkerLink): void {
+    const job = this.nodeManager.jobOfDriver(driverId);
+    this.nodeManager.workerExited(driverId, { reason: LEFT, pid: 0, isRetryable: true });
+    if (job === undefined) link.close();
+    else this.gcs.awaitJobEnd(job.jobId, () => link.close());
   }
 
   toDrivers(message: FromNode): void {

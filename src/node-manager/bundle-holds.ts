@@ -49,6 +49,8 @@ export class BundleHolds {
     this.#ledger = ledger;
   }
 
+  get areEnding(): boolean { return this.#ending.size > 0; }
+
   prepare(groupId: PlacementGroupId, attempt: number, bundles: Bundles, waits: boolean): BundleInstruction[] {
     if (this.#has(groupId, attempt)) return [{ type: "bundlesPrepared", groupId, attempt }];
     if (this.#waiting.some((other) => other.groupId === groupId && other.attempt === attempt)) return [];

@@ -77,6 +77,8 @@ export class LeaseState {
   readonly #workers = new WorkerPool();
   readonly workersFor = (ownerId: WorkerId): Set<WorkerId> => new Set([...this.#leases.values()].filter((lease) => lease.ownerId === ownerId).map(({ workerId }) => workerId));
   readonly working = (): Iterable<PoolWork> => this.#workers.working();
+  readonly pool = (): Iterable<PoolWorker> => this.#workers.values();
+  readonly areBundlesEnding = (): boolean => this.#bundles.areEnding;
   readonly #leases = new Map<number, Lease>();
   readonly #demands = new Map<string, Demand>();
   readonly #placements = new Map<ActorId, ActorPlacement>();
@@ -115,9 +117,7 @@ export class LeaseState {
   ownerSeen(ownerId: WorkerId, jobId: JobId): void { this.#driverJobs.set(ownerId, jobId); }
 
   /** Those of another node. */
-  ownersOf(node: NodeKey): WorkerId[] {
-    return [...this.#driverJobs.keys()].filter((ownerId) => nodeKeyOf(ownerId) === node);
-  }
+  ownersOf(node: NodeKey): WorkerId[] { return [...this.#driverJobs.keys()].filter((ownerId) => nodeKeyOf(ownerId) === node); }
 
   driverLost(driverId: WorkerId, jobId = this.jobOf(driverId)): LeaseInstruction[] {
     this.#driverJobs.delete(driverId);

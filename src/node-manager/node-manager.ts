@@ -4,12 +4,12 @@ import type { ActorPlacementRecord, ActorSpec, ActorStateRecord, FarRequest, Fro
 import type { NodeView } from "../scheduling/mod.ts";
 import type { ClusterSide } from "./cluster-side.ts";
 import { type ConnectedWorker, connectedWorker } from "./connected-worker.ts";
-import { deathFor } from "./death-notices.ts";
+import { deathFor, deathOf } from "./death-notices.ts";
+import { JobEnds } from "./job-ends.ts";
 import { KnownJobs } from "./known-jobs.ts";
 import { LeaseSpreading } from "./lease-spreading.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
 import { LeaseState } from "./lease-state.ts";
-import { deathWithinLimit } from "./memory-limits.ts";
 import type { Working } from "./memory-pressure.ts";
 import { NodeGroups } from "./node-groups.ts";
 import type { NodeManagerEnvironment } from "./node-manager-environment.ts";
@@ -39,6 +39,7 @@ export class NodeManager {
   readonly #workers = new Map<WorkerId, ConnectedWorker>();
   readonly #jobs = new KnownJobs();
   readonly introductions: PeerIntroductions;
+  readonly jobEnds: JobEnds;
   readonly #watch: WaitingWatch;
   readonly #waitingActors = new WaitingActors({ drivers: (jobId) => this.drivers(jobId), send: (workerId, message) => this.send(workerId, message) });
   #idleTimer: Timer | null = null;
@@ -57,13 +58,17 @@ export class NodeManager {
       clock: environment.clock, hostsMax: Math.max(1, Math.min(Math.floor((environment.totals["CPU"] ?? 0) / UNITS_PER_RESOURCE), SHARED_HOSTS_MAX)),
       placeHost: (hostId, jobId, kind) => this.#act(this.#state.placeActor(hostId, this.#kindHere(kind, jobId), {}, jobId)),
       placements: () => environment.placements(), send: (workerId, message) => this.send(workerId, message), sendSoon: (workerId, message) => this.sendSoon(workerId, message),
-      terminate: (workerId, reason) => this.terminate(workerId, reason), watchRunning: (workerId) => environment.watchRunning(workerId), warn: (workerId, text) => environment.warn(workerId, text),
+      terminate: (workerId, reason) => this.terminate(workerId, reason), watchRunning: (workerId) => environment.watchRunning(workerId), warn: (workerId, text) => environment.warn(workerId, text), somebodyEnded: () => this.jobEnds.look(),
     });
     this.groups = new NodeGroups({
       clock: environment.clock, state: this.#state, act: (instructions) => this.#act(instructions), report: (report) => environment.placements().bundlesReported(this.#node, report),
       send: (workerId, message) => this.send(workerId, message), end: (workerId, reason) => this.terminate(workerId, reason),
     });
     this.introductions = new PeerIntroductions({ node: this.#node, workers: this.#workers, cluster: environment.cluster, connect: (a, b) => environment.connect(a, b), send: (workerId, message) => this.send(workerId, message), end: (workerId, reason) => this.terminate(workerId, reason) });
+    this.jobEnds = new JobEnds({
+      clock: environment.clock, workers: () => this.#state.pool(), isGone: (ownerId) => (this.#isFar(ownerId) ? this.#jobs.isGone(ownerId) : !this.#workers.has(ownerId)), isSharedHost: (actorId) => this.shared.isHost(actorId),
+      areSharedEnding: (jobId) => this.shared.areEnding(jobId), areBundlesEnding: () => this.#state.areBundlesEnding(),
+    });
     this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(), tell: (heldUp) => this.#waitingActors.tellHeldUp(heldUp) });
   }
 
@@ -76,9 +81,7 @@ export class NodeManager {
     });
   }
 
-  get available(): ResourceAmounts {
-    return this.#state.ledger.available;
-  }
+  get available(): ResourceAmounts { return this.#state.ledger.available; }
 
   // ------------------------------------------------------------------ workers
 
@@ -101,13 +104,9 @@ export class NodeManager {
     this.#workers.set(workerId, connectedWorker(workerId, kind, null, launched, null));
   }
 
-  isExpected(workerId: WorkerId): boolean {
-    return this.#workers.get(workerId)?.link === null;
-  }
+  isExpected(workerId: WorkerId): boolean { return this.#workers.get(workerId)?.link === null; }
 
-  isConnected(workerId: WorkerId): boolean {
-    return (this.#workers.get(workerId)?.link ?? null) !== null;
-  }
+  isConnected(workerId: WorkerId): boolean { return (this.#workers.get(workerId)?.link ?? null) !== null; }
 
   /** The worker is up and has a channel to us. */
   workerRegistered(workerId: WorkerId, link: WorkerLink, pid: number): void {
@@ -143,12 +142,9 @@ export class NodeManager {
   workerExited(workerId: WorkerId, seen: WorkerDeath): void {
     const worker = this.#workers.get(workerId);
     if (worker === undefined) return;
-    // What was said says more than an exit code, but not more than an exhausted heap.
-    const said: WorkerDeath = { ...seen, ...(worker.endReason === null || !seen.isRetryable ? {} : { reason: worker.endReason }), ...worker.endMarks };
-    const running = this.shared.workerLost(workerId, worker.endedBy);
-    const told = running === null || worker.endReason !== null ? said : { ...said, reason: `${said.reason} in ${running}` };
-    const death = this.groups.deathWithGroup(workerId, worker.kind === "driver" ? told : deathWithinLimit(worker.kind, worker.memoryUsedBytes, told));
+    const death = this.groups.deathWithGroup(workerId, deathOf(worker, seen, this.shared.workerLost(workerId, worker.endedBy)));
     this.#workers.delete(workerId);
+    this.jobEnds.workerEnded(worker.jobId);
     if (this.#isStopping) return;
     this.#env.endObjects(workerId);
     for (const other of this.#workers.values()) {
@@ -445,9 +441,9 @@ export class NodeManager {
     }
     this.#env.somebodyWorks();
     if (this.#state.isAnybodyStarved) this.#watch.somebodyWaits();
-    if (this.spreading === null) return;
     this.#env.cluster?.loadChanged(this.#state.ledger.totals, this.available);
-    this.spreading.plan();
+    this.spreading?.plan();
+    this.jobEnds.look();
     if (this.#state.isDrained && this.#workers.size === 0 && !this.#isStopping) this.#env.cluster?.drained();
   }
 
@@ -487,6 +483,7 @@ export class NodeManager {
   stop(): void {
     this.#isStopping = true;
     this.#idleTimer?.cancel();
+    this.jobEnds.stop();
     this.#watch.stop();
     this.spreading?.stop();
     this.#warmTimer?.cancel();

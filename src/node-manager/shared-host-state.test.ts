@@ -127,6 +127,21 @@ describe("hosts of shared actors: the numbered transitions", () => {
     assert.deepEqual(types(state.place("a2", "job", THREAD)), ["openHost"]);
     assert.equal(state.workerLost("unknown", null, 1), null);
   });
+
+  test("who was told to end is awaited until it has, or its host is lost", () => {
+    const state = open(2);
+    for (const ends of [() => state.actorEnded("w1", "a1"), () => state.workerLost("w1", null, 0)]) {
+      assert.equal(state.areEnding("job"), false);
+      state.ending("w1", "a1");
+      state.ending("w1", "a2");
+      state.actorEnded("w1", "a2");
+      assert.deepEqual([state.areEnding("job"), state.areEnding("other")], [true, false]);
+      ends();
+      state.place("a1", "job", THREAD);
+      state.place("a2", "job", THREAD);
+    }
+    assert.equal(state.areEnding("job"), false);
+  });
 });
 
 test("random histories: every actor is placed once where there is a host, and the count of hosts stays in its bound", () => {

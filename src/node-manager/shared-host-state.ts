@@ -40,6 +40,8 @@ interface Host {
   workerId: WorkerId | null;
   /** Its actors, each with its number. */
   readonly numbers: Map<ActorId, number>;
+  /** Of these, those that were told to end. */
+  readonly ending: Set<ActorId>;
   nextNumber: number;
   /** Ticks since it was asked; null when it has answered. */
   unansweredTicks: number | null;
@@ -106,7 +108,7 @@ export class SharedHostState {
 
   #open(jobId: JobId, kind: WorkerKind, isExclusive: boolean): { host: Host; instruction: SharedHostInstruction } {
     const hostId = `shared-host-${this.#nextHost++}`;
-    const host: Host = { hostId, jobId, kindKey: workerKindKeyOf(kind), isExclusive, workerId: null, numbers: new Map(), nextNumber: 1, unansweredTicks: null, emptyTicks: 0, isRetiring: false };
+    const host: Host = { hostId, jobId, kindKey: workerKindKeyOf(kind), isExclusive, workerId: null, numbers: new Map(), ending: new Set(), nextNumber: 1, unansweredTicks: null, emptyTicks: 0, isRetiring: false };
     this.#hosts.set(hostId, host);
     return { host, instruction: { type: "openHost", hostId, jobId, kind } };
   }
@@ -146,8 +148,20 @@ export class SharedHostState {
     for (const host of this.#hosts.values()) if (host.workerId === null) host.numbers.delete(actorId);
   }
 
+  ending(workerId: WorkerId, actorId: ActorId): void {
+    const host = this.#byWorker.get(workerId);
+    if (host?.numbers.has(actorId) === true) host.ending.add(actorId);
+  }
+
+  /** Of a job, some that were told to. */
+  areEnding(jobId: JobId): boolean {
+    for (const host of this.#byWorker.values()) if (host.jobId === jobId && host.ending.size > 0) return true;
+    return false;
+  }
+
   actorEnded(workerId: WorkerId, actorId: ActorId): void {
     const host = this.#byWorker.get(workerId);
+    host?.ending.delete(actorId);
     if (host === undefined || !host.numbers.delete(actorId) || host.numbers.size > 0) return;
     host.emptyTicks = 0;
   }

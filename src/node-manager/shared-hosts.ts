@@ -17,6 +17,8 @@ export interface SharedHostsEnvironment {
   watchRunning(workerId: WorkerId): Int32Array | null;
   /** For the program that the worker works for. */
   warn(workerId: WorkerId, text: string): void;
+  /** One that was told to. */
+  somebodyEnded(): void;
 }
 
 /** The workers of shared actors: SharedHostState decides, this acts. */
@@ -61,7 +63,16 @@ export class SharedHosts {
   }
 
   end(workerId: WorkerId, message: FromNode & { readonly type: "endSharedActor" }): void {
+    this.#state.ending(workerId, message.actorId);
     this.#env.sendSoon(workerId, message);
+  }
+
+  isHost(hostId: string): boolean {
+    return this.#state.isHost(hostId);
+  }
+
+  areEnding(jobId: JobId): boolean {
+    return this.#state.areEnding(jobId);
   }
 
   cancel(actorId: ActorId): void {
@@ -70,6 +81,7 @@ export class SharedHosts {
 
   actorEnded(workerId: WorkerId, actorId: ActorId): void {
     this.#state.actorEnded(workerId, actorId);
+    this.#env.somebodyEnded();
     this.#tickSoon();
   }
 

@@ -65,6 +65,10 @@ export type ToGcs =
   | { readonly type: "actorDeclined"; readonly actorId: ActorId }
   | { readonly type: "workerLost"; readonly workerId: WorkerId; readonly death: WorkerDeath }
   | { readonly type: "jobEnded"; readonly jobId: JobId }
+  /** Its program, of this node, has left and waits until all that ends with it has ended. Answered with `jobIsOver`. */
+  | { readonly type: "awaitJobEnd"; readonly jobId: JobId }
+  /** Answers `jobLeaves`: nothing of it is left here but what stays. `ends`: workers of it that have ended since this was first asked; null: it takes too long. */
+  | { readonly type: "jobLeft"; readonly jobId: JobId; readonly ends: number | null }
   | { readonly type: "bundleReport"; readonly report: BundleReport }
   | { readonly type: "load"; readonly load: NodeLoadRecord }
   /** It cannot connect to that node, although both are parts of the cluster. */
@@ -96,6 +100,9 @@ export type FromGcs =
   | ({ readonly type: "startActor"; readonly workerId: WorkerId; readonly number: number; readonly wasRestarted: boolean } & ActorParts)
   | { readonly type: "endSharedActor"; readonly workerId: WorkerId; readonly actorId: ActorId; readonly graceful: boolean; readonly mayRestart: boolean; readonly reason: string; readonly endReason: ActorEndReason }
   | { readonly type: "endActorWorker"; readonly workerId: WorkerId; readonly graceful: boolean; readonly reason: string }
+  /** `staying`: actors of it that go on, but for shared ones. Answered with `jobLeft`. */
+  | { readonly type: "jobLeaves"; readonly jobId: JobId; readonly staying: readonly ActorId[] }
+  | { readonly type: "jobIsOver"; readonly jobId: JobId }
   /** Whether the owner will still create it. */
   | { readonly type: "askOwner"; readonly ownerId: WorkerId; readonly actorId: ActorId }
   /** A worker of another node has ended. */

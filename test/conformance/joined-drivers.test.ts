@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { afterEach, it } from "node:test";
 import * as ray from "mantaray";
-import { areThreadsHere, eventually, NODES, underBothIsolations } from "./both-isolations.ts";
+import { areThreadsHere, eventually, everythingFree, NODES, underBothIsolations } from "./both-isolations.ts";
 import { endPrograms, startProgram, type RunningProgram } from "./running-program.ts";
 
 const FLOATS = 20 * 1024 ** 2 / Float64Array.BYTES_PER_ELEMENT;
@@ -135,10 +135,8 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
     assert.deepEqual(await ray.get([lasting.add.remote(1), passing.add.remote(1)]), [2, 2]);
     program.tell("leave");
     assert.equal(await program.said(), "left");
-    // The node hears of it a moment later.
-    await eventually("its end", () => ray.get(passing.add.remote(1)).then(() => false, () => true));
-    await assert.rejects(ray.get(passing.add.remote(1)), ray.ActorDiedError);
     await assert.rejects(ray.getActor("passing"), ray.ActorNotFoundError);
+    await assert.rejects(ray.get(passing.add.remote(1)), ray.ActorDiedError);
     assert.equal(await ray.get(lasting.add.remote(1)), 3);
     await ray.kill(lasting);
     await ray.kill(board);
@@ -187,10 +185,11 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
   for (const [end, source] of Object.entries(ends)) {
     it(`release everything but detached actors at their end by ${end}`, async () => {
       const board = await postBoard("ends");
+      await everythingFree();
       const program = join(`
         const board = await ray.getActor("ends");
         class Holder { ping() { return 1; } }
-        const holder = ray.remote(Holder).options({ name: "holder", resources: {} }).remote();
+        const holder = ray.remote(Holder).options({ name: "holder", numCpus: 1 }).remote();
         const detached = ray.remote(Holder).options({ name: "detached", lifetime: "detached" }).remote();
         await ray.get([holder.ping.remote(), detached.ping.remote()]);
         const small = ray.put("small");
@@ -209,8 +208,12 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
       const [small, large] = (await ray.get(board.get.remote("refs"))) as ray.ObjectRef[];
       await ray.getActor("holder");
       program.tell("end");
-      if (end === "shutdown()") assert.equal(await program.said(), "left");
-      else await program.ended;
+      if (end === "shutdown()") {
+        assert.equal(await program.said(), "left");
+        const [holder, available] = await Promise.allSettled([ray.getActor("holder"), ray.availableResources()]);
+        assert.ok(holder.status === "rejected" && holder.reason instanceof ray.ActorNotFoundError, "its shutdown has waited for its actors");
+        assert.deepEqual(available, { status: "fulfilled", value: await ray.clusterResources() });
+      } else await program.ended;
       for (const ref of [small, large]) await assert.rejects(ray.get(ref as ray.ObjectRef), ray.OwnerDiedError);
       await eventually("its actor to be gone", () => ray.getActor("holder").then(() => false, (error) => error instanceof ray.ActorNotFoundError));
       await eventually("all processors to be free", async () => (await ray.availableResources())["CPU"] === 2);

@@ -2,7 +2,7 @@
 //   node scripts/run-tests.mjs [--node 20,24] [--only PART_OF_A_PATH]… [--concurrency 3]
 // MANTARAY_TEST_NODE and MANTARAY_TEST_ONLY (comma-separated) mean the same as the options.
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -17,6 +17,9 @@ const fileMsMax = 600_000;
 /** Processes that a test file started have so long to end after it. */
 const processesEndMsMax = 20_000;
 const shownOutputBytesMax = 20_000;
+const shownCommandCharactersMax = 120;
+/** Linux tells processor time in these. */
+const clockTicksPerSecond = 100;
 /** One more than a small machine has processors: many tests wait for something most of the time. */
 const concurrentFiles = 3;
 
@@ -48,6 +51,27 @@ function killGroup(processId, signal) {
   } catch {
     return false;
   }
+}
+
+/** What a file that hangs has running: whether it computes or waits is the first thing to know. */
+function processesOfGroup(groupId) {
+  if (process.platform !== 'linux') return '';
+  const lines = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+        // After the name, which may contain anything.
+        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        if (Number(fields[2]) !== groupId) return [];
+        const cpuSeconds = (Number(fields[11]) + Number(fields[12])) / clockTicksPerSecond;
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').slice(0, shownCommandCharactersMax);
+        return [`  pid ${pid}, state ${fields[0]}, ${cpuSeconds} s of processor, ${fields[17]} threads: ${command.replaceAll('\n', ' ')}`];
+      } catch {
+        return [];
+      }
+    });
+  return `\nits processes:\n${lines.join('\n')}`;
 }
 
 async function groupEnds(processId, limitMs) {
@@ -117,7 +141,7 @@ export function runTestFile(binary, file, { silenceMs = silenceMsMax, processesE
 
     const kill = (reason) => {
       const names = begun.map(({ name }) => `"${name}"`).join(' > ');
-      killedBecause = `${reason}${names === '' ? '' : `; running: ${names}`}`;
+      killedBecause = `${reason}${names === '' ? '' : `; running: ${names}`}${processesOfGroup(child.pid)}`;
       killGroup(child.pid, 'SIGKILL');
     };
     const fileTimer = setTimeout(kill, fileMsMax, `killed: not finished after ${fileMsMax / 1000} s`);

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, syml
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { startProgram, type RunningProgram } from "../conformance/running-program.ts";
+import { startProgram, type RunningProgram, WARNING_OF_HANGS_MS } from "../conformance/running-program.ts";
 import { type CommandRun, follow, type RunningCommand } from "./running-command.ts";
 
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
@@ -28,8 +28,7 @@ export class Place {
   }
 
   get environment(): Record<string, string> {
-    // Where workers take long to start, programs are warned of it: these are to say nothing of their own.
-    return { TMPDIR: this.folder, MANTARAY_ADDRESS: "", MANTARAY_STUCK_WARNING_MS: "0" };
+    return { TMPDIR: this.folder, MANTARAY_ADDRESS: "", MANTARAY_STUCK_WARNING_MS: WARNING_OF_HANGS_MS };
   }
 
   start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): RunningCommand {

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { WARNING_OF_HANGS_MS } from "./running-program.ts";
 
 const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 const RUN_MS_MAX = 100_000;
@@ -56,9 +57,8 @@ export function runProgram({ files, nodeArguments = [], environment = {} }: Prog
   });
 }
 
-/** Where workers take long to start, programs are warned of it: only those that want to know are. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
-  const environment: NodeJS.ProcessEnv = { ...process.env, MANTARAY_STUCK_WARNING_MS: "0" };
+  const environment: NodeJS.ProcessEnv = { ...process.env, MANTARAY_STUCK_WARNING_MS: WARNING_OF_HANGS_MS };
   delete environment["NODE_TEST_CONTEXT"];
   return environment;
 }

@@ -13,6 +13,14 @@ const PRELUDE = `
   const hear = async () => JSON.parse((await (lines ??= createInterface({ input: process.stdin })[Symbol.asyncIterator]()).next()).value);
 `;
 
+/**
+ * Where workers take long to start, programs are warned of it: those of tests are to say nothing of their own. What hangs is said all the
+ * same, before the test is ended for it.
+ */
+export const WARNING_OF_HANGS_MS = "60000";
+/** Of a program that a test waits for; later than the warning, and before the test is ended. */
+const SILENCE_MS_MAX = 90_000;
+
 export interface ProgramEnd {
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -33,8 +41,7 @@ export interface RunningProgram {
 const running = new Set<RunningProgram>();
 
 export function startProgram(source: string, environment: Readonly<Record<string, string>> = {}): RunningProgram {
-  // Where workers take long to start, programs are warned of it: these are to say nothing of their own.
-  const inherited: NodeJS.ProcessEnv = { ...process.env, MANTARAY_STUCK_WARNING_MS: "0" };
+  const inherited: NodeJS.ProcessEnv = { ...process.env, MANTARAY_STUCK_WARNING_MS: WARNING_OF_HANGS_MS };
   delete inherited["NODE_TEST_CONTEXT"];
   const child = spawn(process.execPath, ["--input-type=module", "--eval", PRELUDE + source], { cwd: REPOSITORY, env: { ...inherited, ...environment }, stdio: ["pipe", "pipe", "pipe"] });
   let stderr = "";
@@ -44,7 +51,8 @@ export function startProgram(source: string, environment: Readonly<Record<string
   const program: RunningProgram = {
     pid: child.pid as number,
     said: async () => {
-      const { value, done } = await lines.next();
+      const silence = setTimeout(() => console.error(`the program (pid ${child.pid}) has said nothing for ${SILENCE_MS_MAX / 1000} s; on stderr: ${stderr}`), SILENCE_MS_MAX);
+      const { value, done } = await lines.next().finally(() => clearTimeout(silence));
       if (done === true) throw new Error(`the program ended before it said anything more; on stderr: ${stderr}`);
       try {
         return JSON.parse(value);

@@ -25,8 +25,8 @@ function coreWorker(sent: ToNode[] = []): CoreWorker {
 }
 
 type Called = { readonly add: { remote(): ObjectRef } };
-function handleOf(core: CoreWorker): Called {
-  return core.actors.reviveHandle({ kind: "actorHandle", ...ACTOR, methods: { add: { isGenerator: false, options: null } }, rules: { maxTaskRetries: 0, maxPendingCalls: -1, allowOutOfOrderExecution: false } } as never) as never;
+function handleOf(core: CoreWorker, isDetached = true): Called {
+  return core.actors.reviveHandle({ kind: "actorHandle", ...ACTOR, isDetached, methods: { add: { isGenerator: false, options: null } }, rules: { maxTaskRetries: 0, maxPendingCalls: -1, allowOutOfOrderExecution: false } } as never) as never;
 }
 
 async function outcomeOf(ref: ObjectRef, core: CoreWorker): Promise<unknown> {
@@ -48,6 +48,21 @@ test("a call made between the end of an actor's worker and the end of the actor 
   core.onNodeMessage({ type: "actorState", state: { actorId: ACTOR.actorId, phase: "DEAD", workerId: null, number: 0, death: { message: "its worker was killed", reason: "killed", creation: null, refusal: null }, aliasOf: null } });
   const outcome = await outcomeOf(call, core);
   assert.ok(outcome instanceof ActorDiedError || outcome instanceof ActorUnavailableError, String(outcome));
+});
+
+test("a call on an actor whose owner has ended fails with the actor's end, also when calls after the owner's end were answered", async () => {
+  const core = coreWorker();
+  const handle = handleOf(core, false);
+  const callOnce = (): void => core.references.unpin(core.references.pinReference(ACTOR.actorId, ACTOR.ownerId));
+  core.onNodeMessage({ type: "actorState", state: { actorId: ACTOR.actorId, phase: "ALIVE", workerId: WORKER, number: 0, death: null, aliasOf: null } });
+  core.onNodeMessage({ type: "workerDied", workerId: ACTOR.ownerId, cause: DEATH });
+  callOnce();
+  const call = handle.add.remote();
+  await new Promise((resolve) => setImmediate(resolve));
+  core.onNodeMessage({ type: "workerDied", workerId: WORKER, cause: DEATH });
+  core.onNodeMessage({ type: "actorState", state: { actorId: ACTOR.actorId, phase: "DEAD", workerId: null, number: 0, death: { message: "its owner has ended", reason: "ownerEnded", creation: null, refusal: null }, aliasOf: null } });
+  const outcome = await outcomeOf(call, core);
+  assert.ok(outcome instanceof ActorDiedError, String(outcome));
 });
 
 test("an actor that is said to be in a worker whose end was heard of before is waited for until it is elsewhere", async () => {

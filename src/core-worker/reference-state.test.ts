@@ -46,12 +46,15 @@ describe("references: the numbered transitions", () => {
     assert.deepEqual(state.pin("o", "owner"), [{ type: "register", ownerId: "owner", id: "o" }], "and again");
   });
 
-  test("what a lost worker owned is orphaned; pins of it that end later mean nothing", () => {
+  test("what a lost worker owned is orphaned, and known until its last pin is gone", () => {
     const state = new ReferenceState("me");
     state.pin("o", "owner");
     state.pin("mine", "me");
     assert.deepEqual(state.ownerLost("owner"), ["o"]);
+    assert.deepEqual(state.pin("o", "owner"), []);
     assert.deepEqual(state.unpin("o"), []);
+    assert.deepEqual(state.unpin("o"), [{ type: "unregister", ownerId: "owner", id: "o" }]);
+    assert.equal(state.has("o"), false);
     assert.equal(state.has("mine"), true);
   });
 

@@ -61,9 +61,7 @@ export class ReferenceState {
 
   unpin(id: string): readonly ReferenceInstruction[] {
     const tracked = this.#tracked.get(id);
-    // The owner was lost and took the entry with it.
-    if (tracked === undefined) return [];
-    invariant(tracked.pins > 0, () => `${id} was unpinned more often than pinned`);
+    invariant(tracked !== undefined && tracked.pins > 0, () => `${id} was unpinned more often than pinned`);
     tracked.pins--;
     return this.#collect(id, tracked);
   }
@@ -81,15 +79,12 @@ export class ReferenceState {
     return this.#collect(id, tracked);
   }
 
-  /** A worker ended: what it owned is nobody's to free. Answers what is lost with it. */
+  /**
+   * A worker ended: what it owned is nobody's to free. Answers what is lost with it. Pins are counted on: of an actor that ends with its
+   * owner, the news must reach whoever still has a handle or a call there.
+   */
   ownerLost(workerId: WorkerId): string[] {
-    const orphaned: string[] = [];
-    for (const [id, tracked] of this.#tracked) {
-      if (tracked.ownerId !== workerId) continue;
-      orphaned.push(id);
-      this.#tracked.delete(id);
-    }
-    return orphaned;
+    return Array.from(this.#tracked).filter(([, { ownerId }]) => ownerId === workerId).map(([id]) => id);
   }
 
   /** A worker ended: it borrows nothing any more. */

@@ -1,6 +1,5 @@
 import type { Clock, Timer } from "../base/mod.ts";
-import type { ChannelCloseReason } from "../transport/mod.ts";
-import { SentMessages } from "./message-session.ts";
+import { type ChannelCloseReason, SentMessages } from "../transport/mod.ts";
 import type { MessageLink } from "./node-link.ts";
 
 /** What was received is acknowledged together, so often at most. */

@@ -6,7 +6,6 @@ export { withFaults } from "./faulty-link.ts";
 export type { GcsClient, PlacementListener } from "./gcs-client.ts";
 export { RemoteGcs } from "./remote-gcs.ts";
 export { LastingLink, type Received } from "./lasting-link.ts";
-export { ReceivedMessages, SentMessages } from "./message-session.ts";
 export { openMessageLink, type MessageLink, type NodeLink, type WorkerLink } from "./node-link.ts";
 export { withOwnBuffers } from "./own-buffers.ts";
 export type { LaunchedWorker, LaunchListener, WorkerLauncher } from "./worker-launcher.ts";

@@ -97,6 +97,7 @@ export class Peers {
     const peer = this.#peers.get(workerId);
     if (peer === undefined || peer.channel === null || peer.isDrained) return this.#lost(workerId, peer, death);
     // What it sent before its end counts, and may still lie in its channel.
+    peer.channel.peerEnded?.();
     const timer = this.#env.clock.after(LAST_WORDS_MS_MAX, () => peer.whenDrained?.());
     peer.whenDrained = () => {
       peer.whenDrained = null;

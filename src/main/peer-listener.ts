@@ -2,7 +2,8 @@ import type { WorkerId } from "../base/mod.ts";
 import type { NodeLink } from "../clients/mod.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
 import type { NetworkAddress } from "../protocol/mod.ts";
-import { listenSocket, type SocketListener } from "../transport/mod.ts";
+import { LastingChannels, listenSocket, type SocketListener } from "../transport/mod.ts";
+import { realClock } from "./real-clock.ts";
 
 export interface PeerListenerSetting {
   readonly workerId: WorkerId;
@@ -13,7 +14,7 @@ export interface PeerListenerSetting {
   core(): CoreWorker;
 }
 
-/** Where workers of other nodes connect to this one: a TCP port, opened when the first of them wants to. */
+/** Where workers of other nodes connect to this one: a TCP port, opened when the first of them wants to. They come back there when a connection breaks. */
 export class PeerListener {
   readonly #setting: PeerListenerSetting;
   #listener: Promise<SocketListener> | null = null;
@@ -26,12 +27,17 @@ export class PeerListener {
   asked(askerId: WorkerId): void {
     const { workerId, token, host, link } = this.#setting;
     if (host === null) return;
-    this.#listener ??= listenSocket({ host, port: 0 }, { workerId, token, onChannel: (channel) => this.#setting.core().peerConnected(channel.peerId, channel, null) });
+    this.#listener ??= this.#listen({ host, port: 0 }, { workerId, token });
     this.#listener.then(
       ({ address }) => link.send({ type: "listening", askerId, address: address as NetworkAddress }),
       // Whoever asked learns from the end of this worker; nothing works without ports.
       (error: Error) => this.#setting.core().env.exit(`cannot be reached from other nodes: ${error.message}`),
     );
+  }
+
+  #listen(where: NetworkAddress, identity: { readonly workerId: WorkerId; readonly token: string }): Promise<SocketListener> {
+    const channels = new LastingChannels(realClock, (channel) => this.#setting.core().peerConnected(channel.peerId, channel, null));
+    return listenSocket(where, { ...identity, onChannel: (connection) => channels.accept(connection) });
   }
 
   close(): void {

@@ -3,9 +3,10 @@ import { performance } from "node:perf_hooks";
 import type { WorkerId } from "../base/mod.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
 import { TASK_SLOTS_MAX, type FromNode } from "../protocol/mod.ts";
-import { connectSocket, createThreadChannelPair, openThreadChannel, SpinPermits, ThreadPoller, transferList } from "../transport/mod.ts";
+import { connectLasting, connectSocket, createThreadChannelPair, openThreadChannel, SpinPermits, ThreadPoller, transferList } from "../transport/mod.ts";
 import type { TransferListItem } from "node:worker_threads";
 import type { PeerEnd, ThreadLink } from "./bootstrap.ts";
+import { realClock } from "./real-clock.ts";
 
 /** One of these looks after all channels of a thread. */
 export function createPoller(spinPermits: SharedArrayBuffer): ThreadPoller {
@@ -42,9 +43,10 @@ export function openPeer(core: CoreWorker, end: PeerEnd, poller: ThreadPoller): 
   core.peerConnected(end.peerId, channel, { outgoing: new Int32Array(end.claims.outgoing), incoming: new Int32Array(end.claims.incoming) });
 }
 
-/** Connects to a worker process on the node manager's word. */
+/** Connects to a worker process on the node manager's word; to one of another node so that nothing is lost when the connection breaks. */
 export function connectToProcess(core: CoreWorker, message: FromNode & { readonly type: "connectSocket" }, identity: { readonly workerId: WorkerId; readonly token: string }): void {
-  connectSocket(typeof message.address === "string" ? { path: message.address } : message.address, identity).then(
+  const connecting = typeof message.address === "string" ? connectSocket({ path: message.address }, identity) : connectLasting(message.address, identity, realClock);
+  connecting.then(
     (channel) => core.peerConnected(message.workerId, channel, null),
     // It has ended meanwhile, which the node manager says, or cannot be reached.
     () => core.peerNotConnected(message.workerId),

@@ -1,6 +1,7 @@
 import { forgetOldest, nodeKeyOf, type Clock, type NodeKey, type Timer, type WorkerId } from "../base/mod.ts";
-import { type MessageLink, ReceivedMessages, SentMessages } from "../clients/mod.ts";
+import type { MessageLink } from "../clients/mod.ts";
 import type { FarRequest, FromNode, JobRecord, NodeFrame, NodeRecord, NodeToNode } from "../protocol/mod.ts";
+import { ReceivedMessages, SentMessages } from "../transport/mod.ts";
 
 export type PeerNodeLink = MessageLink<NodeFrame, NodeFrame>;
 

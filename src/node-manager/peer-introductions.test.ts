@@ -57,7 +57,7 @@ describe("workers whose connection breaks", () => {
     const both = setUp(LARGER);
     both.introductions.broken(SMALLER, LARGER, true);
     both.introductions.answered(LARGER);
-    assert.deepEqual(both.done, [`ping ${LARGER}`, `workerDied ${SMALLER}`]);
+    assert.deepEqual(both.done, [`ping ${LARGER}`, `workerDied ${SMALLER}`, `workerDied ${LARGER}`]);
   });
 
   test("the node of the other one decides; where that is gone, so is the worker", () => {

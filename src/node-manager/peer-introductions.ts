@@ -25,8 +25,9 @@ interface Broken {
 }
 
 /**
- * Brings workers together that want to talk to each other. Where a connection between two breaks that both live, what was on its way is
- * lost, and nobody could say what: one of the two ends, so that whoever waits for it hears of that, as of any other end of a worker.
+ * Brings workers together that want to talk to each other. Where they cannot, or not any more, though both live (over the network that is
+ * after many attempts, see transport/lasting-channel.ts), what was on its way is lost, and nobody could say what: one of the two ends, so
+ * that whoever waits for it hears of that, as of any other end of a worker.
  */
 export class PeerIntroductions {
   readonly #env: PeerIntroductionsEnvironment;
@@ -87,8 +88,15 @@ export class PeerIntroductions {
     for (const { askerId, isAskerDriver } of broken ?? []) {
       if (!isDriver && (isAskerDriver || targetId > askerId)) this.#env.end(targetId, brokenWith(askerId));
       else if (!isAskerDriver) this.#env.send(askerId, { type: "leaveNow", reason: brokenWith(targetId) });
-      else this.#env.send(askerId, { type: "workerDied", workerId: targetId, cause: { reason: "cannot be connected to any more", pid: 0, isRetryable: true } });
+      else this.#separate(askerId, targetId);
     }
+  }
+
+  /** Two programs: each goes on without the other, which only one of them may have noticed. */
+  #separate(a: WorkerId, b: WorkerId): void {
+    const cause = { reason: "cannot be connected to any more", pid: 0, isRetryable: true };
+    this.#env.send(a, { type: "workerDied", workerId: b, cause });
+    this.#env.send(b, { type: "workerDied", workerId: a, cause });
   }
 
   workerLost(workerId: WorkerId): void {

@@ -6,7 +6,7 @@ export type * from "./gcs-messages.ts";
 export type * from "./module-messages.ts";
 export type * from "./node-messages.ts";
 export type * from "./object-messages.ts";
-export { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, TASK_SLOTS_MAX } from "./peer-messages.ts";
+export { FRAME_CONNECTION, FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, TASK_SLOTS_MAX } from "./peer-messages.ts";
 export type { CallableTarget, ObjectOutcome, PeerMessage } from "./peer-messages.ts";
 export type * from "./placement-group-messages.ts";
 export type * from "./runtime-env.ts";
@@ -18,4 +18,4 @@ export type * from "./wait-messages.ts";
 export { plainWorkerKind, type WorkerIsolation, type WorkerKind, workerKindKeyOf, workerKindOf } from "./worker-kind.ts";
 
 /** Raised with every change of a message; parts that differ in it refuse each other. */
-export const PROTOCOL_VERSION = 9;
+export const PROTOCOL_VERSION = 10;

@@ -10,6 +10,8 @@ import type { CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./valu
 export const FRAME_TASKS = 1;
 export const FRAME_RESULTS = 2;
 export const FRAME_MESSAGE = 3;
+/** What connections over the network say to each other, so that nothing is lost with one of them (transport/lasting-channel.ts). */
+export const FRAME_CONNECTION = 255;
 
 /** Sent tasks of one channel and direction that can be taken back; the size of the table of claims that both threads share. */
 export const TASK_SLOTS_MAX = 8192;

@@ -1,3 +1,5 @@
+import { TransportError } from "./transport-error.ts";
+
 /** Before each frame on a socket: its number of bytes, or the sign that the sender closes in good order. */
 export const LENGTH_PREFIX_BYTES = 4;
 export const GOODBYE = 0xffff_ffff;
@@ -137,4 +139,13 @@ export class FrameParser {
 
 function prefixAt(bytes: Uint8Array, offset: number): number {
   return ((bytes[offset] as number) | ((bytes[offset + 1] as number) << 8) | ((bytes[offset + 2] as number) << 16) | ((bytes[offset + 3] as number) << 24)) >>> 0;
+}
+
+/** @throws TransportError for a frame that no socket takes. */
+export function checkFrameBytes(byteLength: number): void {
+  if (byteLength <= SOCKET_FRAME_BYTES_MAX) return;
+  throw new TransportError(
+    "ERR_MANTARAY_FRAME_TOO_LARGE",
+    `A frame of ${byteLength} bytes was to be sent through a socket, which takes up to ${SOCKET_FRAME_BYTES_MAX}. Split the value into several.`,
+  );
 }

@@ -1,8 +1,7 @@
 import { readSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { ChannelCloseReason } from "./channel.ts";
-import { FrameParser, GOODBYE, LENGTH_PREFIX_BYTES, SOCKET_FRAME_BYTES_MAX } from "./frame-parser.ts";
-import { TransportError } from "./transport-error.ts";
+import { checkFrameBytes, FrameParser, GOODBYE, LENGTH_PREFIX_BYTES } from "./frame-parser.ts";
 
 /** Frames of one turn are written together up to here; a larger one is a write of its own. */
 const CHUNK_BYTES = 64 * 1024;
@@ -89,12 +88,7 @@ export class FrameSocket {
     if (this.#hasEnded) return false;
     let byteLength = 0;
     for (const part of parts) byteLength += part.byteLength;
-    if (byteLength > SOCKET_FRAME_BYTES_MAX) {
-      throw new TransportError(
-        "ERR_MANTARAY_FRAME_TOO_LARGE",
-        `A frame of ${byteLength} bytes was to be sent through a socket, which takes up to ${SOCKET_FRAME_BYTES_MAX}. Split the value into several.`,
-      );
-    }
+    checkFrameBytes(byteLength);
     const recordBytes = LENGTH_PREFIX_BYTES + byteLength;
     const isLarge = recordBytes > CHUNK_BYTES;
     if (isLarge) this.#writeChunk();

@@ -3,6 +3,8 @@ export type { Channel, ChannelCloseReason, CloseHandler, FrameHandler } from "./
 export { SOCKET_FRAME_BYTES_MAX } from "./frame-parser.ts";
 export { FrameReader } from "./frame-reader.ts";
 export { FrameWriter } from "./frame-writer.ts";
+export { connectLasting, LastingChannels } from "./lasting-channel.ts";
+export { ReceivedMessages, SentMessages } from "./message-session.ts";
 export type { SimulatedLink, SimulatedLinkOptions } from "./simulated-channel.ts";
 export { createSimulatedLink } from "./simulated-channel.ts";
 export type { ListenOptions, SocketAddress, SocketListener, SocketOptions } from "./socket-channel.ts";

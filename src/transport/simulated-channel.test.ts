@@ -1,39 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Clock, RandomSource, Timer } from "../base/mod.ts";
+import type { RandomSource } from "../base/mod.ts";
 import { testChannelConformance } from "./channel-conformance.ts";
+import { QuickClock } from "./fixtures/quick-clock.ts";
 import { createSimulatedLink } from "./simulated-channel.ts";
-
-/** Time passes from one timer to the next, a turn of the event loop for each. */
-class QuickClock implements Clock {
-  #nowMs = 0;
-  #isRunning = false;
-  #timers: { readonly atMs: number; readonly callback: () => void }[] = [];
-
-  nowMs(): number {
-    return this.#nowMs;
-  }
-
-  after(delayMs: number, callback: () => void): Timer {
-    const timer = { atMs: this.#nowMs + delayMs, callback };
-    this.#timers.push(timer);
-    if (!this.#isRunning) {
-      this.#isRunning = true;
-      setImmediate(() => this.#run());
-    }
-    return { cancel: () => (this.#timers = this.#timers.filter((other) => other !== timer)) };
-  }
-
-  #run(): void {
-    const due = this.#timers.sort((left, right) => left.atMs - right.atMs);
-    this.#timers = [];
-    this.#isRunning = false;
-    for (const { atMs, callback } of due) {
-      this.#nowMs = Math.max(this.#nowMs, atMs);
-      callback();
-    }
-  }
-}
 
 /** A linear congruential generator. */
 function seededRandom(seed: number): RandomSource {

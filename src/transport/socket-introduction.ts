@@ -11,6 +11,8 @@ export interface SocketOptions {
   /** For connecting and the handshake together. */
   readonly timeoutMs?: number;
   readonly protocolVersion?: number;
+  /** The other side's system has the connection; whether anybody there has time for it is not known yet. */
+  readonly onConnected?: () => void;
 }
 
 /** From the first attempt to connect to the end of the handshake. */
@@ -30,7 +32,10 @@ export async function introduce<F extends HandshakeFrames, T>(
   const timer = setTimeout(() => socket.destroy(timeout), timeoutMs);
   if (role === "listening") timer.unref();
   try {
-    if (role === "connecting") await connected(socket, where);
+    if (role === "connecting") {
+      await connected(socket, where);
+      options.onConnected?.();
+    }
     const frames = framesOf(socket);
     return await shakeHands(frames, role, { workerId, token, protocolVersion }, where, (peerId) => open(frames, peerId));
   } catch (error) {

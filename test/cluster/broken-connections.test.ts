@@ -38,33 +38,49 @@ for (const isolation of ISOLATIONS) {
       await cluster.stop();
     });
 
-    it("gets a result or an error of everything that was on its way, and goes on", async () => {
+    it("loses no call, no result and nobody, and goes on", async () => {
       class Counter {
         #count = 0;
         add(): number { return ++this.#count; }
-        never(): Promise<number> { return new Promise(() => {}); }
+        async wait(all: ray.ActorHandle<Signal>): Promise<number> { return ray.get(all.pass.remote()); }
       }
-      const lasting = ray.remote(Counter).options(FAR).remote();
-      const restarting = ray.remote(Counter).options({ ...FAR, maxRestarts: 1 }).remote();
-      assert.deepEqual(await ray.get([lasting.add.remote(), restarting.add.remote()]), [1, 1]);
-      const calls = [lasting.never.remote(), restarting.never.remote()];
-      const mayNotRunAgain = ray.remote(() => new Promise<number>(() => {})).options({ ...FAR, maxRetries: 0 }).remote();
-      class Runs {
-        #count = 0;
-        begin(): number { return ++this.#count; }
-        count(): number { return this.#count; }
+      class Signal {
+        #passed = 0;
+        #open: () => void = () => undefined;
+        readonly #opened = new Promise<void>((resolve) => { this.#open = resolve; });
+        async pass(): Promise<number> {
+          const passed = ++this.#passed;
+          await this.#opened;
+          return passed;
+        }
+        passed(): number { return this.#passed; }
+        open(): void { this.#open(); }
       }
-      const runs = ray.remote(Runs).options({ numCpus: 0 }).remote();
-      const runsAgain = ray.remote(async (all: ray.ActorHandle<Runs>) => ((await ray.get(all.begin.remote())) > 1 ? "again" : new Promise<string>(() => {}))).options({ ...FAR, maxRetries: 1 }).remote(runs);
-      await eventually("it to begin", async () => (await ray.get(runs.count.remote())) === 1);
-      await eventually("all connections to be there", () => sockets.size > 0);
-      assert.ok(cutConnections() > 0);
-      await assert.rejects(ray.get(calls[0]!), ray.ActorDiedError);
-      await assert.rejects(ray.get(calls[1]!), ray.ActorUnavailableError);
-      await assert.rejects(ray.get(mayNotRunAgain), ray.WorkerCrashedError);
-      assert.equal(await ray.get(runsAgain), "again");
-      assert.equal(await ray.get(restarting.add.remote()), 1, "it has started again");
-      await ray.kill(restarting);
+      // Neither may restart or run again: whatever is lost would show.
+      const counter = ray.remote(Counter).options(FAR).remote();
+      const signal = ray.remote(Signal).options({ numCpus: 0, maxConcurrency: 10 }).remote();
+      const held = ray.remote(async (all: ray.ActorHandle<Signal>) => ray.get(all.pass.remote())).options({ ...FAR, maxRetries: 0 }).remote(signal);
+      const waiting = counter.wait.remote(signal);
+      await eventually("both to begin", async () => (await ray.get(signal.passed.remote())) === 2);
+      const calls: ray.ObjectRef<number>[] = [];
+      const echoes: ray.ObjectRef<number>[] = [];
+      const echo = ray.remote((value: number) => value).options({ ...FAR, maxRetries: 0 });
+      let cuts = 0;
+      for (let round = 0; round < 10; round++) {
+        for (let call = 0; call < 50; call++) calls.push(counter.add.remote());
+        for (let task = 0; task < 10; task++) echoes.push(echo.remote(round * 10 + task));
+        // While they are on their way, before the answers are here, and when nothing is.
+        if (round % 3 > 0) await ray.get(calls.at(-round)!);
+        cuts += cutConnections();
+        if (round % 3 === 2) await ray.get([calls.at(-1)!, echoes.at(-1)!]);
+      }
+      assert.ok(cuts >= 10, `${cuts} cuts`);
+      await ray.get(signal.open.remote());
+      assert.deepEqual(await ray.get(calls), Array.from({ length: 500 }, (_, index) => index + 1));
+      assert.deepEqual(await ray.get(echoes), Array.from({ length: 100 }, (_, index) => index));
+      assert.deepEqual((await ray.get([held, waiting])).sort(), [1, 2]);
+      await ray.kill(counter);
+      await ray.kill(signal);
       assert.equal((await ray.nodes()).filter(({ alive }) => alive).length, 2);
     });
   });

@@ -1,5 +1,5 @@
 /**
- * What one node sends to another while connections between them break: each message arrives once, in order. Pure.
+ * What one side sends to another while connections between them break: each message arrives once, in order. Pure.
  *
  * The sender numbers its messages and keeps each until it is acknowledged; over a new connection it sends again what it keeps. The
  * receiver takes the next number only: what it has had before, it has had.

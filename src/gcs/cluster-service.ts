@@ -1,4 +1,4 @@
-import { nodeKeyOf, type ActorId, type Clock, type JobId, type NodeKey, type Timer, type WorkerId } from "../base/mod.ts";
+import { forgetOldest, nodeKeyOf, type ActorId, type Clock, type JobId, type NodeKey, type Timer, type WorkerId } from "../base/mod.ts";
 import type { ActorHostClient, BundleClient } from "../clients/mod.ts";
 import { type ClusterStateRecord, type FromGcs, type FromHead, type JobRecord, type NodeLoadRecord, type NodeRecord, partsOf, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
 import { ActorPlacement, type PlacementInstruction } from "./actor-placement.ts";
@@ -20,6 +20,8 @@ const SPLIT_LOOK_MS = 2_000;
 const INFEASIBLE_LOOK_MS = 2_500;
 /** Programs that have left: their detached actors may start again. */
 const JOBS_REMEMBERED_MAX = 1_000;
+/** Shared actors that have ended their workers, so that they start again apart from others. */
+const TROUBLEMAKERS_MAX = 1_000;
 const NO_WANTS = "[]";
 
 /** A node as the GCS reaches it: over a link, or in the same process. */
@@ -67,6 +69,8 @@ export class ClusterService {
   readonly #jobEnds = new JobEndRounds();
   /** Programs that have left and wait for that. */
   readonly #leaving = new Map<JobId, { staying(): readonly ActorId[]; done(): void }>();
+  /** Shared actors that need a worker for themselves. */
+  readonly #troublemakers = new Set<ActorId>();
   readonly #changedLoads = new Set<NodeKey>();
   #loadsTimer: Timer | null = null;
   #wantsTimer: Timer | null = null;
@@ -175,6 +179,9 @@ export class ClusterService {
         return this.gcs.placed(message.actorId, message.workerId, message.number);
       case "actorDeclined":
         return this.#act(this.#placement.declined(message.actorId, key));
+      case "actorMakesTrouble":
+        this.#troublemakers.add(message.actorId);
+        return forgetOldest(this.#troublemakers, TROUBLEMAKERS_MAX);
       case "placementRefused":
         this.#act(this.#placement.refused(message.actorId));
         return this.gcs.placementRefused(message.actorId, message.error);
@@ -330,7 +337,7 @@ export class ClusterService {
         continue;
       }
       const { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle, maxRestarts } = instruction.spec;
-      connection?.sendSoon({ type: "placeActor", placement: { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle, maxRestarts }, job: this.#jobs.get(jobId) ?? null });
+      connection?.sendSoon({ type: "placeActor", placement: { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle, maxRestarts, ...(this.#troublemakers.has(actorId) ? { isTroublemaker: true } : {}) }, job: this.#jobs.get(jobId) ?? null });
     }
     this.#tellWants();
   }

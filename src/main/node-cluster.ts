@@ -76,6 +76,7 @@ export class NodeCluster {
         if (this.#load !== null) this.#loadChanged(this.#load);
       },
       actorDeclined: (actorId) => setting.toGcs({ type: "actorDeclined", actorId }),
+      actorMakesTrouble: (actorId) => setting.toGcs({ type: "actorMakesTrouble", actorId }),
       drained: () => setting.leave("has been drained"),
     };
   }

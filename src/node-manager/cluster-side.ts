@@ -15,6 +15,8 @@ export interface ClusterSide {
   wantsChanged(): void;
   /** This node takes no actors any more. */
   actorDeclined(actorId: ActorId): void;
+  /** A shared actor has blocked or ended its worker. */
+  actorMakesTrouble(actorId: ActorId): void;
   /** This node drains, and nothing is left here. */
   drained(): void;
 }

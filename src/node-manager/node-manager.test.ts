@@ -21,7 +21,7 @@ function startNode(): { manager: NodeManager; granted: FromNode[]; launched: str
     acceleratorIds: {}, defaultKind: plainWorkerKind("process"), warmWorkersMin: 0, areThreadsOfJobs: false, firstJobId: "node", argumentFetcher: null,
     launcher: { launch: (id) => { launched.push(id); return { terminate: () => terminated.push(id), noteReason: nothing }; } },
     connect: nothing, placements: () => placements, watchRunning: () => null, warn: nothing, somebodyWorks: nothing, endObjects: nothing, endObjectsOfNode: nothing, workerLost: nothing, startFailed: nothing,
-    cluster: { firstLeaseId: 1, toWorker: (_id, message) => { granted.push(message); return true; }, fromWorker: () => true, wantsChanged: nothing, loadChanged: nothing, actorDeclined: nothing, drained: nothing },
+    cluster: { firstLeaseId: 1, toWorker: (_id, message) => { granted.push(message); return true; }, fromWorker: () => true, wantsChanged: nothing, loadChanged: nothing, actorDeclined: nothing, actorMakesTrouble: nothing, drained: nothing },
   });
   return { manager, granted, launched, terminated };
 }

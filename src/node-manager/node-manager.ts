@@ -59,6 +59,7 @@ export class NodeManager {
       placeHost: (hostId, jobId, kind) => this.#act(this.#state.placeActor(hostId, this.#kindHere(kind, jobId), {}, jobId)),
       placements: () => environment.placements(), send: (workerId, message) => this.send(workerId, message), sendSoon: (workerId, message) => this.sendSoon(workerId, message),
       terminate: (workerId, reason) => this.terminate(workerId, reason), watchRunning: (workerId) => environment.watchRunning(workerId), warn: (workerId, text) => environment.warn(workerId, text), somebodyEnded: () => this.jobEnds.look(),
+      makesTrouble: (actorId) => environment.cluster?.actorMakesTrouble(actorId),
     });
     this.groups = new NodeGroups({
       clock: environment.clock, state: this.#state, act: (instructions) => this.#act(instructions), report: (report) => environment.placements().bundlesReported(this.#node, report),

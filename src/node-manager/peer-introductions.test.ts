@@ -18,7 +18,7 @@ function setUp(driverId: WorkerId | null = null): { readonly introductions: Peer
     node: NODE, workers, connect: () => undefined, end: (workerId) => done.push(`end ${workerId}`),
     send: (workerId, message: FromNode) => done.push(`${message.type} ${workerId}`),
     cluster: {
-      firstLeaseId: 1, toWorker: () => true, wantsChanged: () => undefined, loadChanged: () => undefined, actorDeclined: () => undefined, drained: () => undefined,
+      firstLeaseId: 1, toWorker: () => true, wantsChanged: () => undefined, loadChanged: () => undefined, actorDeclined: () => undefined, actorMakesTrouble: () => undefined, drained: () => undefined,
       fromWorker: (node, senderId, message) => done.push(`${message.type} of ${senderId} to ${node}`) > 0 && node !== "cccccccc",
     },
   });

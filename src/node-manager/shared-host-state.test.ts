@@ -128,6 +128,13 @@ describe("hosts of shared actors: the numbered transitions", () => {
     assert.equal(state.workerLost("unknown", null, 1), null);
   });
 
+  test("(6) who has made trouble on another node gets a host of its own here", () => {
+    const state = open(2);
+    state.noteTroublemaker("b1");
+    assert.deepEqual(types(state.place("b1", "job", THREAD)), ["openHost"]);
+    assert.deepEqual(types(state.place("b2", "job", THREAD)), ["placed", "ping"]);
+  });
+
   test("who was told to end is awaited until it has, or its host is lost", () => {
     const state = open(2);
     for (const ends of [() => state.actorEnded("w1", "a1"), () => state.workerLost("w1", null, 0)]) {

@@ -20,7 +20,7 @@ import { type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
  * (4) Whoever waits for calls says so, and a host is asked whether its event loop turns, also behind actors that it is to start.
  *     After `SILENT_MS_MAX` without an answer no more actors go there; another host may be opened in its place.
  * (5) After `BLOCKED_MS_MAX` it is ended: what a blocked thread holds cannot be moved out of it.
- * (6) Whoever was running when a host was blocked or lost is a troublemaker: started again, it gets a host of its own.
+ * (6) Whoever was running when a host was blocked or lost is a troublemaker: started again, it gets a host of its own, on whichever node.
  */
 export type SharedHostInstruction =
   | { readonly type: "openHost"; readonly hostId: string; readonly jobId: JobId; readonly kind: WorkerKind }
@@ -173,11 +173,12 @@ export class SharedHostState {
     this.#hosts.delete(host.hostId);
     this.#byWorker.delete(workerId);
     const actorId = culprit ?? actorOf(host, runningNumber);
-    if (actorId !== null) this.#noteTroublemaker(actorId);
+    if (actorId !== null) this.noteTroublemaker(actorId);
     return actorId;
   }
 
-  #noteTroublemaker(actorId: ActorId): void {
+  /** Also one that was on another node. */
+  noteTroublemaker(actorId: ActorId): void {
     this.#troublemakers.add(actorId);
     forgetOldest(this.#troublemakers, TROUBLEMAKERS_MAX);
   }
@@ -223,7 +224,7 @@ export class SharedHostState {
       }
       if (silentTicks === BLOCKED_MS_MAX / TICK_MS) {
         const actorId = actorOf(host, runningNumber(workerId));
-        if (actorId !== null) this.#noteTroublemaker(actorId);
+        if (actorId !== null) this.noteTroublemaker(actorId);
         instructions.push({ type: "endHost", workerId, actorId });
       }
     }

@@ -1,6 +1,6 @@
 import type { ActorId, Clock, JobId, SystemErrorRecord, Timer, WorkerId } from "../base/mod.ts";
 import type { PlacementListener } from "../clients/mod.ts";
-import type { ActorSpec, FromNode, WorkerKind } from "../protocol/mod.ts";
+import type { ActorPlacementRecord, ActorSpec, FromNode, WorkerKind } from "../protocol/mod.ts";
 import { partsOf } from "../protocol/mod.ts";
 import { BLOCKED_MS_MAX, SharedHostState, SILENT_MS_MAX, TICK_MS, type SharedHostInstruction } from "./shared-host-state.ts";
 
@@ -19,6 +19,8 @@ export interface SharedHostsEnvironment {
   warn(workerId: WorkerId, text: string): void;
   /** One that was told to. */
   somebodyEnded(): void;
+  /** Other nodes are to know of it, before they hear of the end of its worker. */
+  makesTrouble(actorId: ActorId): void;
 }
 
 /** The workers of shared actors: SharedHostState decides, this acts. */
@@ -33,7 +35,8 @@ export class SharedHosts {
     this.#state = new SharedHostState(environment.hostsMax);
   }
 
-  place({ actorId, jobId, workerKind }: Pick<ActorSpec, "actorId" | "jobId" | "workerKind">): void {
+  place({ actorId, jobId, workerKind, isTroublemaker }: Pick<ActorPlacementRecord, "actorId" | "jobId" | "workerKind" | "isTroublemaker">): void {
+    if (isTroublemaker === true) this.#state.noteTroublemaker(actorId);
     this.#act(this.#state.place(actorId, jobId, workerKind));
   }
 
@@ -103,6 +106,7 @@ export class SharedHosts {
     if (!this.#state.has(workerId)) return null;
     const running = this.#state.workerLost(workerId, culprit, this.#runningNumber(workerId));
     this.#running.delete(workerId);
+    if (running !== null) this.#env.makesTrouble(running);
     return running === null || culprit !== null ? null : this.#env.placements().describeActor(running);
   }
 
@@ -130,6 +134,7 @@ export class SharedHosts {
           this.#env.warn(instruction.workerId, this.#silenceText(instruction.workerId, instruction.actorId, instruction.actorCount));
           break;
         case "endHost":
+          if (instruction.actorId !== null) this.#env.makesTrouble(instruction.actorId);
           this.#env.terminate(instruction.workerId, `was ended after ${BLOCKED_MS_MAX / 1000} s in which its event loop did not turn: ${this.#blamed(instruction.actorId)} blocked it`);
           break;
       }

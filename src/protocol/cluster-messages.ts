@@ -63,6 +63,8 @@ export type ToGcs =
   | { readonly type: "placementRefused"; readonly actorId: ActorId; readonly error: SystemErrorRecord }
   /** It takes no actors any more; it has not begun to look for a worker, or has stopped. */
   | { readonly type: "actorDeclined"; readonly actorId: ActorId }
+  /** A shared one that has blocked or ended its worker: started again anywhere, it gets one for itself. Comes before the end of that worker. */
+  | { readonly type: "actorMakesTrouble"; readonly actorId: ActorId }
   | { readonly type: "workerLost"; readonly workerId: WorkerId; readonly death: WorkerDeath }
   | { readonly type: "jobEnded"; readonly jobId: JobId }
   /** Its program, of this node, has left and waits until all that ends with it has ended. Answered with `jobIsOver`. */
@@ -110,7 +112,10 @@ export type FromGcs =
   /** Answered with `alive`. */
   | { readonly type: "areYouAlive" };
 
-export type ActorPlacementRecord = Pick<ActorSpec, "actorId" | "jobId" | "className" | "isShared" | "workerKind" | "resources" | "strategy" | "bundle" | "maxRestarts">;
+export type ActorPlacementRecord = Pick<ActorSpec, "actorId" | "jobId" | "className" | "isShared" | "workerKind" | "resources" | "strategy" | "bundle" | "maxRestarts"> & {
+  /** A shared one that has made trouble on another node. */
+  readonly isTroublemaker?: true;
+};
 
 /** Between two nodes: the messages of the one that has opened the link, numbered from 1 for as long as both live, and how far the other has them. */
 export type NodeFrame =

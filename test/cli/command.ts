@@ -28,7 +28,7 @@ export class Place {
   }
 
   get environment(): Record<string, string> {
-    return { TMPDIR: this.folder, MANTARAY_ADDRESS: "", MANTARAY_STUCK_WARNING_MS: WARNING_OF_HANGS_MS };
+    return { TMPDIR: this.folder, MANTARAY_ADDRESS: "", MANTARAY_STUCK_WARNING_MS: WARNING_OF_HANGS_MS, MANTARAY_CACHE_DIR: join(this.folder, "cache"), npm_config_registry: "http://127.0.0.1:9/" };
   }
 
   start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): RunningCommand {

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync, readFileSync, statSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { dirname } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { eventually, ISOLATIONS } from "../conformance/both-isolations.ts";
@@ -199,6 +202,12 @@ describe("a node of its own", () => {
     const head = await place.head("--num-cpus", "1");
     const nobody = await place.run("start", "--address", "127.0.0.1:1");
     assert.match(nobody.stderr, /^mantaray: .*there is no head at 127\.0\.0\.1:1 \(ECONNREFUSED\): start it with/);
+    const web = createServer((_request, response) => response.end()).listen(0, "127.0.0.1");
+    await once(web, "listening");
+    const { port } = web.address() as AddressInfo;
+    const another = await place.run("start", "--address", `127.0.0.1:${port}`);
+    web.close();
+    assert.match(another.stderr, new RegExp(`^mantaray: .*127\\.0\\.0\\.1:${port} sent something that is no handshake of mantaray`));
     const secret = await place.start(["start", "--address", head.address], { MANTARAY_CLUSTER_TOKEN: "another" }).ended;
     assert.match(secret.stderr, /^mantaray: .*MANTARAY_CLUSTER_TOKEN/);
     const other = await place.ofVersion("0.0.1-another", ["start", "--address", head.address]).ended;

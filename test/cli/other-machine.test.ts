@@ -107,20 +107,25 @@ describe("a node on another machine", { skip: cannotMount }, () => {
     assert.deepEqual(lines, ["thirddata"]);
   });
 
-  it("says what cannot be brought there", async () => {
+  it("says what cannot be brought there, or not be installed, and goes on", async () => {
     const lines = await output("native/main.mjs", {
       "native/main.mjs": `
         import * as ray from "mantaray";
         import { codec } from "./codec.mjs";
-        const task = ray.remote(() => codec, { resources: { far: 0.1 } });
-        await ray.get(task.remote()).catch((error) => console.log(JSON.stringify([error.name, error.message])));`,
+        const far = { resources: { far: 0.1 } };
+        const broken = { ...far, runtimeEnv: { npm: [new URL("./broken", import.meta.url).pathname] } };
+        const results = await Promise.allSettled([ray.get(ray.remote(() => codec, far).remote()), ray.get(ray.remote(() => 1, broken).remote())]);
+        console.log(JSON.stringify(results.map(({ reason }) => [reason?.name, reason?.message])));
+        console.log(JSON.stringify(await ray.get(ray.remote(() => "works", far).remote())));`,
+      "native/broken/package.json": JSON.stringify({ name: "broken", version: "1.0.0", scripts: { install: "node -e \"process.exit(7)\"" } }),
       "native/codec.mjs": 'export { codec } from "codec";',
       "node_modules/codec/package.json": JSON.stringify({ name: "codec", version: "2.0.0", main: "codec.js" }),
       "node_modules/codec/codec.js": "exports.codec = 1;",
       "node_modules/codec/binding.gyp": "{}",
     });
-    const [[name, message]] = lines as [[string, string]];
-    assert.equal(name, "SerializationError");
+    const [[[name, message], [npmName, npmMessage]], after] = lines as [[[string, string], [string, string]], string];
+    assert.deepEqual([name, npmName, after], ["SerializationError", "RuntimeEnvSetupError", "works"]);
+    assert.match(npmMessage, /npm: npm ended with code 7/);
     assert.match(message, /package 'codec', imported by \S*\/native\/codec\.mjs, is not there on the machine of the worker.*runtimeEnv: \{ npm: \["codec@2\.0\.0"\] \}/);
   });
 });

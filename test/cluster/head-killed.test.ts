@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { afterEach, describe, it } from "node:test";
+import * as ray from "mantaray";
 import { startCluster } from "mantaray/testing";
 import { isRunning, sharedMemoryOf } from "../cli/command.ts";
 import { eventually, ISOLATIONS } from "../conformance/both-isolations.ts";
@@ -35,6 +36,7 @@ for (const isolation of ISOLATIONS) {
         assert.equal((await program.ended).exitCode, 0);
       }
       await eventually("all processes to end", () => ![head!.pid, node!.pid, ...workerPids].some(isRunning));
+      await assert.rejects(ray.init({ address: cluster.address }), (error: Error) => error instanceof ray.RuntimeStateError && error.message.includes(cluster.address));
       await eventually("all files to be gone", () => cluster.nodes.every(({ sessionDir, pid }) => !existsSync(sessionDir) && sharedMemoryOf(pid).length === 0));
     });
   });

@@ -7,7 +7,7 @@ import { Oracle } from "./programs/oracle.ts";
 import { type ProgramPlan, valueOf } from "./programs/plan.ts";
 import { randomPlan } from "./programs/random-plan.ts";
 import { type Outcome, userCode } from "./programs/user-code.ts";
-import { USER_CODE_URL, warmUp } from "./programs/warm-up.ts";
+import { passFirstTurns, USER_CODE_URL, warmUp } from "./programs/warm-up.ts";
 import { GarbageCollector } from "./world/garbage.ts";
 import { World } from "./world/world.ts";
 
@@ -23,6 +23,7 @@ export interface RunReport {
 }
 
 const NODES_MAX = 4;
+const PLAN_SIZE = { tasksMax: 60, depthMax: 3 };
 const SMALL_STORE_BYTES = 60_000;
 const LARGE_STORE_BYTES = 1e9;
 const JOIN_MS_MAX = 60_000;
@@ -31,15 +32,12 @@ const COLLECT_EVERY_MS = 30_000;
 /** By then whoever was silent is gone, and what was kept for late messages too. */
 const SETTLE_MS = 25_000;
 const COLLECTIONS_MAX = 10;
-const FIRST_TURNS = 3;
 
 warmUp();
-/** What loads this module has something left to do in its first turns, in the real world. */
-const realTurn = setImmediate;
 
 /** Several seeds, each in a world of its own, that take turns in this thread. What went wrong in one stands in its place. */
 export async function runSeeds(seeds: readonly number[], mix: FaultMix, readTrace: ((line: string) => void) | null = null): Promise<PromiseSettledResult<RunReport>[]> {
-  for (let turns = 0; turns < FIRST_TURNS; turns++) await new Promise<void>((resolve) => void realTurn(resolve));
+  await passFirstTurns();
   const collector = new GarbageCollector();
   return Promise.allSettled(seeds.map((seed) => {
     collector.join();
@@ -52,16 +50,23 @@ async function runSeed(world: World, mix: FaultMix): Promise<RunReport> {
   const random = world.random.branch();
   const faults = new Faults(world, mix);
   const cluster = new SimulatedCluster(world, {
-    entryUrl: USER_CODE_URL, isolation: random.pick(["thread", "process"] as const), storeBytes: faults.smallStores ? SMALL_STORE_BYTES : LARGE_STORE_BYTES,
+    entryUrl: USER_CODE_URL, isolation: random.pick(["thread", "process"] as const), storeBytes: faults.smallStores ? SMALL_STORE_BYTES : LARGE_STORE_BYTES, disk: faults.disk,
     network: { within: { msMin: 0.02, msMax: random.pick([0.05, 0.5]) }, between: { msMin: 0.1, msMax: random.pick([0.3, 3, 30]) } },
   });
   const nodes = 1 + random.below(NODES_MAX);
   for (let node = 0; node < nodes; node++) cluster.startNode({ CPU: 2 + random.below(3) });
   if (!(await world.run(() => cluster.nodes().length === nodes, JOIN_MS_MAX))) throw new Error("the nodes do not come together");
   const oracle = new Oracle(world, { losses: faults.areLossesPossible, fullStores: faults.smallStores, isClusterGone: () => cluster.isHeadGone || !driverNode.process.isAlive });
-  const plan = randomPlan(random, { tasksMax: 60, depthMax: 3 });
-  const driverNode = random.pick(cluster.nodes());
-  const driver = await runProgram(world, cluster, faults, oracle, plan, driverNode);
+  const plans = [randomPlan(random, PLAN_SIZE)];
+  let driverNode = random.pick(cluster.nodes());
+  const drivers = [await runProgram(world, cluster, faults, oracle, plans[0] as ProgramPlan, driverNode)];
+  // Whoever finds his program killed starts it again.
+  if (drivers[0]?.process.isAlive === false && !cluster.isHeadGone) {
+    plans.push(randomPlan(random, PLAN_SIZE));
+    driverNode = random.pick(cluster.nodes());
+    drivers.push(await runProgram(world, cluster, null, oracle, plans[1] as ProgramPlan, driverNode));
+  }
+  const driver = drivers.at(-1) as SimulatedWorker;
   await settle(world);
   oracle.check();
   if (cluster.isHeadGone && cluster.nodes().length > 0) throw new Error(`${cluster.nodes().map((node) => node.process.name).join(", ")} live on without a head`);
@@ -70,20 +75,21 @@ async function runSeed(world: World, mix: FaultMix): Promise<RunReport> {
   await settle(world);
   for (const node of cluster.nodes()) {
     checkNode(node);
-    if (node.store.objectCount > 0) throw new Error(`${node.process.name} keeps ${node.store.objectCount} objects of a program that has ended`);
-    for (const { process, core } of node.workers.values()) if (core.env.jobId === driver.core.env.jobId) throw new Error(`${process.name} lives on, and its program has ended`);
+    if (node.isDraining) throw new Error(`${node.process.name} was to leave when it has nothing left to do, and is there`);
+    if (node.store.objectCount > 0 || node.store.fileCount > 0) throw new Error(`${node.process.name} keeps ${node.store.objectCount} objects of a program that has ended`);
+    for (const { process, core } of node.workers.values()) if (drivers.some((driver) => core.env.jobId === driver.core.env.jobId)) throw new Error(`${process.name} lives on, and its program has ended`);
   }
-  return { seed: world.seed, events: world.trace.events, simulatedMs: world.nowMs, tasks: plan.tasks, faults: faults.count + cluster.network.frameFaultCount, losses: [...oracle.losses], traceHash: world.trace.hash };
+  return { seed: world.seed, events: world.trace.events, simulatedMs: world.nowMs, tasks: plans.reduce((sum, { tasks }) => sum + tasks, 0), faults: faults.count + cluster.network.frameFaultCount, losses: [...oracle.losses], traceHash: world.trace.hash };
 }
 
-async function runProgram(world: World, cluster: SimulatedCluster, faults: Faults, oracle: Oracle, plan: ProgramPlan, node: SimulatedNode): Promise<SimulatedWorker> {
+async function runProgram(world: World, cluster: SimulatedCluster, faults: Faults | null, oracle: Oracle, plan: ProgramPlan, node: SimulatedNode): Promise<SimulatedWorker> {
   const interpreter = new Interpreter(world, oracle);
   world.globals["interpreter"] = interpreter;
   let driver!: SimulatedWorker;
   let end: { readonly outcome: Outcome } | { readonly error: unknown } | null = null;
   world.schedule(null, 0, "driver starts", () => {
     driver = cluster.startDriver(node);
-    faults.start(cluster, driver);
+    faults?.start(cluster, driver);
     world.schedule(driver.process, 0, "program", () => {
       interpreter.interpret(userCode, plan.root).then((outcome) => { end = { outcome }; }, (error: unknown) => { end = { error }; });
     });
@@ -94,7 +100,7 @@ async function runProgram(world: World, cluster: SimulatedCluster, faults: Fault
     if (world.nowMs > PROGRAM_MS_MAX) throw new Error(`the program has not ended after ${PROGRAM_MS_MAX / 1000} s: ${describePending(cluster)}`);
     for (const call of await world.collectGarbage()) call();
   }
-  faults.stop(cluster);
+  faults?.stop(cluster);
   const ended = end as { readonly outcome: Outcome } | { readonly error: unknown } | null;
   if (ended === null) return driver;
   if ("error" in ended) {
@@ -103,7 +109,7 @@ async function runProgram(world: World, cluster: SimulatedCluster, faults: Fault
   }
   const { value, isDamaged } = ended.outcome;
   if (!isDamaged && value !== valueOf(plan.root)) throw new Error(`the program returned ${value} instead of ${valueOf(plan.root)}`);
-  if (isDamaged && !faults.areLossesPossible) throw new Error("the program says that something was lost, and nothing was");
+  if (isDamaged && !oracle.areLossesPossible) throw new Error("the program says that something was lost, and nothing was");
   return driver;
 }
 

@@ -5,7 +5,7 @@ import { unpackMessage } from "../../src/clients/mod.ts";
 import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS } from "../../src/protocol/mod.ts";
 import { SimulatedCluster } from "./cluster/simulated-cluster.ts";
 import type { SimulatedWorker } from "./cluster/simulated-worker.ts";
-import { USER_CODE_URL, warmUp } from "./programs/warm-up.ts";
+import { passFirstTurns, USER_CODE_URL, warmUp } from "./programs/warm-up.ts";
 import { GarbageCollector } from "./world/garbage.ts";
 import { World } from "./world/world.ts";
 
@@ -14,6 +14,7 @@ const TASK_MS = 100;
 const JOIN_MS_MAX = 600_000;
 const RUN_MS_MAX = 3_600_000;
 const STORE_BYTES = 1e9;
+const COLLECTIONS = 6;
 
 /** What it costs to run so many tasks on so many nodes; per task unless it says otherwise. */
 export interface ScaleReport {
@@ -78,12 +79,13 @@ class Messages {
 
 export async function measureScale(nodes: number, tasksPerNode: number, note: (text: string) => void = () => undefined): Promise<ScaleReport> {
   warmUp();
+  await passFirstTurns();
   const collector = new GarbageCollector();
   collector.join();
   const world = new World(1, collector);
   world.globals["sleep"] = (ms: number) => new Promise<void>((resolve) => void world.current?.clock.after(ms, resolve));
   const messages = new Messages();
-  const cluster = new SimulatedCluster(world, { entryUrl: USER_CODE_URL, isolation: "thread", storeBytes: STORE_BYTES, network: { within: { msMin: 0.02, msMax: 0.05 }, between: { msMin: 0.1, msMax: 0.5 } } });
+  const cluster = new SimulatedCluster(world, { entryUrl: USER_CODE_URL, isolation: "thread", storeBytes: STORE_BYTES, disk: null, network: { within: { msMin: 0.02, msMax: 0.05 }, between: { msMin: 0.1, msMax: 0.5 } } });
   cluster.network.onFrame = (frame, from, to) => messages.frame(frame, to.process.name === "node 0" || from.process.name === "node 0");
   for (let node = 0; node < nodes; node++) cluster.startNode({ CPU: CPUS });
   if (!(await world.run(() => cluster.nodes().length === nodes, JOIN_MS_MAX))) throw new Error("the nodes do not come together");
@@ -119,8 +121,8 @@ export async function measureScale(nodes: number, tasksPerNode: number, note: (t
 }
 
 async function memoryInUse(world: World): Promise<number> {
-  // What finalizers let go of is garbage of the second time.
-  for (let times = 0; times < 2; times++) await world.collectGarbage();
+  // What finalizers let go of is garbage of the second time; a world that was before this one takes more turns to go.
+  for (let times = 0; times < COLLECTIONS; times++) await world.collectGarbage();
   return process.memoryUsage().heapUsed;
 }
 

@@ -1,6 +1,7 @@
 import type { Chance } from "../world/chance.ts";
 import type { World } from "../world/world.ts";
-import type { ConnectionUse, FrameFaults } from "./network.ts";
+import type { DiskFaults, DiskSetting } from "./simulated-disk.ts";
+import type { FrameFaults } from "./network.ts";
 import type { SimulatedCluster } from "./simulated-cluster.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
 import type { SimulatedWorker } from "./simulated-worker.ts";
@@ -16,31 +17,59 @@ interface FaultRates {
   readonly kinds: Readonly<Record<FaultKind, number>>;
   readonly pauseMsMax: number;
   readonly partitionMsMax: number;
-  /** Runs in which the object stores are small, and in which the program is killed. */
+  /** Runs in which the object stores are small, without a disk to spill to or with one, and in which the program is killed. */
   readonly smallStores: number;
+  readonly spillingStores: number;
+  readonly disk: DiskFaults;
   readonly driverKilled: number;
   readonly headCrashes: number;
-  /** Connections that may break: those of workers end one of the two. */
-  readonly breaks: readonly ConnectionUse[];
   /** Of what nodes send to each other: it is repaired. */
   readonly frames: FrameFaults;
   readonly slowMsMax: number;
 }
 
-type FaultKind = "worker killed" | "node crashes" | "process stops" | "machine slows" | "partition" | "connection breaks";
+/** Workers are parted when their channel is lost for good: then one of them ends. */
+type FaultKind = "worker killed" | "node process killed" | "node crashes" | "node drains" | "process stops" | "machine slows" | "partition" | "connection breaks" | "workers parted";
 
 const RATES: Readonly<Record<Exclude<FaultMix, "none">, FaultRates>> = {
-  // A node that is silent for 10 s is gone, so these partitions only delay.
-  standard: { everyMs: 150, countMax: 60, kinds: { "worker killed": 10, "node crashes": 1, "process stops": 4, "machine slows": 1, partition: 3, "connection breaks": 2 }, breaks: ["head", "nodes"], pauseMsMax: 1_500, partitionMsMax: 5_000, smallStores: 0.1, driverKilled: 0.1, headCrashes: 0, frames: { lost: 0.02, twice: 0.05, late: 0.05, lateMsMax: 100 }, slowMsMax: 1_000 },
-  harsh: { everyMs: 60, countMax: 150, kinds: { "worker killed": 10, "node crashes": 2, "process stops": 4, "machine slows": 2, partition: 4, "connection breaks": 5 }, breaks: ["head", "nodes", "workers"], pauseMsMax: 15_000, partitionMsMax: 30_000, smallStores: 0.2, driverKilled: 0.15, headCrashes: 0.1, frames: { lost: 0.1, twice: 0.1, late: 0.1, lateMsMax: 1_000 }, slowMsMax: 5_000 },
+  standard: {
+    everyMs: 150, countMax: 60,
+    kinds: { "worker killed": 10, "node process killed": 0.5, "node crashes": 1, "node drains": 1, "process stops": 4, "machine slows": 1, partition: 3, "connection breaks": 2, "workers parted": 0.5 },
+    // A node that is silent for 10 s is gone, so these partitions only delay.
+    pauseMsMax: 1_500, partitionMsMax: 5_000, slowMsMax: 1_000,
+    smallStores: 0.1, spillingStores: 0.15, disk: { unwritten: 0.02, damaged: 0.1, unreadable: 0.05 },
+    driverKilled: 0.1, headCrashes: 0.03, frames: { lost: 0.02, twice: 0.05, late: 0.05, lateMsMax: 100 },
+  },
+  harsh: {
+    everyMs: 60, countMax: 150,
+    kinds: { "worker killed": 10, "node process killed": 1, "node crashes": 2, "node drains": 2, "process stops": 4, "machine slows": 2, partition: 4, "connection breaks": 3, "workers parted": 2 },
+    pauseMsMax: 15_000, partitionMsMax: 30_000, slowMsMax: 5_000,
+    smallStores: 0.2, spillingStores: 0.2, disk: { unwritten: 0.1, damaged: 0.1, unreadable: 0.1 },
+    driverKilled: 0.15, headCrashes: 0.1, frames: { lost: 0.1, twice: 0.1, late: 0.1, lateMsMax: 1_000 },
+  },
 };
 
 /** What an event takes on a slow machine. */
 const SLOW_EVENT_MS_MAX = 5;
+const DISK_BYTES = 1e9;
+const DISK_MS_MAX = 20;
+const SILENT_CRASHES = 0.3;
+/** Machines that are replaced by another one when they are gone. */
+const REPLACED = 0.7;
+const REPLACED_MS_MAX = 3_000;
+/** Of draining nodes: how many must be gone by a deadline, and when that is. */
+const DRAINS_WITH_DEADLINE = 0.5;
+const DRAIN_MS_MAX = 3_000;
+/** How often the machine of the program is hit, where others are. */
+const HOME_HIT = 0.1;
+
+const NO_STORE_FAULTS = { smallStores: 0, spillingStores: 0, disk: { unwritten: 0, damaged: 0, unreadable: 0 } };
 
 /** What goes wrong in a run, decided by its seed. */
 export class Faults {
   readonly smallStores: boolean;
+  /** Null: small stores are full when they are full. */
+  readonly disk: DiskSetting | null;
   readonly isDriverKilled: boolean;
   readonly doesHeadCrash: boolean;
   count = 0;
@@ -53,7 +82,10 @@ export class Faults {
     this.#world = world;
     this.#random = world.random.branch();
     this.#rates = mix === "none" ? null : RATES[mix];
-    this.smallStores = this.#random.chance(this.#rates?.smallStores ?? 0);
+    const { smallStores, spillingStores, disk } = this.#rates ?? NO_STORE_FAULTS;
+    const drawn = this.#random.fraction();
+    this.smallStores = drawn < smallStores + spillingStores;
+    this.disk = drawn >= smallStores && this.smallStores ? { ...disk, capacityBytes: DISK_BYTES, msMax: DISK_MS_MAX } : null;
     this.isDriverKilled = this.#random.chance(this.#rates?.driverKilled ?? 0);
     this.doesHeadCrash = this.#random.chance(this.#rates?.headCrashes ?? 0);
   }
@@ -62,12 +94,12 @@ export class Faults {
     return this.#rates !== null;
   }
 
-  /** From now on. The machine of the program does not crash, and the head only where that is the point. */
+  /** From now on. */
   start(cluster: SimulatedCluster, driver: SimulatedWorker): void {
     const rates = this.#rates;
     if (rates === null) return;
-    if (this.isDriverKilled) this.#world.schedule(null, this.#random.between(0, 1_000), "driver killed", () => driver.process.end());
-    if (this.doesHeadCrash) this.#world.schedule(null, this.#random.between(0, 1_000), "head crashes", () => cluster.crashHead(this.#random.chance(0.3)));
+    if (this.isDriverKilled) this.#world.schedule(null, this.#random.between(0, 1_000), "driver killed", () => this.#endDriver(cluster, driver));
+    if (this.doesHeadCrash) this.#world.schedule(null, this.#random.between(0, 1_000), "head crashes", () => cluster.crashHead(this.#random.chance(SILENT_CRASHES)));
     cluster.network.frameFaults = rates.frames;
     const next = (): void => {
       this.#world.schedule(null, this.#random.between(0, 2 * rates.everyMs), "fault", () => {
@@ -84,6 +116,12 @@ export class Faults {
     cluster.network.frameFaults = null;
   }
 
+  /** Or its machine with it. */
+  #endDriver(cluster: SimulatedCluster, { node, process }: SimulatedWorker): void {
+    if (cluster.isHead(node) || this.#random.chance(0.7)) process.end();
+    else node.crash(this.#random.chance(SILENT_CRASHES));
+  }
+
   #happen(rates: FaultRates, cluster: SimulatedCluster, driver: SimulatedWorker): void {
     const nodes = cluster.nodes();
     if (nodes.length === 0) return;
@@ -95,8 +133,12 @@ export class Faults {
         const worker = this.#pick(nodes.flatMap(({ workers }) => [...workers.values()]).filter(({ isDriver }) => !isDriver));
         return worker?.process.kill();
       }
+      case "node process killed":
+        return this.#leaves(cluster, this.#member(cluster, driver), (node) => node.process.kill());
       case "node crashes":
-        return this.#crash(cluster, nodes.slice(1).filter((node) => node !== driver.node));
+        return this.#leaves(cluster, this.#pick(nodes.filter((node) => node !== driver.node && !cluster.isHead(node))), (node) => node.crash(this.#random.chance(SILENT_CRASHES)));
+      case "node drains":
+        return this.#leaves(cluster, this.#member(cluster, driver), (node) => cluster.drain(node, this.#random.chance(DRAINS_WITH_DEADLINE) ? this.#random.between(0, DRAIN_MS_MAX) : null));
       case "process stops": {
         const node = this.#random.pick(nodes);
         const { process } = this.#random.chance(0.3) ? node : (this.#pick([...node.workers.values()]) ?? node);
@@ -115,13 +157,22 @@ export class Faults {
         return undefined;
       }
       case "connection breaks":
-        return this.#pick(cluster.network.remoteConnections(rates.breaks))?.cut();
+        return this.#pick(cluster.network.remoteConnections(["head", "nodes"]))?.cut();
+      case "workers parted":
+        return this.#pick(cluster.network.remoteConnections(["workers"]))?.cut();
     }
   }
 
-  #crash(cluster: SimulatedCluster, candidates: readonly SimulatedNode[]): void {
-    this.#pick(candidates)?.crash(this.#random.chance(0.3));
-    if (!cluster.isHeadGone && this.#random.chance(0.7)) this.#world.schedule(null, this.#random.between(0, 3_000), "new node", () => { if (!cluster.isHeadGone) cluster.startNode({ CPU: 2 + this.#random.below(3) }); });
+  /** A node whose end the cluster survives, seldom that of the program. */
+  #member(cluster: SimulatedCluster, { node: home }: SimulatedWorker): SimulatedNode | undefined {
+    const isHomeHit = this.#random.chance(HOME_HIT);
+    return this.#pick(cluster.nodes().filter((node) => !cluster.isHead(node) && (node !== home || isHomeHit)));
+  }
+
+  #leaves(cluster: SimulatedCluster, node: SimulatedNode | undefined, how: (node: SimulatedNode) => void): void {
+    if (node !== undefined) how(node);
+    if (cluster.isHeadGone || !this.#random.chance(REPLACED)) return;
+    this.#world.schedule(null, this.#random.between(0, REPLACED_MS_MAX), "new node", () => { if (!cluster.isHeadGone) cluster.startNode({ CPU: 2 + this.#random.below(3) }); });
   }
 
   #kind({ kinds }: FaultRates): FaultKind {

@@ -11,6 +11,7 @@ import type { Chance } from "../world/chance.ts";
 import { SimulatedProcess } from "../world/simulated-process.ts";
 import type { World } from "../world/world.ts";
 import { Network, type NetworkSetting } from "./network.ts";
+import type { DiskSetting } from "./simulated-disk.ts";
 import { SimulatedNode } from "./simulated-node.ts";
 import type { SimulatedWorker } from "./simulated-worker.ts";
 
@@ -23,6 +24,8 @@ export interface ClusterSetting {
   readonly network: NetworkSetting;
   readonly isolation: WorkerIsolation;
   readonly storeBytes: number;
+  /** What object stores spill to, if they do. */
+  readonly disk: DiskSetting | null;
   /** Module of user code. */
   readonly entryUrl: string;
 }
@@ -73,7 +76,7 @@ export class SimulatedCluster {
     const record: NodeRecord = { nodeId, name: null, hostname: machine, pid: 1, address: { host: nodeKeyOf(nodeId), port: 1 }, objectAddress: null, totals: toAmounts(quantities), labels: {} };
     const member = { clock: process.clock, record, packageVersion: VERSION, connect: (other: NodeRecord) => this.#connectNodes(process, record, other), leave: (reason: string) => this.#nodeEnds(process, record, `was told: this node ${reason}`) };
     const attach = (nodeCluster: NodeCluster): void => {
-      const node = new SimulatedNode({ cluster: this, process, record, isolation: this.#setting.isolation, storeBytes: this.#setting.storeBytes, nodeCluster });
+      const node = new SimulatedNode({ cluster: this, process, record, isolation: this.#setting.isolation, storeBytes: this.#setting.storeBytes, disk: this.#setting.disk, nodeCluster });
       this.#nodes.set(node.key, node);
       process.onEnd(() => this.#nodes.delete(node.key));
     };
@@ -166,10 +169,21 @@ export class SimulatedCluster {
     return this.#nodes.get(nodeKeyOf(workerId))?.workers.get(workerId);
   }
 
+  isHead({ process }: SimulatedNode): boolean {
+    return process === this.#headProcess;
+  }
+
+  /** Somebody asks the head to let a node do what it has and leave, by then at the latest. */
+  drain(node: SimulatedNode, timeLeftMs: number | null): void {
+    this.world.schedule(this.#headProcess, 0, "drain", () => {
+      this.head?.drain(node.record.nodeId, timeLeftMs, ({ type }) => { node.isDraining ||= type === "nodeDrains"; });
+    });
+  }
+
   /** The whole machine of the GCS, and so the end of the cluster. */
   crashHead(isSilent: boolean): void {
     this.isHeadGone = true;
-    for (const node of this.nodes()) if (node.process === this.#headProcess) node.crash(isSilent);
+    for (const node of this.nodes()) if (this.isHead(node)) node.crash(isSilent);
   }
 
   startDriver(node: SimulatedNode): SimulatedWorker {

@@ -7,6 +7,7 @@ import { type JobRecord, type NodeRecord, plainWorkerKind, TASK_SLOTS_MAX, type 
 import type { Chance } from "../world/chance.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import type { SimulatedCluster } from "./simulated-cluster.ts";
+import { type DiskSetting, SimulatedDisk } from "./simulated-disk.ts";
 import { SimulatedObjectStore } from "./simulated-object-store.ts";
 import { SimulatedWorker } from "./simulated-worker.ts";
 
@@ -22,6 +23,7 @@ export interface NodeSetting {
   readonly record: NodeRecord;
   readonly isolation: WorkerIsolation;
   readonly storeBytes: number;
+  readonly disk: DiskSetting | null;
   readonly nodeCluster: NodeCluster;
 }
 
@@ -36,6 +38,8 @@ export class SimulatedNode {
   readonly service: NodeService;
   readonly nodeCluster: NodeCluster;
   readonly workers = new Map<WorkerId, SimulatedWorker>();
+  /** The head was asked, and its end costs nobody a retry. */
+  isDraining = false;
   readonly #random: Chance;
   #pids = 0;
 
@@ -49,7 +53,7 @@ export class SimulatedNode {
     this.#random = cluster.world.random.branch();
     const { clock, random } = process;
     this.store = new SimulatedObjectStore({
-      process, node: this.key, capacityBytes: setting.storeBytes, storeOf: (node) => cluster.node(node)?.store,
+      process, node: this.key, capacityBytes: setting.storeBytes, disk: setting.disk === null ? null : new SimulatedDisk(cluster.world.random.branch(), setting.disk), storeOf: (node) => cluster.node(node)?.store,
       arrivalMs: (to) => cluster.network.arrivalMs(process, to), send: (workerId, message) => this.nodeManager.send(workerId, message),
     });
     this.nodeManager = new NodeManager({
@@ -144,15 +148,20 @@ export class SimulatedNode {
 
   /** The node process ends, and its workers with it; a program stays, and learns of it. */
   leave(): void {
-    for (const { process, isDriver } of [...this.workers.values()]) if (!isDriver) process.kill();
-    this.process.kill();
+    for (const { process, isDriver } of [...this.workers.values()]) if (!isDriver) this.#end(process);
+    this.#end(this.process);
   }
 
   /** The machine is gone, with all that runs on it. `isSilent`: nobody is told, as when it has no power. */
   crash(isSilent: boolean): void {
     for (const process of [...Array.from(this.workers.values(), (worker) => worker.process), this.process]) {
       process.isSilent = isSilent;
-      process.kill();
+      this.#end(process);
     }
+  }
+
+  #end(process: SimulatedProcess): void {
+    if (this.isDraining) process.end();
+    else process.kill();
   }
 }

@@ -2,6 +2,7 @@ import { nodeKeyOf, type NodeKey, type SystemErrorRecord, type WorkerId } from "
 import { nodeLostRecord } from "../../../src/object-store/pull-instructions.ts";
 import type { ArgumentRecord, EncodedValueRecord, FromNode, StoredRecord, StoreListing, ToStore } from "../../../src/protocol/mod.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
+import type { SimulatedDisk } from "./simulated-disk.ts";
 
 /** Results of a worker that has ended wait so long for the message that tells their owners. */
 const ADOPTION_MS_MAX = 10_000;
@@ -20,12 +21,17 @@ interface KeptObject {
   readonly producerId: WorkerId;
   ownerId: WorkerId | null;
   isAdopted: boolean;
+  isOnDisk: boolean;
 }
+
+type EndReason = "freed" | "ownerDied" | "damaged";
 
 export interface ObjectStoreSetting {
   readonly process: SimulatedProcess;
   readonly node: NodeKey;
   readonly capacityBytes: number;
+  /** Null: what finds no room in memory finds none. */
+  readonly disk: SimulatedDisk | null;
   /** Of another node; undefined if there is none any more. */
   storeOf(node: NodeKey): SimulatedObjectStore | undefined;
   /** When a message that is sent now arrives there. */
@@ -35,12 +41,12 @@ export interface ObjectStoreSetting {
 
 /**
  * The object store of one machine, as whoever uses it sees it: objects in the order of their lives (made, adopted, read, freed), copies
- * brought from other nodes, room that may be full. What the real one does inside has simulations of its own beside it.
+ * brought from other nodes, room that may be full, a disk that may fail. What the real one does inside has simulations of its own beside it.
  */
 export class SimulatedObjectStore {
   readonly #setting: ObjectStoreSetting;
   readonly #objects = new Map<number, KeptObject>();
-  readonly #ended = new Map<number, "freed" | "ownerDied">();
+  readonly #ended = new Map<number, EndReason>();
   /** What owners said before the object was known. */
   readonly #lostNodes = new Map<NodeKey, string>();
   readonly #pulls = new Map<NodeKey, Set<(reason: string) => void>>();
@@ -59,17 +65,55 @@ export class SimulatedObjectStore {
     return this.#objects.size;
   }
 
-  /** By a worker of this machine; null if there is no room. */
-  make(producerId: WorkerId, ownerId: WorkerId, { header, buffers }: EncodedValueRecord, byteLength: number): StoredRecord | null {
-    if (this.#usedBytes + byteLength > this.#setting.capacityBytes) return null;
+  get fileCount(): number {
+    return this.#setting.disk?.fileCount ?? 0;
+  }
+
+  /** By a worker of this machine; if there is no room: what is full. */
+  make(producerId: WorkerId, ownerId: WorkerId, { header, buffers }: EncodedValueRecord, byteLength: number): StoredRecord | "memory" | "disk" {
+    if (!this.#makeRoom(byteLength)) return this.#setting.disk === null || byteLength > this.#setting.capacityBytes ? "memory" : "disk";
     const id = this.#nextId++;
     this.#usedBytes += byteLength;
-    this.#objects.set(id, { parts: { header: header.slice(), buffers: buffers.map((buffer) => buffer.slice()) }, byteLength, producerId, ownerId, isAdopted: producerId === ownerId });
+    this.#objects.set(id, { parts: { header: header.slice(), buffers: buffers.map((buffer) => buffer.slice()) }, byteLength, producerId, ownerId, isAdopted: producerId === ownerId, isOnDisk: false });
     return { node: this.#setting.node, id, row: id, byteLength };
   }
 
+  /** The oldest go to disk. Whoever needs the room waits for that. */
+  #makeRoom(byteLength: number): boolean {
+    const { capacityBytes, disk } = this.#setting;
+    if (disk === null || byteLength > capacityBytes) return this.#usedBytes + byteLength <= capacityBytes;
+    for (const [id, object] of this.#objects) {
+      if (this.#usedBytes + byteLength <= capacityBytes) break;
+      if (object.isOnDisk || !object.isAdopted) continue;
+      this.process.world.current?.spend(disk.accessMs());
+      if (!disk.write(id, object.byteLength)) break;
+      object.isOnDisk = true;
+      this.#usedBytes -= object.byteLength;
+    }
+    return this.#usedBytes + byteLength <= capacityBytes;
+  }
+
+  /** From memory, as workers of this machine do. */
   read(id: number): ObjectParts | undefined {
-    return this.#objects.get(id)?.parts;
+    const object = this.#objects.get(id);
+    return object?.isOnDisk === false ? object.parts : undefined;
+  }
+
+  /** From memory or disk. */
+  #fetch(id: number, answer: (parts: ObjectParts | null, error: SystemErrorRecord | null) => void): void {
+    const { disk } = this.#setting;
+    const parts = this.read(id);
+    if (parts !== undefined) return answer(parts, null);
+    if (disk === null || !this.#objects.has(id)) return answer(null, this.#lossOf(id));
+    this.process.world.schedule(this.process, disk.accessMs(), "disk read", () => {
+      const object = this.#objects.get(id);
+      if (object === undefined) return answer(null, this.#lossOf(id));
+      const found = object.isOnDisk ? disk.read() : "intact";
+      if (found === "intact") return answer(object.parts, null);
+      if (found === "unreadable") return answer(null, { kind: "ObjectLostError", message: "the copy of this object on the simulated disk could not be read now", subjectId: String(id) });
+      this.#end(id, "damaged");
+      answer(null, this.#lossOf(id));
+    });
   }
 
   onMessage(workerId: WorkerId, message: ToStore): void {
@@ -79,7 +123,7 @@ export class SimulatedObjectStore {
       case "storeFreed":
         return this.#end(message.id, "freed");
       case "storeFetch":
-        return this.#setting.send(workerId, { type: "reply", requestId: message.requestId, result: null, error: this.#lossOf(message.id) });
+        return this.#fetch(message.id, (result, error) => this.#setting.send(workerId, { type: "reply", requestId: message.requestId, result, error }));
       default:
         return undefined;
     }
@@ -92,15 +136,17 @@ export class SimulatedObjectStore {
     object.isAdopted = true;
   }
 
-  #end(id: number, reason: "freed" | "ownerDied"): void {
+  #end(id: number, reason: EndReason): void {
     const object = this.#objects.get(id);
     if (object === undefined) return;
     this.#objects.delete(id);
-    this.#usedBytes -= object.byteLength;
+    if (object.isOnDisk) this.#setting.disk?.remove(id);
+    else this.#usedBytes -= object.byteLength;
     this.#ended.set(id, reason);
   }
 
   #lossOf(id: number): SystemErrorRecord {
+    if (this.#ended.get(id) === "damaged") return { kind: "ObjectLostError", message: "the copy of this object on the simulated disk is damaged or gone", subjectId: String(id) };
     if (this.#ended.get(id) === "ownerDied") return { kind: "OwnerDiedError", message: "the worker that owned this object has ended, and the object with it", subjectId: String(id) };
     return { kind: "ObjectFreedError", message: "this object was freed: no reference to it was counted any more", subjectId: String(id) };
   }
@@ -153,12 +199,11 @@ export class SimulatedObjectStore {
     if (other === undefined) return;
     const { world, clock } = this.process;
     world.schedule(other.process, this.#setting.arrivalMs(other.process) - clock.nowMs(), "object asked for", () => {
-      const parts = other.read(id);
-      const delayMs = other.#setting.arrivalMs(this.process) - other.process.clock.nowMs() + Math.round(byteLength / COPY_STEP_BYTES) * COPY_STEP_MS;
-      world.schedule(this.process, delayMs, "object copied", () => {
-        if (!pulls.delete(failed)) return;
-        if (parts === undefined) answer(null, other.#lossOf(id));
-        else answer(parts, null);
+      other.#fetch(id, (parts, error) => {
+        const delayMs = other.#setting.arrivalMs(this.process) - other.process.clock.nowMs() + Math.round(byteLength / COPY_STEP_BYTES) * COPY_STEP_MS;
+        world.schedule(this.process, delayMs, "object copied", () => {
+          if (pulls.delete(failed)) answer(parts, error);
+        });
       });
     });
   }

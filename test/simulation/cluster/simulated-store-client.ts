@@ -1,4 +1,4 @@
-import { Finalizer, nodeKeyOf, ObjectStoreFullError, type WorkerId } from "../../../src/base/mod.ts";
+import { Finalizer, nodeKeyOf, ObjectStoreFullError, OutOfDiskError, type WorkerId } from "../../../src/base/mod.ts";
 import { type StoreClient, withOwnBuffers } from "../../../src/clients/mod.ts";
 import { FarObjects } from "../../../src/object-store/far-objects.ts";
 import type { EncodedValueRecord, StoredRecord, ToStore } from "../../../src/protocol/mod.ts";
@@ -32,7 +32,8 @@ export class SimulatedStoreClient implements StoreClient {
     const byteLength = value.buffers.reduce((sum, buffer) => sum + buffer.byteLength, value.header.byteLength);
     if (byteLength <= INLINE_BYTES_MAX) return withOwnBuffers(value);
     const stored = store.make(workerId, ownerId, value, byteLength);
-    if (stored === null) throw new ObjectStoreFullError("no room in the simulated object store");
+    if (stored === "memory") throw new ObjectStoreFullError("no room in the simulated object store");
+    if (stored === "disk") throw new OutOfDiskError("no room in the simulated object store, nor on its disk");
     if (ownerId === workerId) this.#own(stored);
     return { format: value.format, header: EMPTY, buffers: [], descriptors: value.descriptors, code: value.code, stored };
   }

@@ -1,4 +1,4 @@
-import { type ActorHandle, asCompleted, cancel, get, kill, type ObjectRef, ObjectStoreFullError, placementGroup, type PlacementGroup, put, removePlacementGroup, type SchedulingStrategy, wait } from "../../../src/api/mod.ts";
+import { type ActorHandle, asCompleted, cancel, get, kill, type ObjectRef, ObjectStoreFullError, OutOfDiskError, placementGroup, type PlacementGroup, put, removePlacementGroup, type SchedulingStrategy, wait } from "../../../src/api/mod.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import type { World } from "../world/world.ts";
 import { type Oracle, PLANNED_FAILURE } from "./oracle.ts";
@@ -54,7 +54,7 @@ export class Interpreter {
       return await this.#do(code, step);
     } catch (error) {
       // A call may find no room for what it is given. It throws then, and what was called before goes on with nobody who waits for it.
-      if (!(error instanceof ObjectStoreFullError)) throw error;
+      if (!(error instanceof ObjectStoreFullError || error instanceof OutOfDiskError)) throw error;
       return [this.#lost(error, `step '${step.do}'`, 0, false)];
     }
   }

@@ -1,4 +1,4 @@
-import { ActorDiedError, ActorUnavailableError, NodeDiedError, ObjectLostError, ObjectStoreFullError, OwnerDiedError, RuntimeStateError, TaskCancelledError, TaskError, WorkerCrashedError } from "../../../src/api/mod.ts";
+import { ActorDiedError, ActorUnavailableError, NodeDiedError, ObjectLostError, ObjectStoreFullError, OutOfDiskError, OwnerDiedError, RuntimeStateError, TaskCancelledError, TaskError, WorkerCrashedError } from "../../../src/api/mod.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import type { World } from "../world/world.ts";
 import type { ActorPlan } from "./plan.ts";
@@ -41,6 +41,10 @@ export class Oracle {
   constructor(world: World, allowances: Allowances) {
     this.#world = world;
     this.#allowances = allowances;
+  }
+
+  get areLossesPossible(): boolean {
+    return this.#allowances.losses;
   }
 
   // ------------------------------------------------------------------ tasks
@@ -102,7 +106,7 @@ export class Oracle {
 
   #isAllowed(error: unknown, retries: number): boolean {
     const { losses, fullStores } = this.#allowances;
-    if (fullStores && error instanceof ObjectStoreFullError) return true;
+    if (fullStores && (error instanceof ObjectStoreFullError || error instanceof OutOfDiskError)) return true;
     if (this.isOfLostCluster(error)) return true;
     if (!losses) return false;
     if (error instanceof WorkerCrashedError || error instanceof NodeDiedError) return retries !== -1;

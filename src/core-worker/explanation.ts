@@ -11,10 +11,11 @@ const BRANCHES_NAMED_MAX = 2;
 
 /** Why one thing is not there yet. */
 export interface PendingReason {
-  readonly kind: "task" | "call" | "actor" | "placementGroup";
-  /** Of the object that it makes, of the actor, or of the group. */
+  /** `put`: a value on its way into an object store, by `put()`, as an argument or as a result. */
+  readonly kind: "task" | "call" | "actor" | "placementGroup" | "put";
+  /** Of the object that it makes, of the actor, of the group, or of the worker that sleeps for room. */
   readonly id: string;
-  /** Of the function, of class and method, of the class, or of the group. */
+  /** Of the function, of class and method, of the class, or of the group; of what runs in the worker that sleeps, "put" in a program itself. */
   readonly name: string;
   /** Of a call, or an actor. */
   readonly actorId?: string;
@@ -145,6 +146,7 @@ function labelOf(item: PendingItem): string {
     case "task": return `task ${nameOf(item)}${callSite === null ? "" : ` (called at ${callSite})`}`;
     case "call": return `call ${nameOf(item)} (of actor ${actorId}${site})`;
     case "actor": return `actor ${nameOf(item)} (${id})`;
+    case "put": return `a value${callSite === null ? "" : ` of ${callSite}`}${item.name === "put" ? "" : ` in ${item.name}()`}`;
     case "placementGroup": return `placement group '${nameOf(item)}'`;
   }
 }

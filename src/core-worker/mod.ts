@@ -1,6 +1,7 @@
 export type { ActorSetting } from "./actor-creation.ts";
 export { ActorHandleObject } from "./actor-handle.ts";
 export { BEGUN_TABLE_BYTES, begunIn } from "./begun-tasks.ts";
+export { currentCallSite } from "./call-sites.ts";
 export { limitsOf } from "./call-limits.ts";
 export { CoreWorker, type Reviver } from "./core-worker.ts";
 export type { CoreWorkerEnvironment } from "./core-worker-environment.ts";

@@ -27,7 +27,7 @@ class Program {
 
   #found(): Explanations {
     const pending = Array.from({ length: this.tasks }, (_, index): PendingRecord => ({ taskSequence: index + 1, name: "f", callSite: null, makes: [], missing: [], actorId: null, workerId: null, isBetweenRuns: false, behind: null, demand: { key: "k", resources: { tape: 10_000 }, groupId: null, wasTold: false } }));
-    const nodes: NodeWaits[] = [{ nodeId: "aaaaaaaa00000001", totals: { tape: 10_000 }, available: { tape: this.free.shift() ?? 0 }, isDraining: false, demands: [], placements: [], workers: [{ workerId: DRIVER, pending, runs: [] }], unansweredWorkerIds: [] }];
+    const nodes: NodeWaits[] = [{ nodeId: "aaaaaaaa00000001", totals: { tape: 10_000 }, available: { tape: this.free.shift() ?? 0 }, isDraining: false, demands: [], placements: [], roomWaits: [], workers: [{ workerId: DRIVER, pending, runs: [] }], unansweredWorkerIds: [] }];
     return new Explanations(new WaitGraph({ nodes, actors: [], groups: [] }), nodes, []);
   }
 

@@ -16,7 +16,7 @@ function run(ownerId: string, taskSequence: number, rest: Partial<RunRecord> = {
 const all = (...missing: string[]): AwaitRecord => ({ missing, missingCount: missing.length, needed: missing.length, endsByItself: false });
 const demand = (resources: Record<string, number>, rest: Partial<NonNullable<PendingRecord["demand"]>> = {}): NonNullable<PendingRecord["demand"]> => ({ key: "k", resources, groupId: null, wasTold: false, ...rest });
 function node(workers: readonly { id: string; pending?: PendingRecord[]; runs?: RunRecord[] }[], rest: Partial<NodeWaits> = {}): NodeWaits {
-  return { nodeId: NODE, totals: { CPU: 40_000 }, available: { CPU: 10_000 }, isDraining: false, demands: [], placements: [], unansweredWorkerIds: [], workers: workers.map(({ id, pending: own = [], runs = [] }) => ({ workerId: id, pending: own, runs })), ...rest };
+  return { nodeId: NODE, totals: { CPU: 40_000 }, available: { CPU: 10_000 }, isDraining: false, demands: [], placements: [], roomWaits: [], unansweredWorkerIds: [], workers: workers.map(({ id, pending: own = [], runs = [] }) => ({ workerId: id, pending: own, runs })), ...rest };
 }
 function graphOf(nodes: readonly NodeWaits[], rest: Partial<WaitsSurvey> = {}): WaitGraph {
   return new WaitGraph({ nodes, actors: [], groups: [], ...rest });
@@ -104,6 +104,19 @@ describe("why a task waits", () => {
     assert.match(reasonOf([node([own]), node([], { isDraining: true })])?.message ?? "", /1 node that is about to leave take nothing new/);
     assert.equal(explained([node([own])]).rootsOf(taskKey(DRIVER, 1))[0]?.isGoingOn, false);
     assert.equal(explained([node([own, { id: "W", runs: [run("X", 5)] }])]).rootsOf(taskKey(DRIVER, 1))[0]?.isGoingOn, true, "a task that runs gives back what it has");
+  });
+
+  test("room in an object store, which a worker that sleeps cannot tell of itself", () => {
+    const own = { id: DRIVER, pending: [pending(1, { workerId: "W", name: "load" })] };
+    const roomWait = { workerId: "W", byteLength: 4 * 2 ** 20, waitedMs: 12_345, usedBytes: 75 * 2 ** 20, capacityBytes: 80 * 2 ** 20, origin: { callSite: "main.ts:7:7", runs: "load" } };
+    const found = explained([node([own], { roomWaits: [roomWait], unansweredWorkerIds: ["W"] })]);
+    const [reason] = found.of([taskKey(DRIVER, 1)]);
+    assert.equal(reason?.reason, "storeFull");
+    assert.deepEqual(reason?.because.map(({ kind, id, name, callSite, reason: why }) => [kind, id, name, callSite, why]), [["put", "W", "load", "main.ts:7:7", "storeFull"]]);
+    assert.equal(reason?.message, "task load() (called at main.ts:1:1) is at worker W, which sleeps until there is room in the object store: a value of main.ts:7:7 in load() waits in worker W for room in the object store of its node, 4.0 MB for 12.3 s; 75.0 MB of 80.0 MB are in use");
+    assert.deepEqual(found.graph.keys(), [taskKey(DRIVER, 1), reason?.because[0] === undefined ? "" : "room W"]);
+    assert.equal(found.rootsOf(taskKey(DRIVER, 1))[0]?.isGoingOn, true, "it says so itself");
+    assert.deepEqual(explained([node([], { roomWaits: [{ ...roomWait, origin: null }] })]).of(["room W"]).map(({ name, message }) => [name, message.startsWith("a value waits in worker W")]), [["put", true]]);
   });
 
   test("a worker, or the environment of one", () => {

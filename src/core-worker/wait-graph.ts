@@ -1,10 +1,10 @@
-import { type ActorId, nodeKeyOf, type ObjectId, type PlacementGroupId, type ResourceAmounts, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
-import type { NodeWaits, PendingRecord, RunRecord, WaitingActorRecord, WaitingGroupRecord, WaitsSurvey, WorkWait } from "../protocol/mod.ts";
+import { type ActorId, megabytes, nodeKeyOf, type ObjectId, type PlacementGroupId, type ResourceAmounts, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
+import type { NodeWaits, PendingRecord, RoomWaitRecord, RunRecord, WaitingActorRecord, WaitingGroupRecord, WaitsSurvey, WorkWait } from "../protocol/mod.ts";
 
 /** Why something that was asked for is not there yet. */
 export type WaitReason =
   | "arguments" | "order" | "resources" | "workerStarting" | "environment" | "placementGroup" | "actorStarting" | "actorRestarting" | "actorBusy"
-  | "objects" | "cycle" | "backpressure" | "retry" | "queued" | "running" | "sending";
+  | "objects" | "storeFull" | "cycle" | "backpressure" | "retry" | "queued" | "running" | "sending";
 
 /** How much of a resource is asked for, and what the nodes that are there have of it. */
 export interface ResourceShortage {
@@ -27,11 +27,11 @@ export interface Wait {
 }
 
 /** What is no trouble by itself. */
-const GOING_ON: ReadonlySet<WaitReason> = new Set<WaitReason>(["running", "sending", "retry", "queued", "objects", "backpressure", "arguments", "order", "actorBusy"]);
+const GOING_ON: ReadonlySet<WaitReason> = new Set<WaitReason>(["running", "sending", "retry", "queued", "objects", "storeFull", "backpressure", "arguments", "order", "actorBusy"]);
 
 export interface PendingItem {
   readonly key: string;
-  readonly kind: "task" | "call" | "actor" | "placementGroup";
+  readonly kind: "task" | "call" | "actor" | "placementGroup" | "put";
   readonly id: string;
   readonly name: string;
   readonly actorId: ActorId | null;
@@ -59,11 +59,14 @@ export class WaitGraph {
   readonly #actors: ReadonlyMap<ActorId, WaitingActorRecord>;
   readonly #groups: ReadonlyMap<PlacementGroupId, WaitingGroupRecord>;
   readonly #nodes: readonly NodeWaits[];
+  /** By the worker that sleeps. */
+  readonly #roomWaits: ReadonlyMap<string, RoomWaitRecord>;
   readonly #waits = new Map<string, Wait>();
   #stuck: ReadonlySet<string> | null = null;
 
   constructor({ nodes, actors, groups }: WaitsSurvey) {
     this.#nodes = nodes;
+    this.#roomWaits = new Map(nodes.flatMap(({ roomWaits }) => roomWaits.map((wait) => [roomKey(wait.workerId), wait])));
     this.#unanswered = new Set(nodes.flatMap(({ unansweredWorkerIds }) => unansweredWorkerIds));
     this.#actors = new Map(actors.map((actor) => [actor.actorId, actor]));
     this.#groups = new Map(groups.map((group) => [group.groupId, group]));
@@ -89,13 +92,13 @@ export class WaitGraph {
     else running.push(key);
   }
 
-  /** Everything that is not there yet: tasks and calls, actors, placement groups. */
+  /** Everything that is not there yet: tasks and calls, actors, placement groups, objects without room. */
   keys(): string[] {
-    return [...this.#tasks.keys(), ...Array.from(this.#actors.keys(), actorKey), ...Array.from(this.#groups.keys(), groupKey)];
+    return [...this.#tasks.keys(), ...Array.from(this.#actors.keys(), actorKey), ...Array.from(this.#groups.keys(), groupKey), ...this.#roomWaits.keys()];
   }
 
   has(key: string): boolean {
-    return this.#tasks.has(key) || this.#actors.has(key.slice(ACTOR.length)) || this.#groups.has(key.slice(GROUP.length));
+    return this.#tasks.has(key) || this.#actors.has(key.slice(ACTOR.length)) || this.#groups.has(key.slice(GROUP.length)) || this.#roomWaits.has(key);
   }
 
   /** What makes this object; undefined if that is not known, or there. */
@@ -116,6 +119,8 @@ export class WaitGraph {
     }
     const actor = this.#actors.get(key.slice(ACTOR.length));
     if (actor !== undefined) return { key, kind: "actor", id: actor.actorId, name: actor.name === null ? actor.className : `${actor.className} '${actor.name}'`, actorId: actor.actorId, callSite: null, workerId: actor.workerId };
+    const room = this.#roomWaits.get(key);
+    if (room !== undefined) return { key, kind: "put", id: room.workerId, name: room.origin?.runs ?? "put", actorId: null, callSite: room.origin?.callSite ?? null, workerId: room.workerId };
     const group = this.#groups.get(key.slice(GROUP.length)) as WaitingGroupRecord;
     return { key, kind: "placementGroup", id: group.groupId, name: group.name ?? group.groupId, actorId: null, callSite: null, workerId: null };
   }
@@ -131,6 +136,8 @@ export class WaitGraph {
     if (task !== undefined) return this.#ofTask(key, task);
     const actor = this.#actors.get(key.slice(ACTOR.length));
     if (actor !== undefined) return this.#ofActor(actor);
+    const room = this.#roomWaits.get(key);
+    if (room !== undefined) return ofRoom(room);
     return ofGroup(this.#groups.get(key.slice(GROUP.length)) as WaitingGroupRecord, this.#nodes, this.#isAnyTaskRunning);
   }
 
@@ -148,6 +155,7 @@ export class WaitGraph {
   }
 
   #ofSent(workerId: WorkerId): Wait {
+    if (this.#roomWaits.has(roomKey(workerId))) return waits("storeFull", `is at worker ${workerId}, which sleeps until there is room in the object store`, [roomKey(workerId)]);
     if (this.#unanswered.has(workerId)) return waits("running", `is at worker ${workerId}, which is busy with one computation`);
     return waits("sending", `is on its way to worker ${workerId}, or its result is on its way back`);
   }
@@ -269,6 +277,7 @@ export class WaitGraph {
 
 const ACTOR = "actor ";
 const GROUP = "group ";
+const ROOM = "room ";
 
 export function taskKey(ownerId: WorkerId, sequence: number): string {
   return `${ownerId}/${sequence}`;
@@ -278,6 +287,10 @@ export function actorKey(actorId: ActorId): string {
 }
 export function groupKey(groupId: PlacementGroupId): string {
   return GROUP + groupId;
+}
+
+function roomKey(workerId: WorkerId): string {
+  return ROOM + workerId;
 }
 
 function turnsKey(actorId: ActorId, group: string | null): string {
@@ -319,6 +332,10 @@ function ofGroup({ strategy, bundles, infeasible }: WaitingGroupRecord, nodes: r
   const asked = Object.entries(all).map(([name, units]) => `${inUnits(units)} ${name}`).join(" and ");
   const free = nodes.map(({ nodeId, available }) => `${Object.keys(all).map((name) => `${inUnits(available[name])} ${name}`).join(" and ")} on node ${nodeId}`).join(", ");
   return { ...waits("resources", `waits for ${asked} in ${count(bundles.length, "bundle")} (${strategy}); free are ${free}`), isGoingOn };
+}
+
+function ofRoom({ workerId, byteLength, waitedMs, usedBytes, capacityBytes }: RoomWaitRecord): Wait {
+  return waits("storeFull", `waits in worker ${workerId} for room in the object store of its node, ${megabytes(byteLength)} for ${(waitedMs / 1000).toFixed(1)} s; ${megabytes(usedBytes)} of ${megabytes(capacityBytes)} are in use`);
 }
 
 function inUnits(amount: number | undefined): number {

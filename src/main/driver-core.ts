@@ -34,7 +34,7 @@ export interface DriverSetting {
 export function createDriverCore(setting: DriverSetting): { readonly core: CoreWorker; readonly store: SharedStore } {
   const { driverId, jobId, namespace, nodeId, totals, labels, entryUrl, link } = setting;
   const bytesMax = lineageBytesMax();
-  const store = createWorkerStore({ workerId: driverId, config: setting.store, door: setting.storeDoor, random: realRandom, link, core: () => core });
+  const store = createWorkerStore({ workerId: driverId, config: setting.store, door: setting.storeDoor, random: realRandom, link, core: () => core, warnAsleep });
   const core: CoreWorker = new CoreWorker({
     workerId: driverId, jobId, namespace, nodeId, isDriver: true, pid: process.pid, clock: realClock, random: realRandom,
     totals, labels, store,
@@ -56,6 +56,16 @@ export function createDriverCore(setting: DriverSetting): { readonly core: CoreW
   installRevivers(core);
   core.checkMethodOptions = checkMethodOptions;
   return { core, store };
+}
+
+/** `process.emitWarning` says it when the thread has a turn. */
+function warnAsleep(text: string): void {
+  try {
+    process.emit("warning", Object.assign(new Error(text), { name: "MantarayWarning" }));
+  } catch (error) {
+    // Of a listener of the program's: as if it had been called in a turn of its own.
+    process.nextTick(() => { throw error; });
+  }
 }
 
 /** An orderly end takes no longer. */

@@ -23,7 +23,7 @@ export interface NodeServiceSetting {
   readonly cluster: NodeCluster | null;
   readonly environments: Pick<EnvironmentAgent, "receivePackage" | "packagePiece">;
   readonly clock: Clock;
-  readonly store: Pick<StoreService, "onMessage" | "list">;
+  readonly store: Pick<StoreService, "onMessage" | "list" | "roomWaits">;
   /** Null for a node that is alone. */
   readonly objects: Pick<ObjectManager, "onPull" | "onPrefetch" | "pullCancelled"> | null;
   /** It is up, and has a channel. */
@@ -283,7 +283,9 @@ export class NodeService {
   #listWaitsHere({ jobId, objectId, timeoutMs }: WaitsQuestion): Promise<NodeWaits> {
     const workerIds = [...this.nodeManager.drivers(jobId ?? undefined), ...this.nodeManager.liveWorkers(jobId ?? undefined)];
     // After the workers: what they were told before they answered, this node has done.
-    return new Promise((resolve) => this.#waits.start(workerIds, objectId, timeoutMs, (workers, unansweredWorkerIds) => resolve({ ...this.nodeManager.waits(), workers, unansweredWorkerIds })));
+    return new Promise((resolve) => this.#waits.start(workerIds, objectId, timeoutMs, (workers, unansweredWorkerIds) => {
+      resolve({ ...this.nodeManager.waits(), roomWaits: this.store.roomWaits().filter(({ workerId }) => workerIds.includes(workerId)), workers, unansweredWorkerIds });
+    }));
   }
 
   #listObjectsHere({ limit, timeoutMs, collectsGarbage }: NodeQuestion & { readonly type: "listObjects" }): Promise<ObjectSurveyRecord> {

@@ -20,9 +20,20 @@ export function createStuckWatch(core: CoreWorker): StuckWatch | null {
 }
 
 function stuckWarningMs(): number {
+  const ms = chosenMs();
+  if (ms === null) throw new InvalidArgumentError(`environment variable ${VARIABLE} must be a number of milliseconds from 0 (no warnings) to a day, but is ${JSON.stringify(process.env[VARIABLE])}`);
+  return ms;
+}
+
+/** In a worker, which cannot refuse what its program was started with. */
+export function waitWarningMs(): number {
+  return chosenMs() ?? STUCK_WARNING_MS;
+}
+
+/** Null if it is nonsense. */
+function chosenMs(): number | null {
   const text = process.env[VARIABLE];
   if (text === undefined || text === "") return STUCK_WARNING_MS;
   const ms = Number(text);
-  if (!(ms >= 0 && ms <= 86_400_000)) throw new InvalidArgumentError(`environment variable ${VARIABLE} must be a number of milliseconds from 0 (no warnings) to a day, but is ${JSON.stringify(text)}`);
-  return ms;
+  return ms >= 0 && ms <= 86_400_000 ? ms : null;
 }

@@ -44,7 +44,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
   let prepareImports = loadOnce(config.loaders);
   installStackMapping();
   const bytesMax = lineageBytesMax();
-  const store = createWorkerStore({ workerId, config: config.store, door: host.storeDoor, random: host.random, link, core: () => core });
+  const store = createWorkerStore({ workerId, config: config.store, door: host.storeDoor, random: host.random, link, core: () => core, warnAsleep });
   const core: CoreWorker = new CoreWorker({
     workerId, get jobId() { return job.jobId; }, get namespace() { return job.namespace; }, nodeId: config.nodeId, isDriver: false, pid, clock: host.clock, random: host.random,
     totals: config.networkHost === null ? config.totals : null, labels: config.labels,
@@ -101,6 +101,11 @@ function sourceOf(core: CoreWorker): string | null {
   const actor = core.currentActor();
   if (actor !== undefined) return actor.spec.className;
   return core.context.current()?.name ?? null;
+}
+
+/** `process.emitWarning` says it when the thread has a turn. */
+function warnAsleep(text: string): void {
+  process.stderr.write(`MantarayWarning: ${text}\n`);
 }
 
 /** User code can end its worker in ways that say nothing by themselves; these last words name the cause. */

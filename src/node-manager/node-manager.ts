@@ -294,7 +294,7 @@ export class NodeManager {
   }
 
   /** What waits here, but for what its workers know. */
-  waits(): Omit<NodeWaits, "workers" | "unansweredWorkerIds"> {
+  waits(): Omit<NodeWaits, "roomWaits" | "workers" | "unansweredWorkerIds"> {
     return { ...this.#waitingActors.marked(this.#state.waits()), nodeId: this.#env.nodeId, totals: this.#env.totals, available: this.available, isDraining: this.#isDraining };
   }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Finalizer, forgetOldest, megabytes, type NodeKey, ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
 import type { ObjectOrigin, OwnedObject, StoreClient, Waiting } from "../clients/mod.ts";
-import type { EncodedValueRecord, PulledObject, StoredRecord, ToStore } from "../protocol/mod.ts";
+import type { EncodedValueRecord, PulledObject, RoomOrigin, StoredRecord, ToStore } from "../protocol/mod.ts";
 import { classPages, PAGE_BYTES } from "./arena-state.ts";
 import { runGarbageCollector } from "./garbage-collector.ts";
 import { FarObjects } from "./far-objects.ts";
@@ -12,6 +12,7 @@ import { loadNativeMemory, type NativeMemory } from "./native-memory.ts";
 import { copiedParts, layoutBytes, writeLayout } from "./object-layout.ts";
 import { ObjectViews } from "./object-views.ts";
 import { RoomPatience } from "./room-patience.ts";
+import { describeFullStore, roomWanted } from "./room-waits.ts";
 import { controlPath, type StoreConfig } from "./store-config.ts";
 import { ANSWER_AWAITED, ANSWER_DISK_FULL, ANSWER_GRANTED, STATUS_READY, STATUS_UNAVAILABLE, StoreControl } from "./store-control.ts";
 import { StoreDoor } from "./store-door.ts";
@@ -46,6 +47,12 @@ export interface SharedStoreEnvironment {
   /** In the process of the service; null in others. */
   readonly door: SharedArrayBuffer | null;
   readonly random: RandomSource;
+  /** How long a producer sleeps for want of memory until it is said why; 0: it is not. Asked when one does. */
+  waitWarningMs(): number;
+  /** What the running code is, asked when it has to wait. */
+  origin(): RoomOrigin;
+  /** Says it at once: the thread sleeps again in a moment. */
+  warnAsleep(text: string): void;
   send(message: ToStore): void;
   /** Makes what was sent leave this thread at once; false if it could not. */
   flush(): boolean;
@@ -169,10 +176,12 @@ export class SharedStore implements StoreClient {
   #request(attached: Attachment, pages: number, mayWait: boolean): number | null | undefined {
     const { native, control, controlAddress, slot } = attached;
     const sequence = this.#nextSequence++;
+    const origin = mayWait ? this.#env.origin() : null;
+    let warnAtMs = this.#warnAtMs(mayWait);
     let deadlineMs = performance.now() + FULL_WAIT_MS_MAX;
     const patience = new RoomPatience(control.progress);
     const awaitedWord = control.awaitAnswer(slot, sequence);
-    this.#env.send({ type: "storeRequest", sequence, pages, count: pages <= PREFETCH_PAGES_MAX ? PREFETCH_COUNT : 1, mayWait });
+    this.#env.send({ type: "storeRequest", sequence, pages, count: pages <= PREFETCH_PAGES_MAX ? PREFETCH_COUNT : 1, mayWait, origin });
     if (!this.#env.flush()) {
       control.stopAwaiting(slot, sequence);
       this.#env.send({ type: "storeRequestCancelled", sequence });
@@ -181,8 +190,13 @@ export class SharedStore implements StoreClient {
     const answerAddress = controlAddress + BigInt(StoreControl.answerWordOffset(slot));
     let answer = control.answer(slot);
     for (; answer === ANSWER_AWAITED; answer = control.answer(slot)) {
-      const leftMs = deadlineMs - performance.now();
-      if (leftMs > 0) native.waitWhile(answerAddress, awaitedWord, leftMs);
+      const nowMs = performance.now();
+      if (nowMs >= warnAtMs) {
+        warnAtMs = Infinity;
+        this.#warnAsleep(attached, pages, origin);
+      }
+      const leftMs = deadlineMs - nowMs;
+      if (leftMs > 0) native.waitWhile(answerAddress, awaitedWord, Math.min(leftMs, warnAtMs - nowMs));
       else if (patience.goesOn(control.progress, control.isSpilling)) deadlineMs = performance.now() + FULL_WAIT_MS_MAX;
       else if (control.stopAwaiting(slot, sequence)) break;
     }
@@ -195,6 +209,18 @@ export class SharedStore implements StoreClient {
     const [row, ...more] = control.grantedRows(slot);
     this.#replenish(attached, more);
     return row;
+  }
+
+  #warnAtMs(mayWait: boolean): number {
+    const afterMs = mayWait ? this.#env.waitWarningMs() : 0;
+    return afterMs === 0 ? Infinity : performance.now() + afterMs;
+  }
+
+  /** The node cannot say it: who is to hear of it may be this thread, and sleeps. */
+  #warnAsleep({ table, control, slot }: Attachment, pages: number, origin: RoomOrigin | null): void {
+    const what = roomWanted(pages * PAGE_BYTES, origin);
+    this.#env.warnAsleep(`${what} has waited ${this.#env.waitWarningMs() / 1000} s for room in the object store: ${describeFullStore(table, slot, control.capacityPages)}. This thread sleeps until some comes free; drop views of objects, release refs, or raise objectStoreMemory (memorySummary() tells who holds what)`);
+    this.#env.flush();
   }
 
   // ------------------------------------------------------------------ owning objects

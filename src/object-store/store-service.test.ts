@@ -242,7 +242,7 @@ describe("the end of the object store", { skip }, () => {
       if (step === "read") for (const value of values) void read(reader, value).catch(() => undefined);
       else {
         store.post("hog", { type: "storeAttach", nonce: 2 ** 30 });
-        store.post("hog", { type: "storeRequest", sequence: 1, pages: CAPACITY_BYTES / 4096, count: 1, mayWait: true });
+        store.post("hog", { type: "storeRequest", sequence: 1, pages: CAPACITY_BYTES / 4096, count: 1, mayWait: true, origin: null });
         await store.turns(5);
       }
       while (store.disk.stepsUnderWay === 0) await new Promise((resolve) => setImmediate(resolve));

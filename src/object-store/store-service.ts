@@ -1,11 +1,12 @@
 import { closeSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { OutOfDiskError, type Clock, type NodeKey, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
-import type { FromNode, StoreListing, ToStore } from "../protocol/mod.ts";
+import type { FromNode, RoomWaitRecord, StoreListing, ToStore } from "../protocol/mod.ts";
 import { ArenaState, PAGE_BYTES } from "./arena-state.ts";
 import { loadNativeMemory, type NativeMemory } from "./native-memory.ts";
 import { makeOwnedFolder, removeStaleFolders, SHARED_MEMORY_ROOT } from "./owned-folders.ts";
 import { chooseArenaFolder, createSegmentFile } from "./segment-files.ts";
+import { RoomWaits } from "./room-waits.ts";
 import { SpillDamagedError, SpillFiles, type SpillFileSystem } from "./spill-files.ts";
 import { controlPath, type StoreConfig } from "./store-config.ts";
 import { ANSWER_GRANTED, SEGMENTS_MAX, StoreControl } from "./store-control.ts";
@@ -76,6 +77,7 @@ export class StoreService {
   #nodeObjects: NodeObjects | null = null;
   #hasFailed = false;
   readonly #timers = new Set<Timer>();
+  readonly #roomWaits = new RoomWaits();
   #collectTimer: Timer | null = null;
   #collectAgainTimer: Timer | null = null;
 
@@ -93,9 +95,11 @@ export class StoreService {
     const { state } = running;
     switch (message.type) {
       case "storeRequest":
+        if (message.mayWait) this.#roomWaits.begin(workerId, message.pages, message.origin, this.#env.clock.nowMs());
         state.request(workerId, message.sequence, message.pages, message.count, message.mayWait);
         break;
       case "storeRequestCancelled":
+        this.#roomWaits.end(workerId);
         state.requestCancelled(workerId, message.sequence);
         break;
       case "storeSealed":
@@ -135,7 +139,13 @@ export class StoreService {
     const slot = running.state.slots.of(workerId);
     if (slot !== undefined) running.control.clearSlot(slot);
     running.state.workerLost(workerId);
+    this.#roomWaits.end(workerId);
     this.#carryOut(running);
+  }
+
+  /** Who waits for room now. */
+  roomWaits(): RoomWaitRecord[] {
+    return this.#running === null ? [] : this.#roomWaits.list(this.#env.clock.nowMs(), this.#running.state.usage());
   }
 
   // ------------------------------------------------------------------ start
@@ -223,6 +233,8 @@ export class StoreService {
         switch (instruction.type) {
           case "answer": {
             const { slot, sequence, answer, rows } = instruction;
+            const answeredId = state.slots.holders[slot];
+            if (answeredId != null) this.#roomWaits.end(answeredId);
             if (!control.respond(slot, sequence, answer, rows) && answer === ANSWER_GRANTED) state.answerRefused(rows);
             running.native.wake(running.controlAddress + BigInt(StoreControl.answerWordOffset(slot)));
             break;

@@ -10,12 +10,20 @@ export interface StoredRecord {
   readonly byteLength: number;
 }
 
+/** What wants room in a store, for who asks why it waits. */
+export interface RoomOrigin {
+  /** In the program, as far as it is on the stack. */
+  readonly callSite: string | null;
+  /** The name of the task or call that runs; null in a driver. */
+  readonly runs: string | null;
+}
+
 /** From a core worker to the object store of its machine. */
 export type ToStore =
   /** The answer, a slot, is written into shared memory beside this nonce; null from a worker that has no such memory and wants none. */
   | { readonly type: "storeAttach"; readonly nonce: number | null }
-  /** The answer is written into the worker's mailbox; the worker sleeps until then. */
-  | { readonly type: "storeRequest"; readonly sequence: number; readonly pages: number; readonly count: number; readonly mayWait: boolean }
+  /** The answer is written into the worker's mailbox; the worker sleeps until then. `origin`: of what may wait, else null. */
+  | { readonly type: "storeRequest"; readonly sequence: number; readonly pages: number; readonly count: number; readonly mayWait: boolean; readonly origin: RoomOrigin | null }
   | { readonly type: "storeRequestCancelled"; readonly sequence: number }
   | { readonly type: "storeSealed"; readonly row: number; readonly id: number; readonly byteLength: number; readonly ownerId: WorkerId }
   /** This and `storeFreed` are for the store of `node`. */

@@ -1,4 +1,5 @@
 import type { ActorId, JobId, NodeId, ObjectId, PlacementGroupId, ResourceAmounts, WorkerId } from "../base/mod.ts";
+import type { RoomOrigin } from "./store-messages.ts";
 
 /** A task or call without an outcome, as its owner knows it. */
 export interface PendingRecord {
@@ -71,6 +72,16 @@ export interface WorkWait {
   readonly hasEnvironment: boolean;
 }
 
+/** A worker that sleeps until there is room in the object store of its node: nobody else can say so. */
+export interface RoomWaitRecord {
+  readonly workerId: WorkerId;
+  readonly byteLength: number;
+  readonly waitedMs: number;
+  readonly usedBytes: number;
+  readonly capacityBytes: number;
+  readonly origin: RoomOrigin | null;
+}
+
 /** What one node knows of what waits there for workers and resources. */
 export interface NodeWaits {
   readonly nodeId: NodeId;
@@ -79,6 +90,7 @@ export interface NodeWaits {
   readonly isDraining: boolean;
   readonly demands: readonly (WorkWait & { readonly ownerId: WorkerId; readonly key: string })[];
   readonly placements: readonly (WorkWait & { readonly actorId: ActorId; readonly wasTold: boolean })[];
+  readonly roomWaits: readonly RoomWaitRecord[];
   readonly workers: readonly WorkerWaits[];
   readonly unansweredWorkerIds: readonly WorkerId[];
 }

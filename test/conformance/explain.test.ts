@@ -140,6 +140,80 @@ underBothIsolations("explain()", { resources: { licence: 1 }, isOnOneOfThem: tru
 
 describe("a program with something that is stuck", { concurrency: true }, () => {
   for (const isolation of ISOLATIONS_ALONE) {
+    it(`hears of a put() that waits for room while it waits, in a worker and in the program itself (${isolation})`, async () => {
+      const { stdout, stderr, exitCode } = await runProgram({ environment: { MANTARAY_STUCK_WARNING_MS: "300" }, files: { "main.mjs": `
+        import { existsSync, writeFileSync } from "node:fs";
+        import * as ray from "mantaray";
+        const MIB = 2 ** 20;
+        await ray.init({ numCpus: 2, isolation: "${isolation}", objectStoreMemory: 16 * MIB });
+        const turn = () => new Promise((resolve) => setTimeout(resolve, 10));
+        const asleep = async () => {
+          for (;;) {
+            const found = (await ray.explain()).find(({ kind }) => kind === "put");
+            if (found !== undefined) return found;
+          }
+        };
+        class Viewer {
+          async fill() { this.views = await Promise.all(Array.from({ length: 13 }, () => ray.get(ray.put(new Uint8Array(MIB - 10_000))))); }
+          drop() { this.views = []; }
+          dropAfter(note, findAsleep) { this.asleep = this.findAndDrop(note, findAsleep); }
+          async findAndDrop(note, findAsleep) {
+            while (!existsSync(note)) await new Promise((resolve) => setTimeout(resolve, 10));
+            const found = await findAsleep();
+            this.drop();
+            return found;
+          }
+          async found() { return this.asleep; }
+        }
+        // After 5 seconds it would be an error.
+        const putUntilThere = ray.remote(function putUntilThere() {
+          for (;;) {
+            try {
+              return ray.put(new Uint8Array(6 * MIB)).release();
+            } catch (error) {
+              if (error.name !== "ObjectStoreFullError") throw error;
+            }
+          }
+        });
+        const viewer = ray.remote(Viewer, { numCpus: 0 }).remote();
+        const printed = [];
+        const write = process.stderr.write.bind(process.stderr);
+        process.stderr.write = (text) => { printed.push(String(text)); return write(text); };
+
+        await ray.get(viewer.fill.remote());
+        const putting = putUntilThere.remote();
+        while (!printed.some((text) => text.includes("room in the object store"))) await turn();
+        // Between two attempts nobody waits.
+        let task;
+        do [task] = await ray.explain(putting); while (task.reason !== "storeFull");
+        await ray.get(viewer.drop.remote());
+        await ray.get(putting);
+
+        await ray.get(viewer.fill.remote());
+        const warnings = [];
+        process.on("warning", ({ name, message }) => { if (warnings.push([name, message]) === 1) writeFileSync("said", ""); });
+        await ray.get(viewer.dropAfter.remote(process.cwd() + "/said", asleep));
+        for (let isThere = false; !isThere; ) {
+          try {
+            ray.put(new Uint8Array(6 * MIB)).release();
+            isThere = true;
+          } catch (error) {
+            if (error.name !== "ObjectStoreFullError") throw error;
+          }
+        }
+        console.log(JSON.stringify({ printed, task, found: await ray.get(viewer.found.remote()), warnings }));
+        await ray.shutdown();
+      ` } });
+      assert.equal(exitCode, 0, stderr);
+      const { printed, task, found, warnings } = JSON.parse(stdout.trimEnd().split("\n").at(-1) as string) as { printed: string[]; task: ray.PendingReason; found: ray.PendingReason; warnings: [string, string][] };
+      const said = /MantarayWarning: an object of \S+ MB that is made at putUntilThere \(\S*main\.mjs:\d+:\d+\) in putUntilThere\(\) has waited 0\.3 s for room in the object store: \S+ MB of 16\.0 MB are in use, and views are left of \S+ MB, 0\.0 MB of these in this worker/;
+      assert.ok(printed.some((text) => said.test(text)), printed.join(""));
+      assert.deepEqual([task.reason, task.because[0]?.kind, task.because[0]?.name], ["storeFull", "put", "putUntilThere"]);
+      assert.match(found.message, /a value of \S*main\.mjs:\d+:\d+ waits in worker \w+ for room in the object store/);
+      assert.equal(warnings[0]?.[0], "MantarayWarning");
+      assert.match(warnings[0]?.[1] as string, /an object of \S+ MB that is made at \S*main\.mjs:\d+:\d+ has waited 0\.3 s for room/);
+    });
+
     it(`is warned by itself, once for each reason (${isolation})`, async () => {
       const { stdout, stderr, exitCode } = await runProgram({ environment: { MANTARAY_STUCK_WARNING_MS: "400" }, files: { "main.mjs": `
         import * as ray from "mantaray";

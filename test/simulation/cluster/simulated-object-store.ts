@@ -1,6 +1,6 @@
 import { nodeKeyOf, type NodeKey, type SystemErrorRecord, type WorkerId } from "../../../src/base/mod.ts";
 import { nodeLostRecord } from "../../../src/object-store/pull-instructions.ts";
-import type { ArgumentRecord, EncodedValueRecord, FromNode, StoredRecord, StoreListing, ToStore } from "../../../src/protocol/mod.ts";
+import type { ArgumentRecord, EncodedValueRecord, FromNode, StoredRecord, RoomWaitRecord, StoreListing, ToStore } from "../../../src/protocol/mod.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import type { SimulatedDisk } from "./simulated-disk.ts";
 
@@ -212,6 +212,11 @@ export class SimulatedObjectStore {
   onPrefetch(): void {}
 
   pullCancelled(): void {}
+
+  /** There is always room. */
+  roomWaits(): RoomWaitRecord[] {
+    return [];
+  }
 
   list(): StoreListing {
     const { capacityBytes } = this.#setting;

@@ -1,4 +1,4 @@
-import type { ActorEndReason, ActorId, JobId, WorkerId } from "../base/mod.ts";
+import type { ActorEndReason, ActorId, JobId, NodeKey, WorkerId } from "../base/mod.ts";
 import type { ActorSpec, ActorStateRecord, ClusterStateRecord, FromNode } from "../protocol/mod.ts";
 
 /** What the GCS needs of nodes to run actors. */
@@ -26,6 +26,10 @@ export interface ActorHostClient {
   clusterState(): ClusterStateRecord;
   /** Calls `done` once when nothing is left of this job, whose program has left, but `staying` and what is theirs; or when that takes too long. */
   awaitJobEnd(jobId: JobId, staying: () => readonly ActorId[], done: () => void): void;
+  /** A program has left, and actors made of its code go on there: its modules are to outlive these nodes. */
+  keepModules(driverId: WorkerId, nodes: ReadonlySet<NodeKey>): void;
+  /** The last of them has ended. */
+  dropModules(driverId: WorkerId): void;
   /** It has died, or left its worker to start again elsewhere. */
   ended(actorId: ActorId): void;
 }

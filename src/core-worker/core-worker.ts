@@ -99,7 +99,7 @@ export class CoreWorker {
   constructor(env: CoreWorkerEnvironment) {
     this.env = env;
     this.#life = new ProcessLife((isNeeded) => env.keepAlive(isNeeded));
-    this.#modules = new ModuleExchange(env.modules, (id) => this.peer(id));
+    this.#modules = new ModuleExchange(env.modules, (id) => this.peer(id), (driverId) => this.requests.ask((requestId) => ({ type: "recallModules", requestId, driverId })));
     this.serializer = new Serializer({
       workerId: env.workerId,
       runtimeObjects: { describe: describeRuntimeObject, revive: (descriptor) => this.#revive(descriptor as RuntimeDescriptor) },

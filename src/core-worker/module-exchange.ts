@@ -26,20 +26,29 @@ interface Waiting {
 export class ModuleExchange {
   readonly #services: ModuleServices;
   readonly #peer: (workerId: WorkerId) => Peer;
+  readonly #recall: (driverId: WorkerId) => Promise<boolean>;
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
 
-  constructor(services: ModuleServices, peer: (workerId: WorkerId) => Peer) {
+  /** `recall`: brings here what was kept of the modules of a program that has ended; false for nothing. */
+  constructor(services: ModuleServices, peer: (workerId: WorkerId) => Peer, recall: (driverId: WorkerId) => Promise<boolean>) {
     this.#services = services;
     this.#peer = peer;
+    this.#recall = recall;
   }
 
   compare(origin: CodeOrigin): "same" | "maybe" | "other" {
     return this.#services.compare(origin);
   }
 
-  place(origin: CodeOrigin, requests: readonly ModuleRequest[], loadsTypeScript: boolean): ReturnType<ModuleServices["place"]> {
-    return this.#services.place(origin, requests, loadsTypeScript, this.#ask);
+  async place(origin: CodeOrigin, requests: readonly ModuleRequest[], loadsTypeScript: boolean): ReturnType<ModuleServices["place"]> {
+    const place = (): ReturnType<ModuleServices["place"]> => this.#services.place(origin, requests, loadsTypeScript, this.#ask);
+    try {
+      return await place();
+    } catch (error) {
+      if (!(error instanceof ProgramGoneError) || !(await this.#recall(origin.driverId))) throw error;
+      return place();
+    }
   }
 
   readonly #ask = ((driverId, question) => {
@@ -79,6 +88,8 @@ export class ModuleExchange {
   }
 }
 
+class ProgramGoneError extends SerializationError {}
+
 function gone(driverId: WorkerId): SerializationError {
-  return new SerializationError(`Modules that code needs are not on the machine of this worker, and the program that has them (driver ${driverId}) has ended. Give the files of what outlives its program with runtimeEnv: { workingDir }, packages with npm.`);
+  return new ProgramGoneError(`Modules that code needs are not on the machine of this worker, and the program that has them (driver ${driverId}) has ended. Give the files of what outlives its program with runtimeEnv: { workingDir }, packages with npm.`);
 }

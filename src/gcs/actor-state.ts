@@ -272,6 +272,10 @@ export class ActorState {
     return found;
   }
 
+  nodesOf(actorIds: readonly ActorId[]): Set<NodeKey> {
+    return new Set(actorIds.flatMap((actorId) => this.#actors.get(actorId)?.workerId ?? []).map(nodeKeyOf));
+  }
+
   /** Those of a job that live, or may, each with a worker of its own. */
   alone(jobId: JobId): ActorId[] {
     const found: ActorId[] = [];

@@ -69,6 +69,8 @@ export class ClusterService {
   readonly #jobEnds = new JobEndRounds();
   /** Programs that have left and wait for that. */
   readonly #leaving = new Map<JobId, { staying(): readonly ActorId[]; done(): void }>();
+  /** Of programs that have left: names of packages with their modules. */
+  readonly #keptModules = new Map<WorkerId, Set<string>>();
   /** Shared actors that need a worker for themselves. */
   readonly #troublemakers = new Set<ActorId>();
   readonly #changedLoads = new Set<NodeKey>();
@@ -106,6 +108,7 @@ export class ClusterService {
     connection.send({ type: "joined", clusterId: this.#env.clusterId, nodeNumber: joined.nodeNumber, nodes: others.map((node) => node.record), loads: others.map(({ load }) => load) });
     for (const other of this.#nodes.values()) other.connection.send({ type: "nodeJoined", record });
     this.#nodes.set(key, { key, connection, unanswered: 0 });
+    for (const [driverId, names] of this.#keptModules) for (const name of names) connection.send({ type: "modulesKept", driverId, name, isToFetch: false });
     if (this.#wantsTold !== NO_WANTS) connection.send({ type: "actorsWait", wants: this.#placement.wants() });
     this.#env.note(`node ${record.nodeId} has joined, at ${textOf(record.address)}`);
     this.#act(this.#placement.nodeJoined(record, (this.#table.get(key) as { load: NodeLoadRecord }).load));
@@ -191,6 +194,8 @@ export class ClusterService {
         return this.gcs.jobEnded(message.jobId);
       case "awaitJobEnd":
         return this.gcs.awaitJobEnd(message.jobId, () => node.connection.send({ type: "jobIsOver", jobId: message.jobId }));
+      case "modulesKept":
+        return this.#modulesKept(message.driverId, message.name);
       case "jobLeft":
         return this.#jobLeft(key, message.jobId, message.ends);
       case "unreachable":
@@ -223,6 +228,13 @@ export class ClusterService {
     this.#jobs.set(job.jobId, job);
     if (this.#jobs.size <= JOBS_REMEMBERED_MAX) return;
     for (const jobId of this.#jobs.keys()) return void this.#jobs.delete(jobId);
+  }
+
+  #modulesKept(driverId: WorkerId, name: string): void {
+    if (!this.gcs.hasProgram(driverId)) return;
+    const names = this.#keptModules.get(driverId) ?? new Set();
+    this.#keptModules.set(driverId, names.add(name));
+    for (const { key, connection } of this.#nodes.values()) connection.send({ type: "modulesKept", driverId, name, isToFetch: key === this.#headKey });
   }
 
   #askJobEnd(jobId: JobId): void {
@@ -313,6 +325,12 @@ export class ClusterService {
       nodeIdOf: (node) => this.#table.get(node)?.record.nodeId ?? null,
       orderBundles: (node, order) => this.#nodes.get(node)?.connection.sendSoon({ type: "bundleOrder", order }),
       clusterState: () => this.clusterState(),
+      keepModules: (driverId, nodes) => {
+        for (const node of nodes) this.#nodes.get(node)?.connection.send({ type: "keepModules", driverId });
+      },
+      dropModules: (driverId) => {
+        if (this.#keptModules.delete(driverId)) for (const { connection } of this.#nodes.values()) connection.send({ type: "modulesDropped", driverId });
+      },
       awaitJobEnd: (jobId, staying, done) => {
         this.#leaving.set(jobId, { staying, done });
         this.#askJobEnd(jobId);

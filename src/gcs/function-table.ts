@@ -15,6 +15,12 @@ export class FunctionTable {
   /** Drivers that have ended → the actors that still need their code. */
   readonly #heirs = new Map<WorkerId, Set<ActorId>>();
   readonly #ended = new Set<WorkerId>();
+  readonly #onDropped: (driverId: WorkerId) => void;
+
+  /** `onDropped`: nothing is left of a program. */
+  constructor(onDropped: (driverId: WorkerId) => void = () => undefined) {
+    this.#onDropped = onDropped;
+  }
 
   put(units: readonly CodeUnitRecord[]): void {
     for (const unit of units) {
@@ -68,6 +74,7 @@ export class FunctionTable {
   #drop(driverId: WorkerId): void {
     for (const id of this.#programs.get(driverId) ?? []) this.#units.delete(id);
     this.#programs.delete(driverId);
+    this.#onDropped(driverId);
   }
 
   /** Those that are kept here, in place of copies that came later. */

@@ -22,12 +22,14 @@ function specOf(actorId: string, details: Partial<ActorSpec> = {}): ActorSpec {
 describe("the code of programs in the GCS", () => {
   let gcs: GcsService;
   let sent: FromNode[];
+  let modules: unknown[];
   beforeEach(() => {
     sent = [];
+    modules = [];
     const nothing = (): void => undefined;
     const host: ActorHostClient & BundleClient = {
       place: nothing, cancelPlacement: nothing, start: nothing, endWorker: nothing, endShared: nothing, move: nothing, askOwner: nothing, publish: nothing, ended: nothing,
-      send: (_workerId, message) => void sent.push(message), clusterState: () => ({ nodes: [] }), awaitJobEnd: nothing,
+      send: (_workerId, message) => void sent.push(message), clusterState: () => ({ nodes: [] }), awaitJobEnd: nothing, keepModules: (driverId, nodes) => void modules.push([driverId, ...nodes]), dropModules: (driverId) => void modules.push(driverId),
       sendSoon: (_workerId, message) => void sent.push(message), isConnected: () => true, bundleNodes: () => [], nodeIdOf: () => null, orderBundles: nothing,
     };
     gcs = new GcsService(host, { nowMs: () => 0, after: () => ({ cancel: nothing }) });
@@ -50,6 +52,16 @@ describe("the code of programs in the GCS", () => {
     assert.deepEqual(known("u", "other"), ["other", "u"]);
     gcs.workerLost(DRIVER, DEATH);
     assert.deepEqual(known("u", "other"), ["other"]);
+  });
+
+  test("has its modules kept on the nodes of the actors that it leaves, until the last of them has ended", () => {
+    const HOME = "bbbbbbbb000000000001";
+    gcs.fromWorker(DRIVER, { type: "createActor", requestId: 1, spec: specOf("a", { isDetached: true }) });
+    gcs.placed("a", HOME, 0);
+    gcs.workerLost(DRIVER, DEATH);
+    assert.deepEqual([modules, gcs.hasProgram(DRIVER)], [[[DRIVER, "bbbbbbbb"]], true]);
+    gcs.workerLost(HOME, DEATH);
+    assert.deepEqual([modules.at(-1), gcs.hasProgram(DRIVER)], [DRIVER, false]);
   });
 
   test("stays for detached actors, until the last has died", () => {

@@ -8,7 +8,7 @@ import { PlacementGroups } from "./placement-groups.ts";
 
 /** The global control store: actors, names, code. Decides with its state machines and tells node managers what to do. */
 export class GcsService implements GcsClient {
-  readonly #functions = new FunctionTable();
+  readonly #functions = new FunctionTable((driverId) => this.#host.dropModules(driverId));
   readonly #actors = new ActorState();
   readonly #ends = new AwaitedEnds();
   readonly #host: ActorHostClient & BundleClient;
@@ -119,7 +119,14 @@ export class GcsService implements GcsClient {
 
   #programEnded(driverId: WorkerId): void {
     this.#templates.forget((template) => template.units.some(({ origin }) => origin?.driverId === driverId));
-    this.#functions.programEnded(driverId, this.#actors.madeBy(driverId));
+    const heirs = this.#actors.madeBy(driverId);
+    this.#functions.programEnded(driverId, heirs);
+    if (heirs.length > 0) this.#host.keepModules(driverId, this.#actors.nodesOf(heirs));
+  }
+
+  /** A program that lives, or has left actors that do. */
+  hasProgram(driverId: WorkerId): boolean {
+    return this.#functions.hasProgram(driverId);
   }
 
   jobEnded(jobId: JobId): void {

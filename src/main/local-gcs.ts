@@ -27,6 +27,8 @@ export function createLocalGcs(config: SessionConfig, nodeManager: NodeManager, 
     nodeIdOf: () => config.nodeId,
     orderBundles: (_node, order) => nodeManager.groups.ordered(order),
     ended: () => undefined,
+    keepModules: () => undefined,
+    dropModules: () => undefined,
     awaitJobEnd: (jobId, staying, done) => nodeManager.jobEnds.ask(jobId, staying(), done),
     clusterState: () => {
       const { nodeId, address, totals, labels } = config;

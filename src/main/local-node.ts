@@ -14,6 +14,7 @@ import { cacheFolder } from "./cache-folder.ts";
 import type { Caretaker } from "./caretaker.ts";
 import { launchInEnvironment, type LaunchInTurn } from "./environment-launcher.ts";
 import { createLocalGcs } from "./local-gcs.ts";
+import { KeptModules } from "./kept-modules.ts";
 import { processMemory, readMemory } from "./machine-memory.ts";
 import { MemoryWatch } from "./memory-limit.ts";
 import type { NodeCluster } from "./node-cluster.ts";
@@ -153,7 +154,7 @@ export class LocalNode {
       warn: (text) => this.service.toDrivers({ type: "warning", text }),
     });
     this.#objects = setting.createObjects?.(this.#store, (workerId, message) => this.nodeManager.send(workerId, message)) ?? null;
-    this.service = new NodeService({ config, nodeManager: this.nodeManager, gcs: cluster?.gcs ?? createLocalGcs(config, this.nodeManager, realClock), cluster, environments: this.#environments, clock: realClock, store: this.#store, objects: this.#objects, onWorkerStarted: (workerId) => this.#starts.ended(workerId), onShutdown: setting.onShutdown });
+    this.service = new NodeService({ config, nodeManager: this.nodeManager, gcs: cluster?.gcs ?? createLocalGcs(config, this.nodeManager, realClock), cluster, environments: this.#environments, modules: new KeptModules({ sessionDir: config.sessionDir, environments: this.#environments }), clock: realClock, store: this.#store, objects: this.#objects, onWorkerStarted: (workerId) => this.#starts.ended(workerId), onShutdown: setting.onShutdown });
   }
 
   #driversInUse(): Set<WorkerId> {

@@ -3,6 +3,7 @@ import { RemoteGcs } from "../clients/mod.ts";
 import type { StoreService } from "../object-store/mod.ts";
 import { type NodeManager, OtherNodes, type ClusterSide, type PeerNodeLink } from "../node-manager/mod.ts";
 import { type FarRequest, type FromGcs, type FromNode, type JobRecord, type NetworkAddress, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
+import type { KeptModules } from "./kept-modules.ts";
 import { WorkerSurvey } from "./worker-survey.ts";
 
 /** Changes of what is free are told to the GCS together, so often at most. */
@@ -22,6 +23,7 @@ export interface ServingNode {
   readonly nodeManager: NodeManager;
   readonly store: Pick<StoreService, "onMessage">;
   toDrivers(message: FromNode): void;
+  readonly modules: Pick<KeptModules, "pack" | "kept" | "dropped">;
   /** This node's part of the answer. */
   answer(question: NodeQuestion): Promise<unknown>;
 }
@@ -228,6 +230,14 @@ export class NodeCluster {
           this.#tellLoad();
           this.#setting.toGcs({ type: "jobLeft", jobId: message.jobId, ends });
         });
+      case "keepModules":
+        return void this.#service?.modules.pack(message.driverId).then((name) => {
+          if (name !== null) this.#setting.toGcs({ type: "modulesKept", driverId: message.driverId, name });
+        });
+      case "modulesKept":
+        return void this.#service?.modules.kept(message.driverId, message.name, message.isToFetch);
+      case "modulesDropped":
+        return void this.#service?.modules.dropped(message.driverId);
       case "jobIsOver":
         return this.gcs.jobIsOver(message.jobId);
       case "workerLost":

@@ -5,6 +5,7 @@ import { type NodeManager, RunDeadlines } from "../node-manager/mod.ts";
 import type { ObjectManager, StoreService } from "../object-store/mod.ts";
 import type { EnvironmentAgent } from "../runtime-env/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
+import type { KeptModules } from "./kept-modules.ts";
 import { joinedSurveys, joinedTimelines } from "./joined-answers.ts";
 import type { NodeCluster } from "./node-cluster.ts";
 import { OutputDrain } from "./output-drain.ts";
@@ -22,6 +23,7 @@ export interface NodeServiceSetting {
   /** Null for a node that is alone. */
   readonly cluster: NodeCluster | null;
   readonly environments: Pick<EnvironmentAgent, "receivePackage" | "packagePiece">;
+  readonly modules: Pick<KeptModules, "pack" | "kept" | "dropped" | "recall">;
   readonly clock: Clock;
   readonly store: Pick<StoreService, "onMessage" | "list" | "roomWaits">;
   /** Null for a node that is alone. */
@@ -35,6 +37,7 @@ export class NodeService {
   readonly nodeManager: NodeManager;
   readonly gcs: GcsClient;
   readonly store: NodeServiceSetting["store"];
+  readonly modules: NodeServiceSetting["modules"];
   readonly #objects: NodeServiceSetting["objects"];
   readonly #config: NodeServiceSetting["config"];
   readonly #cluster: NodeCluster | null;
@@ -50,8 +53,9 @@ export class NodeService {
   readonly #timeline: TimelineSurveys;
   readonly #waits: WorkerSurvey<ObjectId | null, WorkerWaits>;
 
-  constructor({ config, nodeManager, gcs, cluster, environments, clock, store, objects, onWorkerStarted, onShutdown }: NodeServiceSetting) {
+  constructor({ config, nodeManager, gcs, cluster, environments, modules, clock, store, objects, onWorkerStarted, onShutdown }: NodeServiceSetting) {
     this.#environments = environments;
+    this.modules = modules;
     this.store = store;
     this.#objects = objects;
     this.gcs = gcs;
@@ -152,6 +156,8 @@ export class NodeService {
         return this.#objects?.pullCancelled(senderId, message.requestId);
       case "log":
         return this.toDriversOf(message.record.workerId, { type: "log", record: message.record });
+      case "recallModules":
+        return void this.modules.recall(message.driverId).then((isHere) => reply(link, message.requestId, isHere, null), (error: Error) => reply(link, message.requestId, null, { kind: "SerializationError", message: `Modules that were kept of a program cannot be laid out here: ${error.message}`, subjectId: null }));
       case "drainOutput":
         return void this.#drainOutput(this.nodeManager.jobOf(senderId)).then(() => reply(link, message.requestId, null, null));
       case "outputDrained":

@@ -8,7 +8,7 @@ import { contentHash } from "./content-hash.ts";
 import { withFetchLock } from "./fetch-lock.ts";
 import { mirrorPathOf } from "./mirror-path.ts";
 import { ModuleTree } from "./module-tree.ts";
-import { modulesFolderOf } from "./module-trees.ts";
+import { moduleTreeOf } from "./module-trees.ts";
 
 /** What one answer may hold, unless a single file is larger. */
 const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
@@ -54,7 +54,7 @@ export class ModulePlacer {
   /** @throws SerializationError for what cannot be brought here. */
   async place(origin: CodeOrigin, requests: readonly ModuleRequest[], loadsTypeScript: boolean): Promise<Placement> {
     const { driverId } = origin;
-    const tree = new ModuleTree(join(modulesFolderOf(this.#settings.sessionDir), driverId));
+    const tree = new ModuleTree(moduleTreeOf(this.#settings.sessionDir, driverId));
     const graph = await this.#graphOf(driverId, tree, requests);
     const root = pathToFileURL(`${tree.root}/`).href;
     const isNative = await nativeModules(graph, loadsTypeScript);
@@ -100,7 +100,7 @@ export class ModulePlacer {
       for (const { place } of lacking) if (!(await tree.has(`${mirrorPathOf(place)}/${COMPLETE}`))) return false;
       return true;
     };
-    if (await isComplete()) return;
+    if (await isComplete()) return tree.link("node_modules/mantaray", this.#settings.ownFolder);
     await withFetchLock(`${tree.root}.lock`, () => this.#settings.wallClockMs(), async (stillHere) => {
       await tree.link("node_modules/mantaray", this.#settings.ownFolder);
       // What packed modules import, and is the same here as there, is that very file.

@@ -9,6 +9,11 @@ export function modulesFolderOf(sessionDir: string): string {
   return join(sessionDir, FOLDER);
 }
 
+/** Of one program. */
+export function moduleTreeOf(sessionDir: string, driverId: WorkerId): string {
+  return join(modulesFolderOf(sessionDir), driverId);
+}
+
 export interface ModuleTreesSettings {
   readonly sessionDir: string;
   readonly clock: Clock;

@@ -63,6 +63,8 @@ export type ToGcs =
   | { readonly type: "placementRefused"; readonly actorId: ActorId; readonly error: SystemErrorRecord }
   /** It takes no actors any more; it has not begun to look for a worker, or has stopped. */
   | { readonly type: "actorDeclined"; readonly actorId: ActorId }
+  /** Answers `keepModules`: the name of a package with the modules of that program that this node has. */
+  | { readonly type: "modulesKept"; readonly driverId: WorkerId; readonly name: string }
   /** A shared one that has blocked or ended its worker: started again anywhere, it gets one for itself. Comes before the end of that worker. */
   | { readonly type: "actorMakesTrouble"; readonly actorId: ActorId }
   | { readonly type: "workerLost"; readonly workerId: WorkerId; readonly death: WorkerDeath }
@@ -105,6 +107,12 @@ export type FromGcs =
   /** `staying`: actors of it that go on, but for shared ones. Answered with `jobLeft`. */
   | { readonly type: "jobLeaves"; readonly jobId: JobId; readonly staying: readonly ActorId[] }
   | { readonly type: "jobIsOver"; readonly jobId: JobId }
+  /** That program has left, and actors of it that go on live there. Answered with `modulesKept`, if modules of it were brought there. */
+  | { readonly type: "keepModules"; readonly driverId: WorkerId }
+  /** Some node has made this package of them. `isToFetch`: this one is to have a copy. */
+  | { readonly type: "modulesKept"; readonly driverId: WorkerId; readonly name: string; readonly isToFetch: boolean }
+  /** Nobody needs them any more. */
+  | { readonly type: "modulesDropped"; readonly driverId: WorkerId }
   /** Whether the owner will still create it. */
   | { readonly type: "askOwner"; readonly ownerId: WorkerId; readonly actorId: ActorId }
   /** A worker of another node has ended. */

@@ -112,6 +112,8 @@ export type ToNode =
   | { readonly type: "log"; readonly record: LogRecord }
   /** From a driver that is about to end; the reply comes after all output of workers that is on its way. */
   | { readonly type: "drainOutput"; readonly requestId: number }
+  /** Brings here what other nodes have kept of the modules of a program that has left. The reply is false if there is nothing. */
+  | { readonly type: "recallModules"; readonly requestId: number; readonly driverId: WorkerId }
   | { readonly type: "outputDrained"; readonly drainId: number }
   /** It ends as soon as nothing needs it any more: no further lease or actor for it. */
   | { readonly type: "leaving" }

@@ -2,7 +2,9 @@ import { RuntimeEnvSetupError, type WorkerId } from "../base/mod.ts";
 import type { PackagePiece, PreparedEnvironment, RuntimeEnvRecord } from "../protocol/mod.ts";
 import type { EnvironmentAgentSettings } from "./agent-settings.ts";
 import type { NpmInstalls } from "./npm-installs.ts";
+import { packageUriOfName } from "./package-files.ts";
 import type { PackageStore, ReceivedPiece } from "./package-store.ts";
+import type { TarEntry } from "./tar-format.ts";
 import type { WorkingFolders } from "./working-folders.ts";
 
 /** Whether a worker can start in it at once. */
@@ -79,6 +81,38 @@ export class EnvironmentAgent {
     const { readPackagePiece } = await import("./package-store.ts");
     await this.#received;
     return readPackagePiece(this.#settings.sessionDir, name, offset);
+  }
+
+  /** Makes a package of these. Answers its name. @throws Error if it is too large */
+  async pack(entries: AsyncIterable<TarEntry>): Promise<string> {
+    return (await this.#packageStore()).make(entries);
+  }
+
+  /** From another machine, if it is not here. @throws Error if nobody has it */
+  async fetchPackage(name: string): Promise<void> {
+    await this.#withPackage(name, () => Promise.resolve());
+  }
+
+  /** What is in it. @throws Error as above */
+  async readPackage(name: string): Promise<TarEntry[]> {
+    const [{ readFile }, { decodeArchive }] = await Promise.all([import("node:fs/promises"), import("./tar-format.ts")]);
+    return this.#withPackage(name, async (path) => [...decodeArchive(await readFile(path))]);
+  }
+
+  async #withPackage<T>(name: string, action: (path: string) => Promise<T>): Promise<T> {
+    const end = new AbortController();
+    if (this.#isStopping) end.abort();
+    this.#underWay.add(end);
+    try {
+      return await (await this.#packageStore()).use(packageUriOfName(name), end.signal, action);
+    } finally {
+      this.#underWay.delete(end);
+    }
+  }
+
+  async dropPackages(names: readonly string[]): Promise<void> {
+    const store = await this.#packageStore();
+    for (const name of names) await store.drop(name);
   }
 
   /** What is under way is given up. */

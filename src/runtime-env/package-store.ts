@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { WorkerId } from "../base/mod.ts";
 import type { PackagePiece } from "../protocol/mod.ts";
-import { isPackageName, PACKAGE_PIECE_BYTES_MAX, packageNameOf, packagesFolderOf, packageUriOfName } from "./package-files.ts";
+import { type ArchiveKind, isPackageName, PACKAGE_PIECE_BYTES_MAX, packageNameOf, packagesFolderOf, packageUriOfName } from "./package-files.ts";
+import { encodeEntry, endOfArchive, type TarEntry } from "./tar-format.ts";
 
 /** Packages that a machine keeps; beyond it those not used for longest go. */
 export const PACKAGES_KEPT_BYTES_MAX = 4 * 1024 * 1024 * 1024;
@@ -140,6 +141,25 @@ export class PackageStore {
     }
   }
 
+  /** An archive of these. Answers its name. @throws Error if it is too large */
+  async make(entries: AsyncIterable<TarEntry>): Promise<string> {
+    const unfinished = await this.#begin("");
+    try {
+      for await (const entry of entries) for (const block of encodeEntry(entry)) await unfinished.write(block);
+      await unfinished.write(endOfArchive());
+      const name = await unfinished.finishAs("tar", packagesFolderOf(this.#settings.sessionDir), this.#settings.wallClockMs());
+      await this.#removeOldest();
+      return name;
+    } catch (error) {
+      await unfinished.giveUp();
+      throw error;
+    }
+  }
+
+  async drop(name: string): Promise<void> {
+    if (!this.#uses.has(name)) await rm(join(packagesFolderOf(this.#settings.sessionDir), packageNameOf(packageUriOfName(name))), { force: true });
+  }
+
   async #giveUpOldest(): Promise<void> {
     if (this.#receipts.size <= RECEIPTS_MAX) return;
     for (const [key, unfinished] of this.#receipts) {
@@ -201,6 +221,15 @@ class UnfinishedPackage {
     if (!this.#name.startsWith(this.#hash.digest("hex"))) throw new Error(`its package ${this.#name} arrived damaged`);
     await utimes(this.#path, nowMs / 1000, nowMs / 1000);
     await rename(this.#path, path);
+  }
+
+  /** Under the name that its content gives it. */
+  async finishAs(kind: ArchiveKind, folder: string, nowMs: number): Promise<string> {
+    await this.#close();
+    const name = `${this.#hash.digest("hex")}.${kind}`;
+    await utimes(this.#path, nowMs / 1000, nowMs / 1000);
+    await rename(this.#path, join(folder, name));
+    return name;
   }
 
   async giveUp(): Promise<void> {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { eventually } from "../conformance/both-isolations.ts";
 import { Place } from "./command.ts";
 
 const cannotMount = process.platform !== "linux" || spawnSync("unshare", ["--map-root-user", "--mount", "true"]).status !== 0 ? "needs Linux, and the right to mount" : false;
@@ -105,6 +106,43 @@ describe("a node on another machine", { skip: cannotMount }, () => {
         await ray.kill(lasting);`,
     });
     assert.deepEqual(lines, ["thirddata"]);
+  });
+
+  it("keeps modules of a program that has left, for an actor that starts again on a node without them", async () => {
+    // Nodes have their folders side by side; other tests leave packages of theirs.
+    const packages = (): string[] => readdirSync(place.folder).map((name) => join(place.folder, name, "packages")).flatMap((folder) => (existsSync(folder) ? readdirSync(folder) : [])).filter((name) => /^[0-9a-f]{64}\.tar$/.test(name) && !others.has(name));
+    const others = new Set<string>();
+    for (const name of packages()) others.add(name);
+    const first = place.startElsewhere(["start", "--address", address, "--num-cpus", "0", "--resources", '{"far": 1, "first": 1}', "--block"]);
+    await first.wrote(/has joined/);
+    const before = await output("leaves/main.mjs", {
+      "leaves/main.mjs": `
+        import * as ray from "mantaray";
+        import { pad } from "narrow";
+        import { name } from "./lib/name.mjs";
+        class Lasting { read() { return [pad(name()), ray.getRuntimeContext().nodeId]; } }
+        const { nodeId } = (await ray.nodes()).find(({ resources }) => resources.first === 1);
+        const lasting = ray.remote(Lasting).options({ name: "lasting", namespace: "leaves", lifetime: "detached", maxRestarts: -1, maxTaskRetries: -1, resources: { far: 0.1 }, schedulingStrategy: { type: "nodeAffinity", nodeId, soft: true } }).remote();
+        console.log(JSON.stringify(await ray.get(lasting.read.remote())));
+        await ray.shutdown();`,
+      "leaves/lib/name.mjs": 'export const name = () => "lasting";',
+      "node_modules/narrow/package.json": JSON.stringify({ name: "narrow", version: "1.0.0", main: "narrow.js" }),
+      "node_modules/narrow/narrow.js": "exports.pad = (text) => `[${text}]`;",
+    });
+    await eventually("the head to have what the first node had", () => packages().some((name, index, all) => all.indexOf(name) !== index));
+    first.child.kill("SIGKILL");
+    await first.ended;
+    const after = await output("comes/main.mjs", {
+      "comes/main.mjs": `
+        import * as ray from "mantaray";
+        const lasting = await ray.getActor("lasting", "leaves");
+        console.log(JSON.stringify(await ray.get(lasting.read.remote())));
+        await ray.kill(lasting);`,
+    });
+    const [[text, there], [again, here]] = [before[0], after[0]] as [[string, string], [string, string]];
+    assert.deepEqual([text, again], ["[lasting]", "[lasting]"]);
+    assert.notEqual(there, here);
+    await eventually("nobody to keep them", () => packages().length < 2);
   });
 
   it("says what cannot be brought there, or not be installed, and goes on", async () => {

@@ -29,6 +29,8 @@ export interface CoreWorkerEnvironment {
   /** Ends this worker after its last words have left. */
   exit(reason: string): void;
   warn(message: string): void;
+  /** Of a program: a worker of its has waited too long for these, see `StuckWatch`. */
+  stuckElsewhere?(keys: readonly string[]): void;
   /** Memory for BEGUN_TABLE_BYTES that whoever started this worker reads when it has ended; null, or no such function, if there is none. */
   readonly begunTable?: (ownerId: WorkerId) => Float64Array | null;
   /** How many bytes may be kept to make lost objects again; default 1 GiB. */

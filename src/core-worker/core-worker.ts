@@ -407,6 +407,7 @@ export class CoreWorker {
       case "storeCollect": return this.env.store.collectGarbage();
       case "startupFailed": return this.failEverything(`workers cannot be started: ${message.reason}`);
       case "warning": return this.env.warn(message.text);
+      case "stuckElsewhere": return this.env.stuckElsewhere?.(message.keys);
       case "registered":
       case "jobAssigned":
       case "connectSocket":

@@ -17,5 +17,5 @@ export { RefGenerator } from "./value-stream.ts";
 export { describe } from "./object-access.ts";
 export { type Explanations, type PendingReason, surveyWaits } from "./explanation.ts";
 export { type PendingTarget, targetOf } from "./pending-target.ts";
-export { StuckWatch } from "./stuck-watch.ts";
+export { StuckWatch, type StuckWatchEnvironment } from "./stuck-watch.ts";
 export { actorKey, groupKey, type ResourceShortage, type WaitReason } from "./wait-graph.ts";

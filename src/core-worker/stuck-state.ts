@@ -66,8 +66,13 @@ export class StuckState {
       messages.push(message);
     }
     if (isAnyNew || messages.length > 0) this.#surveyEveryMs = this.#afterMs;
+    this.lookedAfter(nowMs);
+    return messages;
+  }
+
+  /** Somebody asks why. */
+  lookedAfter(nowMs: number): void {
     this.#nextSurveyMs = nowMs + this.#surveyEveryMs;
     this.#surveyEveryMs = Math.min(this.#surveyEveryMs * SLOWER_EACH_TIME, SURVEY_EVERY_MS_MAX);
-    return messages;
   }
 }

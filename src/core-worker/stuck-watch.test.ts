@@ -18,7 +18,14 @@ class Program {
   free: number[] = [];
   #nowMs = 0;
   #timer: { readonly atMs: number; readonly callback: () => void } | null = null;
-  readonly #watch = new StuckWatch({
+  /** Of a worker: what its program was told of. */
+  readonly toldProgram: string[][] = [];
+  hasProgram = false;
+  readonly watch = new StuckWatch({
+    isLeftAlone: async (keys) => {
+      this.toldProgram.push([...keys]);
+      return !this.hasProgram;
+    },
     clock: { nowMs: () => this.#nowMs, after: (delayMs, callback) => { assert.equal(this.#timer, null, "one timer at most"); this.#timer = { atMs: this.#nowMs + delayMs, callback }; return { cancel: () => undefined }; } },
     afterMs: AFTER_MS, isAnythingPending: () => this.tasks > 0, warn: (text) => this.warnings.push(text),
     pending: () => Array.from({ length: this.tasks }, (_, index) => taskKey(DRIVER, index + 1)),
@@ -33,7 +40,7 @@ class Program {
 
   submit(count: number): void {
     this.tasks += count;
-    this.#watch.somethingPending();
+    this.watch.somethingPending();
   }
 
   /** How often a timer fired. */
@@ -84,5 +91,29 @@ describe("the watch over what is stuck", () => {
     assert.deepEqual([await program.passes(10 * AFTER_MS), program.surveys], [0, 0]);
     program.submit(1);
     assert.ok((await program.passes(AFTER_MS)) > 0, "it looks again for what comes next");
+  });
+
+  test("of a worker leaves it to the program if that is there, and tells it later and later", async () => {
+    const program = new Program();
+    program.hasProgram = true;
+    program.submit(1);
+    await program.passes(AFTER_MS * 1.25);
+    assert.deepEqual(program.toldProgram, [[taskKey(DRIVER, 1)]]);
+    await program.passes(AFTER_MS * 7);
+    assert.deepEqual([program.toldProgram.length, program.surveys, program.warnings], [4, 0, []]);
+    program.hasProgram = false;
+    await program.passes(AFTER_MS * 16);
+    assert.equal(program.warnings.length, 1);
+  });
+
+  test("says what workers wait for while the program itself waits for nothing, all of a while together, once", async () => {
+    const program = new Program();
+    program.tasks = 2;
+    for (const sequence of [1, 2, 2]) program.watch.waitsElsewhere([taskKey(DRIVER, sequence)]);
+    await program.passes(AFTER_MS);
+    assert.deepEqual([program.surveys, program.warnings.length], [2, 1]);
+    program.watch.waitsElsewhere([taskKey(DRIVER, 1)]);
+    await program.passes(AFTER_MS);
+    assert.equal(program.warnings.length, 1);
   });
 });

@@ -4,12 +4,16 @@ import { StuckState } from "./stuck-state.ts";
 
 /** Between looks at what is pending, as a part of how long that may take. */
 const LOOKS_PER_WAIT = 4;
+/** What workers wait for that is looked at together. */
+const ELSEWHERE_MAX = 1_000;
 
 export interface StuckWatchEnvironment {
   readonly clock: Clock;
   /** How long something may be pending without progress before it is told why. */
   readonly afterMs: number;
   isAnythingPending(): boolean;
+  /** In a worker: whether nobody else looks after what waits here for so long, who was told of it now. Default: nobody does. */
+  isLeftAlone?(keys: readonly string[]): Promise<boolean>;
   /** Keys of what is pending here, or of the first of it. */
   pending(): Iterable<string>;
   survey(): Promise<Explanations>;
@@ -20,6 +24,7 @@ export interface StuckWatchEnvironment {
 export class StuckWatch {
   readonly #env: StuckWatchEnvironment;
   readonly #state: StuckState;
+  readonly #elsewhere = new Set<string>();
   #isWatching = false;
 
   constructor(environment: StuckWatchEnvironment) {
@@ -40,6 +45,23 @@ export class StuckWatch {
     const { clock } = this.#env;
     const old = this.#state.look(clock.nowMs(), this.#env.pending());
     if (old.length === 0) return;
+    if (this.#env.isLeftAlone !== undefined && !(await this.#env.isLeftAlone(old).catch(() => false))) return this.#state.lookedAfter(clock.nowMs());
+    await this.#tell(old);
+  }
+
+  /** A worker of the program has waited for these for so long, whether or not the program itself waits. Many may say so at once. */
+  waitsElsewhere(keys: readonly string[]): void {
+    const isFirst = this.#elsewhere.size === 0;
+    for (const key of keys) if (this.#elsewhere.size < ELSEWHERE_MAX) this.#elsewhere.add(key);
+    if (!isFirst) return;
+    this.#env.clock.after(this.#env.afterMs / LOOKS_PER_WAIT, () => {
+      const told = [...this.#elsewhere];
+      this.#elsewhere.clear();
+      void this.#tell(told);
+    });
+  }
+
+  async #tell(old: readonly string[]): Promise<void> {
     // Without an answer there is nothing to say.
     let found = await this.#env.survey().catch(() => null);
     if (found === null) return;
@@ -53,7 +75,7 @@ export class StuckWatch {
     }
     const latest = found;
     const own = old.flatMap((key) => latest.rootsOf(key, false));
-    for (const text of this.#state.surveyed(clock.nowMs(), own, all)) this.#env.warn(text);
+    for (const text of this.#state.surveyed(this.#env.clock.nowMs(), own, all)) this.#env.warn(text);
   }
 }
 

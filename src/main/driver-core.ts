@@ -45,6 +45,7 @@ export function createDriverCore(setting: DriverSetting): { readonly core: CoreW
       setting.keepAlive(isNeeded);
       if (isNeeded) stuckWatch?.somethingPending();
     },
+    stuckElsewhere: (keys) => stuckWatch?.waitsElsewhere(keys),
     useAccelerators: () => undefined,
     exit: () => undefined,
     codeOrigin: setting.origin, modules: moduleServices(setting.sessionDir, null),

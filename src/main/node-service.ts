@@ -160,6 +160,8 @@ export class NodeService {
         return void this.modules.recall(message.driverId).then((isHere) => reply(link, message.requestId, isHere, null), (error: Error) => reply(link, message.requestId, null, { kind: "SerializationError", message: `Modules that were kept of a program cannot be laid out here: ${error.message}`, subjectId: null }));
       case "drainOutput":
         return void this.#drainOutput(this.nodeManager.jobOf(senderId)).then(() => reply(link, message.requestId, null, null));
+      case "stuckHere":
+        return reply(link, message.requestId, !this.#tellProgramOf(senderId, { type: "stuckElsewhere", keys: message.keys }), null);
       case "outputDrained":
         return this.#drain.drained(senderId, message.drainId);
       case "listObjects":
@@ -225,6 +227,17 @@ export class NodeService {
     const farDriverId = drivers.length > 0 ? null : (this.nodeManager.job(this.nodeManager.jobOf(workerId))?.driverId ?? null);
     if (farDriverId !== null) return this.nodeManager.send(farDriverId, this.#cluster?.labelled(message) ?? message);
     for (const driverId of drivers.length > 0 ? drivers : this.nodeManager.drivers(this.#config.jobId)) this.nodeManager.send(driverId, message);
+  }
+
+  /** False if it has left. */
+  #tellProgramOf(workerId: WorkerId, message: FromNode): boolean {
+    const { nodeManager } = this;
+    const jobId = nodeManager.jobOf(workerId);
+    const drivers = [...nodeManager.drivers(jobId)];
+    const farDriverId = drivers.length > 0 ? null : (nodeManager.job(jobId)?.driverId ?? null);
+    if (farDriverId !== null && !nodeManager.isGone(farDriverId)) drivers.push(farDriverId);
+    for (const driverId of drivers) nodeManager.send(driverId, message);
+    return drivers.length > 0;
   }
 
   workerLost(workerId: WorkerId, death: WorkerDeath): void {

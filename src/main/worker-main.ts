@@ -13,6 +13,7 @@ import { guardMemory } from "./memory-limit.ts";
 import { lineageBytesMax } from "./lineage-limit.ts";
 import { moduleServices } from "./module-services.ts";
 import { useAccelerators } from "./accelerators.ts";
+import { createWorkerStuckWatch } from "./stuck-warning.ts";
 import { createWorkerStore } from "./worker-store.ts";
 
 export interface WorkerHost {
@@ -52,8 +53,10 @@ export function startWorker(host: WorkerHost): CoreWorker {
     sendToNode: (message) => link.send(message),
     sendToNodeSoon: (message) => link.sendSoon(message),
     flushToNode: () => void link.flush(),
-    // The channel to the node manager keeps a worker alive, whatever it waits for.
-    keepAlive: () => undefined,
+    // The channel to the node manager keeps a worker alive, whatever it waits for, but not too long without a word.
+    keepAlive: (isNeeded) => {
+      if (isNeeded) stuckWatch?.somethingPending();
+    },
     useAccelerators,
     begunTable: begunTablesOf(config.sessionDir, workerId),
     exit: (reason) => {
@@ -66,6 +69,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
     prepareImports: () => prepareImports(),
     ...(bytesMax === undefined ? {} : { lineageBytesMax: bytesMax }),
   });
+  const stuckWatch = createWorkerStuckWatch(core);
   installRevivers(core);
   if (host.memoryLimitBytes !== null) guardMemory(host.memoryLimitBytes, host.memoryGauge, (usedBytes) => link.send({ type: "memoryExceeded", usedBytes }));
   core.checkMethodOptions = checkMethodOptions;

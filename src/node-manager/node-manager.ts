@@ -67,7 +67,7 @@ export class NodeManager {
     });
     this.introductions = new PeerIntroductions({ node: this.#node, workers: this.#workers, cluster: environment.cluster, connect: (a, b) => environment.connect(a, b), send: (workerId, message) => this.send(workerId, message), end: (workerId, reason) => this.terminate(workerId, reason) });
     this.jobEnds = new JobEnds({
-      clock: environment.clock, workers: () => this.#state.pool(), isGone: (ownerId) => (this.#isFar(ownerId) ? this.#jobs.isGone(ownerId) : !this.#workers.has(ownerId)), isSharedHost: (actorId) => this.shared.isHost(actorId),
+      clock: environment.clock, workers: () => this.#state.pool(), isGone: (ownerId) => this.isGone(ownerId), isSharedHost: (actorId) => this.shared.isHost(actorId),
       areSharedEnding: (jobId) => this.shared.areEnding(jobId), areBundlesEnding: () => this.#state.areBundlesEnding(),
     });
     this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(), tell: (heldUp) => this.#waitingActors.tellHeldUp(heldUp) });
@@ -307,6 +307,7 @@ export class NodeManager {
   }
 
   jobOfDriver(driverId: WorkerId): JobRecord | undefined { return this.#jobs.ofDriver(driverId); }
+  isGone(workerId: WorkerId): boolean { return this.#isFar(workerId) ? this.#jobs.isGone(workerId) : !this.#workers.has(workerId); }
 
   job(jobId: JobId): JobRecord | undefined {
     return this.#jobs.get(jobId);

@@ -115,6 +115,8 @@ export type ToNode =
   /** Brings here what other nodes have kept of the modules of a program that has left. The reply is false if there is nothing. */
   | { readonly type: "recallModules"; readonly requestId: number; readonly driverId: WorkerId }
   | { readonly type: "outputDrained"; readonly drainId: number }
+  /** It waits too long for these. Its program is told; the reply is true if that has left. */
+  | { readonly type: "stuckHere"; readonly requestId: number; readonly keys: readonly string[] }
   /** It ends as soon as nothing needs it any more: no further lease or actor for it. */
   | { readonly type: "leaving" }
   /** `actorId`: the shared actor that brought it about, if that is known. */
@@ -183,6 +185,8 @@ export type FromNode =
   | { readonly type: "reportWaits"; readonly surveyId: number; readonly objectId: ObjectId | null }
   /** To the driver, for its user. */
   | { readonly type: "warning"; readonly text: string }
+  /** To a program: a worker of its has waited too long for these, of which it may know nothing. Keys as in `WaitGraph`. */
+  | { readonly type: "stuckElsewhere"; readonly keys: readonly string[] }
   | { readonly type: "log"; readonly record: LogRecord };
 
 export interface WorkerDeath {

@@ -224,6 +224,12 @@ describe("a program with something that is stuck", { concurrency: true }, () => 
         const warned = async (part) => { while (!warnings.some((text) => text.includes(part))) await new Promise((resolve) => { told = resolve; }); };
         class Ping { async f(pong, self) { return ray.get(pong.g.remote(self)); } h() {} }
         class Pong { async g(ping) { return ray.get(ping.h.remote()); } }
+        // While the program waits for nothing.
+        const quiet = ray.remote(class Quiet { async f(self) { return ray.get(self.h.remote()); } h() {} }, { maxConcurrency: 1 }).remote();
+        quiet.f.remote(quiet);
+        const alive = setInterval(() => {}, 1_000);
+        await warned("Quiet.h");
+        clearInterval(alive);
         const [ping, pong] = [Ping, Pong].map((Class) => ray.remote(Class, { maxConcurrency: 1 }).remote());
         const long = ray.remote(async function long() { await new Promise(() => {}); }).remote();
         const after = ray.remote(function after() {}).remote(long);
@@ -243,7 +249,8 @@ describe("a program with something that is stuck", { concurrency: true }, () => 
       const warnings = JSON.parse(stdout.trimEnd().split("\n").at(-1) as string) as string[];
       // On a busy machine a worker may take its time to start, which is said, too.
       const others = warnings.filter((text) => !/waits for a worker, which|waits for its actor|is about to get a worker/.test(text));
-      assert.equal(others.length, 2, warnings.join("\n"));
+      assert.equal(others.length, 3, warnings.join("\n"));
+      assert.match(others.shift() as string, /call Quiet\.[fh]\(\).*none of them can ever go on/);
       assert.match(others[0] as string, /^MantarayWarning: call (?=.*Ping\.f\(\))(?=.*Pong\.g\(\))(?=.*Ping\.h\(\)).*none of them can ever go on/);
       assert.match(others[1] as string, /call Alone\.[fh]\(\).*none of them can ever go on/);
     });

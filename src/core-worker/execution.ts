@@ -46,6 +46,8 @@ export class Execution {
   blockedSinceMs = 0;
   /** Time spent waiting so far. */
   blockedMs = 0;
+  /** Of one that goes on beyond its first turn: since when. -1 once its result has taken that into the measure of its worker. */
+  busyFromMs = 0;
   /** Confirmations that owners of refs in the arguments must give before the reply may go. */
   borrowing: Promise<void> | null = null;
   /** Of a streaming call: how far its generator may go. */
@@ -84,6 +86,15 @@ export class Execution {
     this.borrowing = null;
     return borrowing;
   }
+
+  /** Of one whose result is written after its first turn: that may be sent before anybody sees that it has ended. Of others nothing, which is measured at their end. */
+  takeBusyUs(): number {
+    if (this.busyFromMs <= 0) return 0;
+    const busyMs = performance.now() - this.busyFromMs - this.blockedMs;
+    this.busyFromMs = -1;
+    return busyMs * 1000;
+  }
+
   get ownScope(): RunScope {
     return (this.scope ??= new RunScope());
   }

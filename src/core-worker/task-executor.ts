@@ -280,21 +280,19 @@ export class TaskExecutor {
     let calledMs = startMs;
     const preparing = prepareCall(execution, this.#env);
     const running = preparing === undefined ? this.#invoke(execution) : preparing.then(() => { calledMs = performance.now(); return this.#invoke(execution); }, (error: unknown) => this.#refused(execution, error));
-    if (running === undefined) {
-      this.#ended(execution, startMs, startMs);
-      return undefined;
-    }
+    if (running === undefined) return this.#ended(execution, startMs, startMs);
+    execution.busyFromMs = startMs;
     return running.then(() => { this.#ended(execution, startMs, calledMs); this.flushResults(); });
   }
 
-  #ended(execution: Execution, startMs: number, calledMs: number): void {
+  #ended(execution: Execution, startMs: number, calledMs: number): undefined {
     this.#env.context.running.delete(execution);
     if (execution.scope !== null && execution.scope.timeoutMs !== null) this.#env.timedRuns.ended(execution);
     const { results } = execution.peer;
     const nowMs = performance.now();
     this.lastRunMs = nowMs - startMs;
     // Waiting for objects is no work: other tasks run meanwhile.
-    if (results !== null) results.busyUs += (this.lastRunMs - execution.blockedMs) * 1000;
+    if (results !== null && execution.busyFromMs >= 0) results.busyUs += (this.lastRunMs - execution.blockedMs) * 1000;
     this.#env.runs.add(execution.name, execution.peer.workerId, execution.sequence, execution.lease === null ? RUN_IS_CALL : RUN_IS_TASK, startMs, calledMs, nowMs, execution.blockedMs);
     this.#results.flushOld(nowMs);
   }
@@ -347,7 +345,9 @@ export class TaskExecutor {
 
   #begin(execution: Execution, status: number): ResultWriter {
     if (execution.stream !== null && status !== RESULT_ITEM) this.streams.ended(execution);
-    return this.#results.begin(execution.peer, execution.slot, status);
+    const results = this.#results.begin(execution.peer, execution.slot, status);
+    if (status !== RESULT_ITEM) results.busyUs += execution.takeBusyUs();
+    return results;
   }
 
   #returned(execution: Execution, value: unknown): Promise<void> | undefined {

@@ -31,6 +31,11 @@ const runOnceOfAll = [
   ...['docs', 'examples', 'faults', 'simulation', 'cluster', 'cli'].map((folder) => `test/${folder}/`),
   // What the system tells and npm does, and what is built on actors as a program could.
   ...['memory-shortage', 'memory-limits', 'npm-packages', 'held-up', 'working-dir', 'runtime-env', 'queue', 'pool', 'actor-pool', 'explain'].map((name) => `test/conformance/${name}.test.ts`),
+  // What is decided above Node: who runs where, and how often.
+  ...['actor-retries', 'fair-sharing', 'max-calls', 'object-listing', 'placement-groups', 'resources', 'retry-exceptions', 'scheduling-strategies', 'task-priority', 'timeline'].map(
+    (name) => `test/conformance/${name}.test.ts`,
+  ),
+  'test/types/checking-cost.test.ts',
 ];
 /** And of the whole programs, these are enough for a version between the oldest and the newest. */
 const enoughForMiddle = ['actor-calls', 'actors', 'cancellation', 'lifecycle', 'objects', 'references', 'shared-objects', 'streaming', 'tasks', 'worker-crashes']

@@ -1,9 +1,8 @@
-import { rmSync } from "node:fs";
 import type { InitOptions, Runtime, RuntimeInfo } from "../api/mod.ts";
 import { InvalidArgumentError, newJobId, newWorkerId, nodeKeyOf, RuntimeStateError, type WorkerId } from "../base/mod.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
 import { EnvironmentResolver } from "../runtime-env/mod.ts";
-import type { SharedStore } from "../object-store/mod.ts";
+import { removeOwnFolder, type SharedStore } from "../object-store/mod.ts";
 import type { FromNode, NetworkAddress, WorkerIsolation } from "../protocol/mod.ts";
 import { connectSocket, listenSocket, TransportError, type Channel, type ChannelCloseReason, type SocketListener } from "../transport/mod.ts";
 import type { Caretaker } from "./caretaker.ts";
@@ -210,6 +209,6 @@ class AttachedRuntime implements Runtime {
   #removeFiles(): void {
     this.#listener?.close();
     this.#peers.close();
-    if ((this.#isHostLost && !isHostAlive(this.#ticket)) || networkAddressIn(this.address) !== null) rmSync(this.#ticket.session.sessionDir, { recursive: true, force: true });
+    if ((this.#isHostLost && !isHostAlive(this.#ticket)) || networkAddressIn(this.address) !== null) removeOwnFolder(this.#ticket.session.sessionDir);
   }
 }

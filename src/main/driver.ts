@@ -1,11 +1,10 @@
-import { rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { InitOptions, Runtime, RuntimeInfo } from "../api/mod.ts";
 import { newWorkerId, nodeKeyOf, RuntimeStateError } from "../base/mod.ts";
 import { openMessageLink, type LaunchedWorker, type NodeLink } from "../clients/mod.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
-import { createStoreDoor, type SharedStore, storeFoldersOf } from "../object-store/mod.ts";
+import { createStoreDoor, removeOwnFolder, type SharedStore, storeFoldersOf } from "../object-store/mod.ts";
 import type { FromNode } from "../protocol/mod.ts";
 import { EnvironmentResolver, needsNoSetup } from "../runtime-env/mod.ts";
 import { createSpinPermitMemory, openThreadChannel } from "../transport/mod.ts";
@@ -115,7 +114,7 @@ class EmbeddedRuntime implements Runtime {
     this.#nodeEnded = new Promise((resolve) => node.once("exit", () => resolve()));
     // Whoever is just making a file in it is waited for.
     this.#programEnd = new ProgramEnd(core, output, this.#nodeEnded, () => {
-      for (const folder of [config.sessionDir, ...storeFoldersOf(config.store)]) rmSync(folder, { recursive: true, force: true, maxRetries: 2, retryDelay: 5 });
+      for (const folder of [config.sessionDir, ...storeFoldersOf(config.store)]) removeOwnFolder(folder);
     });
   }
 

@@ -1,9 +1,9 @@
-import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { MessageChannel } from "node:worker_threads";
 import { nodeKeyOf, RuntimeStateError } from "../base/mod.ts";
 import { textOf } from "../protocol/mod.ts";
-import { makeOwnedFolder, createStoreDoor, removeStaleFolders, storeFoldersOf, ObjectManager, type ObjectManagerEnvironment, ObjectTransferServer, type StoreService } from "../object-store/mod.ts";
+import { makeOwnedFolder, createStoreDoor, removeOwnFolder, removeStaleFolders, storeFoldersOf, ObjectManager, type ObjectManagerEnvironment, ObjectTransferServer, type StoreService } from "../object-store/mod.ts";
 import { checkNodeLabels } from "../scheduling/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import { Caretaker } from "./caretaker.ts";
@@ -64,7 +64,7 @@ export async function startNode(options: NodeOptions, logFile: string | null): P
   const host = options.host ?? (headAddress === null ? LOOPBACK : await localHostTowards(headAddress));
   const config: SessionConfig = { ...newSessionConfig(options), token: clusterToken(), networkHost: host };
   const { sessionDir } = config;
-  process.on("exit", () => rmSync(sessionDir, { recursive: true, force: true, maxRetries: 2, retryDelay: 5 }));
+  process.on("exit", () => removeOwnFolder(sessionDir));
   const caretaker = new Caretaker([sessionDir, ...storeFoldersOf(config.store)]);
   caretaker.start();
   makeOwnedFolder(sessionDir);

@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { removeOwnFolder } from "../object-store/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 
 const ORPHAN_LOOKS_MAX = 50;
@@ -10,7 +10,7 @@ const ORPHAN_LOOK_EVERY_MS = 20;
  */
 export function leaveLostNode(config: SessionConfig, end: () => void, looksLeft = ORPHAN_LOOKS_MAX): void {
   const isOrphan = process.ppid !== config.driverPid;
-  if (isOrphan) rmSync(config.sessionDir, { recursive: true, force: true });
+  if (isOrphan) removeOwnFolder(config.sessionDir);
   // A process that is killed closes its sockets some time before its children see it gone.
   else if (looksLeft > 0) return void setTimeout(() => leaveLostNode(config, end, looksLeft - 1), ORPHAN_LOOK_EVERY_MS);
   end();

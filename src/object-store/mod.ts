@@ -5,6 +5,6 @@ export { INLINE_BYTES_MAX, SharedStore } from "./shared-store.ts";
 export { ObjectManager, type ObjectManagerEnvironment } from "./object-manager.ts";
 export { type StoreConfig, storeFoldersOf } from "./store-config.ts";
 export { ObjectTransferServer } from "./object-transfer-server.ts";
-export { makeOwnedFolder, removeStaleFolders, startTicksOf, stateOfFolderOwner } from "./owned-folders.ts";
+export { makeOwnedFolder, removeOwnFolder, removeStaleFolders, startTicksOf, stateOfFolderOwner } from "./owned-folders.ts";
 export { createStoreDoor } from "./store-door.ts";
 export { StoreService } from "./store-service.ts";

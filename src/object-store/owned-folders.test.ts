@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { makeOwnedFolder, removeStaleFolders } from "./owned-folders.ts";
+import { Worker } from "node:worker_threads";
+import { makeOwnedFolder, removeOwnFolder, removeStaleFolders } from "./owned-folders.ts";
 
 const OWNER_PROGRAM = fileURLToPath(new URL("fixtures/folder-owner.ts", import.meta.url));
 const skip = process.platform === "linux" ? false : "what is left behind is only known for certain on Linux";
@@ -165,6 +166,28 @@ describe("a folder of one's own", { skip }, () => {
     rmSync(folder, { recursive: true });
     makeOwnedFolder(join(root, `mantaray-${process.pid}-b`));
     assert.equal(descriptors(), 1);
+  });
+
+  test("goes at the end while a thread still makes files in it", async () => {
+    const folder = join(root, "mantaray-with-a-thread");
+    makeOwnedFolder(folder);
+    const makesFiles = `
+      const { parentPort, workerData } = require("node:worker_threads");
+      const { writeFileSync } = require("node:fs");
+      try {
+        for (let file = 0; file < 2_000; file++) {
+          writeFileSync(workerData + "/" + file, "");
+          if (file === 10) parentPort.postMessage("begun");
+        }
+      } catch {
+        // The folder has gone.
+      }`;
+    const thread = new Worker(makesFiles, { eval: true, workerData: folder });
+    const ended = once(thread, "exit");
+    await once(thread, "message");
+    removeOwnFolder(folder);
+    await ended;
+    assert.equal(existsSync(folder), false);
   });
 
   test("is not made where somebody else has the name", () => {

@@ -10,6 +10,9 @@ const RUNTIME_FOLDER_NAME = /^mantaray-(\d+)-[0-9a-f]+$/;
 const OWNER_FILE_NAME = "owner.json";
 const OWNER_FILE_BYTES_MAX = 10_000;
 const PRIVATE_FOLDER_MODE = 0o700;
+/** How long a process that ends tries to remove a folder of its own, and what it waits between two attempts. */
+const REMOVAL_MS_MAX = 1_000;
+const REMOVAL_PAUSE_MS = 2;
 const PRIVATE_FILE_MODE = 0o600;
 
 /**
@@ -91,6 +94,18 @@ function removeIfStale(folder: string, name: string): void {
 export function stateOfFolderOwner(folder: string): "alive" | "dead" | "unknown" {
   const owner = attempt(() => readOwner(join(folder, OWNER_FILE_NAME)));
   return owner === null || owner.hostName !== hostname() ? "unknown" : stateOf(owner);
+}
+
+/**
+ * Removes it at the end of its process, also while threads still make files in it: Node's own retries do not look for new ones. What is
+ * there after all attempts stays for whoever starts next (`removeStaleFolders`): a program must not end otherwise for it.
+ */
+export function removeOwnFolder(folder: string): void {
+  const deadlineMs = performance.now() + REMOVAL_MS_MAX;
+  do {
+    if (attempt(() => rmSync(folder, { recursive: true, force: true })) !== null && !existsSync(folder)) return;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)), 0, 0, REMOVAL_PAUSE_MS);
+  } while (performance.now() < deadlineMs);
 }
 
 /** Leaves the note until last: if this is interrupted, somebody else can go on. */

@@ -223,21 +223,24 @@ export class NodeService {
 
   /** To the program that this worker works for. If that has left, to the one that started the runtime. */
   toDriversOf(workerId: WorkerId, message: FromNode): void {
-    const drivers = [...this.nodeManager.drivers(this.nodeManager.jobOf(workerId))];
-    const farDriverId = drivers.length > 0 ? null : (this.nodeManager.job(this.nodeManager.jobOf(workerId))?.driverId ?? null);
-    if (farDriverId !== null) return this.nodeManager.send(farDriverId, this.#cluster?.labelled(message) ?? message);
-    for (const driverId of drivers.length > 0 ? drivers : this.nodeManager.drivers(this.#config.jobId)) this.nodeManager.send(driverId, message);
+    const { here, farId } = this.#programOf(workerId);
+    if (farId !== null) return this.nodeManager.send(farId, this.#cluster?.labelled(message) ?? message);
+    for (const driverId of here.length > 0 ? here : this.nodeManager.drivers(this.#config.jobId)) this.nodeManager.send(driverId, message);
   }
 
   /** False if it has left. */
   #tellProgramOf(workerId: WorkerId, message: FromNode): boolean {
-    const { nodeManager } = this;
-    const jobId = nodeManager.jobOf(workerId);
-    const drivers = [...nodeManager.drivers(jobId)];
-    const farDriverId = drivers.length > 0 ? null : (nodeManager.job(jobId)?.driverId ?? null);
-    if (farDriverId !== null && !nodeManager.isGone(farDriverId)) drivers.push(farDriverId);
-    for (const driverId of drivers) nodeManager.send(driverId, message);
-    return drivers.length > 0;
+    const { here, farId } = this.#programOf(workerId);
+    const live = farId === null || this.nodeManager.isGone(farId) ? here : [farId];
+    for (const driverId of live) this.nodeManager.send(driverId, message);
+    return live.length > 0;
+  }
+
+  /** The drivers at this node of the program that this worker works for; if there is none, the one at another node, which may have left. */
+  #programOf(workerId: WorkerId): { readonly here: readonly WorkerId[]; readonly farId: WorkerId | null } {
+    const jobId = this.nodeManager.jobOf(workerId);
+    const here = [...this.nodeManager.drivers(jobId)];
+    return { here, farId: here.length > 0 ? null : (this.nodeManager.job(jobId)?.driverId ?? null) };
   }
 
   workerLost(workerId: WorkerId, death: WorkerDeath): void {

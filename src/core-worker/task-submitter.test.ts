@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { plainWorkerKind, type WorkerDeath } from "../protocol/mod.ts";
+import { type EncodedValueRecord, type LeaseShape, plainWorkerKind, type WorkerDeath } from "../protocol/mod.ts";
 import type { Channel } from "../transport/mod.ts";
 import { Peer } from "./peer.ts";
 import type { TaskSender } from "./task-sender.ts";
 import { TaskSubmitter } from "./task-submitter.ts";
-import { FunctionCallable, PendingTask } from "./task.ts";
+import { EncodedArg, FunctionCallable, leaseKeyOf, PendingTask } from "./task.ts";
 
-const SHAPE = { resources: { CPU: 10_000 }, workerKind: plainWorkerKind("process"), strategy: null, bundle: null };
+const SHAPE: LeaseShape = { resources: { CPU: 10_000 }, workerKind: plainWorkerKind("process"), strategy: null, bundle: null };
 const KEY = "k";
+/** Of tasks with one large argument, before and after a node has asked which. */
+const UNNAMED: LeaseShape = { ...SHAPE, arguments: { type: "unnamed", areNear: false } };
+const STORED = { node: "n", id: 6, row: 6, byteLength: 2 ** 20 };
+const NAMED_KEY = leaseKeyOf({ ...SHAPE, arguments: { type: "named", objects: [{ node: STORED.node, id: STORED.id, byteLength: STORED.byteLength }] } });
 const CHANNEL: Channel = {
   peerId: "w", isClosed: false, flush: () => true, onFrame: () => undefined, onClose: () => undefined, close: () => undefined, ref: () => undefined, unref: () => undefined, send: () => true, sendParts: () => true,
 };
@@ -17,13 +21,15 @@ const KILLED: WorkerDeath = { reason: "was killed", pid: 1, isRetryable: true };
 /** One owner whose workers are made when a lease is granted, and end when it is said. */
 class Owner {
   readonly failed: [sequence: number, message: string][] = [];
+  /** Leases asked for in all, by key. */
+  readonly wanted = new Map<string, number>();
   readonly #peers = new Map<string, Peer>();
   readonly #submitter = new TaskSubmitter({
     workerId: "o",
     clock: { nowMs: () => 0, after: () => ({ cancel: () => undefined }) },
     sender: { send: (peer: Peer, _leaseId: number, tasks: readonly PendingTask[]) => { for (const task of tasks) peer.takeSlot(task); } } as unknown as TaskSender,
     peer: (workerId) => this.#peers.get(workerId) as Peer,
-    requestLeases: () => undefined, warn: () => undefined, runLater: () => undefined, dropped: () => undefined,
+    requestLeases: (key, _shape, target) => this.wanted.set(key, target), warn: () => undefined, runLater: () => undefined, dropped: () => undefined,
     fail: (task, failure) => { if (failure.kind === "systemError") this.failed.push([task.sequence, failure.error.message]); },
   });
   readonly #callable = new FunctionCallable("u", "f");
@@ -34,21 +40,37 @@ class Owner {
     this.#callable.averageUs = 1;
   }
 
-  submit(maxRetries: number): PendingTask {
-    const queue = this.#submitter.queue(KEY, SHAPE, 10);
-    const task = new PendingTask({ callable: this.#callable, queue, displayName: null, returns: 1, maxRetries, followsRules: false, retryExceptions: null, unconsumedMax: null, limits: null, priority: 0 }, this.#nextTask++, [], null);
+  submit(maxRetries: number, shape = SHAPE, args: unknown[] = []): PendingTask {
+    const queue = this.#submitter.queue(shape === SHAPE ? KEY : leaseKeyOf(shape), shape, 10);
+    const task = new PendingTask({ callable: this.#callable, queue, displayName: null, returns: 1, maxRetries, followsRules: false, retryExceptions: null, unconsumedMax: null, limits: null, priority: 0 }, this.#nextTask++, args, null);
     this.#submitter.submit(task);
     return task;
   }
 
   /** All that wait are sent there. */
-  startWorker(): Peer {
+  startWorker(key = KEY): Peer {
     const leaseId = this.#nextLease++;
     const peer = new Peer(`w${leaseId}`);
     peer.opened(CHANNEL);
     this.#peers.set(peer.workerId, peer);
-    this.#submitter.leaseGranted(KEY, leaseId, peer.workerId);
+    this.#submitter.leaseGranted(key, leaseId, peer.workerId);
     return peer;
+  }
+
+  /** Another node has room for one of the tasks with a large argument, and asks which argument. */
+  nameArguments(): void {
+    this.#submitter.nameArguments(leaseKeyOf(UNNAMED), 1);
+  }
+
+  /** The worker of a lease has answered all that was sent there, and gives it back. */
+  answer(tasks: readonly PendingTask[], leaseId: number): void {
+    for (const task of tasks) this.#submitter.left(task);
+    this.#submitter.leaseClosed(leaseId);
+    this.#submitter.flush();
+  }
+
+  get queued(): number[] {
+    return Array.from(this.#submitter.queued(), ({ sequence }) => sequence);
   }
 
   lose(peer: Peer, death: WorkerDeath): void {
@@ -82,5 +104,21 @@ describe("tasks whose worker has ended", () => {
     owner.submit(0);
     for (let ends = 0; ends < 50; ends++) owner.lose(owner.startWorker(), { ...KILLED, isForced: true, ...(ends % 2 === 0 ? { isNodeDrained: true } : { removedGroup: { groupId: "g", reason: "was removed" } }) });
     assert.deepEqual(owner.failed, []);
+  });
+});
+
+describe("tasks with the same large argument", () => {
+  test("wait for a lease of theirs when the one that was given for tasks before them ends", () => {
+    const owner = new Owner();
+    const argument = (): EncodedArg => new EncodedArg({ format: 0, header: new Uint8Array(), buffers: [], descriptors: [], code: [], stored: STORED } satisfies EncodedValueRecord);
+    const [first, second] = [owner.submit(0, UNNAMED, [argument()]), owner.submit(0, UNNAMED, [argument()])];
+    owner.nameArguments();
+    owner.startWorker(NAMED_KEY);
+    owner.nameArguments();
+    assert.deepEqual([owner.queued, owner.wanted.get(NAMED_KEY)], [[second.sequence], 1]);
+    owner.answer([first], 1);
+    assert.deepEqual([owner.queued, owner.wanted.get(NAMED_KEY)], [[second.sequence], 1]);
+    owner.startWorker(NAMED_KEY);
+    assert.deepEqual(owner.queued, []);
   });
 });

@@ -105,7 +105,7 @@ export class TaskSubmitter {
     }
     const target = queue.nextLeaseTarget();
     if (target !== undefined) this.#env.requestLeases(queue.key, queue.shape, target, queue.priority);
-    if (queue.isOver && this.#queues.delete(queue.key)) this.#end(queue);
+    if (queue.isOver && this.#queues.get(queue.key) === queue) this.#end(queue);
     this.#watch();
   }
 
@@ -119,6 +119,7 @@ export class TaskSubmitter {
   }
 
   #end(queue: SchedulingQueue): void {
+    this.#queues.delete(queue.key);
     queue.forgotten();
     this.#env.requestLeases(queue.key, queue.shape, 0, 0);
     for (const lease of queue.leases.values()) if (lease.inFlight === 0) this.#close(lease);

@@ -17,6 +17,8 @@ export interface RunReport {
   readonly simulatedMs: number;
   readonly tasks: number;
   readonly faults: number;
+  /** Actors that have started again, each time. */
+  readonly restarts: number;
   /** What was lost and might be lost, by the class of the error. */
   readonly losses: readonly (readonly [name: string, count: number])[];
   readonly traceHash: string;
@@ -57,6 +59,7 @@ async function runSeed(world: World, mix: FaultMix): Promise<RunReport> {
   for (let node = 0; node < nodes; node++) cluster.startNode({ CPU: 2 + random.below(3) });
   if (!(await world.run(() => cluster.nodes().length === nodes, JOIN_MS_MAX))) throw new Error("the nodes do not come together");
   const oracle = new Oracle(world, { losses: faults.areLossesPossible, fullStores: faults.smallStores, isClusterGone: () => cluster.isHeadGone || !driverNode.process.isAlive });
+  cluster.onActorPlaced = (actorId, process, isDraining) => oracle.actors.placed(actorId, process, isDraining);
   const plans = [randomPlan(random, PLAN_SIZE)];
   let driverNode = random.pick(cluster.nodes());
   const drivers = [await runProgram(world, cluster, faults, oracle, plans[0] as ProgramPlan, driverNode)];
@@ -79,7 +82,7 @@ async function runSeed(world: World, mix: FaultMix): Promise<RunReport> {
     if (node.store.objectCount > 0 || node.store.fileCount > 0) throw new Error(`${node.process.name} keeps ${node.store.objectCount} objects of a program that has ended`);
     for (const { process, core } of node.workers.values()) if (drivers.some((driver) => core.env.jobId === driver.core.env.jobId)) throw new Error(`${process.name} lives on, and its program has ended`);
   }
-  return { seed: world.seed, events: world.trace.events, simulatedMs: world.nowMs, tasks: plans.reduce((sum, { tasks }) => sum + tasks, 0), faults: faults.count + cluster.network.frameFaultCount, losses: [...oracle.losses], traceHash: world.trace.hash };
+  return { seed: world.seed, events: world.trace.events, simulatedMs: world.nowMs, tasks: plans.reduce((sum, { tasks }) => sum + tasks, 0), faults: faults.count + cluster.network.frameFaultCount, restarts: oracle.actors.restarts, losses: [...oracle.losses], traceHash: world.trace.hash };
 }
 
 async function runProgram(world: World, cluster: SimulatedCluster, faults: Faults | null, oracle: Oracle, plan: ProgramPlan, node: SimulatedNode): Promise<SimulatedWorker> {

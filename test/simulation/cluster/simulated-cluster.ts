@@ -1,4 +1,4 @@
-import { newJobId, newNodeId, newWorkerId, nodeKeyOf, type NodeKey, toAmounts, type WorkerId } from "../../../src/base/mod.ts";
+import { type ActorId, newJobId, newNodeId, newWorkerId, nodeKeyOf, type NodeKey, toAmounts, type WorkerId } from "../../../src/base/mod.ts";
 import { openMessageLink } from "../../../src/clients/mod.ts";
 import type { ClusterService } from "../../../src/gcs/mod.ts";
 import { type GcsLink, joinHead, startHead } from "../../../src/main/cluster-membership.ts";
@@ -43,6 +43,8 @@ export class SimulatedCluster {
   head: ClusterService | null = null;
   #members: HeadMembers | null = null;
   isHeadGone = false;
+  /** A node has a worker for an actor; `isDraining`: that node, when it is asked. */
+  onActorPlaced: ((actorId: ActorId, process: SimulatedProcess, isDraining: () => boolean) => void) | null = null;
   #headProcess: SimulatedProcess | null = null;
   #machines = 0;
 

@@ -1,5 +1,5 @@
 import { nodeKeyOf, type JobId, type NodeKey, type WorkerId } from "../../../src/base/mod.ts";
-import { openMessageLink, type LaunchedWorker, type LaunchListener, type WorkerLink } from "../../../src/clients/mod.ts";
+import { type BundleListener, openMessageLink, type LaunchedWorker, type LaunchListener, type PlacementListener, type WorkerLink } from "../../../src/clients/mod.ts";
 import type { NodeCluster } from "../../../src/main/node-cluster.ts";
 import { NodeService } from "../../../src/main/node-service.ts";
 import { NodeManager } from "../../../src/node-manager/mod.ts";
@@ -42,6 +42,17 @@ export class SimulatedNode {
   isDraining = false;
   readonly #random: Chance;
   #pids = 0;
+  /** Those that have ended, too. */
+  readonly #processes = new Map<WorkerId, SimulatedProcess>();
+  readonly #placements: PlacementListener & BundleListener = {
+    placed: (actorId, workerId, number) => {
+      this.cluster.onActorPlaced?.(actorId, this.#processes.get(workerId) as SimulatedProcess, () => this.isDraining);
+      this.service.gcs.placed(actorId, workerId, number);
+    },
+    placementRefused: (actorId, error) => this.service.gcs.placementRefused(actorId, error),
+    describeActor: (actorId) => this.service.gcs.describeActor(actorId),
+    bundlesReported: (node, report) => this.service.gcs.bundlesReported(node, report),
+  };
 
   constructor(setting: NodeSetting) {
     const { cluster, process, record, isolation, nodeCluster } = setting;
@@ -61,7 +72,7 @@ export class SimulatedNode {
       areThreadsOfJobs: false, firstJobId: `node ${this.key}` as JobId,
       launcher: { launch: (workerId, _kind, listener) => this.#launch(workerId, listener) },
       connect: (askerId, targetId) => this.#connect(askerId, targetId),
-      placements: () => this.service.gcs,
+      placements: () => this.#placements,
       endObjects: (workerId) => this.store.workerLost(workerId),
       endObjectsOfNode: (node) => this.store.nodeLost(node, "it is no part of the cluster any more"),
       cluster: nodeCluster.side, argumentFetcher: { capacityBytes: setting.storeBytes, pull: (object, signal) => this.store.fetch(object, signal) },
@@ -124,6 +135,7 @@ export class SimulatedNode {
     const worker = new SimulatedWorker({ node: this, process, workerId, pid, channel: forWorker, job, entryUrl });
     process.enter();
     this.workers.set(workerId, worker);
+    this.#processes.set(workerId, process);
     process.onEnd(() => this.workers.delete(workerId));
     return worker;
   }

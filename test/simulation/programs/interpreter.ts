@@ -223,9 +223,10 @@ export class Interpreter {
   // ------------------------------------------------------------------ actors
 
   async #actor(code: UserCode, plan: ActorPlan): Promise<Outcome[]> {
-    const id = this.#oracle.actorMade(plan);
+    const id = this.#oracle.actors.made(plan);
     const { cpus, maxRestarts, maxTaskRetries, isShared, callers, keptBytes } = plan;
     const recorder = code.Recorder.options(isShared ? { isolation: "shared", maxRestarts, maxTaskRetries } : { numCpus: cpus, maxRestarts, maxTaskRetries }).remote(id);
+    this.#oracle.actors.knownAs(id, recorder.actorId);
     const lost: Outcome[] = [];
     let kept: ObjectRef<void> | null = null;
     try {
@@ -240,7 +241,7 @@ export class Interpreter {
     });
     const outcomes = [...lost, await this.#callActor(id, recorder, `creator ${id}`, plan.calls), ...(await Promise.all(others))];
     if (kept !== null) outcomes.push(await this.#attempt(`what actor ${id} keeps`, 0, () => this.#readKept(recorder, kept)));
-    await this.#attempt(`the end of actor ${id}`, 0, () => this.#endActor(plan, recorder));
+    await this.#attempt(`the end of actor ${id}`, 0, () => this.#endActor(plan, id, recorder));
     return outcomes;
   }
 
@@ -250,7 +251,8 @@ export class Interpreter {
     return object === null ? LOST : { value: valueOfObject(object), isDamaged: false };
   }
 
-  async #endActor({ end }: ActorPlan, recorder: ActorHandle<Recorder>): Promise<Outcome> {
+  async #endActor({ end }: ActorPlan, id: number, recorder: ActorHandle<Recorder>): Promise<Outcome> {
+    this.#oracle.actors.endAsked(id);
     if (end === "kill") await kill(recorder);
     else if (end === "terminate") await get(recorder.terminate());
     else if (end === "release") recorder.release();
@@ -266,18 +268,18 @@ export class Interpreter {
     const results = calls.map((ms, index) => this.#attempt(`call ${index + 1} of ${caller} on actor ${actorId}`, 0, async () => {
       const number = index + 1;
       const value = await get(recorder.call.remote(caller, number, ms) as ObjectRef<number>);
-      this.#oracle.callReturned(actorId, caller, number, value);
+      this.#oracle.actors.callReturned(actorId, caller, number, value);
       return { value, isDamaged: false };
     }));
     return joined(0, await Promise.all(results));
   }
 
   actorStarts(id: number): number {
-    return this.#oracle.actorStarts(id);
+    return this.#oracle.actors.starts(id);
   }
 
   async actorCalled({ id, incarnation }: Recorder, caller: string, number: number, ms: number): Promise<number> {
-    this.#oracle.callStarts(id, incarnation, caller, number);
+    this.#oracle.actors.callStarts(id, incarnation, caller, number);
     if (ms > 0) await this.#sleep(ms);
     return number;
   }

@@ -1,7 +1,7 @@
 import { ActorDiedError, ActorUnavailableError, NodeDiedError, ObjectLostError, ObjectStoreFullError, OutOfDiskError, OwnerDiedError, RuntimeStateError, TaskCancelledError, TaskError, WorkerCrashedError } from "../../../src/api/mod.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import type { World } from "../world/world.ts";
-import type { ActorPlan } from "./plan.ts";
+import { ActorLives } from "./actor-lives.ts";
 
 /** What a task throws because its plan says so. */
 export const PLANNED_FAILURE = "as planned";
@@ -20,27 +20,19 @@ interface Invocation {
   readonly processes: SimulatedProcess[];
 }
 
-interface ActorRecord {
-  readonly plan: ActorPlan;
-  incarnations: number;
-  /** Starts of each call, by caller and number. */
-  readonly starts: Map<string, number>;
-  /** By incarnation and caller: the call that started last. */
-  readonly last: Map<string, number>;
-}
-
 /** Knows what the runtime promises, and checks it while programs run and when they have ended. */
 export class Oracle {
   readonly #world: World;
   readonly #allowances: Allowances;
   readonly #invocations: Invocation[] = [];
-  readonly #actors: ActorRecord[] = [];
+  readonly actors: ActorLives;
   /** Errors that were allowed, by their class. */
   readonly losses = new Map<string, number>();
 
   constructor(world: World, allowances: Allowances) {
     this.#world = world;
     this.#allowances = allowances;
+    this.actors = new ActorLives(world);
   }
 
   get areLossesPossible(): boolean {
@@ -63,36 +55,6 @@ export class Oracle {
     return processes.length;
   }
 
-  // ------------------------------------------------------------------ actors
-
-  /** An actor is created: what is returned is its number. A task that runs again makes another. */
-  actorMade(plan: ActorPlan): number {
-    return this.#actors.push({ plan, incarnations: 0, starts: new Map(), last: new Map() }) - 1;
-  }
-
-  actorStarts(id: number): number {
-    const record = this.#actors[id] as ActorRecord;
-    return ++record.incarnations;
-  }
-
-  callStarts(id: number, incarnation: number, caller: string, number: number): void {
-    const record = this.#actors[id] as ActorRecord;
-    const place = `${incarnation} ${caller}`;
-    const last = record.last.get(place) ?? 0;
-    if (number <= last) this.#fail(`actor ${id}: call ${number} of ${caller} started after call ${last} of the same caller`);
-    record.last.set(place, number);
-    const call = `${caller} ${number}`;
-    const starts = (record.starts.get(call) ?? 0) + 1;
-    record.starts.set(call, starts);
-    const { maxTaskRetries } = record.plan;
-    if (maxTaskRetries >= 0 && starts > maxTaskRetries + 1) this.#fail(`actor ${id}: call ${number} of ${caller} started ${starts} times, with maxTaskRetries ${maxTaskRetries}`);
-  }
-
-  callReturned(id: number, caller: string, number: number, value: number): void {
-    if (value !== number) this.#fail(`actor ${id}: call ${number} of ${caller} returned ${value}`);
-    if (!(this.#actors[id] as ActorRecord).starts.has(`${caller} ${number}`)) this.#fail(`actor ${id}: call ${number} of ${caller} returned, and never ran`);
-  }
-
   // ------------------------------------------------------------------ errors
 
   /** Throws what must not happen. `retries`: of what has failed. */
@@ -110,7 +72,8 @@ export class Oracle {
     if (this.isOfLostCluster(error)) return true;
     if (!losses) return false;
     if (error instanceof WorkerCrashedError || error instanceof NodeDiedError) return retries !== -1;
-    return [OwnerDiedError, ObjectLostError, ActorDiedError, ActorUnavailableError].some((type) => error instanceof type);
+    if (error instanceof ActorDiedError || error instanceof ActorUnavailableError) return this.actors.isAllowed(error);
+    return error instanceof OwnerDiedError || error instanceof ObjectLostError;
   }
 
   isCancelled(error: unknown): boolean {
@@ -125,14 +88,11 @@ export class Oracle {
     return (rootOf(error) as Error).message === PLANNED_FAILURE;
   }
 
-  #fail(message: string): void {
-    this.#world.fail(new Error(message));
-  }
-
   // ------------------------------------------------------------------ the end
 
   /** Who ran something more than once had lost the worker of every run but one. */
   check(): void {
+    this.actors.check();
     for (const { name, maxRetries, processes } of this.#invocations) {
       const alive = processes.filter(({ isAlive }) => isAlive);
       if (processes.length > 1 && alive.length > 1) throw new Error(`${name} has run ${processes.length} times, in ${processes.map((process) => process.name).join(", ")}`);

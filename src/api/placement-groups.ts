@@ -126,7 +126,7 @@ function checkedBundles(bundles: unknown): ResourceAmounts[] {
  */
 export async function removePlacementGroup(group: PlacementGroup): Promise<void> {
   const { id } = groupOf(group, "what removePlacementGroup() is given");
-  await currentRuntime().core.requests.askSoon((requestId) => ({ type: "removePlacementGroup", requestId, groupId: id }));
+  await currentRuntime().core.groups.remove(id);
 }
 
 /**

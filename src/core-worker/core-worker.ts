@@ -148,7 +148,7 @@ export class CoreWorker {
       fetch: (entry) => this.#objects.fetch(entry), recover, hold: () => this.#life.hold(), block: (reject, what) => this.#block(reject, what), currentSequence: () => this.context.current()?.sequence ?? 0, limited: this.#limited, currentScope: () => this.context.current()?.ownScope, isShutDown: () => this.#isShutDown, endedBy: () => this.#endedBy,
     });
     this.groups = new PlacementGroups({
-      workerId: env.workerId, clock: env.clock, submission: () => this.submission, encode, sendToNodeSoon: (message) => env.sendToNodeSoon(message),
+      workerId: env.workerId, clock: env.clock, requests: this.requests, submission: () => this.submission, encode, sendToNodeSoon: (message) => env.sendToNodeSoon(message),
       hold: () => this.#life.hold(), block: (reject, what) => this.#block(reject, what),
     });
     this.#lineage = new Lineage({
@@ -397,7 +397,7 @@ export class CoreWorker {
       case "endActor":
         return this.actorHost.end(message.reason);
       case "placementGroupState":
-        return this.groups.changed(message.record);
+        return this.groups.changed(message);
       case "wherePlacementGroup":
         return this.groups.where(message.groupId);
       case "reply":

@@ -1,3 +1,4 @@
+import { RenewedMap } from "../base/mod.ts";
 import type { ToNode } from "../protocol/mod.ts";
 
 /** Requests to the node manager and the GCS, and the promises that wait for their answers; the process lives until they come. */
@@ -6,7 +7,7 @@ export class NodeRequests {
   readonly #sendSoon: (message: ToNode) => void;
   readonly #hold: () => () => void;
   #release: (() => void) | null = null;
-  readonly #waiting = new Map<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>();
+  readonly #waiting = new RenewedMap<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>();
   #next = 1;
 
   constructor(send: (message: ToNode) => void, sendSoon: (message: ToNode) => void, hold: () => () => void) {

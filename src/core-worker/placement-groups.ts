@@ -1,5 +1,6 @@
-import { PlacementGroupAlreadyExistsError, PlacementGroupRemovedError, sequencedId, type Clock, type PlacementGroupId, type RayError, recordOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
-import type { EncodedValueRecord, PlacementGroupRecord, PlacementGroupSpec, ToNode } from "../protocol/mod.ts";
+import { PlacementGroupAlreadyExistsError, PlacementGroupRemovedError, RenewedMap, sequencedId, type Clock, type PlacementGroupId, type RayError, recordOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { type EncodedValueRecord, type PlacementGroupFate, type PlacementGroupSpec, REMOVED_BY_PROGRAM, type ToNode } from "../protocol/mod.ts";
+import type { NodeRequests } from "./node-requests.ts";
 import { systemFailure } from "./object-entry.ts";
 import type { ObjectRef } from "./object-ref.ts";
 import type { Awaited } from "./run-scope.ts";
@@ -8,6 +9,7 @@ import type { Submission } from "./submission.ts";
 export interface PlacementGroupsEnvironment {
   readonly workerId: WorkerId;
   readonly clock: Clock;
+  readonly requests: NodeRequests;
   submission(): Submission;
   encode(value: unknown, label: string): EncodedValueRecord;
   /** With others of this turn in one frame. */
@@ -29,7 +31,7 @@ type Decided = (error: RayError | null) => void;
 
 /** What is known here of one group: of one that was made here, or that somebody here has asked after. */
 interface Watched {
-  record: PlacementGroupRecord | null;
+  isThere: boolean;
   /** Told once, when the group is there or removed. */
   readonly waiting: Set<Decided>;
 }
@@ -38,7 +40,7 @@ interface Watched {
 export class PlacementGroups {
   readonly #env: PlacementGroupsEnvironment;
   /** Groups that live, as far as is known here. */
-  readonly #watched = new Map<PlacementGroupId, Watched>();
+  readonly #watched = new RenewedMap<PlacementGroupId, Watched>();
   #made = 0;
 
   constructor(environment: PlacementGroupsEnvironment) {
@@ -47,18 +49,25 @@ export class PlacementGroups {
 
   create(details: Omit<PlacementGroupSpec, "groupId">): PlacementGroupId {
     const groupId = sequencedId(this.#env.workerId, ++this.#made);
-    this.#watched.set(groupId, { record: null, waiting: new Set() });
+    this.#watched.set(groupId, { isThere: false, waiting: new Set() });
     this.#env.sendToNodeSoon({ type: "createPlacementGroup", spec: { groupId, ...details } });
     return groupId;
   }
 
-  changed(record: PlacementGroupRecord): void {
-    const watched = this.#watched.get(record.groupId);
+  changed(fate: PlacementGroupFate): void {
+    const watched = this.#watched.get(fate.groupId);
     if (watched === undefined) return;
-    watched.record = record;
-    if (record.phase === "REMOVED") this.#watched.delete(record.groupId);
-    else if (record.phase !== "CREATED") return;
-    if (watched.waiting.size > 0) decide(watched, record.phase === "CREATED" ? null : removalError(record));
+    watched.isThere = fate.phase === "CREATED";
+    if (fate.phase === "REMOVED") this.#watched.delete(fate.groupId);
+    else if (!watched.isThere) return;
+    if (watched.waiting.size > 0) decide(watched, watched.isThere ? null : removalError(fate));
+  }
+
+  /** Resolves when all that it had has been given back. */
+  async remove(groupId: PlacementGroupId): Promise<void> {
+    const removal = this.#env.requests.askSoon<null>((requestId) => ({ type: "removePlacementGroup", requestId, groupId }));
+    this.changed({ groupId, phase: "REMOVED", removal: REMOVED_BY_PROGRAM, isNameTaken: false });
+    await removal;
   }
 
   /** Nothing is heard of any group any more. */
@@ -80,11 +89,11 @@ export class PlacementGroups {
   #whenDecided(groupId: PlacementGroupId, tell: Decided): () => void {
     let watched = this.#watched.get(groupId);
     if (watched === undefined) {
-      this.#watched.set(groupId, (watched = { record: null, waiting: new Set() }));
+      this.#watched.set(groupId, (watched = { isThere: false, waiting: new Set() }));
       this.#env.sendToNodeSoon({ type: "watchPlacementGroup", groupId });
     }
-    const { record, waiting } = watched;
-    if (record?.phase === "CREATED") tell(null);
+    const { isThere, waiting } = watched;
+    if (isThere) tell(null);
     else waiting.add(tell);
     return () => waiting.delete(tell);
   }
@@ -105,7 +114,7 @@ export class PlacementGroups {
   /** Whether the group is there within so long. Rejects when it is removed. */
   async wait(groupId: PlacementGroupId, timeoutMs: number): Promise<boolean> {
     this.#env.submission().checkRunning("wait()");
-    if (this.#watched.get(groupId)?.record?.phase === "CREATED") return true;
+    if (this.#watched.get(groupId)?.isThere === true) return true;
     const cleanUps = [this.#env.hold()];
     try {
       return await new Promise<boolean>((resolve, reject) => {
@@ -125,7 +134,7 @@ function decide({ waiting }: Watched, error: RayError | null): void {
   for (const tell of all) tell(error);
 }
 
-function removalError({ groupId, removal, isNameTaken }: PlacementGroupRecord): RayError {
+function removalError({ groupId, removal, isNameTaken }: PlacementGroupFate): RayError {
   if (isNameTaken) return new PlacementGroupAlreadyExistsError(`placement group ${groupId} was not made: ${removal}; choose another name, or get that one with getPlacementGroup()`);
   return new PlacementGroupRemovedError(`placement group ${groupId} is removed: ${removal}`);
 }

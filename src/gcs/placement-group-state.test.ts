@@ -108,6 +108,14 @@ describe("the life of a placement group", () => {
     assert.deepEqual(types(state.remove(groupId, { workerId: "w", requestId: 9 })), ["removalDone"]);
   });
 
+  test("(7) all who watch a group hear of its removal but who asked for it, and whoever comes later", () => {
+    const state = new PlacementGroupState();
+    const groupId = created(state);
+    state.watch(groupId, "other");
+    assert.deepEqual(only(state.remove(groupId, { workerId: CREATOR, requestId: 1 }), "publish").watchers, ["other"]);
+    assert.deepEqual(only(state.watch(groupId, CREATOR), "publish").record.phase, "REMOVED");
+  });
+
   test("(7) it ends with the actor that made it, or with its job, unless it is detached", () => {
     const state = new PlacementGroupState();
     state.create(specOf(1, { actorId: "actor" }));

@@ -1,5 +1,5 @@
-import { creatorOf, forgetOldest, nodeKeyOf, type ActorId, type JobId, type NodeKey, type PlacementGroupId, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
-import type { PlacementGroupPhase, PlacementGroupRecord, PlacementGroupRow, PlacementGroupSpec } from "../protocol/mod.ts";
+import { creatorOf, forgetOldest, nodeKeyOf, RenewedMap, RenewedSet, type ActorId, type JobId, type NodeKey, type PlacementGroupId, type ResourceAmounts, type WorkerId } from "../base/mod.ts";
+import { type PlacementGroupPhase, type PlacementGroupRecord, type PlacementGroupRow, type PlacementGroupSpec, REMOVED_BY_PROGRAM } from "../protocol/mod.ts";
 import { type BundleNode, placeBundles, sumOf } from "../scheduling/mod.ts";
 
 /**
@@ -23,7 +23,7 @@ import { type BundleNode, placeBundles, sumOf } from "../scheduling/mod.ts";
  * (6) The bundles that were there are placed again; the others stay, and so does what runs in them.
  *     A node that drains is as good as lost, but who uses its bundles may end by himself.
  * (7) Everything goes back, and who uses it is ended. A group ends with the actor that made it, or else with its job, unless it is
- *     detached.
+ *     detached. A worker that has it removed takes it for removed from then on, and is told when all has come back, but no more.
  *
  * Every attempt has a number, so that an answer to an earlier one changes nothing, but is told that nothing comes of it.
  */
@@ -82,18 +82,18 @@ const REMOVED_MAX = 1_000;
 const REMOVED_EARLY_MAX = 1_000;
 
 export class PlacementGroupState {
-  readonly #groups = new Map<PlacementGroupId, Group>();
+  readonly #groups = new RenewedMap<PlacementGroupId, Group>();
   /** Those with bundles that are nowhere, in the order in which they were made. */
-  readonly #pending = new Set<Group>();
+  readonly #pending = new RenewedSet<Group>();
   /** Of these, those that are to be tried. */
-  #untried = new Set<Group>();
+  readonly #untried = new RenewedSet<Group>();
   /** Of the pending ones, those that no node that is there could ever hold. */
   readonly #infeasible = new Set<Group>();
   /** Forms of groups that wait at a node. */
   readonly #waitingForms = new Set<string>();
   readonly #names = new Map<string, PlacementGroupId>();
-  readonly #removals = new Map<PlacementGroupId, Removal>();
-  readonly #removed = new Map<PlacementGroupId, Group>();
+  readonly #removals = new RenewedMap<PlacementGroupId, Removal>();
+  readonly #removed = new RenewedMap<PlacementGroupId, GroupRow>();
   readonly #removedEarly = new Map<PlacementGroupId, string>();
   /** Who watches groups that are not known yet. */
   readonly #awaited = new Map<PlacementGroupId, { readonly watchers: Set<WorkerId>; readonly nodes: Set<NodeKey> }>();
@@ -101,7 +101,7 @@ export class PlacementGroupState {
   /** (1) */
   create(spec: PlacementGroupSpec): PlacementGroupInstruction[] {
     const { groupId } = spec;
-    if (this.#find(groupId) !== undefined) return [];
+    if (this.#groups.has(groupId) || this.#removed.has(groupId)) return [];
     const group: Group = { spec, phase: "PENDING", nodes: spec.bundles.map(() => null), placedBy: [], plan: null, attempts: 0, infeasible: null, removal: null, isNameTaken: false, leftAt: null, watchers: new Set([creatorOf(groupId)]), watchingNodes: null };
     const awaited = this.#awaited.get(groupId);
     this.#awaited.delete(groupId);
@@ -131,8 +131,8 @@ export class PlacementGroupState {
 
   /** (2) `nodes`: those that are alive and take work. */
   place(nodes: readonly BundleNode[]): PlacementGroupInstruction[] {
-    const untried = this.#untried;
-    this.#untried = new Set();
+    const untried = [...this.#untried];
+    this.#untried.clear();
     const out: PlacementGroupInstruction[] = [];
     const offers = new Offers(nodes);
     const hopeless = new Set<string>();
@@ -300,12 +300,11 @@ export class PlacementGroupState {
   /** (7) By a program: `asker` is told when all is given back. */
   remove(groupId: PlacementGroupId, asker: { readonly workerId: WorkerId; readonly requestId: number }): PlacementGroupInstruction[] {
     const group = this.#groups.get(groupId);
-    const reason = "it was removed with removePlacementGroup()";
     if (group === undefined && !this.#removed.has(groupId)) {
-      this.#removedEarly.set(groupId, reason);
+      this.#removedEarly.set(groupId, REMOVED_BY_PROGRAM);
       forgetOldest(this.#removedEarly, REMOVED_EARLY_MAX);
     }
-    const out = group === undefined ? [] : this.#remove(group, reason);
+    const out = group === undefined ? [] : this.#remove(group, REMOVED_BY_PROGRAM, asker.workerId);
     const removal = this.#removals.get(groupId);
     if (removal === undefined) return [...out, { type: "removalDone", ...asker }];
     removal.askers.push(asker);
@@ -325,10 +324,13 @@ export class PlacementGroupState {
     return [...this.#groups.values()].filter(isConcerned).flatMap((group) => this.#remove(group, reason));
   }
 
-  #remove(group: Group, reason: string): PlacementGroupInstruction[] {
+  /** `askerId`: who knows by itself. */
+  #remove(group: Group, reason: string, askerId: WorkerId | null = null): PlacementGroupInstruction[] {
     const { groupId, name, namespace } = group.spec;
-    const nodes = new Set([...(group.plan?.nodes.values() ?? []), ...group.nodes.filter((node) => node !== null), ...(group.leftAt ?? [])]);
     const { plan } = group;
+    const nodes = new Set<NodeKey>(group.leftAt);
+    for (const node of plan?.nodes.values() ?? []) nodes.add(node);
+    for (const node of group.nodes) if (node !== null) nodes.add(node);
     group.plan = null;
     if (plan !== null) this.#waitsNoMore(plan);
     group.nodes.fill(null);
@@ -339,14 +341,14 @@ export class PlacementGroupState {
     this.#pending.delete(group);
     this.#untried.delete(group);
     this.#infeasible.delete(group);
-    this.#removed.set(groupId, group);
+    this.#removed.set(groupId, rowOf(group));
     forgetOldest(this.#removed, REMOVED_MAX);
     if (name !== null && this.#names.get(nameKeyOf(namespace, name)) === groupId) this.#names.delete(nameKeyOf(namespace, name));
     if (nodes.size > 0) this.#removals.set(groupId, { awaited: nodes, askers: [] });
-    const publication = this.#publication(group);
-    group.watchers.clear();
-    group.watchingNodes = null;
-    return [publication, ...Array.from(nodes, (node) => ({ type: "return" as const, node, groupId, reason }))];
+    if (askerId !== null) group.watchers.delete(askerId);
+    const out: PlacementGroupInstruction[] = [this.#publication(group)];
+    for (const node of nodes) out.push({ type: "return", node, groupId, reason });
+    return out;
   }
 
   returned(node: NodeKey, groupId: PlacementGroupId): PlacementGroupInstruction[] {
@@ -359,23 +361,24 @@ export class PlacementGroupState {
   // ------------------------------------------------------------------ who wants to know
 
   watch(groupId: PlacementGroupId, watcherId: WorkerId): PlacementGroupInstruction[] {
-    const group = this.#find(groupId);
-    if (group === undefined) {
+    const record = this.find(groupId);
+    if (record === null) {
       this.#awaitedOf(groupId).watchers.add(watcherId);
       return [this.#askCreator(groupId)];
     }
-    if (group.phase !== "REMOVED") group.watchers.add(watcherId);
-    return [{ type: "publish", watchers: [watcherId], nodes: [], record: recordOf(group) }];
+    this.#groups.get(groupId)?.watchers.add(watcherId);
+    return [{ type: "publish", watchers: [watcherId], nodes: [], record }];
   }
 
   watchFromNode(groupId: PlacementGroupId, node: NodeKey): PlacementGroupInstruction[] {
-    const group = this.#find(groupId);
-    if (group === undefined) {
+    const record = this.find(groupId);
+    if (record === null) {
       this.#awaitedOf(groupId).nodes.add(node);
       return [this.#askCreator(groupId)];
     }
-    if (group.phase !== "REMOVED") (group.watchingNodes ??= new Set()).add(node);
-    return [{ type: "publish", watchers: [], nodes: [node], record: recordOf(group) }];
+    const group = this.#groups.get(groupId);
+    if (group !== undefined) (group.watchingNodes ??= new Set()).add(node);
+    return [{ type: "publish", watchers: [], nodes: [node], record }];
   }
 
   #awaitedOf(groupId: PlacementGroupId): { readonly watchers: Set<WorkerId>; readonly nodes: Set<NodeKey> } {
@@ -419,13 +422,11 @@ export class PlacementGroupState {
 
   // ------------------------------------------------------------------ questions
 
-  #find(groupId: PlacementGroupId): Group | undefined {
-    return this.#groups.get(groupId) ?? this.#removed.get(groupId);
-  }
-
   find(groupId: PlacementGroupId): PlacementGroupRecord | null {
-    const group = this.#find(groupId);
-    return group === undefined ? null : recordOf(group);
+    const group = this.#groups.get(groupId);
+    if (group !== undefined) return recordOf(group);
+    const row = this.#removed.get(groupId);
+    return row === undefined ? null : { groupId, phase: row.phase, bundles: row.bundles, nodes: row.nodes, removal: row.removal, isNameTaken: row.isNameTaken };
   }
 
   findByName(name: string, namespace: string): PlacementGroupRecord | null {
@@ -435,8 +436,10 @@ export class PlacementGroupState {
 
   /** Of one group, or of all, those that were removed last included. */
   rows(groupId: PlacementGroupId | null): GroupRow[] {
-    const groups = groupId === null ? [...this.#groups.values(), ...this.#removed.values()] : [this.#find(groupId)];
-    return groups.filter((group) => group !== undefined).map(rowOf);
+    if (groupId === null) return [...Array.from(this.#groups.values(), rowOf), ...this.#removed.values()];
+    const group = this.#groups.get(groupId);
+    const row = group === undefined ? this.#removed.get(groupId) : rowOf(group);
+    return row === undefined ? [] : [row];
   }
 
   /** Those that no node that is there could ever hold. */

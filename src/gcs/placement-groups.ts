@@ -179,7 +179,7 @@ export class PlacementGroups {
     for (const node of nodes) this.#env.nodes.orderBundles(node, { type: "placementGroupChanged", record });
     for (const watcher of watchers) {
       if (watcher === GCS_ITSELF) this.#groupOfActorsChanged(record);
-      else this.#env.sendSoon(watcher, { type: "placementGroupState", record });
+      else this.#env.sendSoon(watcher, { type: "placementGroupState", groupId: record.groupId, phase: record.phase, removal: record.removal, isNameTaken: record.isNameTaken });
     }
     if (record.phase === "REMOVED") this.#told.delete(record.groupId);
   }

@@ -36,10 +36,10 @@ describe("bundles that a node has set aside", () => {
     for (const [groupId, cpus] of [["large", 2], ["small", 1]] as const) assert.deepEqual(holds.prepare(groupId, 1, [[0, toAmounts({ CPU: cpus })]], true), []);
     assert.deepEqual([...holds.waitingGroups()], ["large", "small"]);
     ledger.give(toAmounts({ CPU: 1 }));
-    assert.deepEqual(holds.holdWaiting().map(({ groupId }) => groupId), ["small"], "one that is too large holds up nobody");
+    assert.deepEqual(holds.settle().map(({ groupId }) => groupId), ["small"], "one that is too large holds up nobody");
     holds.end("large", 1);
     ledger.give(toAmounts({ CPU: 1 }));
-    assert.deepEqual(holds.holdWaiting(), []);
+    assert.deepEqual(holds.settle(), []);
   });
 
   test("(3), (4) go back when nobody uses them any more, and nobody new does", () => {
@@ -49,14 +49,14 @@ describe("bundles that a node has set aside", () => {
     const used = inBundle({ CPU: 1 }, 0);
     ledger.take(used);
     assert.equal(holds.end("g", null), true);
-    assert.deepEqual(holds.giveBackUnused(), []);
+    assert.deepEqual(holds.settle(), []);
     assert.equal(ledger.hasRoomFor(used), false);
     ledger.give(used);
-    assert.deepEqual(types(holds.giveBackUnused()), ["bundlesReturned"]);
+    assert.deepEqual(types(holds.settle()), ["bundlesReturned"]);
     assert.deepEqual({ ...ledger.available }, toAmounts({ CPU: 2 }));
     assert.deepEqual({ ...ledger.totals }, toAmounts({ CPU: 2 }));
     assert.equal(holds.end("g", null), false);
-    assert.deepEqual(types(holds.giveBackUnused()), ["bundlesReturned"], "said twice");
+    assert.deepEqual(types(holds.settle()), ["bundlesReturned"], "said twice");
   });
 
   test("(2) where nobody asks for them yet they stand nowhere, and go back like others", () => {
@@ -70,9 +70,9 @@ describe("bundles that a node has set aside", () => {
     assert.ok(ledger.hasRoomFor(inBundle({ CPU: 1 }, 1)) && !ledger.hasRoomFor(inBundle({ CPU: 3 }, -1)));
     assert.equal(holds.end("unused", null), false);
     assert.equal(holds.end("g", null), true);
-    assert.deepEqual(holds.giveBackUnused().map(({ groupId }) => groupId), ["unused"]);
+    assert.deepEqual(holds.settle().map(({ groupId }) => groupId), ["unused"]);
     ledger.give(inBundle({ GPU: 1 }, 0), { [Object.keys(inBundle({ GPU: 1 }, 0)).find((name) => name.startsWith("GPU_group_0")) as string]: ["a"] });
-    assert.deepEqual(holds.giveBackUnused().map(({ groupId }) => groupId), ["g"]);
+    assert.deepEqual(holds.settle().map(({ groupId }) => groupId), ["g"]);
     assert.deepEqual({ ...ledger.available }, toAmounts({ CPU: 3, GPU: 1 }));
     assert.deepEqual({ ...ledger.totals }, toAmounts({ CPU: 3, GPU: 1 }));
     assert.equal(ledger.hasRoomFor(toAmounts({ GPU: 1 })), true);

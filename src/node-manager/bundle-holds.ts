@@ -1,4 +1,4 @@
-import type { AcceleratorIds, PlacementGroupId, ResourceAmounts } from "../base/mod.ts";
+import { type AcceleratorIds, type PlacementGroupId, RenewedMap, RenewedSet, type ResourceAmounts } from "../base/mod.ts";
 import { acceleratorsOfBundle, bundleNamesOf, givenByBundle, type ResourceLedger } from "../scheduling/mod.ts";
 
 export type BundleInstruction =
@@ -38,18 +38,19 @@ const NOTHING: ResourceAmounts = {};
  */
 export class BundleHolds {
   readonly #ledger: ResourceLedger;
-  readonly #groups = new Map<PlacementGroupId, Map<number, Hold>>();
+  readonly #groups = new RenewedMap<PlacementGroupId, Map<number, Hold>>();
   #waiting: { readonly groupId: PlacementGroupId; readonly attempt: number; readonly bundles: Bundles }[] = [];
   /** Groups with bundles that are ending. */
-  readonly #ending = new Set<PlacementGroupId>();
+  readonly #ending = new RenewedSet<PlacementGroupId>();
   /** Of these, those that are to be gone for good. */
-  readonly #returning = new Set<PlacementGroupId>();
+  readonly #returning = new RenewedSet<PlacementGroupId>();
 
   constructor(ledger: ResourceLedger) {
     this.#ledger = ledger;
   }
 
   get areEnding(): boolean { return this.#ending.size > 0; }
+  get areWaiting(): boolean { return this.#waiting.length > 0; }
 
   prepare(groupId: PlacementGroupId, attempt: number, bundles: Bundles, waits: boolean): BundleInstruction[] {
     if (this.#has(groupId, attempt)) return [{ type: "bundlesPrepared", groupId, attempt }];
@@ -81,9 +82,15 @@ export class BundleHolds {
     return true;
   }
 
+  /** (4), and then (1) for those that wait. To be asked whenever something was given back. */
+  settle(): BundleInstruction[] {
+    const settled = this.#giveBackUnused();
+    if (this.#waiting.length > 0) settled.push(...this.#holdWaiting());
+    return settled;
+  }
+
   /** (1) Those that wait and now have room. */
-  holdWaiting(): BundleInstruction[] {
-    if (this.#waiting.length === 0) return [];
+  #holdWaiting(): BundleInstruction[] {
     const prepared: BundleInstruction[] = [];
     this.#waiting = this.#waiting.filter(({ groupId, attempt, bundles }) => {
       if (!this.#hold(groupId, attempt, bundles)) return true;
@@ -122,7 +129,7 @@ export class BundleHolds {
 
   /** (3) `attempt` null: the whole group, for good. True if there is somebody who uses what ends. */
   end(groupId: PlacementGroupId, attempt: number | null): boolean {
-    this.#waiting = this.#waiting.filter((waiting) => waiting.groupId !== groupId || (attempt !== null && waiting.attempt !== attempt));
+    if (this.#waiting.length > 0) this.#waiting = this.#waiting.filter((waiting) => waiting.groupId !== groupId || (attempt !== null && waiting.attempt !== attempt));
     if (attempt === null) this.#returning.add(groupId);
     const group = this.#groups.get(groupId);
     let wasCommitted = false;
@@ -148,10 +155,10 @@ export class BundleHolds {
     for (const { stage, given } of group.values()) if (stage === "ending") this.#ledger.close(isAll ? given : bundleNamesOf(given));
   }
 
-  /** (4) To be asked whenever something was given back. */
-  giveBackUnused(): BundleInstruction[] {
-    if (this.#ending.size === 0) return [];
+  /** (4) */
+  #giveBackUnused(): BundleInstruction[] {
     const returned: BundleInstruction[] = [];
+    if (this.#ending.size === 0) return returned;
     for (const groupId of this.#ending) {
       if (!this.#giveBack(groupId)) continue;
       this.#ending.delete(groupId);

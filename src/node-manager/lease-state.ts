@@ -330,7 +330,8 @@ export class LeaseState {
   }
 
   #schedule(): LeaseInstruction[] {
-    const out: LeaseInstruction[] = [...this.#bundles.giveBackUnused(), ...this.#bundles.holdWaiting()];
+    const out: LeaseInstruction[] = this.#bundles.settle();
+    if (this.#isQuiet) return out;
     const wishes = wishesWithRoom(this.#placements.values(), this.#demands.values(), this.#leases.values(), this.ledger);
     const missing = wishes === null ? NONE_MISSING : this.#grant(wishes, out);
     const starved = findStarved(this.#bundles.waitingGroups(), this.#placements.values(), this.#demands.values(), this.#leases.values(), this.ledger);
@@ -340,9 +341,7 @@ export class LeaseState {
     if (this.#isDraining) out.push(...this.#workers.idle().map(stop));
     if (missing.size === 0) return out;
     const wanted = workersWanted(this.#placements.values(), this.#demands.values(), this.#workers, this.ledger, this.#limits.taskWorkersMax);
-    for (const [kindKey, { kind, count }] of wanted) {
-      while (this.#workers.starting(kindKey) < count) out.push(this.#startWorker(kind));
-    }
+    for (const [kindKey, { kind, count }] of wanted) while (this.#workers.starting(kindKey) < count) out.push(this.#startWorker(kind));
     // Others have taken the room meanwhile; at the next turn there is a worker.
     for (const [kindKey, kind] of missing) if (this.#workers.starting(kindKey) === 0) out.push(this.#startWorker(kind));
     // What is idle, of kinds that nobody waits for, goes beyond the warm ones: the first to go is the one not used for longest.
@@ -350,6 +349,8 @@ export class LeaseState {
     return out;
   }
 
+  /** Nobody has or wants anything but bundles: those come and go by the thousand. */
+  get #isQuiet(): boolean { return this.#leases.size + this.#demands.size + this.#placements.size === 0 && !this.#isDraining && !this.#isAnybodyStarved && !this.#bundles.areWaiting; }
   get #warmWorkersMin(): number { return this.#isDraining ? 0 : this.#limits.warmWorkersMin; }
 
   /** The kinds of workers that somebody needs whose turn it was, by their keys. */
@@ -482,7 +483,6 @@ export class LeaseState {
   }
 
   waits(): LeaseWaits { return leaseWaits(this.#demands.values(), this.#placements.values(), this.#workers, this.ledger); }
-
   /** For state queries and tests. */
   snapshot(): { leases: number; workers: number; demandsWaiting: number; actorsWaiting: number } {
     const demandsWaiting = [...this.#demands.values()].reduce((sum, { target, granted }) => sum + Math.max(0, target - granted), 0);

@@ -8,7 +8,7 @@ export type * from "./node-messages.ts";
 export type * from "./object-messages.ts";
 export { FRAME_CONNECTION, FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, TASK_SLOTS_MAX } from "./peer-messages.ts";
 export type { CallableTarget, ObjectOutcome, PeerMessage } from "./peer-messages.ts";
-export type * from "./placement-group-messages.ts";
+export * from "./placement-group-messages.ts";
 export type * from "./runtime-env.ts";
 export * from "./run-messages.ts";
 export type * from "./store-messages.ts";

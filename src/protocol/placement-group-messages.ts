@@ -32,6 +32,12 @@ export interface PlacementGroupRecord {
   readonly isNameTaken: boolean;
 }
 
+/** Why a group was removed that a program has removed, see `removal`. */
+export const REMOVED_BY_PROGRAM = "it was removed with removePlacementGroup()";
+
+/** What a worker has to know of a group: fields of its record. */
+export type PlacementGroupFate = Pick<PlacementGroupRecord, "groupId" | "phase" | "removal" | "isNameTaken">;
+
 /** A row of the table of placement groups. */
 export interface PlacementGroupRow extends PlacementGroupRecord {
   readonly name: string | null;
@@ -57,7 +63,7 @@ export interface BundleRecord {
 /** From core workers to the GCS, about placement groups. */
 export type PlacementGroupRequest =
   | { readonly type: "createPlacementGroup"; readonly spec: PlacementGroupSpec }
-  /** Answered when all that the group held has been given back. */
+  /** Answered when all that the group held has been given back; who asks hears no more of the group, unless it asks. */
   | { readonly type: "removePlacementGroup"; readonly requestId: number; readonly groupId: PlacementGroupId }
   /** Who has made it watches it without asking. */
   | { readonly type: "watchPlacementGroup"; readonly groupId: PlacementGroupId }
@@ -70,7 +76,7 @@ export type PlacementGroupRequest =
 
 /** From the GCS to core workers. */
 export type PlacementGroupNews =
-  | { readonly type: "placementGroupState"; readonly record: PlacementGroupRecord }
+  | { readonly type: "placementGroupState" } & PlacementGroupFate
   /** To who has made a group, or is about to tell of it: somebody asks for it. */
   | { readonly type: "wherePlacementGroup"; readonly groupId: PlacementGroupId };
 

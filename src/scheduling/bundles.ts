@@ -53,6 +53,9 @@ type Offer = "available" | "totals";
 function arrange(nodes: readonly BundleNode[], request: BundlesRequest, offer: Offer): readonly NodeKey[] | null {
   const { bundles, strategy } = request;
   const mayShare = bundles.length === 1 || strategy !== "STRICT_SPREAD";
+  const [only] = nodes;
+  // Nothing to choose, and no need to look for it: most groups of most programs are of this kind.
+  if (only !== undefined && nodes.length === 1 && strategy !== "STRICT_SPREAD") return isRoomOn(only, bundles.length === 1 ? (bundles[0] as ResourceAmounts) : sumOf(bundles), offer) ? bundles.map(() => only.key) : null;
   if (mayShare && (nodes.length === 1 || strategy === "PACK" || strategy === "STRICT_PACK")) {
     const search = new Search(nodes, { ...request, bundles: [bundles.length === 1 ? (bundles[0] as ResourceAmounts) : sumOf(bundles)] }, offer);
     const one = search.find()?.[0];
@@ -60,6 +63,15 @@ function arrange(nodes: readonly BundleNode[], request: BundlesRequest, offer: O
     if (nodes.length === 1 || strategy === "STRICT_PACK") return null;
   }
   return new Search(nodes, request, offer).find();
+}
+
+function isRoomOn(node: BundleNode, wanted: ResourceAmounts, offer: Offer): boolean {
+  for (const name in wanted) if (offeredBy(node, name, offer) < (wanted[name] as number)) return false;
+  return true;
+}
+
+function offeredBy(node: BundleNode, name: string, offer: Offer): number {
+  return (node[offer][name] ?? 0) - (offer === "totals" ? 0 : (node.promised?.[name] ?? 0));
 }
 
 /** One bundle whose place is being looked for, with the nodes that may be tried, the best first. */
@@ -84,7 +96,7 @@ class Search {
     this.#request = request;
     const names = new Set(request.bundles.flatMap((bundle) => Object.keys(bundle)));
     this.#spots = nodes.map((node) => ({
-      node, left: Object.fromEntries([...names].map((name) => [name, (node[offer][name] ?? 0) - (offer === "totals" ? 0 : (node.promised?.[name] ?? 0))])), bundles: request.occupied.filter((key) => key === node.key).length,
+      node, left: Object.fromEntries([...names].map((name) => [name, offeredBy(node, name, offer)])), bundles: request.occupied.filter((key) => key === node.key).length,
     }));
   }
 

@@ -95,6 +95,20 @@ underBothIsolations("placement groups", { numCpus: 4, numGpus: 0, resources: { l
     await ray.removePlacementGroup(group);
   });
 
+  it("are removed for who removes them from then on, though who runs in them takes a while to end", async () => {
+    const group = ray.placementGroup([{ CPU: 1 }]);
+    const inGroup = { schedulingStrategy: { type: "placementGroup" as const, placementGroup: group } };
+    const endless = ray.remote(() => new Promise(() => {})).options({ ...inGroup, maxRetries: 0 }).remote();
+    assert.equal(await group.wait(), true);
+    const waiting = ray.placementGroup([{ CPU: 1_000_000 }]);
+    const refused = assert.rejects(waiting.wait(), ray.PlacementGroupRemovedError);
+    const removals = [ray.removePlacementGroup(group), ray.removePlacementGroup(waiting)];
+    await refused;
+    await assert.rejects(group.wait(), ray.PlacementGroupRemovedError);
+    await assert.rejects(ray.get(endless), ray.PlacementGroupRemovedError);
+    await Promise.all(removals);
+  });
+
   it("capture what their tasks and actors submit, if that is asked for", async () => {
     const group = ray.placementGroup([{ CPU: 2 }]);
     const family: ray.RemoteFunction<[number], Promise<(string | undefined)[]>> = ray.remote(async function member(depth: number): Promise<(string | undefined)[]> {

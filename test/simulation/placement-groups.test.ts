@@ -83,7 +83,7 @@ class World {
   }
 
   #afterGiving(node: Node): void {
-    node.answers.push(...node.holds.giveBackUnused(), ...node.holds.holdWaiting());
+    node.answers.push(...node.holds.settle());
   }
 
   deliverAnswer(key: string, again: boolean): void {

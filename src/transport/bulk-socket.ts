@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { listenFor, nameOf, type SocketAddress, type SocketListener, type SocketOptions } from "./socket-channel.ts";
 import type { FrameSocketEvents } from "./frame-socket.ts";
+import type { ReadingSocket } from "./reading-socket.ts";
 import { introduce } from "./socket-introduction.ts";
 import { HANDSHAKE_FRAME_BYTES_MAX } from "./socket-handshake.ts";
 import type { TransportError } from "./transport-error.ts";
@@ -255,13 +256,13 @@ export async function connectBulk(where: SocketAddress, options: BulkOptions): P
 }
 
 export function listenBulk(where: SocketAddress, options: BulkListenOptions): Promise<SocketListener> {
-  const framesOf = (socket: Socket): BulkFrames => {
-    const frames = new BulkFrames(socket);
-    socket.on("data", (chunk: Buffer) => frames.push(chunk));
+  const framesOf = (accepted: ReadingSocket): BulkFrames => {
+    const frames = new BulkFrames(accepted.socket);
+    accepted.onBytes = (bytes) => frames.push(bytes);
     return frames;
   };
-  return listenFor(where, (socket) =>
-    introduce(socket, "listening", options, nameOf(where), framesOf, (frames, peerId) => new BulkSocket(frames, peerId, options.events)).then(
+  return listenFor(where, (accepted) =>
+    introduce(accepted.socket, "listening", options, nameOf(where), () => framesOf(accepted), (frames, peerId) => new BulkSocket(frames, peerId, options.events)).then(
       () => undefined,
       (error: TransportError) => options.onRefused?.(error),
     ));

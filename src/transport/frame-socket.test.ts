@@ -1,27 +1,27 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import type { AddressInfo, Socket } from "node:net";
-import { connect, createServer } from "node:net";
+import { createServer, type AddressInfo, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 import { test } from "node:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FrameSocket } from "./frame-socket.ts";
+import { ReadingSocket } from "./reading-socket.ts";
 
 const FRAME_BYTES_MAX = 1000;
 
-async function socketPair(context: TestContext, where: { path: string } | { host: string; port: number }): Promise<[Socket, Socket]> {
+async function socketPair(context: TestContext, where: { path: string } | { host: string; port: number }): Promise<[ReadingSocket, Socket]> {
   const server = createServer().listen(where);
   context.after(() => server.close());
   await once(server, "listening");
-  const near = connect("path" in where ? where : { ...where, port: (server.address() as AddressInfo).port });
+  const near = ReadingSocket.connect("path" in where ? where : { ...where, port: (server.address() as AddressInfo).port });
   const [far] = (await once(server, "connection")) as [Socket];
-  context.after(() => [near, far].forEach((socket) => socket.destroy()));
+  context.after(() => [near.socket, far].forEach((socket) => socket.destroy()));
   return [near, far];
 }
 
-function unixSocketPair(context: TestContext): Promise<[Socket, Socket]> {
+function unixSocketPair(context: TestContext): Promise<[ReadingSocket, Socket]> {
   const directory = mkdtempSync(join(tmpdir(), "mantaray-"));
   context.after(() => rmSync(directory, { recursive: true, force: true }));
   return socketPair(context, { path: join(directory, "pair.sock") });
@@ -70,7 +70,7 @@ test("a length beyond the limit ends the connection as invalid", { timeout: 60_0
 test("frames of one turn go out as one write", { timeout: 60_000 }, async (context) => {
   const [near, far] = await unixSocketPair(context);
   const frames = new FrameSocket(near, FRAME_BYTES_MAX);
-  const write = context.mock.method(near, "write");
+  const write = context.mock.method(near.socket, "write");
   for (let index = 0; index < 100; index++) frames.send(new Uint8Array(8));
   const [chunk] = (await once(far, "data")) as [Buffer];
   assert.equal(chunk.byteLength, 1200);
@@ -83,13 +83,13 @@ test("what is sent while the system still takes a large frame follows it, with n
   const frames = new FrameSocket(near, FRAME_BYTES_MAX);
   const lengths: number[] = [];
   const received = new Promise<void>((resolve) => {
-    new FrameSocket(far, LARGE_BYTES).events = {
+    new FrameSocket(ReadingSocket.accepted(far), LARGE_BYTES).events = {
       frame: (frame) => void (lengths.push(frame.byteLength) === 2 && resolve()),
       end: () => undefined,
     };
   });
   frames.send(new Uint8Array(LARGE_BYTES));
-  assert.ok(near.writableLength > 0);
+  assert.ok(near.socket.writableLength > 0);
   frames.send(new Uint8Array(7));
   await received;
   assert.deepEqual(lengths, [LARGE_BYTES, 7]);

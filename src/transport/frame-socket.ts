@@ -2,6 +2,7 @@ import { readSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { ChannelCloseReason } from "./channel.ts";
 import { checkFrameBytes, FrameParser, GOODBYE, LENGTH_PREFIX_BYTES } from "./frame-parser.ts";
+import type { ReadingSocket } from "./reading-socket.ts";
 
 /** Frames of one turn are written together up to here; a larger one is a write of its own. */
 const CHUNK_BYTES = 64 * 1024;
@@ -36,7 +37,8 @@ export class FrameSocket {
     if (this.#chunkLength > 0 && this.#socket.writableLength === 0 && !this.#hasEnded) this.#writeChunk();
   };
 
-  constructor(socket: Socket, frameBytesMax: number) {
+  constructor(reading: ReadingSocket, frameBytesMax: number) {
+    const { socket } = reading;
     this.#socket = socket;
     this.#parser = new FrameParser(
       {
@@ -54,7 +56,7 @@ export class FrameSocket {
       frameBytesMax,
     );
     socket.setNoDelay(true);
-    socket.on("data", (chunk: Buffer) => this.#parser.push(chunk));
+    reading.onBytes = (bytes) => this.#parser.push(bytes);
     let failure: Error | undefined;
     socket.on("error", (error) => {
       failure = error;

@@ -1,9 +1,9 @@
 import { chmodSync } from "node:fs";
-import type { AddressInfo, Socket } from "node:net";
-import { connect, createServer } from "node:net";
+import { createServer, type AddressInfo, type Socket } from "node:net";
 import type { Channel, CloseHandler, FrameHandler } from "./channel.ts";
 import { FrameDelivery } from "./frame-delivery.ts";
 import { FrameSocket } from "./frame-socket.ts";
+import { ReadingSocket } from "./reading-socket.ts";
 import { HANDSHAKE_FRAME_BYTES_MAX } from "./socket-handshake.ts";
 import type { HandshakeRole } from "./socket-handshake.ts";
 import { introduce, type SocketOptions } from "./socket-introduction.ts";
@@ -31,17 +31,19 @@ const PATH_BYTES_MAX = process.platform === "darwin" ? 103 : 107;
 const OWNER_ONLY = 0o600;
 
 export function listenSocket(where: SocketAddress, options: ListenOptions): Promise<SocketListener> {
-  return listenFor(where, (socket) => openChannel(socket, "listening", options, nameOf(where)).then(options.onChannel, (error: TransportError) => options.onRefused?.(error)));
+  return listenFor(where, (accepted) => openChannel(accepted, "listening", options, nameOf(where)).then(options.onChannel, (error: TransportError) => options.onRefused?.(error)));
 }
 
 /** `introduced` never rejects. */
-export async function listenFor(where: SocketAddress, introduced: (socket: Socket) => Promise<void>): Promise<SocketListener> {
+export async function listenFor(where: SocketAddress, introduced: (accepted: ReadingSocket) => Promise<void>): Promise<SocketListener> {
   checkPath(where);
   const newcomers = new Set<Socket>();
-  const server = createServer((socket) => {
+  const server = createServer((newcomer) => {
+    const accepted = ReadingSocket.accepted(newcomer);
+    const { socket } = accepted;
     socket.unref();
     newcomers.add(socket);
-    void introduced(socket).finally(() => newcomers.delete(socket));
+    void introduced(accepted).finally(() => newcomers.delete(socket));
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause) => {
@@ -63,15 +65,15 @@ export async function listenFor(where: SocketAddress, introduced: (socket: Socke
 
 export async function connectSocket(where: SocketAddress, options: SocketOptions): Promise<Channel> {
   checkPath(where);
-  const socket = "path" in where ? connect({ path: where.path }) : connect({ host: where.host, port: where.port });
-  const channel = await openChannel(socket, "connecting", options, nameOf(where));
+  const connecting = ReadingSocket.connect("path" in where ? { path: where.path } : { host: where.host, port: where.port });
+  const channel = await openChannel(connecting, "connecting", options, nameOf(where));
   channel.unref();
   return channel;
 }
 
-function openChannel(socket: Socket, role: HandshakeRole, options: SocketOptions, where: string): Promise<Channel> {
-  const frames = (): FrameSocket => new FrameSocket(socket, HANDSHAKE_FRAME_BYTES_MAX);
-  return introduce(socket, role, options, where, frames, (socketFrames, peerId) => new SocketChannel(socketFrames, peerId));
+function openChannel(reading: ReadingSocket, role: HandshakeRole, options: SocketOptions, where: string): Promise<Channel> {
+  const frames = (): FrameSocket => new FrameSocket(reading, HANDSHAKE_FRAME_BYTES_MAX);
+  return introduce(reading.socket, role, options, where, frames, (socketFrames, peerId) => new SocketChannel(socketFrames, peerId));
 }
 
 function checkPath(where: SocketAddress): void {

@@ -24,7 +24,7 @@ export async function introduce<F extends HandshakeFrames, T>(
   role: HandshakeRole,
   options: SocketOptions,
   where: string,
-  framesOf: (socket: Socket) => F,
+  framesOf: () => F,
   open: (frames: F, peerId: string) => T,
 ): Promise<T> {
   const { workerId, token, protocolVersion = PROTOCOL_VERSION, timeoutMs = HANDSHAKE_TIMEOUT_MS_DEFAULT } = options;
@@ -36,7 +36,7 @@ export async function introduce<F extends HandshakeFrames, T>(
       await connected(socket, where);
       options.onConnected?.();
     }
-    const frames = framesOf(socket);
+    const frames = framesOf();
     return await shakeHands(frames, role, { workerId, token, protocolVersion }, where, (peerId) => open(frames, peerId));
   } catch (error) {
     throw (error as Error).cause === timeout ? timeout : error;

@@ -43,6 +43,11 @@ export function sequencedId(owner: WorkerId, sequence: number): ObjectId {
   return owner + sequence.toString(16).padStart(SEQUENCE_DIGITS, "0");
 }
 
+/** The count in an id that was made so. */
+export function sequenceIn(id: ObjectId): number {
+  return Number.parseInt(id.slice(-SEQUENCE_DIGITS), 16);
+}
+
 /** The worker that made this group. */
 export function creatorOf(groupId: PlacementGroupId): WorkerId {
   return groupId.slice(0, WORKER_ID_DIGITS);

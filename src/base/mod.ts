@@ -5,7 +5,7 @@ export { Deque } from "./deque.ts";
 export * from "./errors.ts";
 export { Finalizer, type FinalizerRegistry, useFinalizerRegistry } from "./finalizer.ts";
 export { forgetOldest } from "./forget-oldest.ts";
-export { creatorOf, newActorId, newJobId, newNodeId, newWorkerId, nodeKeyOf, sequencedId } from "./ids.ts";
+export { creatorOf, newActorId, newJobId, newNodeId, newWorkerId, nodeKeyOf, sequencedId, sequenceIn } from "./ids.ts";
 export type { ActorId, JobId, NodeId, NodeKey, ObjectId, PlacementGroupId, TaskId, WorkerId } from "./ids.ts";
 export type { RandomSource } from "./random.ts";
 export { FREED_WHILE_WAITING, isZero, toAmounts, toQuantities, type AcceleratorIds, type ResourceAmounts, UNITS_PER_RESOURCE } from "./resource-amounts.ts";

@@ -1,5 +1,5 @@
 import type { NodeKey, ObjectId, WorkerId } from "../base/mod.ts";
-import type { EncodedValueRecord, StoredRecord } from "../protocol/mod.ts";
+import type { EncodedValueRecord, PrimaryRecord, StoredRecord } from "../protocol/mod.ts";
 import type { StackPlace } from "../serialization/mod.ts";
 
 /** How an object came to be, for who looks for a leak. Keeps nothing of the program alive. */
@@ -67,6 +67,8 @@ export interface StoreClient {
   release(stored: StoredRecord): void;
   /** Remembers how an object of this worker's came to be. */
   describe(stored: StoredRecord, origin: ObjectOrigin): void;
+  /** The same of the one that lies there, on another node. Null if this worker owns none there, or has not described it. */
+  originOf(place: PrimaryRecord): ObjectOrigin | null;
   /** The objects of this worker's that are in shared memory or on disk. */
   owned(): OwnedObject[];
   /** Frees what the program holds no longer, without waiting for JavaScript to find time. */

@@ -13,7 +13,7 @@ const DEATH: WorkerDeath = { reason: "was killed", pid: 7, isRetryable: true };
 const ACTOR = { actorId: "actor00000000001", ownerId: "other00000000001", isDetached: true, isShared: false, className: "Counter" };
 
 /** Keeps everything where it is. */
-const STORE: StoreClient = { create: (value) => value, adopt: () => undefined, open: (value) => value, prefetch: () => undefined, release: () => undefined, describe: () => undefined, owned: () => [], collectGarbage: () => undefined };
+const STORE: StoreClient = { create: (value) => value, adopt: () => undefined, open: (value) => value, prefetch: () => undefined, release: () => undefined, describe: () => undefined, originOf: () => null, owned: () => [], collectGarbage: () => undefined };
 
 function coreWorker(sent: ToNode[] = []): CoreWorker {
   let ids = 0;

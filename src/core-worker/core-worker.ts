@@ -356,8 +356,8 @@ export class CoreWorker {
       case "leaseGranted": return this.submitter.leaseGranted(message.key, message.leaseId, message.workerId);
       case "leaseRefused": return this.submitter.leaseRefused(message.key, message.error);
       case "nameArguments": return this.submitter.nameArguments(message.key, message.count);
-      case "leasesHeldUp":
-        return this.submitter.leasesHeldUp(message.key, message.reason);
+      case "leasesHeldUp": return this.submitter.leasesHeldUp(message.key, message.reason);
+      case "objectMoved": return this.#lineage.moved(message.from, message.to);
       case "leaseOpened":
         this.#captures ||= message.bundle?.capturesChildren === true;
         return this.#executor.leaseOpened(message);

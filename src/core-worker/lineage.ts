@@ -1,6 +1,6 @@
-import { Finalizer, forgetOldest, nodeKeyOf, type NodeKey, type ReconstructionFailureReason, sequencedId, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { Finalizer, forgetOldest, nodeKeyOf, type NodeKey, type ReconstructionFailureReason, sequencedId, sequenceIn, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import type { StoreClient } from "../clients/mod.ts";
-import type { EncodedValueRecord, RuntimeDescriptor, StoredRecord } from "../protocol/mod.ts";
+import type { EncodedValueRecord, PrimaryRecord, RuntimeDescriptor, StoredRecord } from "../protocol/mod.ts";
 import type { ActorClient } from "./actor-client.ts";
 import { type LineageInstruction, type LineageRefusal, LineageState } from "./lineage-state.ts";
 import { ENCODED, FAILED, type Failure, ObjectEntry, PENDING, PRIMITIVE, systemFailure } from "./object-entry.ts";
@@ -166,6 +166,30 @@ export class Lineage {
 
   nodeLost(workerOfIt: WorkerId): void {
     forgetOldest(this.#lostNodes.set(nodeKeyOf(workerOfIt), true), LOST_NODES_REMEMBERED_MAX);
+  }
+
+  /** One of this worker's lies elsewhere from now on. What is left where it was is freed; if nobody needs the object any more, so is what is there. */
+  moved(from: PrimaryRecord, to: StoredRecord): void {
+    const { store } = this.#env;
+    store.adopt(to);
+    const origin = store.originOf(from);
+    let isNeeded = false;
+    for (const entry of origin?.objectId == null ? [] : this.#standingFor(sequenceIn(origin.objectId))) {
+      const stored = storedOf(entry);
+      if (stored === undefined || stored.node !== from.node || stored.id !== from.id) continue;
+      entry.replace(ENCODED, { ...(entry.content as EncodedValueRecord), stored: to });
+      store.release(stored);
+      isNeeded = true;
+    }
+    if (!isNeeded) store.release(to);
+    else if (origin !== null) store.describe(to, origin);
+  }
+
+  /** All that may have the value of this object, also of a run that has not ended. */
+  #standingFor(object: number): ObjectEntry[] {
+    const task = this.#state.taskOf(object);
+    const made = task === undefined ? undefined : this.#runs.get(task)?.made.values();
+    return [this.#results.get(object)?.weak.deref(), this.#remade.get(object), this.#held.get(object), ...(made ?? [])].filter((entry) => entry !== undefined);
   }
 
   // ------------------------------------------------------------------ making again

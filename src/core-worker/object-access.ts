@@ -176,7 +176,8 @@ export class ObjectAccess {
   /** What comes of it once more, when it is there again. */
   async #afterLoss(entry: ObjectEntry, lost: StoredRecord, error: unknown, site: CallSite | null, waiting: Waiting | null): Promise<{ readonly again: unknown }> {
     // Whoever waits no more is told that there is no copy, which says nothing of the object.
-    if (waiting?.isOver === true || !isLoss(error) || (error instanceof ObjectFreedError && entry.ownerId === this.#env.workerId)) throw namedAs(entry.id, error);
+    const isFreed = error instanceof ObjectFreedError && entry.ownerId === this.#env.workerId && !hasMoved(entry, lost);
+    if (waiting?.isOver === true || !isLoss(error) || isFreed) throw namedAs(entry.id, error);
     await new Promise<void>((resolve, reject) => this.#env.recover(entry, lost, (refusal) => {
       if (refusal === null) resolve();
       else reject(systemErrorOf({ ...refusal, message: `${refusal.message} (${error.message})` }));
@@ -255,6 +256,12 @@ export class ObjectAccess {
 /** Of one in an object store. */
 function nodeOf(entry: ObjectEntry): NodeKey | undefined {
   return entry.status === ENCODED ? (entry.content as EncodedValueRecord).stored?.node : undefined;
+}
+
+/** What was looked for is not where the object is now: its node has drained meanwhile, say. */
+function hasMoved(entry: ObjectEntry, { node, id }: StoredRecord): boolean {
+  const stored = entry.status === ENCODED ? (entry.content as EncodedValueRecord).stored : undefined;
+  return stored !== undefined && (stored.node !== node || stored.id !== id);
 }
 
 /** Both lists in the given order, at most `readyMax` in the first. */

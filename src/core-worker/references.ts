@@ -1,4 +1,4 @@
-import { Finalizer, type WorkerId } from "../base/mod.ts";
+import { Finalizer, sequenceIn, type WorkerId } from "../base/mod.ts";
 import type { EncodedValueRecord, ObjectPlace, ReferenceType, RuntimeDescriptor } from "../protocol/mod.ts";
 import type { Serializer } from "../serialization/mod.ts";
 import { HELD, type HandleHolder } from "./handle-holder.ts";
@@ -384,8 +384,4 @@ function referenceOf(descriptor: RuntimeDescriptor): { id: string; ownerId: Work
     case "actorClass":
       return null;
   }
-}
-
-function sequenceIn(objectId: string): number {
-  return Number.parseInt(objectId.slice(-12), 16);
 }

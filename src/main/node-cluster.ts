@@ -1,8 +1,8 @@
 import { nodeKeyOf, type Clock, type NodeKey, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
 import { RemoteGcs } from "../clients/mod.ts";
-import type { StoreService } from "../object-store/mod.ts";
-import { type NodeManager, OtherNodes, type ClusterSide, type PeerNodeLink } from "../node-manager/mod.ts";
-import { type FarRequest, type FromGcs, type FromNode, type JobRecord, type NetworkAddress, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
+import type { ObjectManager, StoreService } from "../object-store/mod.ts";
+import { HandOver, type NodeManager, OtherNodes, type ClusterSide, type PeerNodeLink } from "../node-manager/mod.ts";
+import { type FarRequest, type FromGcs, type FromNode, type JobRecord, type NetworkAddress, type NodeLoadRecord, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
 import type { KeptModules } from "./kept-modules.ts";
 import { WorkerSurvey } from "./worker-survey.ts";
 
@@ -21,7 +21,8 @@ interface FreeResources {
 /** What this node does for the others. */
 export interface ServingNode {
   readonly nodeManager: NodeManager;
-  readonly store: Pick<StoreService, "onMessage">;
+  readonly store: Pick<StoreService, "onMessage" | "objectsOfOthers">;
+  readonly objects: Pick<ObjectManager, "keep"> | null;
   toDrivers(message: FromNode): void;
   readonly modules: Pick<KeptModules, "pack" | "kept" | "dropped">;
   /** This node's part of the answer. */
@@ -52,7 +53,10 @@ export class NodeCluster {
   #loadSent = "";
   #loadVersion = 0;
   #loadTimer: Timer | null = null;
-  #isDraining = false;
+  /** Others that take nothing new. */
+  readonly #drainingOthers = new Set<NodeKey>();
+  /** Once this node drains. */
+  #handOver: HandOver | null = null;
   #drainTimer: Timer | null = null;
 
   constructor(setting: NodeClusterSetting) {
@@ -79,7 +83,10 @@ export class NodeCluster {
       },
       actorDeclined: (actorId) => setting.toGcs({ type: "actorDeclined", actorId }),
       actorMakesTrouble: (actorId) => setting.toGcs({ type: "actorMakesTrouble", actorId }),
-      drained: () => setting.leave("has been drained"),
+      drained: () => this.#handOver?.finish(() => {
+        // Unless a program has joined here meanwhile.
+        if (this.#service?.nodeManager.isDrained === true) setting.leave(`has been drained${this.#leftBehind()}`);
+      }),
     };
   }
 
@@ -102,7 +109,7 @@ export class NodeCluster {
     this.#service = service;
     const { nodes, loads } = this.#setting.joined;
     for (const record of nodes) this.#nodeJoined(record);
-    service.nodeManager.spreading?.loadsChanged(loads);
+    this.#loadsChanged(service.nodeManager, loads);
     this.#onAttached();
   }
 
@@ -149,7 +156,7 @@ export class NodeCluster {
     if (this.#load === null) return;
     const wants = this.#service?.nodeManager.spreading?.wants ?? [];
     // Copies: the GCS of the head keeps what it is told, and the ledger changes its amounts in place.
-    const load = { totals: { ...this.#load.totals }, available: { ...this.#load.available }, isDraining: this.#isDraining, ...(wants.length === 0 ? {} : { wants }) };
+    const load = { totals: { ...this.#load.totals }, available: { ...this.#load.available }, isDraining: this.#handOver !== null, ...(wants.length === 0 ? {} : { wants }) };
     const text = JSON.stringify(load);
     if (text === this.#loadSent) return;
     this.#loadSent = text;
@@ -171,6 +178,8 @@ export class NodeCluster {
 
   #nodeLost(key: NodeKey, death: WorkerDeath): void {
     this.#others.lost(key);
+    this.#drainingOthers.delete(key);
+    this.#handOver?.nodeLost(key);
     this.#surveys.workerLost(key);
     this.#service?.nodeManager.farNodeLost(key, death);
   }
@@ -193,7 +202,7 @@ export class NodeCluster {
       case "nodeLost":
         return this.#nodeLost(nodeKeyOf(message.nodeId), message.death);
       case "loads":
-        return nodeManager.spreading?.loadsChanged(message.loads);
+        return this.#loadsChanged(nodeManager, message.loads);
       case "actorsWait":
         return nodeManager.spreading?.actorsWait(message.wants);
       case "toWorker":
@@ -206,7 +215,7 @@ export class NodeCluster {
       case "cancelPlacement":
         return nodeManager.cancelPlacement(message.actorId);
       case "drain":
-        return this.#drain(nodeManager, message.timeLeftMs);
+        return this.#drain(this.#service as ServingNode, message.timeLeftMs);
       case "moveActor":
         return nodeManager.send(message.workerId, { type: "moveActor", actorId: message.actorId });
       case "startActor": {
@@ -247,11 +256,39 @@ export class NodeCluster {
     }
   }
 
-  #drain(nodeManager: NodeManager, timeLeftMs: number | null): void {
-    this.#isDraining = true;
+  #loadsChanged(nodeManager: NodeManager, loads: readonly NodeLoadRecord[]): void {
+    for (const { node, isDraining } of loads) if (isDraining) this.#drainingOthers.add(node);
+    nodeManager.spreading?.loadsChanged(loads);
+  }
+
+  // ------------------------------------------------------------------ leaving
+
+  #drain({ nodeManager, store }: ServingNode, timeLeftMs: number | null): void {
+    this.#handOver ??= new HandOver({
+      clock: this.#setting.clock, nodes: () => this.#others.keys().filter((node) => !this.#drainingOthers.has(node)),
+      objects: () => store.objectsOfOthers().filter(({ ownerId }) => ownerId === null || !nodeManager.isGone(ownerId)),
+      offer: ({ node, id, byteLength, ownerId }) => void this.#others.send(node, { type: "takeObject", id, byteLength, ownerId }),
+    });
     this.#drainTimer?.cancel();
-    if (timeLeftMs !== null) this.#drainTimer = this.#setting.clock.after(timeLeftMs, () => this.#setting.leave("was drained, and had work left at its deadline"));
+    if (timeLeftMs !== null) this.#drainTimer = this.#setting.clock.after(timeLeftMs, () => this.#setting.leave(`was drained, and had ${nodeManager.isDrained ? "objects" : "work"} left at its deadline${this.#leftBehind()}`));
     nodeManager.drain();
+  }
+
+  #leftBehind(): string {
+    const left = this.#handOver?.leftBehind ?? "";
+    return left === "" ? "" : `; no other node has ${left} that it had`;
+  }
+
+  /** Another node drains: this one has the object from now on, if it can. Its owner hears of it from here, whatever becomes of that node. */
+  async #take({ nodeManager, objects, store }: ServingNode, from: NodeKey, { id, byteLength, ownerId }: NodeToNode & { readonly type: "takeObject" }): Promise<void> {
+    const ownersNode = nodeKeyOf(ownerId);
+    const isGone = (): boolean => nodeManager.isGone(ownerId) || (ownersNode !== this.#node && !this.#others.has(ownersNode));
+    const kept = objects === null || this.#handOver !== null || isGone() ? "failed" : await objects.keep({ node: from, id, byteLength }, ownerId);
+    if (typeof kept !== "string") {
+      if (isGone()) store.onMessage(ownerId, { type: "storeFreed", node: this.#node, id: kept.id, isReused: false });
+      else nodeManager.send(ownerId, { type: "objectMoved", from: { node: from, id }, to: kept });
+    }
+    this.#others.send(from, { type: "objectTaken", id, refusal: typeof kept === "string" ? kept : null });
   }
 
   #fromGcsTo(nodeManager: NodeManager, workerId: WorkerId, message: FromNode): void {
@@ -271,6 +308,10 @@ export class NodeCluster {
         return this.#onFarRequest(service, message.senderId, message.message, message.job);
       case "ownerGone":
         return service.nodeManager.farWorkerLost(message.workerId, { reason: "has ended", pid: 0, isRetryable: true });
+      case "takeObject":
+        return void this.#take(service, key, message);
+      case "objectTaken":
+        return this.#handOver?.answered(message.id, key, message.refusal);
       case "survey":
         return void service.answer(message.question).then((answer) => void this.#others.send(key, { type: "surveyed", surveyId: message.surveyId, answer }));
       case "surveyed":
@@ -300,6 +341,7 @@ export class NodeCluster {
   stop(): void {
     this.#loadTimer?.cancel();
     this.#drainTimer?.cancel();
+    this.#handOver?.stop();
     this.#others.close();
   }
 }

@@ -25,9 +25,9 @@ export interface NodeServiceSetting {
   readonly environments: Pick<EnvironmentAgent, "receivePackage" | "packagePiece">;
   readonly modules: Pick<KeptModules, "pack" | "kept" | "dropped" | "recall">;
   readonly clock: Clock;
-  readonly store: Pick<StoreService, "onMessage" | "list" | "roomWaits">;
+  readonly store: Pick<StoreService, "onMessage" | "list" | "roomWaits" | "objectsOfOthers">;
   /** Null for a node that is alone. */
-  readonly objects: Pick<ObjectManager, "onPull" | "onPrefetch" | "pullCancelled"> | null;
+  readonly objects: Pick<ObjectManager, "onPull" | "onPrefetch" | "pullCancelled" | "keep"> | null;
   /** It is up, and has a channel. */
   readonly onWorkerStarted: (workerId: WorkerId) => void;
   readonly onShutdown: () => void;
@@ -38,7 +38,7 @@ export class NodeService {
   readonly gcs: GcsClient;
   readonly store: NodeServiceSetting["store"];
   readonly modules: NodeServiceSetting["modules"];
-  readonly #objects: NodeServiceSetting["objects"];
+  readonly objects: NodeServiceSetting["objects"];
   readonly #config: NodeServiceSetting["config"];
   readonly #cluster: NodeCluster | null;
   readonly #environments: NodeServiceSetting["environments"];
@@ -57,7 +57,7 @@ export class NodeService {
     this.#environments = environments;
     this.modules = modules;
     this.store = store;
-    this.#objects = objects;
+    this.objects = objects;
     this.gcs = gcs;
     this.#cluster = cluster;
     this.#drain = new OutputDrain(clock, (workerId, drainId) => nodeManager.send(workerId, { type: "drainOutput", drainId }));
@@ -148,12 +148,12 @@ export class NodeService {
         if (message.node === nodeKeyOf(this.#config.nodeId)) return this.store.onMessage(senderId, message);
         return void this.#cluster?.passOn(message.node, senderId, message);
       case "storePull":
-        if (this.#objects !== null) return this.#objects.onPull(senderId, message);
+        if (this.objects !== null) return this.objects.onPull(senderId, message);
         return reply(link, message.requestId, null, { kind: "ObjectLostError", message: `this object is on node ${message.node}, which this node is not connected with`, subjectId: String(message.id) });
       case "storePrefetch":
-        return this.#objects?.onPrefetch(senderId, message);
+        return this.objects?.onPrefetch(senderId, message);
       case "storePullCancelled":
-        return this.#objects?.pullCancelled(senderId, message.requestId);
+        return this.objects?.pullCancelled(senderId, message.requestId);
       case "log":
         return this.toDriversOf(message.record.workerId, { type: "log", record: message.record });
       case "recallModules":

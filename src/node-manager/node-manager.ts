@@ -37,6 +37,8 @@ export class NodeManager {
   readonly shared: SharedHosts;
   readonly groups: NodeGroups;
   readonly #workers = new Map<WorkerId, ConnectedWorker>();
+  /** Asked to end, since they are idle. */
+  readonly #retiring = new Set<WorkerId>();
   readonly #jobs = new KnownJobs();
   readonly introductions: PeerIntroductions;
   readonly jobEnds: JobEnds;
@@ -145,6 +147,7 @@ export class NodeManager {
     if (worker === undefined) return;
     const death = this.groups.deathWithGroup(workerId, deathOf(worker, seen, this.shared.workerLost(workerId, worker.endedBy)));
     this.#workers.delete(workerId);
+    this.#retiring.delete(workerId);
     this.jobEnds.workerEnded(worker.jobId);
     if (this.#isStopping) return;
     this.#env.endObjects(workerId);
@@ -200,6 +203,8 @@ export class NodeManager {
     if (worker === undefined) return;
     if (worker.endReason === null) worker.endedBy = endedBy;
     worker.endReason ??= reason;
+    // It has run all that it has had: what is on its way there costs nobody a retry.
+    if (this.#retiring.has(workerId)) worker.endMarks = { ...worker.endMarks, isForced: true };
     worker.launched?.noteReason(reason);
   }
 
@@ -249,6 +254,7 @@ export class NodeManager {
   }
 
   retireRefused(workerId: WorkerId): void {
+    this.#retiring.delete(workerId);
     this.shared.retireRefused(workerId);
     this.#act(this.#state.stopRefused(workerId));
     this.#checkIdleSoon();
@@ -285,13 +291,9 @@ export class NodeManager {
     else this.terminate(workerId, `was ended: ${reason}`);
   }
 
-  publish(workerId: WorkerId, state: ActorStateRecord): void {
-    this.sendSoon(workerId, { type: "actorState", state });
-  }
+  publish(workerId: WorkerId, state: ActorStateRecord): void { this.sendSoon(workerId, { type: "actorState", state }); }
 
-  connectPeers(askerId: WorkerId, targetId: WorkerId): void {
-    this.introductions.asked(askerId, targetId);
-  }
+  connectPeers(askerId: WorkerId, targetId: WorkerId): void { this.introductions.asked(askerId, targetId); }
 
   /** What waits here, but for what its workers know. */
   waits(): Omit<NodeWaits, "roomWaits" | "workers" | "unansweredWorkerIds"> {
@@ -309,9 +311,7 @@ export class NodeManager {
   jobOfDriver(driverId: WorkerId): JobRecord | undefined { return this.#jobs.ofDriver(driverId); }
   isGone(workerId: WorkerId): boolean { return this.#isFar(workerId) ? this.#jobs.isGone(workerId) : !this.#workers.has(workerId); }
 
-  job(jobId: JobId): JobRecord | undefined {
-    return this.#jobs.get(jobId);
-  }
+  job(jobId: JobId): JobRecord | undefined { return this.#jobs.get(jobId); }
 
   /** An owner on another node asks for leases here. */
   demandFromFar(ownerId: WorkerId, job: JobRecord, message: FarRequest & { readonly type: "leaseDemand" }): void {
@@ -364,14 +364,10 @@ export class NodeManager {
   }
 
   /** With others of this turn in one frame. */
-  sendSoon(workerId: WorkerId, message: FromNode): void {
-    this.#workers.get(workerId)?.link?.sendSoon(message);
-  }
+  sendSoon(workerId: WorkerId, message: FromNode): void { this.#workers.get(workerId)?.link?.sendSoon(message); }
 
   /** The job that a worker or driver is of; the first one until it is used. */
-  jobOf(workerId: WorkerId): JobId {
-    return this.#workers.get(workerId)?.jobId ?? this.#env.firstJobId;
-  }
+  jobOf(workerId: WorkerId): JobId { return this.#workers.get(workerId)?.jobId ?? this.#env.firstJobId; }
 
   /** Of one job, or all. */
   *liveWorkers(jobId?: JobId): Iterable<WorkerId> {
@@ -392,6 +388,7 @@ export class NodeManager {
           this.#start(instruction.kind);
           break;
         case "stopWorker":
+          this.#retiring.add(instruction.workerId);
           this.send(instruction.workerId, { type: "retire" });
           break;
         case "endWorker":
@@ -446,7 +443,7 @@ export class NodeManager {
     this.#env.cluster?.loadChanged(this.#state.ledger.totals, this.available);
     this.spreading?.plan();
     this.jobEnds.look();
-    if (this.#state.isDrained && this.#workers.size === 0 && !this.#isStopping) this.#env.cluster?.drained();
+    if (this.isDrained && !this.#isStopping) this.#env.cluster?.drained();
   }
 
   // ------------------------------------------------------------------ leaving the cluster
@@ -458,6 +455,8 @@ export class NodeManager {
     this.#act(this.#state.drain());
     this.#checkIdleSoon();
   }
+
+  get isDrained(): boolean { return this.#state.isDrained && this.#workers.size === 0; }
 
   #declineActor(actorId: ActorId): void {
     this.#waitingActors.delete(actorId);

@@ -1,6 +1,6 @@
 import { Finalizer, forgetOldest } from "../base/mod.ts";
 import type { ObjectOrigin, OwnedObject } from "../clients/mod.ts";
-import type { StoredRecord, ToStore } from "../protocol/mod.ts";
+import type { PrimaryRecord, StoredRecord, ToStore } from "../protocol/mod.ts";
 import { remoteKey } from "./remote-object.ts";
 
 /** Of copies of other nodes' objects that this worker has opened, it remembers where they were. */
@@ -56,6 +56,10 @@ export class FarObjects {
   describe(stored: StoredRecord, origin: ObjectOrigin): void {
     const owned = this.#owned.get(remoteKey(stored));
     if (owned !== undefined) owned.origin = origin;
+  }
+
+  originOf(place: PrimaryRecord): ObjectOrigin | null {
+    return this.#owned.get(remoteKey(place))?.origin ?? null;
   }
 
   list(): OwnedObject[] {

@@ -20,6 +20,10 @@ export class MemoryStore implements StoreClient {
 
   describe(): void {}
 
+  originOf(): null {
+    return null;
+  }
+
   /** What lives in this thread's memory is not registered anywhere. */
   owned(): [] {
     return [];

@@ -8,3 +8,4 @@ export { ObjectTransferServer } from "./object-transfer-server.ts";
 export { makeOwnedFolder, removeOwnFolder, removeStaleFolders, startTicksOf, stateOfFolderOwner } from "./owned-folders.ts";
 export { createStoreDoor } from "./store-door.ts";
 export { StoreService } from "./store-service.ts";
+export type { HandedObject } from "./stored-object.ts";

@@ -1,4 +1,4 @@
-import type { NodeKey, SystemErrorRecord } from "../base/mod.ts";
+import type { NodeKey, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { NodeObjects } from "./node-objects.ts";
 import type { RemoteObject } from "./remote-object.ts";
 
@@ -66,6 +66,13 @@ export class NodeCopies {
     if (--copy.uses > 0) return;
     if (copy.isComplete) this.#objects.unpinCopy(copy.copyId);
     else if (copy.isDropped) this.#objects.dropCopy(copy.copyId);
+  }
+
+  /** It is this node's own from now on: its row, or undefined if it is not there any more. */
+  keep(copy: Copy, ownerId: WorkerId): number | undefined {
+    const row = this.#objects.keepCopy(copy.copyId, ownerId);
+    if (row !== undefined) this.forget(copy);
+    return row;
   }
 
   /** The store has none of it. */

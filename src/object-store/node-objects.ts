@@ -137,6 +137,11 @@ export class NodeObjects {
     running?.settle();
   }
 
+  /** A complete copy is an object of that owner's from now on, which goes to disk like all others. Answers its row; undefined if it cannot be. */
+  keepCopy(copyId: number, ownerId: WorkerId): number | undefined {
+    return this.#heap === null ? this.#env.running()?.state.keepCopy(copyId, ownerId) : undefined;
+  }
+
   /** Nobody needs it, or it will not be completed. Views of it stay. */
   dropCopy(copyId: number): void {
     this.#heap?.drop(copyId);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
 import { ObjectFreedError, ObjectLostError, ObjectStoreFullError } from "../base/mod.ts";
 import { Waiting } from "../clients/mod.ts";
-import type { EncodedValueRecord } from "../protocol/mod.ts";
+import type { EncodedValueRecord, StoredRecord } from "../protocol/mod.ts";
 import { StoreCluster, type StoreNode } from "./fixtures/store-cluster.ts";
 import { type Client, collectUntil, MEGABYTE } from "./fixtures/store-machine.ts";
 import { loadNativeMemory } from "./native-memory.ts";
@@ -16,6 +16,7 @@ function nodes(count: number, capacityBytes: number = CAPACITY_BYTES): Promise<r
   clusters.push(cluster);
   return cluster.start(count, capacityBytes);
 }
+const cluster = (): StoreCluster => clusters.at(-1) as StoreCluster;
 afterEach(async () => {
   for (const each of clusters.splice(0)) await each.close();
 });
@@ -66,6 +67,39 @@ describe("objects of other nodes", { skip }, () => {
       assert.equal(views[0]![3], views[1]![3], "it is the same memory");
       assert.equal(objectsOn(here!), values.length);
     }
+  });
+
+  test("can be taken over: from then on they are here, go to disk when memory is short, and end when their owner says so", async () => {
+    const [origin, here, third] = await nodes(3);
+    const maker = origin!.machine.client("maker");
+    const byteLength = 5 * MEGABYTE + 12_345;
+    const value = make(maker, byteLength, 1);
+    const other = make(maker, byteLength, 2);
+    const reader = here!.machine.client("reader");
+    await read(reader, other);
+    const kept = await Promise.all([value, other].map(({ stored }) => here!.manager.keep(stored!, "owner")));
+    const moved = [value, other].map((one, index) => ({ ...one, stored: kept[index] as StoredRecord }));
+    assert.deepEqual(moved.map(({ stored }) => stored.node), [here!.machine.node, here!.machine.node]);
+    await cluster().lose(origin!);
+    // A copy would have gone with the node of its primary, and go when there is no room.
+    const looked: Uint8Array[] = [];
+    for (const seed of [10, 11, 12]) looked.push(await read(reader, make(third!.machine.client("maker"), 5 * MEGABYTE, seed)));
+    assert.ok(here!.machine.service.list(10).objects.some(({ isSpilled }) => isSpilled));
+    looked.length = 0;
+    await collectUntil(() => here!.machine.service.list(10).objects.every(({ pinnedBy }) => pinnedBy.length === 0), "views are left");
+    for (const [index, one] of moved.entries()) assert.ok(await reads(here!.machine.client(`reader${index}`), one, byteLength, 1 + index));
+    assert.deepEqual(here!.machine.service.objectsOfOthers().map(({ ownerId }) => ownerId), ["owner", "owner"]);
+    for (const { stored } of moved) here!.machine.service.onMessage("owner", { type: "storeFreed", node: stored.node, id: stored.id, isReused: false });
+    assert.deepEqual(here!.machine.service.objectsOfOthers(), []);
+  });
+
+  test("that are freed, or larger than the store, are not taken over", async () => {
+    const [origin] = await nodes(1);
+    const [small] = await cluster().start(1, 2 * MEGABYTE).then((all) => all.slice(-1));
+    const maker = origin!.machine.client("maker");
+    const [freed, large] = [make(maker, MEGABYTE, 1), make(maker, 5 * MEGABYTE, 2)];
+    maker.store.release(freed.stored!);
+    assert.deepEqual(await Promise.all([freed, large].map(({ stored }) => small!.manager.keep(stored!, "owner"))), ["failed", "full"]);
   });
 
   test("read again, the copy is found without asking anybody", async () => {

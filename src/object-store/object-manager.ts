@@ -1,8 +1,9 @@
 import { forgetOldest, invariant, type Clock, type NodeKey, type RandomSource, systemErrorOf, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
-import type { FromNode, NetworkAddress, ToStore } from "../protocol/mod.ts";
+import type { FromNode, HandOverRefusal, NetworkAddress, StoredRecord, ToStore } from "../protocol/mod.ts";
 import { HeldObjects } from "./held-objects.ts";
 import { type Copy, NodeCopies } from "./node-copies.ts";
 import type { NodeObjects } from "./node-objects.ts";
+import type { Asker, Target } from "./object-askers.ts";
 import { type Lane, ObjectTransferClient } from "./object-transfer-client.ts";
 import type { ObjectTransferServer } from "./object-transfer-server.ts";
 import { nodeLostRecord, type PullInstruction, type PullPriority } from "./pull-instructions.ts";
@@ -36,22 +37,6 @@ export interface ObjectManagerEnvironment {
   addressOf(node: NodeKey): Promise<NetworkAddress>;
   /** To a worker of this node. */
   send(workerId: WorkerId, message: FromNode): void;
-}
-
-/** Where the bytes of a chunk go. */
-interface Target {
-  readonly node: NodeKey;
-  readonly copy: Copy;
-  readonly chunk: number;
-}
-
-interface Asker {
-  readonly key: string;
-  /** Null for one that is no worker; its number for one that waits. */
-  readonly request: { readonly workerId: WorkerId; readonly requestId: number | null } | null;
-  /** It is complete at this moment, and stays during the call. */
-  done(copy: Copy): void;
-  failed(failure: SystemErrorRecord): void;
 }
 
 /**
@@ -161,6 +146,18 @@ export class ObjectManager {
     });
   }
 
+  /** Brings the primary copy here, for that owner: where it is from now on, or why it cannot be. */
+  keep(object: RemoteObject, ownerId: WorkerId): Promise<StoredRecord | HandOverRefusal> {
+    return new Promise((resolve) => void this.#ask(object, "argument", null, (copy) => resolve(this.#keepCopy(copy, ownerId)), ({ kind }) => resolve(kind === "ObjectStoreFullError" || kind === "OutOfDiskError" ? "full" : "failed")));
+  }
+
+  #keepCopy(copy: Copy, ownerId: WorkerId): StoredRecord | HandOverRefusal {
+    const row = this.#copies.keep(copy, ownerId);
+    if (row === undefined) return "failed";
+    this.#tellClosed(copy.object);
+    return { node: this.#env.nodeKey, id: copy.copyId, row, byteLength: copy.object.byteLength };
+  }
+
   /** A worker of this node is blocked until it can read the object. */
   onPull(workerId: WorkerId, message: ToStore & { readonly type: "storePull" }): void {
     const { requestId, node, id, byteLength } = message;
@@ -222,8 +219,6 @@ export class ObjectManager {
     this.#pulls.nodeLost(node, reason);
     this.#shares.nodeLost(node);
     this.#settle();
-    this.#reattaching.get(node)?.cancel();
-    this.#reattaching.delete(node);
     for (const copy of this.#copies.of(node)) this.#copies.drop(copy);
     this.#client.disconnect(node);
     this.#reattaching.get(node)?.cancel();

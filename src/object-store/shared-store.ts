@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Finalizer, forgetOldest, megabytes, type NodeKey, ObjectStoreFullError, OutOfDiskError, type RandomSource, type WorkerId } from "../base/mod.ts";
 import type { ObjectOrigin, OwnedObject, StoreClient, Waiting } from "../clients/mod.ts";
-import type { EncodedValueRecord, PulledObject, RoomOrigin, StoredRecord, ToStore } from "../protocol/mod.ts";
+import type { EncodedValueRecord, PrimaryRecord, PulledObject, RoomOrigin, StoredRecord, ToStore } from "../protocol/mod.ts";
 import { classPages, PAGE_BYTES } from "./arena-state.ts";
 import { runGarbageCollector } from "./garbage-collector.ts";
 import { FarObjects } from "./far-objects.ts";
@@ -262,6 +262,8 @@ export class SharedStore implements StoreClient {
     const owned = this.#owned.get(stored.id);
     if (owned !== undefined) owned.origin = origin;
   }
+
+  originOf(place: PrimaryRecord): ObjectOrigin | null { return this.#far.originOf(place); }
 
   owned(): OwnedObject[] {
     for (const [id, { weak }] of this.#owned) if (weak.deref() === undefined) this.#free(id);

@@ -1,6 +1,6 @@
 import { closeSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { OutOfDiskError, type Clock, type NodeKey, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
+import { nodeKeyOf, OutOfDiskError, type Clock, type NodeKey, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
 import type { FromNode, RoomWaitRecord, StoreListing, ToStore } from "../protocol/mod.ts";
 import { ArenaState, PAGE_BYTES } from "./arena-state.ts";
 import { loadNativeMemory, type NativeMemory } from "./native-memory.ts";
@@ -14,6 +14,7 @@ import { StoreDoor } from "./store-door.ts";
 import { NodeObjects } from "./node-objects.ts";
 import type { LossReason } from "./store-instructions.ts";
 import { StoreState } from "./store-state.ts";
+import type { HandedObject } from "./stored-object.ts";
 
 /** One view must cover a segment, and a view beyond 4 GiB ends Node 20. */
 const SEGMENT_BYTES_MAX = 2 * 1024 ** 3;
@@ -141,6 +142,11 @@ export class StoreService {
     running.state.workerLost(workerId);
     this.#roomWaits.end(workerId);
     this.#carryOut(running);
+  }
+
+  /** The primary copies, in memory or on disk, of owners on other nodes; also those of which their makers have not said yet whose they are. */
+  objectsOfOthers(): HandedObject[] {
+    return this.#running === null ? [] : this.#running.state.primaries().filter(({ ownerId }) => ownerId === null || nodeKeyOf(ownerId) !== this.#env.node);
   }
 
   /** Who waits for room now. */

@@ -128,10 +128,7 @@ export class StoreState {
   }
 
   /** The worker had given up when the answer came: what it was given goes to others. */
-  answerRefused(rows: readonly number[]): void {
-    for (const row of rows) this.#rows.refused(row);
-    this.#makeRoom();
-  }
+  answerRefused(rows: readonly number[]): void { for (const row of rows) this.#rows.refused(row); this.#makeRoom(); }
 
   requestCancelled(workerId: WorkerId, sequence: number): void {
     this.#queue.removeWhere((request) => request.kind === "grant" && request.workerId === workerId && request.sequence === sequence);
@@ -200,10 +197,7 @@ export class StoreState {
   }
 
   /** A reader has let go of an extent that somebody waits for. */
-  unpinned(row: number): void {
-    this.#rows.unpinned(row);
-    this.#makeRoom();
-  }
+  unpinned(row: number): void { this.#rows.unpinned(row); this.#makeRoom(); }
 
   /** Somebody needs an object and does not find it where it was. The answer pins it for that worker. */
   fetch(workerId: WorkerId, requestId: number, id: number): void {
@@ -276,6 +270,18 @@ export class StoreState {
     this.#waitForRoom(copy);
     return id;
   }
+
+  /** A copy that has come is the primary from now on, for that owner. Answers where it is in memory; undefined if it is gone. */
+  keepCopy(id: number, ownerId: WorkerId): number | undefined {
+    const copy = this.#objects.get(id);
+    if (copy === undefined || copy.copyOf === null || copy.row < 0 || copy.activity !== "none" || copy.isFreed) return undefined;
+    copy.copyOf = null;
+    copy.ownerId = ownerId;
+    return copy.row;
+  }
+
+  /** The primary copies, for whoever they are. */
+  primaries(): StoredObject[] { return [...this.#objects.values()].filter(({ copyOf, isFreed }) => copyOf === null && !isFreed); }
 
   /** `watchedGone` when the object ends; at once if it has. */
   watch(id: number): void {
@@ -384,16 +390,10 @@ export class StoreState {
   collected(workerId: WorkerId): void { if (this.#collecting.delete(workerId) && this.#collecting.size === 0) this.#makeRoom(); }
 
   /** Who has not collected by now does not hold up the others. */
-  collectionExpired(): void {
-    this.#collecting.clear();
-    this.#makeRoom();
-  }
+  collectionExpired(): void { this.#collecting.clear(); this.#makeRoom(); }
 
   /** What workers look at is all that is left, and nobody but their garbage collectors knows when they do not any more. */
-  collectAgain(): void {
-    this.#hasCollected = false;
-    this.#makeRoom();
-  }
+  collectAgain(): void { this.#hasCollected = false; this.#makeRoom(); }
 
   /** Whether a reader that lets go should say so. */
   get isPressed(): boolean { return this.#queue.length > 0; }

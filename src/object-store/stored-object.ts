@@ -17,8 +17,8 @@ export interface StoredObject {
   row: number;
   /** A copy lies on disk; it stays when the object is restored, since objects never change. */
   isSpilled: boolean;
-  /** The primary is another node's: it can be had again from there. */
-  readonly copyOf: PrimaryRecord | null;
+  /** The primary is another node's: it can be had again from there. Null for a primary, also for what was a copy once. */
+  copyOf: PrimaryRecord | null;
   activity: "none" | "spilling" | "restoring";
   /** Nobody needs it; only the activity keeps it. */
   isFreed: boolean;
@@ -28,6 +28,9 @@ export interface StoredObject {
   /** While it waits for room. */
   patience: RoomPatience | null;
 }
+
+/** What a node that drains must know of an object to give it to another. */
+export type HandedObject = Pick<StoredObject, "id" | "byteLength" | "ownerId" | "isAdopted">;
 
 /** Who waits for memory. */
 export type RoomRequest =

@@ -3,6 +3,7 @@ import type { ForGcs } from "./gcs-messages.ts";
 import type { NetworkAddress } from "./network-address.ts";
 import type { BundleOrder, BundleReport } from "./placement-group-messages.ts";
 import type { ActorParts, ActorSpec, FromNode, JobRecord, ToNode, WorkerDeath } from "./node-messages.ts";
+import type { HandOverRefusal } from "./store-messages.ts";
 import type { StrategyRecord } from "./strategy-record.ts";
 import type { WaitsQuestion } from "./wait-messages.ts";
 import type { WorkerIsolation } from "./worker-kind.ts";
@@ -136,6 +137,9 @@ export type NodeToNode =
   | { readonly type: "toWorker"; readonly workerId: WorkerId; readonly message: FromNode }
   /** Who was granted a lease has ended, perhaps before its wish for one arrived. */
   | { readonly type: "ownerGone"; readonly workerId: WorkerId }
+  /** The sender drains: the receiver is to have this object from now on, and tells its owner so. Answered with `objectTaken`. */
+  | { readonly type: "takeObject"; readonly id: number; readonly byteLength: number; readonly ownerId: WorkerId }
+  | { readonly type: "objectTaken"; readonly id: number; readonly refusal: HandOverRefusal | null }
   /** Answered with `surveyed`. */
   | { readonly type: "survey"; readonly surveyId: number; readonly question: NodeQuestion }
   | { readonly type: "surveyed"; readonly surveyId: number; readonly answer: unknown };

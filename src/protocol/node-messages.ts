@@ -4,7 +4,7 @@ import type { WorkerObjectsReport } from "./object-messages.ts";
 import type { BundleRecord, PlacementGroupNews, PlacementGroupRequest } from "./placement-group-messages.ts";
 import type { RunsReport } from "./run-messages.ts";
 import type { CodeOrigin } from "./module-messages.ts";
-import type { StoreCollect, ToStore } from "./store-messages.ts";
+import type { ObjectMoved, StoreCollect, ToStore } from "./store-messages.ts";
 import type { StrategyRecord } from "./strategy-record.ts";
 import type { WaitsQuestion, WorkerWaits } from "./wait-messages.ts";
 import type { ActorMethods, CallRules, CodeUnitRecord, EncodedValueRecord, TaskErrorRecord } from "./values.ts";
@@ -133,6 +133,7 @@ export type ToNode =
 /** From the node manager (and the GCS behind it) to a core worker. */
 export type FromNode =
   | StoreCollect
+  | ObjectMoved
   | PlacementGroupNews
   | { readonly type: "registered"; readonly nodeId: NodeId; readonly totals: ResourceAmounts; readonly labels: Readonly<Record<string, string>> }
   /** Before its first lease or actor, if that is of another job than the one that it was started by. */

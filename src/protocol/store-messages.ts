@@ -50,6 +50,16 @@ export interface StoreCollect {
   readonly type: "storeCollect";
 }
 
+/** To the owner of an object: its node has drained, and it lies there from now on. What is left of it where it was is freed by the owner. */
+export interface ObjectMoved {
+  readonly type: "objectMoved";
+  readonly from: PrimaryRecord;
+  readonly to: StoredRecord;
+}
+
+/** Why a node does not take an object that another one, which drains, offers: it has no room, or the object could not be brought there. */
+export type HandOverRefusal = "full" | "failed";
+
 /** Which object of which node. */
 export interface PrimaryRecord {
   readonly node: NodeKey;

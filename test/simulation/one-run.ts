@@ -112,7 +112,8 @@ async function runProgram(world: World, cluster: SimulatedCluster, faults: Fault
   }
   const { value, isDamaged } = ended.outcome;
   if (!isDamaged && value !== valueOf(plan.root)) throw new Error(`the program returned ${value} instead of ${valueOf(plan.root)}`);
-  if (isDamaged && !oracle.areLossesPossible) throw new Error("the program says that something was lost, and nothing was");
+  // What an actor had in its memory is gone when it has moved.
+  if (isDamaged && !oracle.areLossesPossible && oracle.actors.restarts === 0) throw new Error("the program says that something was lost, and nothing was");
   return driver;
 }
 

@@ -18,6 +18,10 @@ test("without faults, programs return what they should, everything runs once, an
   assert.match(await simulate("--seeds", "10", "--faults", "none"), /none failed/);
 });
 
+test("when nodes leave in good order and nothing else happens, everything runs once and nothing is lost", async () => {
+  assert.match(await simulate("--seeds", "12", "--faults", "drains"), /none failed/);
+});
+
 test("when workers and nodes are killed, stopped and cut off, programs get their values or errors that may be, nothing is left behind, and a seed is always the same run", async () => {
   assert.match(await simulate("--seeds", "8", "--faults", "standard", "--twice"), /none failed/);
 });

@@ -6,7 +6,8 @@ import type { SimulatedCluster } from "./simulated-cluster.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
 import type { SimulatedWorker } from "./simulated-worker.ts";
 
-export type FaultMix = "none" | "standard" | "harsh";
+/** In `drains` nodes leave in good order and nothing else happens: then nothing is lost, and nothing runs again. */
+export type FaultMix = "none" | "drains" | "standard" | "harsh";
 
 interface FaultRates {
   /** Between two faults, on average. */
@@ -26,26 +27,36 @@ interface FaultRates {
   /** Of what nodes send to each other: it is repaired. */
   readonly frames: FrameFaults;
   readonly slowMsMax: number;
+  /** Of draining nodes: how many must be gone by a deadline. */
+  readonly drainsWithDeadline: number;
 }
+
+const NO_DISK_FAULTS: DiskFaults = { unwritten: 0, damaged: 0, unreadable: 0 };
 
 /** Workers are parted when their channel is lost for good: then one of them ends. */
 type FaultKind = "worker killed" | "node process killed" | "node crashes" | "node drains" | "process stops" | "machine slows" | "partition" | "connection breaks" | "workers parted";
 
 const RATES: Readonly<Record<Exclude<FaultMix, "none">, FaultRates>> = {
+  drains: {
+    everyMs: 150, countMax: 20,
+    kinds: { "worker killed": 0, "node process killed": 0, "node crashes": 0, "node drains": 1, "process stops": 0, "machine slows": 0, partition: 0, "connection breaks": 0, "workers parted": 0 },
+    pauseMsMax: 0, partitionMsMax: 0, slowMsMax: 0, smallStores: 0, spillingStores: 0, disk: NO_DISK_FAULTS,
+    driverKilled: 0, headCrashes: 0, frames: { lost: 0, twice: 0, late: 0, lateMsMax: 0 }, drainsWithDeadline: 0,
+  },
   standard: {
     everyMs: 150, countMax: 60,
     kinds: { "worker killed": 10, "node process killed": 0.5, "node crashes": 1, "node drains": 1, "process stops": 4, "machine slows": 1, partition: 3, "connection breaks": 2, "workers parted": 0.5 },
     // A node that is silent for 10 s is gone, so these partitions only delay.
     pauseMsMax: 1_500, partitionMsMax: 5_000, slowMsMax: 1_000,
     smallStores: 0.1, spillingStores: 0.15, disk: { unwritten: 0.02, damaged: 0.1, unreadable: 0.05 },
-    driverKilled: 0.1, headCrashes: 0.03, frames: { lost: 0.02, twice: 0.05, late: 0.05, lateMsMax: 100 },
+    driverKilled: 0.1, headCrashes: 0.03, frames: { lost: 0.02, twice: 0.05, late: 0.05, lateMsMax: 100 }, drainsWithDeadline: 0.5,
   },
   harsh: {
     everyMs: 60, countMax: 150,
     kinds: { "worker killed": 10, "node process killed": 1, "node crashes": 2, "node drains": 2, "process stops": 4, "machine slows": 2, partition: 4, "connection breaks": 3, "workers parted": 2 },
     pauseMsMax: 15_000, partitionMsMax: 30_000, slowMsMax: 5_000,
     smallStores: 0.2, spillingStores: 0.2, disk: { unwritten: 0.1, damaged: 0.1, unreadable: 0.1 },
-    driverKilled: 0.15, headCrashes: 0.1, frames: { lost: 0.1, twice: 0.1, late: 0.1, lateMsMax: 1_000 },
+    driverKilled: 0.15, headCrashes: 0.1, frames: { lost: 0.1, twice: 0.1, late: 0.1, lateMsMax: 1_000 }, drainsWithDeadline: 0.5,
   },
 };
 
@@ -57,13 +68,12 @@ const SILENT_CRASHES = 0.3;
 /** Machines that are replaced by another one when they are gone. */
 const REPLACED = 0.7;
 const REPLACED_MS_MAX = 3_000;
-/** Of draining nodes: how many must be gone by a deadline, and when that is. */
-const DRAINS_WITH_DEADLINE = 0.5;
+/** When nodes with a deadline must be gone. */
 const DRAIN_MS_MAX = 3_000;
 /** How often the machine of the program is hit, where others are. */
 const HOME_HIT = 0.1;
 
-const NO_STORE_FAULTS = { smallStores: 0, spillingStores: 0, disk: { unwritten: 0, damaged: 0, unreadable: 0 } };
+const NO_STORE_FAULTS = { smallStores: 0, spillingStores: 0, disk: NO_DISK_FAULTS };
 
 /** What goes wrong in a run, decided by its seed. */
 export class Faults {
@@ -76,22 +86,20 @@ export class Faults {
   readonly #world: World;
   readonly #random: Chance;
   readonly #rates: FaultRates | null;
+  readonly areLossesPossible: boolean;
   #isOver = false;
 
   constructor(world: World, mix: FaultMix) {
     this.#world = world;
     this.#random = world.random.branch();
     this.#rates = mix === "none" ? null : RATES[mix];
+    this.areLossesPossible = mix !== "none" && mix !== "drains";
     const { smallStores, spillingStores, disk } = this.#rates ?? NO_STORE_FAULTS;
     const drawn = this.#random.fraction();
     this.smallStores = drawn < smallStores + spillingStores;
     this.disk = drawn >= smallStores && this.smallStores ? { ...disk, capacityBytes: DISK_BYTES, msMax: DISK_MS_MAX } : null;
     this.isDriverKilled = this.#random.chance(this.#rates?.driverKilled ?? 0);
     this.doesHeadCrash = this.#random.chance(this.#rates?.headCrashes ?? 0);
-  }
-
-  get areLossesPossible(): boolean {
-    return this.#rates !== null;
   }
 
   /** From now on. */
@@ -138,7 +146,7 @@ export class Faults {
       case "node crashes":
         return this.#leaves(cluster, this.#pick(nodes.filter((node) => node !== driver.node && !cluster.isHead(node))), (node) => node.crash(this.#random.chance(SILENT_CRASHES)));
       case "node drains":
-        return this.#leaves(cluster, this.#member(cluster, driver), (node) => cluster.drain(node, this.#random.chance(DRAINS_WITH_DEADLINE) ? this.#random.between(0, DRAIN_MS_MAX) : null));
+        return this.#leaves(cluster, this.#member(cluster, driver), (node) => cluster.drain(node, this.#random.chance(rates.drainsWithDeadline) ? this.#random.between(0, DRAIN_MS_MAX) : null));
       case "process stops": {
         const node = this.#random.pick(nodes);
         const { process } = this.#random.chance(0.3) ? node : (this.#pick([...node.workers.values()]) ?? node);

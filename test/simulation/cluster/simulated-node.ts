@@ -86,7 +86,7 @@ export class SimulatedNode {
       config: { jobId: `node ${this.key}` as JobId, nodeId: record.nodeId, totals: record.totals, labels: record.labels }, nodeManager: this.nodeManager, gcs: nodeCluster.gcs, cluster: nodeCluster,
       environments: { receivePackage: () => undefined, packagePiece: () => Promise.resolve(null) }, modules: { recall: () => Promise.resolve(false), pack: () => Promise.resolve(null), kept: () => Promise.resolve(), dropped: () => Promise.resolve() }, clock, store: this.store, objects: this.store, onWorkerStarted: () => undefined, onShutdown: () => undefined,
     });
-    nodeCluster.attach({ nodeManager: this.nodeManager, store: this.store, toDrivers: (message) => this.service.toDrivers(message), modules: this.service.modules, answer: (question) => this.service.answer(question) });
+    nodeCluster.attach({ nodeManager: this.nodeManager, store: this.store, objects: this.store, toDrivers: (message) => this.service.toDrivers(message), modules: this.service.modules, answer: (question) => this.service.answer(question) });
   }
 
   get key(): NodeKey {

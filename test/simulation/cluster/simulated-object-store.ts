@@ -1,6 +1,7 @@
 import { nodeKeyOf, type NodeKey, type SystemErrorRecord, type WorkerId } from "../../../src/base/mod.ts";
+import type { HandedObject } from "../../../src/object-store/mod.ts";
 import { nodeLostRecord } from "../../../src/object-store/pull-instructions.ts";
-import type { ArgumentRecord, EncodedValueRecord, FromNode, StoredRecord, RoomWaitRecord, StoreListing, ToStore } from "../../../src/protocol/mod.ts";
+import type { ArgumentRecord, EncodedValueRecord, FromNode, HandOverRefusal, StoredRecord, RoomWaitRecord, StoreListing, ToStore } from "../../../src/protocol/mod.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import type { SimulatedDisk } from "./simulated-disk.ts";
 
@@ -72,6 +73,10 @@ export class SimulatedObjectStore {
   /** By a worker of this machine; if there is no room: what is full. */
   make(producerId: WorkerId, ownerId: WorkerId, { header, buffers }: EncodedValueRecord, byteLength: number): StoredRecord | "memory" | "disk" {
     if (!this.#makeRoom(byteLength)) return this.#setting.disk === null || byteLength > this.#setting.capacityBytes ? "memory" : "disk";
+    return this.#add({ header, buffers }, byteLength, producerId, ownerId);
+  }
+
+  #add({ header, buffers }: ObjectParts, byteLength: number, producerId: WorkerId, ownerId: WorkerId): StoredRecord {
     const id = this.#nextId++;
     this.#usedBytes += byteLength;
     this.#objects.set(id, { parts: { header: header.slice(), buffers: buffers.map((buffer) => buffer.slice()) }, byteLength, producerId, ownerId, isAdopted: producerId === ownerId, isOnDisk: false });
@@ -206,6 +211,21 @@ export class SimulatedObjectStore {
         });
       });
     });
+  }
+
+  /** Those of owners on other nodes. */
+  objectsOfOthers(): HandedObject[] {
+    const primaries = Array.from(this.#objects, ([id, { byteLength, ownerId, isAdopted }]) => ({ id, byteLength, ownerId, isAdopted }));
+    return primaries.filter(({ ownerId }) => ownerId === null || nodeKeyOf(ownerId) !== this.#setting.node);
+  }
+
+  /** It is copied, and its owner's from now on. */
+  keep({ node, id, byteLength }: ArgumentRecord, ownerId: WorkerId): Promise<StoredRecord | HandOverRefusal> {
+    return new Promise((resolve) => this.#copy({ node, id, byteLength }, (parts) => {
+      if (parts === null) return resolve("failed");
+      if (!this.#makeRoom(byteLength)) return resolve("full");
+      resolve(this.#add(parts, byteLength, ownerId, ownerId));
+    }));
   }
 
   /** The answer comes all the same. */

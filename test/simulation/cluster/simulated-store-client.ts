@@ -1,7 +1,7 @@
 import { Finalizer, nodeKeyOf, ObjectStoreFullError, OutOfDiskError, type WorkerId } from "../../../src/base/mod.ts";
-import { type StoreClient, withOwnBuffers } from "../../../src/clients/mod.ts";
+import { type ObjectOrigin, type StoreClient, withOwnBuffers } from "../../../src/clients/mod.ts";
 import { FarObjects } from "../../../src/object-store/far-objects.ts";
-import type { EncodedValueRecord, StoredRecord, ToStore } from "../../../src/protocol/mod.ts";
+import type { EncodedValueRecord, PrimaryRecord, StoredRecord, ToStore } from "../../../src/protocol/mod.ts";
 import type { ObjectParts, SimulatedObjectStore } from "./simulated-object-store.ts";
 
 /** Smaller than in the real store, so that programs need not make large values to have stored ones. */
@@ -76,7 +76,13 @@ export class SimulatedStoreClient implements StoreClient {
     if (this.#owned.delete(id)) this.#setting.send({ type: "storeFreed", node: nodeKeyOf(this.#setting.workerId), id, isReused: false });
   }
 
-  describe(): void {}
+  describe(stored: StoredRecord, origin: ObjectOrigin): void {
+    if (!this.#isHere(stored)) this.#far.describe(stored, origin);
+  }
+
+  originOf(place: PrimaryRecord): ObjectOrigin | null {
+    return this.#far.originOf(place);
+  }
 
   owned(): [] {
     return [];

@@ -25,7 +25,8 @@ export interface RunReport {
 }
 
 const NODES_MAX = 4;
-const PLAN_SIZE = { tasksMax: 60, depthMax: 3 };
+const PLAN_SIZE = { tasksMax: 60, depthMax: 3, spread: 0 };
+const CROWDED_SPREAD = 0.2;
 const SMALL_STORE_BYTES = 60_000;
 const LARGE_STORE_BYTES = 1e9;
 const JOIN_MS_MAX = 60_000;
@@ -52,7 +53,7 @@ async function runSeed(world: World, mix: FaultMix): Promise<RunReport> {
   const random = world.random.branch();
   const faults = new Faults(world, mix);
   const cluster = new SimulatedCluster(world, {
-    entryUrl: USER_CODE_URL, isolation: random.pick(["thread", "process"] as const), storeBytes: faults.smallStores ? SMALL_STORE_BYTES : LARGE_STORE_BYTES, disk: faults.disk,
+    entryUrl: USER_CODE_URL, areChannelsLasting: faults.isCrowded, isolation: random.pick(["thread", "process"] as const), storeBytes: faults.smallStores ? SMALL_STORE_BYTES : LARGE_STORE_BYTES, disk: faults.disk,
     network: { within: { msMin: 0.02, msMax: random.pick([0.05, 0.5]) }, between: { msMin: 0.1, msMax: random.pick([0.3, 3, 30]) } },
   });
   const nodes = 1 + random.below(NODES_MAX);
@@ -60,12 +61,13 @@ async function runSeed(world: World, mix: FaultMix): Promise<RunReport> {
   if (!(await world.run(() => cluster.nodes().length === nodes, JOIN_MS_MAX))) throw new Error("the nodes do not come together");
   const oracle = new Oracle(world, { losses: faults.areLossesPossible, fullStores: faults.smallStores, isClusterGone: () => cluster.isHeadGone || !driverNode.process.isAlive });
   cluster.onActorPlaced = (actorId, process, isDraining) => oracle.actors.placed(actorId, process, isDraining);
-  const plans = [randomPlan(random, PLAN_SIZE)];
+  const planSize = { ...PLAN_SIZE, spread: faults.isCrowded ? CROWDED_SPREAD : 0 };
+  const plans = [randomPlan(random, planSize)];
   let driverNode = random.pick(cluster.nodes());
   const drivers = [await runProgram(world, cluster, faults, oracle, plans[0] as ProgramPlan, driverNode)];
   // Whoever finds his program killed starts it again.
   if (drivers[0]?.process.isAlive === false && !cluster.isHeadGone) {
-    plans.push(randomPlan(random, PLAN_SIZE));
+    plans.push(randomPlan(random, planSize));
     driverNode = random.pick(cluster.nodes());
     drivers.push(await runProgram(world, cluster, null, oracle, plans[1] as ProgramPlan, driverNode));
   }

@@ -85,7 +85,7 @@ export async function measureScale(nodes: number, tasksPerNode: number, note: (t
   const world = new World(1, collector);
   world.globals["sleep"] = (ms: number) => new Promise<void>((resolve) => void world.current?.clock.after(ms, resolve));
   const messages = new Messages();
-  const cluster = new SimulatedCluster(world, { entryUrl: USER_CODE_URL, isolation: "thread", storeBytes: STORE_BYTES, disk: null, network: { within: { msMin: 0.02, msMax: 0.05 }, between: { msMin: 0.1, msMax: 0.5 } } });
+  const cluster = new SimulatedCluster(world, { entryUrl: USER_CODE_URL, areChannelsLasting: false, isolation: "thread", storeBytes: STORE_BYTES, disk: null, network: { within: { msMin: 0.02, msMax: 0.05 }, between: { msMin: 0.1, msMax: 0.5 } } });
   cluster.network.onFrame = (frame, from, to) => messages.frame(frame, to.process.name === "node 0" || from.process.name === "node 0");
   for (let node = 0; node < nodes; node++) cluster.startNode({ CPU: CPUS });
   if (!(await world.run(() => cluster.nodes().length === nodes, JOIN_MS_MAX))) throw new Error("the nodes do not come together");

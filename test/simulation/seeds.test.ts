@@ -26,6 +26,10 @@ test("when workers and nodes are killed, stopped and cut off, programs get their
   assert.match(await simulate("--seeds", "8", "--faults", "standard", "--twice"), /none failed/);
 });
 
+test("so they do when connections between workers of different nodes break", async () => {
+  assert.match(await simulate("--seeds", "8", "--faults", "crowded", "--twice"), /none failed/);
+});
+
 /** By seed: what went wrong in it once. */
 const FAILED_ONCE: readonly (readonly [seed: number, what: string])[] = [
   [1269, "a task with a large argument was forgotten when the lease of others with the same one ended, and its worker waited for it for ever"],

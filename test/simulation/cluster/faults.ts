@@ -6,8 +6,11 @@ import type { SimulatedCluster } from "./simulated-cluster.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
 import type { SimulatedWorker } from "./simulated-worker.ts";
 
-/** In `drains` nodes leave in good order and nothing else happens: then nothing is lost, and nothing runs again. */
-export type FaultMix = "none" | "drains" | "standard" | "harsh";
+/**
+ * In `drains` nodes leave in good order and nothing else happens: then nothing is lost, and nothing runs again. `crowded` is as `standard`,
+ * in a crowded cluster.
+ */
+export type FaultMix = "none" | "drains" | "standard" | "crowded" | "harsh";
 
 interface FaultRates {
   /** Between two faults, on average. */
@@ -24,7 +27,7 @@ interface FaultRates {
   readonly disk: DiskFaults;
   readonly driverKilled: number;
   readonly headCrashes: number;
-  /** Of what nodes send to each other: it is repaired. */
+  /** Of what nodes, and workers of different nodes, send to each other: it is repaired. */
   readonly frames: FrameFaults;
   readonly slowMsMax: number;
   /** Of draining nodes: how many must be gone by a deadline. */
@@ -33,30 +36,33 @@ interface FaultRates {
 
 const NO_DISK_FAULTS: DiskFaults = { unwritten: 0, damaged: 0, unreadable: 0 };
 
-/** Workers are parted when their channel is lost for good: then one of them ends. */
+/** Workers that are parted can have no connection with each other any more, and one of them ends. */
 type FaultKind = "worker killed" | "node process killed" | "node crashes" | "node drains" | "process stops" | "machine slows" | "partition" | "connection breaks" | "workers parted";
+
+const STANDARD: FaultRates = {
+  everyMs: 150, countMax: 60,
+  kinds: { "worker killed": 10, "node process killed": 0.5, "node crashes": 1, "node drains": 1, "process stops": 4, "machine slows": 1, partition: 3, "connection breaks": 2, "workers parted": 0.5 },
+  // A node that is silent for 10 s is gone, so these partitions only delay.
+  pauseMsMax: 1_500, partitionMsMax: 5_000, slowMsMax: 1_000,
+  smallStores: 0.1, spillingStores: 0.15, disk: { unwritten: 0.02, damaged: 0.1, unreadable: 0.05 },
+  driverKilled: 0.1, headCrashes: 0.03, frames: { breaks: 0, lost: 0.02, twice: 0.05, late: 0.05, lateMsMax: 100 }, drainsWithDeadline: 0.5,
+};
 
 const RATES: Readonly<Record<Exclude<FaultMix, "none">, FaultRates>> = {
   drains: {
     everyMs: 150, countMax: 20,
     kinds: { "worker killed": 0, "node process killed": 0, "node crashes": 0, "node drains": 1, "process stops": 0, "machine slows": 0, partition: 0, "connection breaks": 0, "workers parted": 0 },
     pauseMsMax: 0, partitionMsMax: 0, slowMsMax: 0, smallStores: 0, spillingStores: 0, disk: NO_DISK_FAULTS,
-    driverKilled: 0, headCrashes: 0, frames: { lost: 0, twice: 0, late: 0, lateMsMax: 0 }, drainsWithDeadline: 0,
+    driverKilled: 0, headCrashes: 0, frames: { breaks: 0, lost: 0, twice: 0, late: 0, lateMsMax: 0 }, drainsWithDeadline: 0,
   },
-  standard: {
-    everyMs: 150, countMax: 60,
-    kinds: { "worker killed": 10, "node process killed": 0.5, "node crashes": 1, "node drains": 1, "process stops": 4, "machine slows": 1, partition: 3, "connection breaks": 2, "workers parted": 0.5 },
-    // A node that is silent for 10 s is gone, so these partitions only delay.
-    pauseMsMax: 1_500, partitionMsMax: 5_000, slowMsMax: 1_000,
-    smallStores: 0.1, spillingStores: 0.15, disk: { unwritten: 0.02, damaged: 0.1, unreadable: 0.05 },
-    driverKilled: 0.1, headCrashes: 0.03, frames: { lost: 0.02, twice: 0.05, late: 0.05, lateMsMax: 100 }, drainsWithDeadline: 0.5,
-  },
+  standard: STANDARD,
+  crowded: { ...STANDARD, frames: { ...STANDARD.frames, breaks: 0.05 } },
   harsh: {
     everyMs: 60, countMax: 150,
     kinds: { "worker killed": 10, "node process killed": 1, "node crashes": 2, "node drains": 2, "process stops": 4, "machine slows": 2, partition: 4, "connection breaks": 3, "workers parted": 2 },
     pauseMsMax: 15_000, partitionMsMax: 30_000, slowMsMax: 5_000,
     smallStores: 0.2, spillingStores: 0.2, disk: { unwritten: 0.1, damaged: 0.1, unreadable: 0.1 },
-    driverKilled: 0.15, headCrashes: 0.1, frames: { lost: 0.1, twice: 0.1, late: 0.1, lateMsMax: 1_000 }, drainsWithDeadline: 0.5,
+    driverKilled: 0.15, headCrashes: 0.1, frames: { breaks: 0.1, lost: 0.1, twice: 0.1, late: 0.1, lateMsMax: 1_000 }, drainsWithDeadline: 0.5,
   },
 };
 
@@ -82,6 +88,8 @@ export class Faults {
   readonly disk: DiskSetting | null;
   readonly isDriverKilled: boolean;
   readonly doesHeadCrash: boolean;
+  /** Programs spread their tasks, and have lasting channels between their workers, whose connections break. */
+  readonly isCrowded: boolean;
   count = 0;
   readonly #world: World;
   readonly #random: Chance;
@@ -94,6 +102,7 @@ export class Faults {
     this.#random = world.random.branch();
     this.#rates = mix === "none" ? null : RATES[mix];
     this.areLossesPossible = mix !== "none" && mix !== "drains";
+    this.isCrowded = mix !== "standard" && mix !== "drains";
     const { smallStores, spillingStores, disk } = this.#rates ?? NO_STORE_FAULTS;
     const drawn = this.#random.fraction();
     this.smallStores = drawn < smallStores + spillingStores;
@@ -166,8 +175,11 @@ export class Faults {
       }
       case "connection breaks":
         return this.#pick(cluster.network.remoteConnections(["head", "nodes"]))?.cut();
-      case "workers parted":
-        return this.#pick(cluster.network.remoteConnections(["workers"]))?.cut();
+      case "workers parted": {
+        const connection = this.#pick(cluster.network.remoteConnections(["workers"]));
+        if (connection !== undefined) cluster.network.part(connection);
+        return undefined;
+      }
     }
   }
 

@@ -16,8 +16,15 @@ export interface NetworkSetting {
   readonly between: Latency;
 }
 
+/** Connections of which one end hears late that they broke. */
+const HALF_OPEN = 0.3;
+const HALF_OPEN_MS_MAX = 1_000;
+
 /** What happens to single frames, by how likely it is. A session above such a connection repairs it. */
 export interface FrameFaults {
+  /** Between workers of two machines: the connection breaks. */
+  readonly breaks: number;
+  /** Between nodes: one frame is lost. */
   readonly lost: number;
   readonly twice: number;
   /** Later than those that follow, by so much at most. */
@@ -45,11 +52,12 @@ export class Network {
   readonly #random: Chance;
   readonly #setting: NetworkSetting;
   readonly #connections = new Set<Connection>();
-  /** Of connections between nodes, which number what they send. */
   frameFaults: FrameFaults | null = null;
   frameFaultCount = 0;
   /** Until when nothing passes between two machines. */
   readonly #cuts = new Map<string, number>();
+  /** Who can have no connection with each other any more. */
+  readonly #parted = new Set<string>();
 
   constructor(world: World, setting: NetworkSetting) {
     this.#world = world;
@@ -77,6 +85,22 @@ export class Network {
     this.#cuts.set(pairOf(machine, other), untilMs);
   }
 
+  /** For good: nothing is lost with a connection as long as there can be another. */
+  part(connection: Connection): void {
+    const [one, other] = connection.ends;
+    this.#parted.add(pairOf(one.peerId, other.peerId));
+    connection.cut();
+  }
+
+  areParted(peerId: string, otherId: string): boolean {
+    return this.#parted.has(pairOf(peerId, otherId));
+  }
+
+  /** Until when nothing passes between these machines, or passed when that was cut last. */
+  cutUntilMs(machine: string, other: string): number {
+    return this.#cuts.get(pairOf(machine, other)) ?? -Infinity;
+  }
+
   /** By how much a frame comes too late, once for each time that it comes: once, and at once, unless something goes wrong. */
   frameDelaysMs(): readonly number[] {
     const faults = this.frameFaults;
@@ -90,12 +114,20 @@ export class Network {
     return drawn < lost + twice ? [0, delayMs] : [delayMs];
   }
 
+  /** Null: the connection of two workers lasts. Else it breaks with what is sent now, and by so much later the second end learns of it. */
+  breaksMs(): number | null {
+    const faults = this.frameFaults;
+    if (faults === null || faults.breaks === 0 || !this.#random.chance(faults.breaks)) return null;
+    this.frameFaultCount++;
+    return this.#random.chance(HALF_OPEN) ? this.#random.between(0, HALF_OPEN_MS_MAX) : 0;
+  }
+
   /** When a frame that is sent now arrives. */
   arrivalMs(from: SimulatedProcess, to: SimulatedProcess): number {
     const isWithin = from.machine === to.machine;
     const { msMin, msMax } = isWithin ? this.#setting.within : this.#setting.between;
     const sentMs = from.clock.nowMs();
-    const freeMs = isWithin ? sentMs : Math.max(sentMs, this.#cuts.get(pairOf(from.machine, to.machine)) ?? 0);
+    const freeMs = isWithin ? sentMs : Math.max(sentMs, this.cutUntilMs(from.machine, to.machine));
     return freeMs + this.#random.between(msMin, msMax);
   }
 
@@ -125,9 +157,10 @@ export class Connection {
     ends[1].connect(ends[0], this);
   }
 
-  /** It breaks: what is on its way does not arrive, and both ends learn of it. */
-  cut(): void {
-    for (const end of this.ends) end.lose();
+  /** It breaks: what is on its way does not arrive, and both ends learn of it, the second one so much later. */
+  cut(laterMs = 0): void {
+    this.ends[0].lose(0);
+    this.ends[1].lose(laterMs);
   }
 
   ended(): void {
@@ -143,6 +176,7 @@ class ConnectionEnd extends SimulatedEnd {
   #connection!: Connection;
   /** No frame overtakes another. */
   #lastArrivalMs = 0;
+  #lastUsedMs = -1;
   /** What is on its way here does not arrive. */
   #isLost = false;
   /** With its process, which hears nothing any more. */
@@ -175,8 +209,20 @@ class ConnectionEnd extends SimulatedEnd {
       this.#world.trace.note(this.#world.nowMs, other.process.name, () => `reads ${describeFrame(frame)} of ${this.process.name}`);
       other.arrived(frame);
     };
-    if (this.#connection.use !== "nodes") return this.#travel("frame", arrive);
+    if (this.#connection.use !== "nodes") {
+      if (this.#connection.use === "workers" && this.#connection.isRemote) this.#breakPerhaps();
+      return this.#travel("frame", arrive);
+    }
     for (const delayMs of this.#network.frameDelaysMs()) this.#travel("frame", arrive, delayMs);
+  }
+
+  /** With the first frame of a turn: what was kept of a long backlog would never arrive else. */
+  #breakPerhaps(): void {
+    const { nowMs } = this.#world;
+    if (nowMs === this.#lastUsedMs) return;
+    this.#lastUsedMs = nowMs;
+    const laterMs = this.#network.breaksMs();
+    if (laterMs !== null) this.#connection.cut(laterMs);
   }
 
   protected carryClose(): void {
@@ -189,10 +235,10 @@ class ConnectionEnd extends SimulatedEnd {
   }
 
   /** Its process is told in an event of its own. */
-  lose(): void {
+  lose(laterMs: number): void {
     if (this.isClosed || this.#isLost) return;
     this.#isLost = true;
-    this.#world.schedule(this.process, 0, "connection lost", () => this.ended("lost"));
+    this.#world.schedule(this.process, laterMs, "connection lost", () => this.ended("lost"));
   }
 
   #processEnded(): void {

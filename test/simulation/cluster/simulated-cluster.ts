@@ -6,7 +6,8 @@ import { Gone, type HeadMembers, type NodeLinkOfGcs } from "../../../src/main/he
 import type { NodeCluster } from "../../../src/main/node-cluster.ts";
 import type { PeerNodeLink } from "../../../src/node-manager/mod.ts";
 import type { NodeRecord, WorkerIsolation } from "../../../src/protocol/mod.ts";
-import type { Channel } from "../../../src/transport/mod.ts";
+import { openLasting } from "../../../src/transport/lasting-channel.ts";
+import { type Channel, TransportError } from "../../../src/transport/mod.ts";
 import type { Chance } from "../world/chance.ts";
 import { SimulatedProcess } from "../world/simulated-process.ts";
 import type { World } from "../world/world.ts";
@@ -19,6 +20,8 @@ const VERSION = "0.0.0";
 /** A connection that cannot be made fails so late: refused by a machine, or without an answer from it. */
 const REFUSED_MS = 1;
 const CONNECT_MS_MAX = 2_000;
+/** Workers that could not reach each other's machines for so long may have given up. */
+const UNREACHABLE_MS_MAX = 30_000;
 
 export interface ClusterSetting {
   readonly network: NetworkSetting;
@@ -28,6 +31,8 @@ export interface ClusterSetting {
   readonly disk: DiskSetting | null;
   /** Module of user code. */
   readonly entryUrl: string;
+  /** Channels of workers of different machines outlive their connections. */
+  readonly areChannelsLasting: boolean;
 }
 
 /** A cluster of machines, made of the real services: GCS, node managers and core workers, each in a process of its own. */
@@ -41,6 +46,8 @@ export class SimulatedCluster {
   /** Of nodes, ended ones too. */
   readonly #processes = new Map<NodeKey, SimulatedProcess>();
   head: ClusterService | null = null;
+  /** Those that have ended, too. */
+  readonly #workers = new Map<WorkerId, SimulatedWorker>();
   #members: HeadMembers | null = null;
   isHeadGone = false;
   /** A node has a worker for an actor; `isDraining`: that node, when it is asked. */
@@ -158,6 +165,11 @@ export class SimulatedCluster {
 
   /** A worker's channel to another, of this machine or of another one. */
   connectWorkers(asker: SimulatedWorker, targetId: WorkerId): void {
+    if (this.#setting.areChannelsLasting && nodeKeyOf(targetId) !== asker.node.key) {
+      openLasting(asker.process.clock, (reached) => this.#connectToWorker(asker, targetId, reached))
+        .then((channel) => asker.core.peerConnected(targetId, channel, null), () => asker.core.peerNotConnected(targetId));
+      return;
+    }
     const target = this.#worker(targetId);
     // It has ended meanwhile; the node manager says so.
     if (target === undefined || !target.process.isAlive) return;
@@ -165,6 +177,47 @@ export class SimulatedCluster {
     const arrivalMs = this.network.arrivalMs(asker.process, target.process) - this.world.nowMs;
     this.world.schedule(target.process, arrivalMs, "accept", () => target.core.peerConnected(asker.workerId, theirs, null));
     this.world.schedule(asker.process, arrivalMs, "connected", () => asker.core.peerConnected(targetId, ours, null));
+  }
+
+  /** One connection of a worker with one of another machine. @throws TransportError as a socket does */
+  #connectToWorker(asker: SimulatedWorker, targetId: WorkerId, reached: () => void): Promise<Channel> {
+    const { process } = asker;
+    const target = this.#workers.get(targetId) as SimulatedWorker;
+    if (!target.process.isAlive || this.network.areParted(asker.workerId, targetId)) return this.#refused(process, target.process);
+    // The system of the other machine answers, whatever the worker does.
+    this.world.scheduleAt(null, this.network.arrivalMs(process, target.process), "machine reached", () => {
+      if (target.node.process.isAlive) this.#travel(target.process, process, "reached", reached);
+    });
+    return this.#reached(process, target.process, () => {
+      if (!process.isAlive) return null;
+      const [ours, theirs] = this.network.connect({ process, peerId: targetId }, { process: target.process, peerId: asker.workerId });
+      target.peerListener.accept(theirs);
+      return ours;
+    }, (channel) => channel?.close()).then((channel) => channel as Channel, (error: Error) => { throw new TransportError("ERR_MANTARAY_CONNECT_TIMEOUT", error.message); });
+  }
+
+  /** By the machine, if that is there: else there is no answer. */
+  #refused(process: SimulatedProcess, target: SimulatedProcess): Promise<never> {
+    return new Promise((_, reject) => {
+      const late = process.clock.after(CONNECT_MS_MAX, () => reject(new TransportError("ERR_MANTARAY_CONNECT_TIMEOUT", "no answer")));
+      if (target.isSilent) return;
+      this.world.scheduleAt(null, this.network.arrivalMs(process, target), "machine reached", () => this.#travel(target, process, "refused", () => {
+        late.cancel();
+        reject(new TransportError("ERR_MANTARAY_CONNECT_FAILED", "refused", { cause: Object.assign(new Error("refused"), { code: "ECONNREFUSED" }) }));
+      }));
+    });
+  }
+
+  /** A worker says that it has no channel with another any more: only where there can be none. */
+  channelLost(asker: SimulatedWorker, targetId: WorkerId): void {
+    const target = this.#workers.get(targetId);
+    if (target === undefined || !target.process.isAlive || this.network.areParted(asker.workerId, targetId)) return;
+    if (this.network.cutUntilMs(asker.process.machine, target.process.machine) > this.world.nowMs - UNREACHABLE_MS_MAX) return;
+    this.world.fail(new Error(`${asker.process.name} has lost its channel with ${target.process.name}, which could be reached`));
+  }
+
+  workerStarted(worker: SimulatedWorker): void {
+    this.#workers.set(worker.workerId, worker);
   }
 
   #worker(workerId: WorkerId): SimulatedWorker | undefined {

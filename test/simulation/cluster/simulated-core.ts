@@ -21,6 +21,8 @@ export interface CoreSetting {
   readonly link: NodeLink;
   job(): Pick<JobRecord, "jobId" | "namespace">;
   exit(): void;
+  /** It says so to its node. */
+  channelLost(targetId: WorkerId): void;
 }
 
 /** A core worker of a simulated process, which the API calls of that process go to. */
@@ -30,7 +32,10 @@ export function createCore(setting: CoreSetting): CoreWorker {
   const core: CoreWorker = new CoreWorker({
     workerId, get jobId() { return setting.job().jobId; }, get namespace() { return setting.job().namespace; }, nodeId, isDriver, pid, clock: process.clock, random: process.random,
     totals: null, labels: {}, store,
-    sendToNode: (message) => link.send(message),
+    sendToNode: (message) => {
+      if (message.type === "peerBroken") setting.channelLost(message.workerId);
+      link.send(message);
+    },
     sendToNodeSoon: (message) => link.sendSoon(message),
     flushToNode: () => void link.flush(),
     keepAlive: () => undefined,

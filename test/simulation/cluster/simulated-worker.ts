@@ -3,7 +3,7 @@ import { type NodeLink, openMessageLink } from "../../../src/clients/mod.ts";
 import type { CoreWorker } from "../../../src/core-worker/mod.ts";
 import { JoiningLink } from "../../../src/main/joining-link.ts";
 import type { FromNode, JobRecord } from "../../../src/protocol/mod.ts";
-import type { Channel } from "../../../src/transport/mod.ts";
+import { type Channel, LastingChannels } from "../../../src/transport/mod.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import { createCore } from "./simulated-core.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
@@ -27,6 +27,8 @@ export class SimulatedWorker {
   readonly isDriver: boolean;
   readonly core: CoreWorker;
   readonly link: NodeLink;
+  /** Where workers of other machines connect. */
+  readonly peerListener: LastingChannels;
   /** False of a program whose node has ended, and true of one that has said that it ends. */
   #hasNode = true;
   #hasLeft = false;
@@ -43,8 +45,9 @@ export class SimulatedWorker {
     let current: Pick<JobRecord, "jobId" | "namespace"> = job ?? { jobId: "", namespace: "" };
     this.core = createCore({
       process, workerId, pid, nodeId: node.record.nodeId, isDriver: this.isDriver, isolation: node.isolation, entryUrl, store: node.store, link,
-      job: () => current, exit: () => process.exit(),
+      job: () => current, exit: () => process.exit(), channelLost: (targetId) => node.cluster.channelLost(this, targetId),
     });
+    this.peerListener = new LastingChannels(process.clock, (accepted) => this.core.peerConnected(accepted.peerId, accepted, null));
     link.onMessage((message) => {
       if (message.type === "jobAssigned") current = message.job;
       this.core.onNodeMessage(message);

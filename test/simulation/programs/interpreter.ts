@@ -86,7 +86,7 @@ export class Interpreter {
     }
   }
 
-  #submit(code: UserCode, plan: TaskPlan, given: ObjectRef<Uint8Array> | readonly ObjectRef<Uint8Array>[] | null, strategy: SchedulingStrategy | null = null): ObjectRef<Outcome> {
+  #submit(code: UserCode, plan: TaskPlan, given: ObjectRef<Uint8Array> | readonly ObjectRef<Uint8Array>[] | null, strategy: SchedulingStrategy | null = plan.isSpread === true ? "SPREAD" : null): ObjectRef<Outcome> {
     const invocation = this.#oracle.invoked(`task ${plan.id}`, plan.maxRetries);
     return code.task.options({ numCpus: plan.cpus, maxRetries: plan.maxRetries, ...(strategy === null ? {} : { schedulingStrategy: strategy }) }).remote(invocation, plan, given as never) as ObjectRef<Outcome>;
   }

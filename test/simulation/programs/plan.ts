@@ -10,6 +10,8 @@ export interface TaskPlan {
   readonly cpus: number;
   /** -1 without limit. */
   readonly maxRetries: number;
+  /** It goes to any node, by turns. Left out if not: plans travel, and their size decides how. */
+  readonly isSpread?: true;
   readonly steps: readonly Step[];
   /** It throws in the end. */
   readonly fails: boolean;

@@ -4,6 +4,8 @@ import { type ActorPlan, OBJECT_BYTES_MAX, type ProgramPlan, type Step, type Tas
 export interface PlanSize {
   readonly tasksMax: number;
   readonly depthMax: number;
+  /** How many tasks go to any node, by turns. */
+  readonly spread: number;
 }
 
 /** Larger than what travels in messages, or not; and so large that nodes fetch it before they give a lease. */
@@ -37,7 +39,7 @@ class Planner {
     const steps: Step[] = [];
     const count = depth === 0 ? stepsMax : random.below(stepsMax + 1);
     for (let step = 0; step < count; step++) steps.push(this.#step(depth, mayBeCancelled));
-    return { id, cpus: random.pick([1, 1, 1, 0.5, 0, 2]), maxRetries: random.pick([3, 3, 0, -1]), steps, fails: depth > 0 && random.chance(0.05), mayBeCancelled };
+    return { id, cpus: random.pick([1, 1, 1, 0.5, 0, 2]), maxRetries: random.pick([3, 3, 0, -1]), ...(this.#size.spread > 0 && random.chance(this.#size.spread) ? { isSpread: true } : {}), steps, fails: depth > 0 && random.chance(0.05), mayBeCancelled };
   }
 
   #tasksOf(depth: number, widths: readonly number[], mayBeCancelled: boolean): TaskPlan[] {

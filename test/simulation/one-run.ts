@@ -1,20 +1,22 @@
+import type { CoreWorker } from "../../src/core-worker/mod.ts";
 import { Faults, type FaultMix } from "./cluster/faults.ts";
 import { SimulatedCluster } from "./cluster/simulated-cluster.ts";
 import type { SimulatedNode } from "./cluster/simulated-node.ts";
 import type { SimulatedWorker } from "./cluster/simulated-worker.ts";
-import { Interpreter } from "./programs/interpreter.ts";
 import { Oracle } from "./programs/oracle.ts";
-import { type ProgramPlan, valueOf } from "./programs/plan.ts";
+import { Programs } from "./programs/programs.ts";
 import { randomPlan } from "./programs/random-plan.ts";
-import { type Outcome, userCode } from "./programs/user-code.ts";
 import { passFirstTurns, USER_CODE_URL, warmUp } from "./programs/warm-up.ts";
+import type { Chance } from "./world/chance.ts";
 import { GarbageCollector } from "./world/garbage.ts";
+import type { SimulatedProcess } from "./world/simulated-process.ts";
 import { World } from "./world/world.ts";
 
 export interface RunReport {
   readonly seed: number;
   readonly events: number;
   readonly simulatedMs: number;
+  readonly programs: number;
   readonly tasks: number;
   readonly faults: number;
   /** Actors that have started again, each time. */
@@ -27,11 +29,14 @@ export interface RunReport {
 const NODES_MAX = 4;
 const PLAN_SIZE = { tasksMax: 60, depthMax: 3, spread: 0 };
 const CROWDED_SPREAD = 0.2;
+/** Programs beside the first one, and how much they do; when they come, and how long they stay after that. */
+const GUESTS = [0, 1, 1, 2];
+const GUEST_PLAN_SIZE = { tasksMax: 25, depthMax: 2, spread: CROWDED_SPREAD };
+const GUEST_COMES_MS_MAX = 1_500;
+const GUEST_STAYS_MS_MAX = 500;
 const SMALL_STORE_BYTES = 60_000;
 const LARGE_STORE_BYTES = 1e9;
 const JOIN_MS_MAX = 60_000;
-const PROGRAM_MS_MAX = 600_000;
-const COLLECT_EVERY_MS = 30_000;
 /** By then whoever was silent is gone, and what was kept for late messages too. */
 const SETTLE_MS = 25_000;
 const COLLECTIONS_MAX = 10;
@@ -59,64 +64,55 @@ async function runSeed(world: World, mix: FaultMix): Promise<RunReport> {
   const nodes = 1 + random.below(NODES_MAX);
   for (let node = 0; node < nodes; node++) cluster.startNode({ CPU: 2 + random.below(3) });
   if (!(await world.run(() => cluster.nodes().length === nodes, JOIN_MS_MAX))) throw new Error("the nodes do not come together");
-  const oracle = new Oracle(world, { losses: faults.areLossesPossible, fullStores: faults.smallStores, isClusterGone: () => cluster.isHeadGone || !driverNode.process.isAlive });
+  const oracle: Oracle = new Oracle(world, { losses: faults.areLossesPossible, fullStores: faults.smallStores, isClusterGone: () => cluster.isHeadGone || programs.isHomeless(jobOf(world.current)) });
   cluster.onActorPlaced = (actorId, process, isDraining) => oracle.actors.placed(actorId, process, isDraining);
+  const programs: Programs = new Programs(world, cluster, oracle);
   const planSize = { ...PLAN_SIZE, spread: faults.isCrowded ? CROWDED_SPREAD : 0 };
-  const plans = [randomPlan(random, planSize)];
-  let driverNode = random.pick(cluster.nodes());
-  const drivers = [await runProgram(world, cluster, faults, oracle, plans[0] as ProgramPlan, driverNode)];
+  const plan = randomPlan(random, planSize);
+  const home = random.pick(cluster.nodes());
+  const first = programs.start({ plan, afterMs: 0, where: () => home, started: (driver) => faults.start(cluster, driver), leavesAfterMs: null });
+  if (faults.isCrowded) inviteGuests(random.branch(), cluster, programs, faults);
+  await programs.allOver();
+  faults.stop(cluster);
   // Whoever finds his program killed starts it again.
-  if (drivers[0]?.process.isAlive === false && !cluster.isHeadGone) {
-    plans.push(randomPlan(random, planSize));
-    driverNode = random.pick(cluster.nodes());
-    drivers.push(await runProgram(world, cluster, null, oracle, plans[1] as ProgramPlan, driverNode));
+  if (first.wasKilled && !cluster.isHeadGone) {
+    const nextPlan = randomPlan(random, planSize);
+    const next = random.pick(cluster.nodes());
+    programs.start({ plan: nextPlan, afterMs: 0, where: () => next, leavesAfterMs: null });
+    await programs.allOver();
   }
-  const driver = drivers.at(-1) as SimulatedWorker;
   await settle(world);
   oracle.check();
   if (cluster.isHeadGone && cluster.nodes().length > 0) throw new Error(`${cluster.nodes().map((node) => node.process.name).join(", ")} live on without a head`);
-  for (const node of cluster.nodes()) checkNode(node);
-  world.schedule(driver.process, 0, "driver leaves", () => driver.leave());
+  const present = programs.all.flatMap(({ driver }) => driver ?? []).filter(({ process }) => process.isAlive);
+  for (const node of cluster.nodes()) {
+    checkNode(node);
+    checkWorkers(node, programs, present);
+  }
+  for (const driver of present) world.schedule(driver.process, 0, "driver leaves", () => driver.leave());
   await settle(world);
   for (const node of cluster.nodes()) {
     checkNode(node);
     if (node.isDraining) throw new Error(`${node.process.name} was to leave when it has nothing left to do, and is there`);
     if (node.store.objectCount > 0 || node.store.fileCount > 0) throw new Error(`${node.process.name} keeps ${node.store.objectCount} objects of a program that has ended`);
-    for (const { process, core } of node.workers.values()) if (drivers.some((driver) => core.env.jobId === driver.core.env.jobId)) throw new Error(`${process.name} lives on, and its program has ended`);
+    checkWorkers(node, programs, []);
   }
-  return { seed: world.seed, events: world.trace.events, simulatedMs: world.nowMs, tasks: plans.reduce((sum, { tasks }) => sum + tasks, 0), faults: faults.count + cluster.network.frameFaultCount, restarts: oracle.actors.restarts, losses: [...oracle.losses], traceHash: world.trace.hash };
+  return { seed: world.seed, events: world.trace.events, simulatedMs: world.nowMs, programs: programs.all.filter(({ driver }) => driver !== null).length, tasks: programs.all.reduce((sum, { plan }) => sum + plan.tasks, 0), faults: faults.count + cluster.network.frameFaultCount, restarts: oracle.actors.restarts, losses: [...oracle.losses], traceHash: world.trace.hash };
 }
 
-async function runProgram(world: World, cluster: SimulatedCluster, faults: Faults | null, oracle: Oracle, plan: ProgramPlan, node: SimulatedNode): Promise<SimulatedWorker> {
-  const interpreter = new Interpreter(world, oracle);
-  world.globals["interpreter"] = interpreter;
-  let driver!: SimulatedWorker;
-  let end: { readonly outcome: Outcome } | { readonly error: unknown } | null = null;
-  world.schedule(null, 0, "driver starts", () => {
-    driver = cluster.startDriver(node);
-    faults?.start(cluster, driver);
-    world.schedule(driver.process, 0, "program", () => {
-      interpreter.interpret(userCode, plan.root).then((outcome) => { end = { outcome }; }, (error: unknown) => { end = { error }; });
-    });
-  });
-  const isOver = (): boolean => end !== null || (driver !== undefined && !driver.process.isAlive);
-  // A program that waits for what garbage holds goes on when that is collected.
-  while (!(await world.run(isOver, COLLECT_EVERY_MS))) {
-    if (world.nowMs > PROGRAM_MS_MAX) throw new Error(`the program has not ended after ${PROGRAM_MS_MAX / 1000} s: ${describePending(cluster)}`);
-    for (const call of await world.collectGarbage()) call();
+/** Other programs that come while the first one runs, have work of their own, and leave when that is done, or are killed. */
+function inviteGuests(random: Chance, cluster: SimulatedCluster, programs: Programs, faults: Faults): void {
+  const where = (): SimulatedNode | null => {
+    const nodes = cluster.isHeadGone ? [] : cluster.nodes().filter(({ isDraining }) => !isDraining);
+    return nodes.length === 0 ? null : random.pick(nodes);
+  };
+  for (let guests = random.pick(GUESTS); guests > 0; guests--) {
+    programs.start({ plan: randomPlan(random, GUEST_PLAN_SIZE), afterMs: random.between(0, GUEST_COMES_MS_MAX), where, started: (driver) => faults.guestStarted(driver), leavesAfterMs: random.between(0, GUEST_STAYS_MS_MAX) });
   }
-  faults?.stop(cluster);
-  const ended = end as { readonly outcome: Outcome } | { readonly error: unknown } | null;
-  if (ended === null) return driver;
-  if ("error" in ended) {
-    if (oracle.isOfLostCluster(ended.error)) return driver;
-    throw ended.error;
-  }
-  const { value, isDamaged } = ended.outcome;
-  if (!isDamaged && value !== valueOf(plan.root)) throw new Error(`the program returned ${value} instead of ${valueOf(plan.root)}`);
-  // What an actor had in its memory is gone when it has moved.
-  if (isDamaged && !oracle.areLossesPossible && oracle.actors.restarts === 0) throw new Error("the program says that something was lost, and nothing was");
-  return driver;
+}
+
+function jobOf(process: SimulatedProcess | null): string {
+  return (process?.runtime?.core as CoreWorker | undefined)?.env.jobId ?? "";
 }
 
 /** Until everything that garbage collection sets free has gone, too. */
@@ -141,11 +137,10 @@ function checkNode({ nodeManager, process: { name }, record: { totals }, workers
   }
 }
 
-/** For a program that hangs: what each worker runs, and what it waits for. */
-function describePending(cluster: SimulatedCluster): string {
-  return cluster.nodes().flatMap((node) => [...node.workers.values()]).map(({ process: { name }, core }) => {
-    const running = Array.from(core.context.running, (execution) => `${execution.peer.workerId.slice(-4)}/${execution.sequence}`);
-    const [waiting, queued, calls] = [core.submission.waiting, core.submitter.queued(), core.actors.waiting()].map((tasks) => Array.from(tasks, (task) => task.sequence));
-    return `${name} runs [${running}], has tasks that wait for arguments [${waiting}], for leases [${queued}], for actors [${calls}]`;
-  }).join("; ");
+/** None is left of a program that has left. */
+function checkWorkers(node: SimulatedNode, { all }: Programs, present: readonly SimulatedWorker[]): void {
+  for (const { process, core } of node.workers.values()) {
+    const isOf = ({ core: { env } }: SimulatedWorker): boolean => env.jobId === core.env.jobId;
+    if (all.some(({ driver }) => driver !== null && isOf(driver)) && !present.some(isOf)) throw new Error(`${process.name} lives on, and its program has ended`);
+  }
 }

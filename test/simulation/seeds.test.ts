@@ -26,7 +26,7 @@ test("when workers and nodes are killed, stopped and cut off, programs get their
   assert.match(await simulate("--seeds", "8", "--faults", "standard", "--twice"), /none failed/);
 });
 
-test("so they do when connections between workers of different nodes break", async () => {
+test("so they do when several programs are there at once, come and leave, and connections between their workers break", async () => {
   assert.match(await simulate("--seeds", "8", "--faults", "crowded", "--twice"), /none failed/);
 });
 

@@ -88,7 +88,7 @@ export class Faults {
   readonly disk: DiskSetting | null;
   readonly isDriverKilled: boolean;
   readonly doesHeadCrash: boolean;
-  /** Programs spread their tasks, and have lasting channels between their workers, whose connections break. */
+  /** Several programs are there at once, spread their tasks, and have lasting channels between their workers, whose connections break. */
   readonly isCrowded: boolean;
   count = 0;
   readonly #world: World;
@@ -126,6 +126,11 @@ export class Faults {
       });
     };
     next();
+  }
+
+  /** Another program. */
+  guestStarted({ process }: SimulatedWorker): void {
+    if (this.#random.chance(this.#rates?.driverKilled ?? 0)) this.#world.schedule(null, this.#random.between(0, 1_000), "driver killed", () => process.end());
   }
 
   stop(cluster: SimulatedCluster): void {

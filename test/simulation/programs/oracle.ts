@@ -10,7 +10,7 @@ export interface Allowances {
   /** Workers and nodes may be lost. */
   readonly losses: boolean;
   readonly fullStores: boolean;
-  /** Then whatever needs it fails. */
+  /** For the program whose code runs now: then whatever needs it fails. */
   isClusterGone(): boolean;
 }
 
@@ -80,8 +80,8 @@ export class Oracle {
     return rootOf(error) instanceof TaskCancelledError;
   }
 
-  isOfLostCluster(error: unknown): boolean {
-    return this.#allowances.isClusterGone() && rootOf(error) instanceof RuntimeStateError;
+  isOfLostCluster(error: unknown, isGone = this.#allowances.isClusterGone()): boolean {
+    return isGone && rootOf(error) instanceof RuntimeStateError;
   }
 
   isPlanned(error: unknown): boolean {

@@ -8,7 +8,7 @@ import { ActorPlacement, type PlacementInstruction } from "./actor-placement.ts"
 const UNITS = 10_000;
 const KEYS = ["aaaaaaaa", "bbbbbbbb", "cccccccc"];
 
-type Told = { readonly type: "placed"; readonly actorId: string } | { readonly type: "load"; readonly version: number; readonly available: number };
+type Told = { readonly type: "placed" | "declined"; readonly actorId: string } | { readonly type: "load"; readonly version: number; readonly available: number };
 
 /** A node that places actors in the order in which they come to it, once it has a worker; all that is said takes its time. */
 class SimulatedNode {
@@ -33,6 +33,7 @@ class SimulatedNode {
     const instruction = this.inbox.shift();
     if (instruction?.type === "place") this.waiting.push(instruction.spec);
     if (instruction?.type === "cancel") this.drop(instruction.actorId);
+    if (instruction?.type === "withdraw") this.#decline(instruction.actorId);
   }
 
   drop(actorId: string): void {
@@ -41,11 +42,19 @@ class SimulatedNode {
     if (this.living.delete(actorId)) this.#tellLoad();
   }
 
+  #decline(actorId: string): void {
+    const index = this.waiting.findIndex((spec) => spec.actorId === actorId);
+    if (index < 0) return;
+    this.waiting.splice(index, 1);
+    this.outbox.push({ type: "declined", actorId });
+  }
+
   /** False when nothing waits that has room. */
   start(): boolean {
-    const [spec] = this.waiting;
-    if (spec === undefined || unitsOf(spec) > this.available) return false;
-    this.waiting.shift();
+    const index = this.waiting.findIndex((waiting) => unitsOf(waiting) <= this.available);
+    const spec = this.waiting[index];
+    if (spec === undefined) return false;
+    this.waiting.splice(index, 1);
     this.living.set(spec.actorId, spec);
     this.outbox.push({ type: "placed", actorId: spec.actorId });
     this.#tellLoad();
@@ -115,7 +124,8 @@ class World {
 
   hear(key: string): void {
     const told = this.nodes.get(key)?.outbox.shift();
-    if (told?.type === "placed") this.placement.placed(told.actorId, key);
+    if (told?.type === "placed") this.act(this.placement.placed(told.actorId, key));
+    if (told?.type === "declined") this.act(this.placement.declined(told.actorId, key));
     if (told?.type === "load") this.act(this.placement.loadChanged({ node: key, version: told.version, totals: { CPU: (this.nodes.get(key) as SimulatedNode).units }, available: { CPU: told.available }, isDraining: false }));
   }
 
@@ -125,7 +135,14 @@ class World {
       assert.ok(node !== undefined, "only nodes that are there are told");
       node.inbox.push(instruction);
     }
-    if (!this.mayExceed) for (const node of this.nodes.values()) assert.ok(this.sentTo(node).reduce((sum, spec) => sum + unitsOf(spec), 0) <= node.units, "no more is sent to a node than it has");
+    // Who queues at a node has no room there.
+    if (!this.mayExceed && !this.placement.isAnybodyQueued) for (const node of this.nodes.values()) assert.ok(this.sentTo(node).reduce((sum, spec) => sum + unitsOf(spec), 0) <= node.units, "no more is sent to a node than it has");
+  }
+
+  look(): void {
+    // What queues may be placed before what was sent for the same room.
+    this.mayExceed ||= this.placement.waitingCount > 0;
+    this.act(this.placement.look());
   }
 
   sentTo({ inbox, waiting, living }: SimulatedNode): ActorSpec[] {
@@ -143,7 +160,7 @@ class World {
   }
 }
 
-test("actors: whatever happens, no more is sent to a node than it has, and whoever can be placed is", () => {
+test("actors: whatever happens, no more is sent to a node than it has, and whoever can be placed is, also when it queues at another node", () => {
   const strategies = fc.constantFrom<StrategyRecord | null>(null, null, { required: [], preference: { type: "spread" } }, ...KEYS.flatMap((key) => [true, false].map((isSoft) => ({ required: [], preference: { type: "node", nodeId: `${key}00000000`, isSoft } }) as const)));
   const which = fc.nat({ max: 99 });
   const event = fc.oneof(
@@ -152,6 +169,7 @@ test("actors: whatever happens, no more is sent to a node than it has, and whoev
     { weight: 2, arbitrary: fc.tuple(fc.constant("end" as const), which) },
     { weight: 1, arbitrary: fc.tuple(fc.constant("join" as const), fc.nat({ max: 2 }), fc.constantFrom(0, 1, 3)) },
     { weight: 1, arbitrary: fc.tuple(fc.constant("lose" as const), which) },
+    { weight: 2, arbitrary: fc.tuple(fc.constant("look" as const)) },
   );
   fc.assert(fc.property(fc.array(event, { maxLength: 80, size: "max" }), (events) => {
     const world = new World();
@@ -161,11 +179,17 @@ test("actors: whatever happens, no more is sent to a node than it has, and whoev
       const key = step[0] === "toNode" || step[0] === "start" || step[0] === "fromNode" || step[0] === "lose" ? one(world.nodes.keys(), step[1]) : undefined;
       if (step[0] === "place") world.place(step[1], step[2]);
       if (step[0] === "join") world.join(step[1], step[2]);
+      if (step[0] === "look") world.look();
       if (step[0] === "toNode" && key !== undefined) world.nodes.get(key)?.hear();
       if (step[0] === "start" && key !== undefined) world.nodes.get(key)?.start();
       if (step[0] === "fromNode" && key !== undefined) world.hear(key);
       if (step[0] === "lose" && key !== undefined) world.lose(key);
       if (step[0] === "end") { const actorId = one(world.wanted.keys(), step[1]); if (actorId !== undefined) world.end(actorId); }
+    }
+    // Whoever was withdrawn in vain is withdrawn again when room has lasted for two looks.
+    for (let count = 0; count < 2 + 2 * world.wanted.size; count++) {
+      world.settle();
+      world.look();
     }
     world.settle();
     const living = [...world.nodes.values()].flatMap((node) => [...node.living.keys()]);

@@ -134,3 +134,115 @@ describe("where actors go", () => {
     assert.deepEqual(placement.declined("1", A), [], "it is at another node now");
   });
 });
+
+describe("actors that wait for long", () => {
+  const loadOf = (node: string, version: number, available: Record<string, number>, totals: Record<string, number> = { CPU: 2 }) => ({ node, version, totals: toAmounts(totals), available: toAmounts(available), isDraining: false });
+  /** Two nodes without room. */
+  function full(): ActorPlacement {
+    const placement = new ActorPlacement();
+    joined(placement, A, { CPU: 2 }, { CPU: 0 });
+    joined(placement, B, { CPU: 2 }, { CPU: 0 });
+    return placement;
+  }
+  function looks(placement: ActorPlacement, count: number): string[] {
+    return Array.from({ length: count }, () => brief(placement.look())).flat();
+  }
+
+  test("queue at the nodes, of each program one at each, and not before that", () => {
+    const placement = full();
+    for (const id of ["1", "2", "3"]) placement.place(spec(id, { CPU: 1 }));
+    placement.place(spec("4", { CPU: 1 }, { jobId: "another" }));
+    assert.deepEqual(looks(placement, 2), []);
+    assert.deepEqual(looks(placement, 1), ["place 1 a", "place 2 b", "place 4 a"]);
+    assert.deepEqual(looks(placement, 5), []);
+    assert.equal(placement.waitingCount, 1);
+    assert.equal(placement.wants().length, 1, "idle leases elsewhere are still given back for them");
+    placement.placed("2", B);
+    assert.deepEqual(looks(placement, 1), ["place 3 b"]);
+  });
+
+  test("queue only where they may be: by totals, labels, and not on nodes that drain", () => {
+    const placement = full();
+    joined(placement, "cccccccc", { CPU: 2, seat: 1 }, { CPU: 0, seat: 1 });
+    placement.place(spec("1", { CPU: 1, seat: 1 }));
+    placement.place(spec("2", { CPU: 4 }));
+    placement.place(spec("3", { CPU: 1 }, { strategy: { required: [], preference: { type: "node", nodeId: `${B}00000000`, isSoft: false } } }));
+    assert.deepEqual(looks(placement, 4), ["place 1 c", "place 3 b"]);
+    const draining = full();
+    draining.nodeDrains(A);
+    for (const id of ["1", "2"]) draining.place(spec(id, { CPU: 1 }));
+    assert.deepEqual(looks(draining, 4), ["place 1 b"]);
+  });
+
+  test("are not counted before they are placed, and then at once", () => {
+    const placement = full();
+    placement.place(spec("1", { CPU: 2 }));
+    assert.deepEqual(looks(placement, 3), ["place 1 a"]);
+    const cpus = (): number[] => placement.views().map(({ available }) => available["CPU"] ?? 0);
+    assert.deepEqual(cpus(), [0, 0]);
+    placement.loadChanged(loadOf(A, 1, { CPU: 1 }));
+    assert.deepEqual(brief(placement.place(spec("2", { CPU: 1 }))), ["place 2 a"], "what is smaller has room");
+    assert.deepEqual(brief(placement.placed("1", A)), ["withdraw 2 a"], "unless the other was quicker");
+    assert.deepEqual(cpus(), [-20_000, 0]);
+    placement.placed("2", A);
+    placement.loadChanged(loadOf(A, 2, {}));
+    assert.deepEqual(cpus(), [0, 0], "the node has told of it");
+  });
+
+  test("are withdrawn when another node has room, and go there when their node has declined them", () => {
+    const placement = full();
+    placement.place(spec("1", { CPU: 1 }));
+    assert.deepEqual(looks(placement, 3), ["place 1 a"]);
+    assert.deepEqual(brief(placement.loadChanged(loadOf(A, 1, { CPU: 1 }))), [], "room where it is, is its own");
+    placement.loadChanged(loadOf(A, 2, { CPU: 0 }));
+    assert.deepEqual(brief(placement.loadChanged(loadOf(B, 1, { CPU: 1 }))), ["withdraw 1 a"]);
+    assert.deepEqual(brief(placement.loadChanged(loadOf(B, 2, { CPU: 1 }))), [], "it is asked for once");
+    assert.deepEqual(brief(placement.declined("1", A)), ["place 1 b"]);
+    placement.placed("1", B);
+    assert.equal(placement.waitingCount, 0);
+  });
+
+  test("stay where they were placed while they were withdrawn", () => {
+    const placement = full();
+    placement.place(spec("1", { CPU: 1 }));
+    looks(placement, 3);
+    placement.loadChanged(loadOf(B, 1, { CPU: 1 }));
+    placement.placed("1", A);
+    assert.deepEqual([placement.waitingCount, placement.isAnybodyQueued, placement.cancel("1")], [0, false, []]);
+    assert.deepEqual(placement.declined("1", A), [], "nobody says that then; it would change nothing");
+  });
+
+  test("queue again at once when the room was gone, and are withdrawn again only for room that lasts", () => {
+    const placement = full();
+    placement.place(spec("1", { CPU: 1 }));
+    looks(placement, 3);
+    placement.loadChanged(loadOf(B, 1, { CPU: 1 }));
+    placement.loadChanged(loadOf(B, 2, { CPU: 0 }));
+    assert.deepEqual(brief(placement.declined("1", A)), []);
+    assert.deepEqual(looks(placement, 1), ["place 1 a"]);
+    assert.deepEqual(brief(placement.loadChanged(loadOf(B, 3, { CPU: 1 }))), []);
+    assert.deepEqual(looks(placement, 1), []);
+    assert.deepEqual(looks(placement, 1), ["withdraw 1 a"]);
+  });
+
+  test("are withdrawn one after the other, since one place may be meant by all", () => {
+    const placement = full();
+    for (const id of ["1", "2"]) placement.place(spec(id, { CPU: 1 }, { jobId: id }));
+    assert.deepEqual(looks(placement, 3), ["place 1 a", "place 2 a"]);
+    assert.deepEqual(brief(placement.loadChanged(loadOf(B, 1, { CPU: 1 }))), ["withdraw 1 a"]);
+    assert.deepEqual(brief(placement.declined("1", A)), ["place 1 b"]);
+    assert.deepEqual(brief(placement.loadChanged(loadOf(B, 2, { CPU: 2 }))), ["withdraw 2 a"]);
+  });
+
+  test("wait again when their node is lost, and are told to go when they are cancelled", () => {
+    const placement = full();
+    for (const id of ["1", "2"]) placement.place(spec(id, { CPU: 1 }));
+    assert.deepEqual(looks(placement, 3), ["place 1 a", "place 2 b"]);
+    placement.nodeLost(A);
+    assert.equal(placement.waitingCount, 1);
+    assert.deepEqual(brief(placement.cancel("2")), ["cancel 2 b"]);
+    assert.deepEqual(looks(placement, 1), ["place 1 b"]);
+    assert.deepEqual(placement.refused("1"), []);
+    assert.deepEqual([placement.waitingCount, placement.isAnybodyQueued, placement.wants()], [0, false, []]);
+  });
+});

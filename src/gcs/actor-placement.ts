@@ -1,11 +1,14 @@
 import { isZero, nodeKeyOf, type ActorId, type NodeKey } from "../base/mod.ts";
 import type { ActorSpec, NodeLoadRecord, NodeRecord, WantRecord } from "../protocol/mod.ts";
-import { chooseNode, distinctWants, type NodeAnswer, type NodeView, takenFromNode } from "../scheduling/mod.ts";
+import { chooseNode, distinctWants, type NodeAnswer, type NodeView, type PlacementRequest, takenFromNode } from "../scheduling/mod.ts";
 
-/** To the node `place`, or `cancel` what was sent there. */
+/** After so many looks in vain a waiting actor queues at a node, so that it gets its turn there although no load ever shows room. */
+const LOOKS_BEFORE_QUEUE = 2;
+
+/** To the node `place`, or `cancel` what was sent there; `withdraw`: it declines what it has no worker for yet. */
 export type PlacementInstruction =
   | { readonly type: "place"; readonly node: NodeKey; readonly spec: ActorSpec }
-  | { readonly type: "cancel"; readonly node: NodeKey; readonly actorId: ActorId };
+  | { readonly type: "cancel" | "withdraw"; readonly node: NodeKey; readonly actorId: ActorId };
 
 interface Node {
   readonly record: NodeRecord;
@@ -23,17 +26,35 @@ interface Waiting {
   readonly spec: ActorSpec;
   /** The same for those that have room nowhere together. */
   readonly kind: string;
+  /** Looks that it has seen. */
+  looks: number;
+  /** It was queued somewhere and taken away, since there was room elsewhere; when it comes to that again, the room must last. */
+  wasWithdrawn: boolean;
+}
+
+interface Queued {
+  readonly waiting: Waiting;
+  readonly node: NodeKey;
+  /** Another node had room at the last look. */
+  hadRoomElsewhere: boolean;
+  isWithdrawn: boolean;
 }
 
 /**
  * Which node each actor goes to. Pure.
  *
- *   waiting ── a node has room ──▶ sent to that node ── placed ──▶ (gone: its worker's id says where it is)
- *      ▲                              │
- *      └──── the node is lost ────────┘
+ *   waiting ── a node has room (1) ──▶ sent to that node ── placed ──▶ (gone: its worker's id says where it is)
+ *    ▲  │  ▲                              │                   ▲
+ *    │  │  └─── the node is lost ─────────┘                   │
+ *    │  └────── for long (2) ──▶ queued at a node ── placed ──┘
+ *    └─ declined, or node lost ──────┘ withdrawn (3)
  *
- * Waiting actors are tried again, in the order of their arrival, whenever a node's load changes, a node joins, or one that was sent does
- * not come to be.
+ * (1) Waiting actors are tried again, in the order of their arrival, whenever a node's load changes, a node joins, or one that was sent
+ *     does not come to be.
+ * (2) Where programs take everything as soon as it is free, no load ever shows room. So who has waited for some looks is sent to a node that
+ *     could hold it, and takes its turn there among tasks and actors of all programs. Of each program, one at each node at most:
+ *     the others may find room elsewhere. What it needs counts as taken when it is placed, not before.
+ * (3) When another node has room meanwhile, the node is asked to decline it. It has a worker by then, or it waits again: never both.
  */
 export class ActorPlacement {
   readonly #nodes = new Map<NodeKey, Node>();
@@ -41,6 +62,7 @@ export class ActorPlacement {
   readonly #waiting = new Map<ActorId, Waiting>();
   /** How many there are of each kind, with one of them. */
   readonly #waitingKinds = new Map<string, { readonly spec: ActorSpec; count: number }>();
+  readonly #queued = new Map<ActorId, Queued>();
   /** The nodes of actors without resources, which no load shows. */
   readonly #weightless = new Map<ActorId, NodeKey>();
   #spreadAfter: NodeKey | null = null;
@@ -77,6 +99,7 @@ export class ActorPlacement {
     this.#nodes.delete(key);
     this.#views.delete(key);
     for (const spec of node.placing.values()) this.#wait(spec);
+    for (const { waiting, node: queuedAt } of [...this.#queued.values()]) if (queuedAt === key) this.#waitAgain(waiting);
     return this.#retry();
   }
 
@@ -88,19 +111,20 @@ export class ActorPlacement {
     return placed === null ? [] : [placed];
   }
 
-  #wait(spec: ActorSpec): void {
+  #wait(spec: ActorSpec, { looks, wasWithdrawn }: Pick<Waiting, "looks" | "wasWithdrawn"> = { looks: 0, wasWithdrawn: false }): void {
     this.#waitNoMore(spec.actorId);
     const kind = JSON.stringify([spec.resources, spec.bundle, spec.strategy, nodeKeyOf(spec.ownerId)]);
-    this.#waiting.set(spec.actorId, { spec, kind });
+    this.#waiting.set(spec.actorId, { spec, kind, looks, wasWithdrawn });
     const ofKind = this.#waitingKinds.get(kind);
     if (ofKind === undefined) this.#waitingKinds.set(kind, { spec, count: 1 });
     else ofKind.count++;
   }
 
   #waitNoMore(actorId: ActorId): boolean {
-    const waiting = this.#waiting.get(actorId);
+    const waiting = this.#waiting.get(actorId) ?? this.#queued.get(actorId)?.waiting;
     if (waiting === undefined) return false;
     this.#waiting.delete(actorId);
+    this.#queued.delete(actorId);
     const ofKind = this.#waitingKinds.get(waiting.kind) as { count: number };
     if (--ofKind.count === 0) this.#waitingKinds.delete(waiting.kind);
     return true;
@@ -112,26 +136,53 @@ export class ActorPlacement {
   }
 
   cancel(actorId: ActorId): PlacementInstruction[] {
-    if (this.#waitNoMore(actorId)) return [];
+    const queuedAt = this.#queued.get(actorId)?.node;
+    if (this.#waitNoMore(actorId)) return queuedAt === undefined ? [] : [{ type: "cancel", node: queuedAt, actorId }];
     const key = this.#dropPlacing(actorId);
     return key === null ? [] : [{ type: "cancel", node: key, actorId }, ...this.#retry()];
   }
 
   /** Its node has found a worker. */
-  placed(actorId: ActorId, node: NodeKey): void {
-    this.#nodes.get(node)?.placing.delete(actorId);
+  placed(actorId: ActorId, key: NodeKey): PlacementInstruction[] {
+    const node = this.#nodes.get(key);
+    const queued = this.#queued.get(actorId);
+    node?.placing.delete(actorId);
+    if (node === undefined || queued?.node !== key) return [];
+    this.#waitNoMore(actorId);
+    this.#take(node, queued.waiting.spec, 1);
+    this.#look(key);
+    return this.#withdrawOverfull(key, node);
   }
 
-  /** Its node takes none any more. */
+  /** What was sent for the room that one of the queue has taken is asked back: it may have room elsewhere. */
+  #withdrawOverfull(key: NodeKey, { placing, load, taken }: Node): PlacementInstruction[] {
+    const left = new Map(Array.from(taken, ([name, amount]) => [name, (load.available[name] ?? 0) - amount]));
+    const out: PlacementInstruction[] = [];
+    for (const { actorId, resources, bundle, isShared } of [...placing.values()].reverse()) {
+      const needs = takenFromNode(resources, bundle);
+      if (isShared || !Object.keys(needs).some((name) => (left.get(name) ?? 0) < 0)) continue;
+      for (const name in needs) left.set(name, (left.get(name) ?? 0) + (needs[name] as number));
+      out.push({ type: "withdraw", node: key, actorId });
+    }
+    return out;
+  }
+
+  /** Its node takes none any more, or was asked to decline it. */
   declined(actorId: ActorId, node: NodeKey): PlacementInstruction[] {
+    const queued = this.#queued.get(actorId);
+    if (queued?.node === node) {
+      this.#waitAgain(queued.waiting);
+      return this.#retry();
+    }
     const spec = this.#nodes.get(node)?.placing.get(actorId);
     if (spec === undefined) return [];
     this.#dropPlacing(actorId);
-    return this.place(spec);
+    return [...this.place(spec), ...this.#retry()];
   }
 
   /** Its node will not take it. */
   refused(actorId: ActorId): PlacementInstruction[] {
+    if (this.#queued.has(actorId)) this.#waitNoMore(actorId);
     return this.#dropPlacing(actorId) === null ? [] : this.#retry();
   }
 
@@ -176,6 +227,62 @@ export class ActorPlacement {
     return this.#waiting.size;
   }
 
+  get isAnybodyQueued(): boolean {
+    return this.#queued.size > 0;
+  }
+
+  /** Time has passed. */
+  look(): PlacementInstruction[] {
+    const out: PlacementInstruction[] = [];
+    const taken = new Set(Array.from(this.#queued.values(), ({ node, waiting }) => placeInQueue(node, waiting)));
+    const withoutPlace = new Set<string>();
+    for (const waiting of [...this.#waiting.values()]) {
+      const equals = `${waiting.spec.jobId} ${waiting.kind}`;
+      if (++waiting.looks <= LOOKS_BEFORE_QUEUE || withoutPlace.has(equals)) continue;
+      const queued = this.#tryQueue(waiting, taken);
+      if (queued === null) withoutPlace.add(equals);
+      else out.push(queued);
+    }
+    return [...out, ...this.#withdraw(true)];
+  }
+
+  #tryQueue(waiting: Waiting, taken: Set<string>): PlacementInstruction | null {
+    const { spec } = waiting;
+    // Those have no resources, so they have room wherever they may be.
+    if (spec.isShared) return null;
+    const open = this.views().filter(({ key }) => !taken.has(placeInQueue(key, waiting)));
+    const answer = chooseNode(open.map((view) => ({ ...view, available: view.totals })), this.#requestOf(spec));
+    if (answer.type !== "node") return null;
+    this.#waiting.delete(spec.actorId);
+    this.#queued.set(spec.actorId, { waiting, node: answer.node, hadRoomElsewhere: false, isWithdrawn: false });
+    taken.add(placeInQueue(answer.node, waiting));
+    return { type: "place", node: answer.node, spec };
+  }
+
+  /** One after the other, for they may all mean the same room. */
+  #withdraw(isLook: boolean): PlacementInstruction[] {
+    const out: PlacementInstruction[] = [];
+    let isAsking = [...this.#queued.values()].some(({ isWithdrawn }) => isWithdrawn);
+    const answers = new Map<string, NodeAnswer>();
+    for (const queued of this.#queued.values()) {
+      const { waiting: { spec, kind, wasWithdrawn }, node, hadRoomElsewhere } = queued;
+      if (!isLook && (isAsking || wasWithdrawn)) continue;
+      const answer = answers.get(kind) ?? this.#choose(spec);
+      answers.set(kind, answer);
+      const hasRoomElsewhere = answer.type === "node" && answer.node !== node;
+      if (isLook) queued.hadRoomElsewhere = hasRoomElsewhere;
+      if (!hasRoomElsewhere || isAsking || (isLook && !hadRoomElsewhere)) continue;
+      isAsking = queued.isWithdrawn = true;
+      out.push({ type: "withdraw", node, actorId: spec.actorId });
+    }
+    return out;
+  }
+
+  #waitAgain({ spec, looks, wasWithdrawn }: Waiting): void {
+    const isWithdrawn = this.#queued.get(spec.actorId)?.isWithdrawn === true;
+    this.#wait(spec, { looks, wasWithdrawn: wasWithdrawn || isWithdrawn });
+  }
+
   #retry(): PlacementInstruction[] {
     const out: PlacementInstruction[] = [];
     const withoutRoom = new Set<string>();
@@ -185,11 +292,15 @@ export class ActorPlacement {
       if (placed === null) withoutRoom.add(kind);
       else out.push(placed);
     }
-    return out;
+    return [...out, ...this.#withdraw(false)];
   }
 
-  #choose({ resources, bundle, strategy, ownerId }: ActorSpec): NodeAnswer {
-    return chooseNode(this.views(), { resources: takenFromNode(resources, bundle), strategy, ownNode: nodeKeyOf(ownerId), argumentBytes: null, spreadAfter: this.#spreadAfter });
+  #choose(spec: ActorSpec): NodeAnswer {
+    return chooseNode(this.views(), this.#requestOf(spec));
+  }
+
+  #requestOf({ resources, bundle, strategy, ownerId }: ActorSpec): PlacementRequest {
+    return { resources: takenFromNode(resources, bundle), strategy, ownNode: nodeKeyOf(ownerId), argumentBytes: null, spreadAfter: this.#spreadAfter };
   }
 
   #tryPlace(spec: ActorSpec): PlacementInstruction | null {
@@ -223,6 +334,10 @@ export class ActorPlacement {
     const available = taken.size === 0 ? load.available : reduced(load.available, taken);
     this.#views.set(key, { key, nodeId, labels, totals: load.totals, available, isAlive: true, isDraining, weightless });
   }
+}
+
+function placeInQueue(node: NodeKey, { spec }: Waiting): string {
+  return `${node} ${spec.jobId}`;
 }
 
 function reduced(available: NodeLoadRecord["available"], taken: ReadonlyMap<string, number>): NodeLoadRecord["available"] {

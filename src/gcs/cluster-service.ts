@@ -18,6 +18,8 @@ const UNANSWERED_MAX = 10;
 const SPLIT_LOOK_MS = 2_000;
 /** An actor that no node could ever hold, at two looks in a row, is refused. */
 const INFEASIBLE_LOOK_MS = 2_500;
+/** How often it is looked for which actors wait: who has seen two looks queues at a node, at the third. */
+const WAITING_LOOK_MS = 400;
 /** Programs that have left: their detached actors may start again. */
 const JOBS_REMEMBERED_MAX = 1_000;
 /** Shared actors that have ended their workers, so that they start again apart from others. */
@@ -78,6 +80,7 @@ export class ClusterService {
   #wantsTimer: Timer | null = null;
   /** As told to all nodes. */
   #wantsTold = NO_WANTS;
+  #waitingTimer: Timer | null = null;
   #infeasibleTimer: Timer | null = null;
   /** Actors that were infeasible when it was last looked. */
   #infeasibleBefore = new Set<string>();
@@ -178,7 +181,7 @@ export class ClusterService {
       case "driverJoined":
         return this.#addJob(message.job);
       case "actorPlaced":
-        this.#placement.placed(message.actorId, key);
+        this.#act(this.#placement.placed(message.actorId, key));
         return this.gcs.placed(message.actorId, message.workerId, message.number);
       case "actorDeclined":
         return this.#act(this.#placement.declined(message.actorId, key));
@@ -350,14 +353,24 @@ export class ClusterService {
   #act(instructions: readonly PlacementInstruction[]): void {
     for (const instruction of instructions) {
       const connection = this.#nodes.get(instruction.node)?.connection;
-      if (instruction.type === "cancel") {
-        connection?.send({ type: "cancelPlacement", actorId: instruction.actorId });
+      if (instruction.type !== "place") {
+        connection?.send({ type: instruction.type === "cancel" ? "cancelPlacement" : "withdrawActor", actorId: instruction.actorId });
         continue;
       }
       const { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle, maxRestarts } = instruction.spec;
       connection?.sendSoon({ type: "placeActor", placement: { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle, maxRestarts, ...(this.#troublemakers.has(actorId) ? { isTroublemaker: true } : {}) }, job: this.#jobs.get(jobId) ?? null });
     }
     this.#tellWants();
+    this.#watchWaiting();
+  }
+
+  /** Who waits for long queues at a node. */
+  #watchWaiting(): void {
+    if (this.#isStopped || (this.#placement.waitingCount === 0 && !this.#placement.isAnybodyQueued)) return;
+    this.#waitingTimer ??= this.#env.clock.after(WAITING_LOOK_MS, () => {
+      this.#waitingTimer = null;
+      this.#act(this.#placement.look());
+    });
   }
 
   /** Idle leases are given back for actors that wait. Told at once, and then no more often than loads. */
@@ -398,6 +411,7 @@ export class ClusterService {
     this.#wantsTimer?.cancel();
     this.#aliveTimer?.cancel();
     this.#splitTimer?.cancel();
+    this.#waitingTimer?.cancel();
     this.#infeasibleTimer?.cancel();
     for (const { connection } of this.#nodes.values()) connection.close();
   }

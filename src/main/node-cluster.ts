@@ -214,6 +214,8 @@ export class NodeCluster {
         return nodeManager.placeActor(message.placement);
       case "cancelPlacement":
         return nodeManager.cancelPlacement(message.actorId);
+      case "withdrawActor":
+        return nodeManager.withdrawActor(message.actorId);
       case "drain":
         return this.#drain(this.#service as ServingNode, message.timeLeftMs);
       case "moveActor":

@@ -326,6 +326,24 @@ describe("bundles on a node that is alone", () => {
   });
 });
 
+describe("an actor that is withdrawn", () => {
+  test("is declined while it waits, and leaves its room to others", () => {
+    const state = stateWith({ CPU: 2 }, ["w1", "w2"]);
+    const { leaseId } = opened(state.demand("driver", "k", oneCpu, 1, 0));
+    state.placeActor("a", THREAD, toAmounts({ CPU: 2 }), "job");
+    assert.deepEqual(state.withdrawActor("a"), [{ type: "declineActor", actorId: "a" }]);
+    assert.deepEqual(types(state.leaseEvents("w1", [[leaseId, "closed"]])), [], "it is not placed then");
+    assert.deepEqual(state.withdrawActor("a"), [], "nor declined twice");
+  });
+
+  test("stays where it is once it was placed", () => {
+    const state = stateWith({ CPU: 1 }, ["w1"]);
+    assert.deepEqual(types(state.placeActor("a", THREAD, toAmounts({ CPU: 1 }), "job")), ["placeActor"]);
+    assert.deepEqual(state.withdrawActor("a"), []);
+    assert.deepEqual(state.ledger.available, { CPU: 0 });
+  });
+});
+
 describe("a node that drains", () => {
   test("ends its leases with what has started, stops who is idle, and opens nothing", () => {
     const state = stateWith({ CPU: 3 }, ["w1", "w2"]);

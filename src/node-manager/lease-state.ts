@@ -242,9 +242,7 @@ export class LeaseState {
   }
 
   /** Its owner has all that it wants, and will not ask under this key again. */
-  #endDemand(id: string): LeaseInstruction[] {
-    return this.#demands.delete(id) ? this.#schedule() : [];
-  }
+  #endDemand(id: string): LeaseInstruction[] { return this.#demands.delete(id) ? this.#schedule() : []; }
 
   placeActor(actorId: ActorId, kind: WorkerKind, resources: ResourceAmounts, jobId: JobId, bundle: BundleRecord | null = null, mayRestart = false): LeaseInstruction[] {
     if (this.#isDraining) return [{ type: "declineActor", actorId }];
@@ -258,9 +256,10 @@ export class LeaseState {
   }
 
   /** The actor is not wanted any more before it was placed. */
-  cancelPlacement(actorId: ActorId): LeaseInstruction[] {
-    return this.#placements.delete(actorId) ? this.#schedule() : [];
-  }
+  cancelPlacement(actorId: ActorId): LeaseInstruction[] { return this.#placements.delete(actorId) ? this.#schedule() : []; }
+
+  /** As above, and whoever has sent it here is told. */
+  withdrawActor(actorId: ActorId): LeaseInstruction[] { return this.#placements.has(actorId) ? [{ type: "declineActor", actorId }, ...this.cancelPlacement(actorId)] : []; }
 
   leaseEvents(workerId: WorkerId, events: readonly (readonly [number, LeaseEvent])[]): LeaseInstruction[] {
     for (const [leaseId, event] of events) {

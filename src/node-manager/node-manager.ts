@@ -280,6 +280,9 @@ export class NodeManager {
     this.#act(this.#state.cancelPlacement(actorId));
   }
 
+  /** Declines it, unless it has a worker. */
+  withdrawActor(actorId: ActorId): void { this.#act(this.#state.withdrawActor(actorId)); }
+
   startActor(workerId: WorkerId, spec: ActorSpec, number: number, wasRestarted: boolean): void {
     if (spec.isShared) return this.shared.start(workerId, spec, number, wasRestarted);
     this.send(workerId, { type: "startActor", spec, wasRestarted, acceleratorIds: this.#state.acceleratorsOf(workerId) });
@@ -359,9 +362,7 @@ export class NodeManager {
     else if (this.#isFar(workerId)) this.#env.cluster?.toWorker(workerId, message);
   }
 
-  #isFar(workerId: WorkerId): boolean {
-    return this.#env.cluster !== null && nodeKeyOf(workerId) !== this.#node;
-  }
+  #isFar(workerId: WorkerId): boolean { return this.#env.cluster !== null && nodeKeyOf(workerId) !== this.#node; }
 
   /** With others of this turn in one frame. */
   sendSoon(workerId: WorkerId, message: FromNode): void { this.#workers.get(workerId)?.link?.sendSoon(message); }

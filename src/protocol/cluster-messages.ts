@@ -62,7 +62,7 @@ export type ToGcs =
   | { readonly type: "driverJoined"; readonly job: JobRecord }
   | { readonly type: "actorPlaced"; readonly actorId: ActorId; readonly workerId: WorkerId; readonly number: number }
   | { readonly type: "placementRefused"; readonly actorId: ActorId; readonly error: SystemErrorRecord }
-  /** It takes no actors any more; it has not begun to look for a worker, or has stopped. */
+  /** It takes no actors any more, or was asked to decline this one (`withdrawActor`); it has not begun to look for a worker, or has stopped. */
   | { readonly type: "actorDeclined"; readonly actorId: ActorId }
   /** Answers `keepModules`: the name of a package with the modules of that program that this node has. */
   | { readonly type: "modulesKept"; readonly driverId: WorkerId; readonly name: string }
@@ -98,6 +98,8 @@ export type FromGcs =
   /** Of an actor, what its node must know to find a worker. */
   | { readonly type: "placeActor"; readonly placement: ActorPlacementRecord; readonly job: JobRecord | null }
   | { readonly type: "cancelPlacement"; readonly actorId: ActorId }
+  /** It queues there, and another node has room: answered with `actorDeclined`, unless it was placed before. */
+  | { readonly type: "withdrawActor"; readonly actorId: ActorId }
   /** It is to take nothing new, and to leave when the last of what it has is done, or when the time is over. Told again when the time becomes shorter. */
   | { readonly type: "drain"; readonly timeLeftMs: number | null }
   | { readonly type: "moveActor"; readonly workerId: WorkerId; readonly actorId: ActorId }

@@ -1,7 +1,7 @@
 /** Suites of test/conformance that also run on three nodes, by the file here that runs them: `suites-of-GROUP.test.ts`. */
 export const ON_THREE_NODES = {
   tasks: ["tasks", "nesting", "retry-exceptions", "worker-crashes", "max-calls"],
-  scheduling: ["fair-sharing", "task-priority", "resources", "runtime-context", "placement-groups", "joined-drivers", "explain"],
+  scheduling: ["fair-sharing", "waiting-actors", "task-priority", "resources", "runtime-context", "placement-groups", "joined-drivers", "explain"],
   cancellation: ["cancellation", "cancelled-calls", "call-limits"],
   actors: ["actors", "actors-handles", "actors-ends", "shared-actors"],
   calls: ["actor-calls", "actor-retries", "actor-pool", "pool", "queue"],

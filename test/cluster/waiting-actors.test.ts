@@ -1,0 +1,57 @@
+// On one node of a cluster, where the GCS decides where actors go; on three: test/conformance/waiting-actors.test.ts.
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, it } from "node:test";
+import * as ray from "mantaray";
+import { startCluster, type TestCluster } from "mantaray/testing";
+import { everythingFree, ISOLATIONS } from "../conformance/both-isolations.ts";
+import { endPrograms, startProgram } from "../conformance/running-program.ts";
+
+const work = ray.remote(async function work() { await new Promise((resolve) => setTimeout(resolve, 20)); });
+
+let cluster: TestCluster;
+before(async () => { cluster = await startCluster({ nodes: [{ numCpus: 2 }] }); });
+after(() => cluster.stop());
+
+for (const isolation of ISOLATIONS) {
+  describe(`on a node that one program keeps busy (${isolation})`, () => {
+    before(() => ray.init({ address: cluster.address, isolation }));
+    afterEach(() => endPrograms());
+    after(async () => {
+      await everythingFree();
+      await ray.shutdown();
+    });
+
+    it("the actor of another one starts, and goes to a node that comes meanwhile if that has what it needs", async () => {
+      const over = new AbortController();
+      const loops = Array.from({ length: 4 }, async () => {
+        while (!over.signal.aborted) await ray.get(Array.from({ length: 4 }, () => work.remote()));
+      });
+      try {
+        await ray.get(work.remote());
+        const program = startProgram(`
+          await ray.init({ address: ${JSON.stringify(cluster.address)}, isolation: ${JSON.stringify(isolation)} });
+          class Place { where() { return ray.getRuntimeContext().nodeId; } }
+          const Remote = ray.remote(Place);
+          const first = Remote.options({ numCpus: 1 }).remote();
+          say(await ray.get(first.where.remote()));
+          const all = Remote.options({ numCpus: 2 }).remote();
+          say("asked");
+          say(await ray.get(all.where.remote()));
+        `);
+        const [node] = cluster.nodes;
+        assert.equal(await program.said(), node!.nodeId);
+        assert.equal(await program.said(), "asked");
+        // The first actor holds one processor of that node, so two are never free there: it may queue there, and must not stay.
+        const another = await cluster.addNode({ numCpus: 2, labels: { late: "yes" } });
+        over.abort();
+        await Promise.all(loops);
+        assert.equal(await program.said(), another.nodeId);
+        endPrograms();
+        await cluster.removeNode(another);
+      } finally {
+        over.abort();
+        await Promise.all(loops);
+      }
+    });
+  });
+}

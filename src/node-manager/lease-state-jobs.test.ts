@@ -84,6 +84,33 @@ describe("leases: several jobs on one machine", () => {
     assert.deepEqual(state.stopIdleWorkers(), [{ type: "stopWorker", workerId: "w2" }]);
   });
 
+  test("an idle worker of a job whose driver is gone that only awaits what it has called ends, and with it what it waits for", () => {
+    const state = twoJobs(["w1", "w2", "w3"]);
+    const lease = opened(state.demand("guest", "k", oneCpu, 1, 0));
+    assert.equal(lease.workerId, "w1");
+    assert.equal(opened(state.demand("w1", "background", oneCpu, 1, 0)).workerId, "w2");
+    state.leaseEvents("w1", [[lease.leaseId, "closed"]]);
+    assert.deepEqual(state.stopRefused("w1", false), [], "its program is there");
+    assert.deepEqual(state.driverLost("guest"), [{ type: "stopWorker", workerId: "w1" }]);
+    assert.deepEqual(state.stopRefused("w1", true), [], "others still use what it owns");
+    assert.deepEqual(only(state.stopIdleWorkers(), "stopWorker").map(({ workerId }) => workerId), ["w1"]);
+    assert.deepEqual(state.stopRefused("w1", false), [{ type: "endWorker", workerId: "w1" }]);
+    assert.deepEqual(only(state.workerLost("w1"), "endWorker"), [{ type: "endWorker", workerId: "w2" }]);
+  });
+
+  test("one that awaits something for a detached actor stays as long as that does", () => {
+    const state = twoJobs(["w1", "w2"]);
+    state.placeActor("a", THREAD, {}, "guest's job");
+    state.driverLost("guest");
+    const lease = opened(state.demand("w1", "k", oneCpu, 1, 0));
+    state.leaseEvents("w2", [[lease.leaseId, "closed"]]);
+    assert.deepEqual(only(state.stopIdleWorkers(), "stopWorker").length, 1);
+    assert.deepEqual(state.stopRefused("w2", false), []);
+    state.workerLost("w1");
+    assert.deepEqual(only(state.stopIdleWorkers(), "stopWorker").length, 1);
+    assert.deepEqual(state.stopRefused("w2", false), [{ type: "endWorker", workerId: "w2" }]);
+  });
+
   test("the jobs of thousands of drivers that are gone are forgotten, oldest first, but for those that still have workers", () => {
     const state = twoJobs(["w1", "w2"]);
     state.placeActor("a", THREAD, {}, "guest's job");

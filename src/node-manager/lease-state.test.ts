@@ -371,7 +371,7 @@ describe("a node that drains", () => {
   test("a worker that others need is asked again, and not at every event", () => {
     const state = stateWith({ CPU: 1 }, ["w1"]);
     assert.deepEqual(types(state.drain()), ["stopWorker"]);
-    assert.deepEqual(state.stopRefused("w1"), []);
+    assert.deepEqual(state.stopRefused("w1", true), []);
     assert.deepEqual(state.leaseEvents("w1", []), []);
     assert.deepEqual(types(state.stopIdleWorkers()), ["stopWorker"]);
   });

@@ -9,7 +9,7 @@ import { recalls, revocations } from "./lease-recalls.ts";
 import { leaseWaits, type LeaseWaits } from "./lease-waits.ts";
 import { inTurns, LastTurns } from "./turns.ts";
 import { type ActorPlacement, type Demand, findStarved, isAskedFor, sharerOf, sharesOfDemands, sharesOfJobs, type Wishes, wishesWithRoom, workersWanted } from "./wishes.ts";
-import { activeSlots, holdingsOf, isIdle, jobOfWorker, type Lease, type PoolWork, type PoolWorker, WorkerPool } from "./worker-pool.ts";
+import { activeSlots, holdingsOf, isIdle, isOfAny, jobOfWorker, type Lease, type PoolWork, type PoolWorker, WorkerPool } from "./worker-pool.ts";
 
 /** Of one event. */
 interface Grants {
@@ -305,17 +305,17 @@ export class LeaseState {
     return [...idle.filter((worker) => this.#isOver(worker)), ...idle.filter((other) => !this.#isOver(other)).slice(this.#warmWorkersMin)].map(stop);
   }
 
-  #isOver(worker: PoolWorker): boolean {
-    const jobId = jobOfWorker(worker);
-    return jobId !== null && this.#endedJobs.has(jobId);
-  }
+  #isOver(worker: PoolWorker): boolean { return isOfAny(worker, this.#endedJobs); }
 
-  /** An idle worker cannot end, because it owns what others still use. */
-  stopRefused(workerId: WorkerId): LeaseInstruction[] {
+  /** An idle worker does not end: it owns what others still use, or awaits what it has called: that ends with its program, but for what detached actors have had it do. */
+  stopRefused(workerId: WorkerId, isOwner: boolean): LeaseInstruction[] {
     const worker = this.#workers.get(workerId);
+    if (worker !== undefined && !isOwner && this.#isOver(worker) && !this.#isAtWork(worker.lastOwnerId)) return [{ type: "endWorker", workerId }];
     if (worker !== undefined) worker.isStopping = this.#isDraining;
     return this.#schedule();
   }
+
+  #isAtWork(ownerId: WorkerId | null): boolean { return ownerId !== null && (this.#workers.isAtWork(ownerId) || this.#driverJobs.has(ownerId)); }
 
   /** Brings the number of workers for tasks, of whatever kind, up to what is kept warm. */
   keepWarm(kind: WorkerKind): LeaseInstruction[] {

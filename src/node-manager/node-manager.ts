@@ -253,10 +253,10 @@ export class NodeManager {
     if (events.some(([, event]) => event === "closed")) this.#checkIdleSoon();
   }
 
-  retireRefused(workerId: WorkerId): void {
+  retireRefused(workerId: WorkerId, isOwner: boolean): void {
     this.#retiring.delete(workerId);
     this.shared.retireRefused(workerId);
-    this.#act(this.#state.stopRefused(workerId));
+    this.#act(this.#state.stopRefused(workerId, isOwner));
     this.#checkIdleSoon();
   }
 

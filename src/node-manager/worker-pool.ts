@@ -83,6 +83,12 @@ export class WorkerPool {
     return this.#workers.get(workerId);
   }
 
+  /** It has an actor or runs tasks. */
+  isAtWork(workerId: WorkerId): boolean {
+    const worker = this.#workers.get(workerId);
+    return worker !== undefined && (worker.actorId !== null || worker.leases.size > 0);
+  }
+
   starting(kindKey: string): number {
     return this.#starting.get(kindKey) ?? 0;
   }
@@ -166,6 +172,12 @@ export class WorkerPool {
   idle(): PoolWorker[] {
     return [...this.#workers.values()].filter((worker) => isIdle(worker)).sort((a, b) => b.lastUse - a.lastUse);
   }
+}
+
+/** Of a program of these. */
+export function isOfAny(worker: PoolWorker, jobs: ReadonlySet<JobId>): boolean {
+  const jobId = jobOfWorker(worker);
+  return jobId !== null && jobs.has(jobId);
 }
 
 export function activeSlots(worker: PoolWorker): number {

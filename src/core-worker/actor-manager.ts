@@ -315,8 +315,8 @@ export class ActorManager {
     }
     for (const client of this.#clients.values()) if (client.workerId === peer.workerId && !lost.has(client)) lost.set(client, []);
     for (const [client, calls] of lost) {
-      // It has said so: what it has not answered has not run.
-      if (peer.isLeaving) for (const call of calls.splice(0)) this.#failAll(client.runsElsewhere(call));
+      // It has said so: what it has not answered has not run. Nor has what waits for a channel that never opened: it was not even sent.
+      if (peer.isLeaving || peer.channel === null) for (const call of calls.splice(0)) this.#failAll(client.runsElsewhere(call));
       this.#failAll(client.workerLost(peer.workerId, calls, `${death.reason} (worker ${peer.workerId}, pid ${death.pid})`, death.isOutOfMemory === true));
       this.wake(client);
     }

@@ -22,6 +22,10 @@ test("when nodes leave in good order and nothing else happens, everything runs o
   assert.match(await simulate("--seeds", "12", "--faults", "drains"), /none failed/);
 });
 
+test("a call goes on elsewhere whose actor moves before its caller has a channel to it", async () => {
+  assert.match(await simulate("--seeds", "1", "--first", "577", "--faults", "drains"), /none failed/);
+});
+
 test("when workers and nodes are killed, stopped and cut off, programs get their values or errors that may be, nothing is left behind, and a seed is always the same run", async () => {
   assert.match(await simulate("--seeds", "8", "--faults", "standard", "--twice"), /none failed/);
 });

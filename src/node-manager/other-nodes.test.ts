@@ -53,14 +53,14 @@ class Pair {
   readonly b: OtherNodes;
   readonly #random: RandomSource;
 
-  constructor(seed = 1) {
+  constructor(seed = 1, isAKnown = true) {
     let state = seed;
     const next = (): number => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
     this.#random = { below: (limit) => Math.floor(next() * limit), hex: () => "0" };
     this.b = this.#side((message) => { if (message.type === "surveyed") this.received.push(message.surveyId); });
     this.a = this.#side(() => undefined);
     this.a.joined(recordOf(B));
-    this.b.joined(recordOf(A));
+    if (isAKnown) this.b.joined(recordOf(A));
   }
 
   #side(onMessage: (message: NodeToNode) => void): OtherNodes {
@@ -83,6 +83,17 @@ class Pair {
 }
 
 describe("the links between nodes", () => {
+  test("what comes of a node before the head has told of it is taken then, once and in order: an answer would have nowhere to go", async () => {
+    const pair = new Pair(1, false);
+    for (const number of [1, 2, 3]) pair.a.send(B, numbered(number));
+    await pair.clock.advance(500);
+    assert.deepEqual(pair.received, []);
+    pair.b.joined(recordOf(A));
+    pair.a.send(B, numbered(4));
+    await pair.clock.advance(1_000);
+    assert.deepEqual(pair.received, [1, 2, 3, 4]);
+  });
+
   test("whatever breaks, each message arrives once, in its order", async () => {
     await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 1e6 }), fc.array(fc.oneof(fc.record({ type: fc.constant("send" as const), count: fc.integer({ min: 1, max: 5 }) }), fc.record({ type: fc.constant("wait" as const), ms: fc.integer({ min: 1, max: 60 }) }), fc.record({ type: fc.constant("cut" as const) })), { maxLength: 30 }), async (seed, steps) => {
       const pair = new Pair(seed);

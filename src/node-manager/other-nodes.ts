@@ -46,6 +46,8 @@ export class OtherNodes {
   readonly #incoming = new Map<PeerNodeLink, NodeKey>();
   /** What these have sent may come later than the news of their end, and is void: they would be given what nobody takes back. */
   readonly #lost = new Set<NodeKey>();
+  /** Links of nodes that have sent something before the head has told of them: nobody here could answer, so it is not taken yet. */
+  readonly #untaken = new Set<PeerNodeLink>();
   readonly #received = new Map<NodeKey, ReceivedMessages>();
   readonly #acknowledging = new Map<PeerNodeLink, NodeKey>();
   #acknowledgeTimer: Timer | null = null;
@@ -56,7 +58,10 @@ export class OtherNodes {
   }
 
   joined(record: NodeRecord): void {
-    this.#nodes.set(nodeKeyOf(record.nodeId), { record, sent: new SentMessages(), link: null, isConnecting: false, timer: null });
+    const key = nodeKeyOf(record.nodeId);
+    this.#nodes.set(key, { record, sent: new SentMessages(), link: null, isConnecting: false, timer: null });
+    // Over another link it sends again what was not taken.
+    for (const link of this.#untaken) if (this.#incoming.get(link) === key) link.close();
   }
 
   lost(key: NodeKey): void {
@@ -89,10 +94,13 @@ export class OtherNodes {
     if (this.#lost.has(key)) return link.close();
     this.#incoming.set(link, key);
     link.onMessage((frame) => {
-      if (frame.type === "message" && !this.#lost.has(key)) this.#arrived(key, link, frame.number, frame.message);
+      if (frame.type !== "message" || this.#lost.has(key)) return;
+      if (this.#nodes.has(key) && !this.#untaken.has(link)) this.#arrived(key, link, frame.number, frame.message);
+      else this.#untaken.add(link);
     });
     link.onClose(() => {
       this.#incoming.delete(link);
+      this.#untaken.delete(link);
       this.#acknowledging.delete(link);
     });
   }

@@ -284,13 +284,27 @@ describe("leases: actors and workers", () => {
     assert.deepEqual(types(state.workerAdded("w1", THREAD)), ["openLease"]);
   });
 
+  test("a worker that was used since the last look is left until it is idle for two", () => {
+    const state = stateWith({ CPU: 4 }, ["w1"], { warmWorkersMin: 0, taskWorkersMax: 4 });
+    assert.deepEqual(state.stopIdleWorkers(), []);
+    for (let use = 0; use < 3; use++) {
+      const { leaseId } = opened(state.demand("driver", `k${use}`, oneCpu, 1, 0));
+      state.leaseEvents("w1", [[leaseId, "closed"]]);
+      assert.deepEqual(state.stopIdleWorkers(), [], `use ${use}`);
+    }
+    assert.deepEqual(types(state.stopIdleWorkers()), ["stopWorker"]);
+  });
+
   test("the pool is kept warm, and idle workers beyond that are stopped", () => {
     const state = stateWith({ CPU: 4 }, [], { warmWorkersMin: 2, taskWorkersMax: 4 });
     assert.equal(state.keepWarm(THREAD).length, 2);
     assert.equal(state.keepWarm(THREAD).length, 0);
     for (const worker of ["w1", "w2", "w3", "w4"]) state.workerAdded(worker, THREAD);
     const busy = opened(state.demand("driver", "k", oneCpu, 1, 0));
+    assert.deepEqual(state.stopIdleWorkers(), [], "they may have been busy a moment ago");
+    assert.equal(state.areManyIdle(), true);
     const stopped = only(state.stopIdleWorkers(), "stopWorker");
+    assert.equal(state.areManyIdle(), false);
     assert.equal(stopped.length, 1);
     assert.ok(stopped[0]?.workerId !== busy.workerId);
     assert.deepEqual(state.stopIdleWorkers(), [], "a worker is stopped once");

@@ -78,6 +78,7 @@ export class LeaseState {
   readonly workersFor = (ownerId: WorkerId): Set<WorkerId> => new Set([...this.#leases.values()].filter((lease) => lease.ownerId === ownerId).map(({ workerId }) => workerId));
   readonly working = (): Iterable<PoolWork> => this.#workers.working();
   readonly pool = (): Iterable<PoolWorker> => this.#workers.values();
+  readonly areManyIdle = (): boolean => this.#workers.idle().length > this.#warmWorkersMin;
   readonly areBundlesEnding = (): boolean => this.#bundles.areEnding;
   readonly #leases = new Map<number, Lease>();
   readonly #demands = new Map<string, Demand>();
@@ -298,11 +299,11 @@ export class LeaseState {
     if (lease.keeps !== null) this.ledger.give(lease.keeps, lease.acceleratorIds);
   }
 
-  /** Workers that nobody uses, beyond what is kept warm; while it drains, also those that have refused. The caller decides when to ask (after some idle time). */
+  /** Workers that nobody uses, beyond what is kept warm, since the caller asked last; while it drains, at once, also those that have refused. */
   stopIdleWorkers(): LeaseInstruction[] {
     if (this.#isDraining) return [...this.#workers.values()].filter(({ actorId, leases }) => actorId === null && leases.size === 0).map(stop);
     const idle = this.#workers.idle();
-    return [...idle.filter((worker) => this.#isOver(worker)), ...idle.filter((other) => !this.#isOver(other)).slice(this.#warmWorkersMin)].map(stop);
+    return [...idle.filter((worker) => this.#isOver(worker)), ...this.#workers.stillIdle(idle.filter((other) => !this.#isOver(other)).slice(this.#warmWorkersMin))].map(stop);
   }
 
   #isOver(worker: PoolWorker): boolean { return isOfAny(worker, this.#endedJobs); }

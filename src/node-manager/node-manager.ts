@@ -20,7 +20,7 @@ import { StartFailures } from "./start-failures.ts";
 import { WaitingActors } from "./waiting-actors.ts";
 import { WaitingWatch } from "./waiting-watch.ts";
 
-/** How long a worker beyond the warm ones may be idle. */
+/** Between looks at the workers beyond the warm ones: one that was idle at the look before, and not used since, ends. */
 const IDLE_WORKER_MS = 1_000;
 /** After an actor has taken a warm worker, or a worker has died: how long until another is started. */
 const WARM_UP_DELAY_MS = 50;
@@ -476,6 +476,7 @@ export class NodeManager {
     this.#idleTimer ??= this.#env.clock.after(IDLE_WORKER_MS, () => {
       this.#idleTimer = null;
       this.#act(this.#state.stopIdleWorkers());
+      if (this.#state.areManyIdle()) this.#checkIdleSoon();
     });
   }
 

@@ -55,6 +55,8 @@ export interface PoolWorker {
   readonly meantFor: JobId | null;
   /** Larger for one that was used later. */
   lastUse: number;
+  /** `lastUse` when it was last looked at and idle; null before. */
+  idleAtUse: number | null;
 }
 
 export type PoolWork = Omit<Working, "pid">;
@@ -107,7 +109,7 @@ export class WorkerPool {
   }
 
   add(workerId: WorkerId, kind: WorkerKind): void {
-    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), isForOne: kind.memoryLimitBytes !== null, leases: new Map(), actorId: null, actorHolds: null, actorMayRestart: false, acceleratorIds: null, lastOwnerId: null, isStopping: false, jobId: null, meantFor: kind.jobId, lastUse: 0 });
+    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), isForOne: kind.memoryLimitBytes !== null, leases: new Map(), actorId: null, actorHolds: null, actorMayRestart: false, acceleratorIds: null, lastOwnerId: null, isStopping: false, jobId: null, meantFor: kind.jobId, lastUse: 0, idleAtUse: null });
   }
 
   delete(workerId: WorkerId): void {
@@ -171,6 +173,13 @@ export class WorkerPool {
   /** Of all kinds, the ones used last first. */
   idle(): PoolWorker[] {
     return [...this.#workers.values()].filter((worker) => isIdle(worker)).sort((a, b) => b.lastUse - a.lastUse);
+  }
+
+  /** Of these idle ones, those that were idle already at the look before, and not used since. */
+  stillIdle(idle: readonly PoolWorker[]): PoolWorker[] {
+    const still = idle.filter(({ idleAtUse, lastUse }) => idleAtUse === lastUse);
+    for (const worker of idle) worker.idleAtUse = worker.lastUse;
+    return still;
   }
 }
 

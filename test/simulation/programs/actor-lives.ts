@@ -9,6 +9,8 @@ interface Place {
   readonly isDraining: () => boolean;
   /** Its node drained when it ended: that costs no restart. */
   wasDrained: boolean;
+  /** Its node had been told to drain before the actor had another place: the head, which hears late of an end, may have moved it and not missed it. */
+  mayHaveMoved: boolean;
   /** Constructors of this actor that have run there for this place. */
   runs: number;
 }
@@ -68,7 +70,8 @@ export class ActorLives {
   placed(handleId: string, process: SimulatedProcess, isDraining: () => boolean): void {
     const record = this.#byHandle.get(handleId);
     if (record === undefined) return this.#fail(`an actor that nobody has made (${handleId}) is placed in ${process.name}`);
-    const place: Place = { process, isDraining, wasDrained: false, runs: 0 };
+    const place: Place = { process, isDraining, wasDrained: false, mayHaveMoved: false, runs: 0 };
+    for (const before of record.places) before.mayHaveMoved ||= before.isDraining();
     record.places.push(place);
     if (process.isAlive) process.onEnd(() => { place.wasDrained = isDraining(); });
     else place.wasDrained = isDraining();
@@ -88,7 +91,7 @@ export class ActorLives {
     if (elsewhere !== undefined) this.#fail(`actor ${id} starts in ${process.name} while it lives in ${elsewhere.process.name}`);
     place.runs++;
     if (runs.push(place) > 1) this.restarts++;
-    const charged = runs.slice(0, -1).filter((run) => !isFree(run)).length;
+    const charged = runs.slice(0, -1).filter((run) => !isFree(run) && !run.mayHaveMoved).length;
     if (plan.maxRestarts >= 0 && charged > plan.maxRestarts) this.#fail(`actor ${id} starts again for the ${charged}th time, with maxRestarts ${plan.maxRestarts}`);
     if (plan.maxRestarts === 0 && runs.length > 1) this.#fail(`actor ${id} starts again, with maxRestarts 0`);
     return runs.length;

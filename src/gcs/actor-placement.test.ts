@@ -154,7 +154,7 @@ describe("actors that wait for long", () => {
     placement.place(spec("4", { CPU: 1 }, { jobId: "another" }));
     assert.deepEqual(looks(placement, 2), []);
     assert.deepEqual(looks(placement, 1), ["place 1 a", "place 2 b", "place 4 a"]);
-    assert.deepEqual(looks(placement, 5), []);
+    assert.deepEqual(looks(placement, 4), []);
     assert.equal(placement.waitingCount, 1);
     assert.equal(placement.wants().length, 1, "idle leases elsewhere are still given back for them");
     placement.placed("2", B);
@@ -223,6 +223,37 @@ describe("actors that wait for long", () => {
     assert.deepEqual(brief(placement.loadChanged(loadOf(B, 3, { CPU: 1 }))), []);
     assert.deepEqual(looks(placement, 1), []);
     assert.deepEqual(looks(placement, 1), ["withdraw 1 a"]);
+  });
+
+  test("queue at one node after the other, since what one has may be held for good, and longer in each round", () => {
+    const placement = full();
+    placement.place(spec("1", { CPU: 1 }));
+    const queues: string[] = [];
+    const stays: number[] = [];
+    for (let look = 1, since = 0; stays.length < 5; look++) {
+      for (const instruction of placement.look()) {
+        if (instruction.type === "place") {
+          queues.push(instruction.node);
+          since = look;
+        } else {
+          stays.push(look - since);
+          assert.deepEqual(placement.declined("1", instruction.node), []);
+        }
+      }
+    }
+    assert.deepEqual(queues, [A, B, A, B, A]);
+    assert.deepEqual(stays, [6, 6, 12, 12, 24]);
+  });
+
+  test("stay where they queue if no other node could hold them", () => {
+    const placement = full();
+    joined(placement, "cccccccc", { CPU: 2, seat: 1 }, { CPU: 0, seat: 1 });
+    placement.place(spec("1", { CPU: 1, seat: 1 }));
+    assert.deepEqual(looks(placement, 100), ["place 1 c"]);
+    // Of one program, one at each node: the other has no place to go to.
+    const both = full();
+    for (const id of ["1", "2"]) both.place(spec(id, { CPU: 1 }));
+    assert.deepEqual(looks(both, 100), ["place 1 a", "place 2 b"]);
   });
 
   test("are withdrawn one after the other, since one place may be meant by all", () => {

@@ -4,6 +4,9 @@ import { chooseNode, distinctWants, type NodeAnswer, type NodeView, type Placeme
 
 /** After so many looks in vain a waiting actor queues at a node, so that it gets its turn there although no load ever shows room. */
 const LOOKS_BEFORE_QUEUE = 2;
+/** So many looks it stays in the queue of a node if others could hold it, too, and twice as many in each round of them all. */
+const STAY_LOOKS_MIN = 6;
+const STAY_LOOKS_MAX = 384;
 
 /** To the node `place`, or `cancel` what was sent there; `withdraw`: it declines what it has no worker for yet. */
 export type PlacementInstruction =
@@ -26,18 +29,30 @@ interface Waiting {
   readonly spec: ActorSpec;
   /** The same for those that have room nowhere together. */
   readonly kind: string;
+  readonly past: Past;
+}
+
+/** What an actor has waited for. */
+interface Past {
   /** Looks that it has seen. */
   looks: number;
   /** It was queued somewhere and taken away, since there was room elsewhere; when it comes to that again, the room must last. */
   wasWithdrawn: boolean;
+  /** Nodes where it has queued in vain, in this round. */
+  readonly tried: Set<NodeKey>;
+  stayLooks: number;
 }
 
 interface Queued {
   readonly waiting: Waiting;
   readonly node: NodeKey;
+  /** Looks that it has seen there. */
+  looks: number;
   /** Another node had room at the last look. */
   hadRoomElsewhere: boolean;
   isWithdrawn: boolean;
+  /** It was withdrawn to queue elsewhere. */
+  movesOn: boolean;
 }
 
 /**
@@ -54,7 +69,8 @@ interface Queued {
  * (2) Where programs take everything as soon as it is free, no load ever shows room. So who has waited for some looks is sent to a node that
  *     could hold it, and takes its turn there among tasks and actors of all programs. Of each program, one at each node at most:
  *     the others may find room elsewhere. What it needs counts as taken when it is placed, not before.
- * (3) When another node has room meanwhile, the node is asked to decline it. It has a worker by then, or it waits again: never both.
+ * (3) When another node has room meanwhile, the node is asked to decline it. It has a worker by then, or it waits again: never both. So
+ *     it is after some time at a node if it may queue at another: what is there may be held for good, by other actors say.
  */
 export class ActorPlacement {
   readonly #nodes = new Map<NodeKey, Node>();
@@ -111,10 +127,10 @@ export class ActorPlacement {
     return placed === null ? [] : [placed];
   }
 
-  #wait(spec: ActorSpec, { looks, wasWithdrawn }: Pick<Waiting, "looks" | "wasWithdrawn"> = { looks: 0, wasWithdrawn: false }): void {
+  #wait(spec: ActorSpec, past: Past = { looks: 0, wasWithdrawn: false, tried: new Set(), stayLooks: STAY_LOOKS_MIN }): void {
     this.#waitNoMore(spec.actorId);
     const kind = JSON.stringify([spec.resources, spec.bundle, spec.strategy, nodeKeyOf(spec.ownerId)]);
-    this.#waiting.set(spec.actorId, { spec, kind, looks, wasWithdrawn });
+    this.#waiting.set(spec.actorId, { spec, kind, past });
     const ofKind = this.#waitingKinds.get(kind);
     if (ofKind === undefined) this.#waitingKinds.set(kind, { spec, count: 1 });
     else ofKind.count++;
@@ -238,25 +254,54 @@ export class ActorPlacement {
     const withoutPlace = new Set<string>();
     for (const waiting of [...this.#waiting.values()]) {
       const equals = `${waiting.spec.jobId} ${waiting.kind}`;
-      if (++waiting.looks <= LOOKS_BEFORE_QUEUE || withoutPlace.has(equals)) continue;
+      if (++waiting.past.looks <= LOOKS_BEFORE_QUEUE || withoutPlace.has(equals)) continue;
       const queued = this.#tryQueue(waiting, taken);
       if (queued === null) withoutPlace.add(equals);
       else out.push(queued);
     }
-    return [...out, ...this.#withdraw(true)];
+    return [...out, ...this.#withdraw(true), ...this.#moveOn(taken)];
   }
 
   #tryQueue(waiting: Waiting, taken: Set<string>): PlacementInstruction | null {
     const { spec } = waiting;
     // Those have no resources, so they have room wherever they may be.
     if (spec.isShared) return null;
-    const open = this.views().filter(({ key }) => !taken.has(placeInQueue(key, waiting)));
-    const answer = chooseNode(open.map((view) => ({ ...view, available: view.totals })), this.#requestOf(spec));
-    if (answer.type !== "node") return null;
+    const node = this.#nextQueue(waiting, this.#openQueues(waiting, taken));
+    if (node === null) return null;
     this.#waiting.delete(spec.actorId);
-    this.#queued.set(spec.actorId, { waiting, node: answer.node, hadRoomElsewhere: false, isWithdrawn: false });
-    taken.add(placeInQueue(answer.node, waiting));
-    return { type: "place", node: answer.node, spec };
+    this.#queued.set(spec.actorId, { waiting, node, looks: 0, hadRoomElsewhere: false, isWithdrawn: false, movesOn: false });
+    taken.add(placeInQueue(node, waiting));
+    return { type: "place", node, spec };
+  }
+
+  #openQueues(waiting: Waiting, taken: ReadonlySet<string>): NodeView[] {
+    return this.views().filter(({ key }) => !taken.has(placeInQueue(key, waiting)));
+  }
+
+  /** One where it has not queued yet in this round; when it has been at all, it begins anew. */
+  #nextQueue({ spec, past }: Waiting, open: readonly NodeView[]): NodeKey | null {
+    const untried = this.#couldHold(spec, open.filter(({ key }) => !past.tried.has(key)));
+    if (untried !== null || past.tried.size === 0) return untried;
+    past.tried.clear();
+    past.stayLooks = Math.min(2 * past.stayLooks, STAY_LOOKS_MAX);
+    return this.#couldHold(spec, open);
+  }
+
+  /** Of these, the node that it fits best if nothing else were there. */
+  #couldHold(spec: ActorSpec, views: readonly NodeView[]): NodeKey | null {
+    const answer = chooseNode(views.map((view) => ({ ...view, available: view.totals })), this.#requestOf(spec));
+    return answer.type === "node" ? answer.node : null;
+  }
+
+  #moveOn(taken: ReadonlySet<string>): PlacementInstruction[] {
+    const out: PlacementInstruction[] = [];
+    for (const queued of this.#queued.values()) {
+      const { waiting: { spec, past }, node } = queued;
+      if (queued.isWithdrawn || queued.looks++ < past.stayLooks || this.#couldHold(spec, this.#openQueues(queued.waiting, taken)) === null) continue;
+      queued.isWithdrawn = queued.movesOn = true;
+      out.push({ type: "withdraw", node, actorId: spec.actorId });
+    }
+    return out;
   }
 
   /** One after the other, for they may all mean the same room. */
@@ -265,8 +310,8 @@ export class ActorPlacement {
     let isAsking = [...this.#queued.values()].some(({ isWithdrawn }) => isWithdrawn);
     const answers = new Map<string, NodeAnswer>();
     for (const queued of this.#queued.values()) {
-      const { waiting: { spec, kind, wasWithdrawn }, node, hadRoomElsewhere } = queued;
-      if (!isLook && (isAsking || wasWithdrawn)) continue;
+      const { waiting: { spec, kind, past }, node, hadRoomElsewhere } = queued;
+      if (!isLook && (isAsking || past.wasWithdrawn)) continue;
       const answer = answers.get(kind) ?? this.#choose(spec);
       answers.set(kind, answer);
       const hasRoomElsewhere = answer.type === "node" && answer.node !== node;
@@ -278,9 +323,11 @@ export class ActorPlacement {
     return out;
   }
 
-  #waitAgain({ spec, looks, wasWithdrawn }: Waiting): void {
-    const isWithdrawn = this.#queued.get(spec.actorId)?.isWithdrawn === true;
-    this.#wait(spec, { looks, wasWithdrawn: wasWithdrawn || isWithdrawn });
+  #waitAgain({ spec, past }: Waiting): void {
+    const queued = this.#queued.get(spec.actorId);
+    if (queued?.movesOn === true) past.tried.add(queued.node);
+    else if (queued?.isWithdrawn === true) past.wasWithdrawn = true;
+    this.#wait(spec, past);
   }
 
   #retry(): PlacementInstruction[] {

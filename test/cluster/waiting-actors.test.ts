@@ -1,4 +1,4 @@
-// On one node of a cluster, where the GCS decides where actors go; on three: test/conformance/waiting-actors.test.ts.
+// On nodes of a cluster, where the GCS decides where actors go; see also test/conformance/waiting-actors.test.ts.
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 import * as ray from "mantaray";
@@ -8,24 +8,31 @@ import { endPrograms, startProgram } from "../conformance/running-program.ts";
 
 const work = ray.remote(async function work() { await new Promise((resolve) => setTimeout(resolve, 20)); });
 
-let cluster: TestCluster;
-before(async () => { cluster = await startCluster({ nodes: [{ numCpus: 2 }] }); });
-after(() => cluster.stop());
+/** More tasks than all nodes can run at once, until `over`. */
+function keepBusy(): { over: AbortController; loops: Promise<void>[] } {
+  const over = new AbortController();
+  const loops = Array.from({ length: 4 }, async () => {
+    while (!over.signal.aborted) await ray.get(Array.from({ length: 4 }, () => work.remote()));
+  });
+  return { over, loops };
+}
 
 for (const isolation of ISOLATIONS) {
   describe(`on a node that one program keeps busy (${isolation})`, () => {
-    before(() => ray.init({ address: cluster.address, isolation }));
+    let cluster: TestCluster;
+    before(async () => {
+      cluster = await startCluster({ nodes: [{ numCpus: 2 }] });
+      await ray.init({ address: cluster.address, isolation });
+    });
     afterEach(() => endPrograms());
     after(async () => {
       await everythingFree();
       await ray.shutdown();
+      await cluster.stop();
     });
 
     it("the actor of another one starts, and goes to a node that comes meanwhile if that has what it needs", async () => {
-      const over = new AbortController();
-      const loops = Array.from({ length: 4 }, async () => {
-        while (!over.signal.aborted) await ray.get(Array.from({ length: 4 }, () => work.remote()));
-      });
+      const { over, loops } = keepBusy();
       try {
         await ray.get(work.remote());
         const program = startProgram(`
@@ -48,6 +55,44 @@ for (const isolation of ISOLATIONS) {
         assert.equal(await program.said(), another.nodeId);
         endPrograms();
         await cluster.removeNode(another);
+      } finally {
+        over.abort();
+        await Promise.all(loops);
+      }
+    });
+  });
+}
+
+for (const isolation of ISOLATIONS) {
+  describe(`on two nodes that one program keeps busy (${isolation})`, () => {
+    let cluster: TestCluster;
+    before(async () => {
+      cluster = await startCluster({ nodes: [{ numCpus: 1 }, { numCpus: 1 }] });
+      await ray.init({ address: cluster.address, isolation });
+    });
+    afterEach(() => endPrograms());
+    after(async () => {
+      await everythingFree();
+      await ray.shutdown();
+      await cluster.stop();
+    });
+
+    it("two actors of another one start, one at each: the second does not stay where the first one has the processor for good", async () => {
+      const { over, loops } = keepBusy();
+      try {
+        await ray.get(work.remote());
+        const program = startProgram(`
+          await ray.init({ address: ${JSON.stringify(cluster.address)}, isolation: ${JSON.stringify(isolation)} });
+          class Place { where() { return ray.getRuntimeContext().nodeId; } }
+          const Remote = ray.remote(Place).options({ numCpus: 1 });
+          const first = Remote.remote();
+          say(await ray.get(first.where.remote()));
+          const second = Remote.remote();
+          say(await ray.get(second.where.remote()));
+        `);
+        const where = [await program.said(), await program.said()];
+        assert.deepEqual(where.sort(), cluster.nodes.map(({ nodeId }) => nodeId).sort());
+        endPrograms();
       } finally {
         over.abort();
         await Promise.all(loops);

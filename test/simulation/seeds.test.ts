@@ -38,6 +38,7 @@ test("so they do when several programs are there at once, come and leave, and co
 const FAILED_ONCE: readonly (readonly [faults: string, seed: number, what: string])[] = [
   ["standard", 1269, "a task with a large argument was forgotten when the lease of others with the same one ended, and its worker waited for it for ever"],
   ["standard", 4939, "an actor loses its worker just before its node is told to drain, and the head hears of the loss after that, so that it counts as a move"],
+  ["crowded", 30043, "a task loses its worker just before the node is told to drain, and its owner hears of the loss as of the node's"],
   ["crowded", 483, "a node gave a lease to a worker of one that it had not been told of yet, and nobody heard of it"],
 ];
 

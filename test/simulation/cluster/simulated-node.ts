@@ -136,6 +136,7 @@ export class SimulatedNode {
     process.enter();
     this.workers.set(workerId, worker);
     this.#processes.set(workerId, process);
+    process.isOnDrainingNode = () => this.isDraining;
     this.cluster.workerStarted(worker);
     process.onEnd(() => this.workers.delete(workerId));
     return worker;

@@ -100,7 +100,7 @@ export class Oracle {
       const isCalledFor = processes.slice(0, -1).every(({ isAlive, hasExited }) => !isAlive && !hasExited);
       if (!this.#allowances.losses && !isCalledFor) throw new Error(`${name} has run ${processes.length} times, and nothing was lost`);
       // Workers that were ended to cancel something cost what else ran there no retry.
-      const killed = processes.filter(({ wasKilled }) => wasKilled).length;
+      const killed = processes.filter((process) => process.wasKilled && !process.isOnDrainingNode()).length;
       if (maxRetries >= 0 && killed > maxRetries + 1) throw new Error(`${name} has run in ${killed} workers that were killed, with maxRetries ${maxRetries}`);
     }
   }

@@ -27,6 +27,8 @@ export class SimulatedProcess {
   hasExited = false;
   /** By a fault. */
   wasKilled = false;
+  /** Its node drains, or did so: whoever hears late of its end may take it for that of the node, which costs nothing. */
+  isOnDrainingNode: () => boolean = () => false;
   /** With its machine: those on others do not hear of it. */
   isSilent = false;
   readonly #ends: (() => void)[] = [];

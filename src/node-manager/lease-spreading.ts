@@ -1,4 +1,4 @@
-import { nodeKeyOf, type Clock, type NodeKey, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
+import { nodeKeyOf, type Clock, type NodeKey, type PlacementGroupId, type ResourceAmounts, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
 import type { FromNode, LeaseShape, NodeLoadRecord, NodeRecord, WantRecord } from "../protocol/mod.ts";
 import { distinctWants, type NodeView } from "../scheduling/mod.ts";
 import { type ArgumentFetcher, ArgumentPulls } from "./argument-pulls.ts";
@@ -100,6 +100,11 @@ export class LeaseSpreading {
 
   refused(ownerId: WorkerId, key: string, node: NodeKey): void {
     this.#state.refused(ownerId, key, node);
+  }
+
+  refuseInGroup(groupId: PlacementGroupId, errorFor: (shape: LeaseShape) => SystemErrorRecord | null): void {
+    this.#act(this.#state.refuseInGroup(groupId, errorFor));
+    this.plan();
   }
 
   ownerLost(ownerId: WorkerId): void {

@@ -13,6 +13,8 @@ export interface NodeGroupsEnvironment {
   readonly clock: Clock;
   readonly state: LeaseState;
   act(instructions: readonly LeaseInstruction[]): void;
+  /** Of the demands of this node's owners that no node has taken yet. */
+  refuseWaiting(groupId: PlacementGroupId, errorFor: (shape: LeaseShape) => SystemErrorRecord | null): void;
   /** To the GCS; its answer may come before this returns. */
   report(report: BundleReport): void;
   send(workerId: WorkerId, message: FromNode): void;
@@ -74,7 +76,9 @@ export class NodeGroups {
 
   #changed(record: PlacementGroupRecord): void {
     this.#remember(record.groupId, record);
-    this.#env.act(this.#env.state.refuseInGroup(record.groupId, (shape) => refusalIn(record, shape)));
+    const errorFor = (shape: LeaseShape): SystemErrorRecord | null => refusalIn(record, shape);
+    this.#env.act(this.#env.state.refuseInGroup(record.groupId, errorFor));
+    this.#env.refuseWaiting(record.groupId, errorFor);
   }
 
   #remember(groupId: PlacementGroupId, record: PlacementGroupRecord | null): void {

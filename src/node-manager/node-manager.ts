@@ -65,7 +65,7 @@ export class NodeManager {
     });
     this.groups = new NodeGroups({
       clock: environment.clock, state: this.#state, act: (instructions) => this.#act(instructions), report: (report) => environment.placements().bundlesReported(this.#node, report),
-      send: (workerId, message) => this.send(workerId, message), end: (workerId, reason) => this.terminate(workerId, reason),
+      send: (workerId, message) => this.send(workerId, message), end: (workerId, reason) => this.terminate(workerId, reason), refuseWaiting: (groupId, errorFor) => this.spreading?.refuseInGroup(groupId, errorFor),
     });
     this.introductions = new PeerIntroductions({ node: this.#node, workers: this.#workers, cluster: environment.cluster, connect: (a, b) => environment.connect(a, b), send: (workerId, message) => this.send(workerId, message), end: (workerId, reason) => this.terminate(workerId, reason) });
     this.jobEnds = new JobEnds({

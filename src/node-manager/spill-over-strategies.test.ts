@@ -236,6 +236,19 @@ describe("strategies of leases from several nodes", () => {
     assert.deepEqual(asked, [["b", 2]]);
   });
 
+  test("who waits for a bundle that no node has told of is refused when the group is removed", () => {
+    const inGroup = (groupId: string): LeaseShape => ({ ...shapeOf(1), bundle: { groupId, bundleIndex: 0, capturesChildren: false } });
+    const state = new SpillOver("a");
+    const own = new SimulatedNode("a", 0, {}).view();
+    for (const groupId of ["g", "h"]) state.demand("owner", groupId, inGroup(groupId), 1, 0);
+    assert.deepEqual([...state.planHere(own), ...state.planThere(own)], []);
+    const error = { kind: "PlacementGroupRemovedError" as const, message: "removed", subjectId: "g" };
+    assert.deepEqual(state.refuseInGroup("g", () => null), []);
+    assert.deepEqual(state.refuseInGroup("g", () => error), [{ type: "refuse", ownerId: "owner", key: "g", error }]);
+    assert.deepEqual(state.refuseInGroup("g", () => error), [], "it is told once");
+    assert.equal(state.isAnythingMissing, true, "the other one waits");
+  });
+
   test("what no node could ever hold is refused at the second look", () => {
     const cluster = world(["a", 1, "x"], ["b", 2, "y"]);
     cluster.demand("k", shapeOf(1, required("z")), 1);

@@ -1,4 +1,4 @@
-import type { NodeKey, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
+import type { NodeKey, PlacementGroupId, ResourceAmounts, SystemErrorRecord, WorkerId } from "../base/mod.ts";
 import type { LeaseShape } from "../protocol/mod.ts";
 import { chooseNode, describeRefusal, distribute, feasibleNodes, fits, meetsConditions, type NodeView, type PlacementRequest, takenFromNode } from "../scheduling/mod.ts";
 
@@ -104,6 +104,19 @@ export class SpillOver {
     // That node has dropped what it has not granted: whoever wants it again must ask again, also for as much.
     if (node === this.#node) wish.askedHere = wish.grantedHere;
     else wish.asked.set(node, wish.granted.get(node) ?? 0);
+  }
+
+  /** Those who wait for leases in the group, wherever they were asked for, and for whom there is an error. */
+  refuseInGroup(groupId: PlacementGroupId, errorFor: (shape: LeaseShape) => SystemErrorRecord | null): SpillInstruction[] {
+    const out: SpillInstruction[] = [];
+    for (const wish of this.#wishes.values()) {
+      const { ownerId, key, shape } = wish;
+      const error = shape.bundle?.groupId === groupId && wish.target > this.#granted(wish) ? errorFor(shape) : null;
+      if (error === null) continue;
+      wish.target = this.#granted(wish);
+      out.push({ type: "refuse", ownerId, key, error });
+    }
+    return out;
   }
 
   granted(ownerId: WorkerId, key: string, node: NodeKey): void {

@@ -74,22 +74,6 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
     assert.deepEqual(await program.ended, { exitCode: 0, signal: null, stderr: "" });
   });
 
-  it("take with them what tasks of theirs have started and nobody waits for", async () => {
-    const board = await postBoard("background");
-    const program = join(`
-      const board = await ray.getActor("background");
-      const background = ray.remote(async () => { await board.set.remote("runs", true); await new Promise(() => setInterval(() => undefined, 60_000)); });
-      const start = ray.remote(async () => { background.remote(); await ray.get(board.when.remote("runs")); });
-      await ray.get(start.remote());
-      // Until the worker that has started it has no lease of the program any more.
-      const { CPU } = await ray.clusterResources();
-      while ((await ray.availableResources()).CPU !== CPU - 1) await new Promise((resolve) => setTimeout(resolve, 10));
-    `);
-    assert.deepEqual(await program.ended, { exitCode: 0, signal: null, stderr: "" });
-    await ray.kill(board);
-    await everythingFree();
-  });
-
   it("run tasks and closures on its workers, as jobs of their own", async () => {
     const program = join(`
       const factor = 3;

@@ -23,7 +23,8 @@ export class FrameParser {
   readonly #events: FrameParserEvents;
   #isStopped = false;
   /** The beginning of a frame, prefix included. */
-  readonly #carry = new Uint8Array(LENGTH_PREFIX_BYTES + CARRIED_FRAME_BYTES_MAX);
+  /** Made for the first frame that is split: on most connections there is none. */
+  #carry = new Uint8Array(0);
   #carryLength = 0;
   #large: Uint8Array | undefined;
   #largeLength = 0;
@@ -64,6 +65,7 @@ export class FrameParser {
   }
 
   #carryRest(chunk: Uint8Array, offset: number): number {
+    if (this.#carry.byteLength === 0) this.#carry = new Uint8Array(LENGTH_PREFIX_BYTES + CARRIED_FRAME_BYTES_MAX);
     this.#carry.set(chunk.subarray(offset), 0);
     this.#carryLength = chunk.byteLength - offset;
     return chunk.byteLength;

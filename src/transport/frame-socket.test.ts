@@ -94,3 +94,32 @@ test("what is sent while the system still takes a large frame follows it, with n
   await received;
   assert.deepEqual(lengths, [LARGE_BYTES, 7]);
 });
+
+test("what the system has not taken yet stays as it was sent, whatever other sockets send meanwhile", { timeout: 60_000 }, async (context) => {
+  const FRAME_BYTES = 40_000;
+  const [busy, slow] = await unixSocketPair(context);
+  const [other, far] = await unixSocketPair(context);
+  far.resume();
+  const frames = new FrameSocket(busy, FRAME_BYTES);
+  let sent = 0;
+  // Nobody reads: what waits is the last chunk.
+  for (; busy.socket.writableLength === 0; sent++) {
+    frames.send(new Uint8Array(FRAME_BYTES).fill(1));
+    frames.flush();
+  }
+  const others = new FrameSocket(other, FRAME_BYTES);
+  for (let index = 0; index < 100; index++) {
+    others.send(new Uint8Array(FRAME_BYTES).fill(2));
+    others.flush();
+  }
+  let read = 0;
+  await new Promise<void>((resolve, reject) => {
+    new FrameSocket(ReadingSocket.accepted(slow), FRAME_BYTES).events = {
+      frame: (frame) => {
+        if (!frame.every((byte) => byte === 1)) reject(new Error(`frame ${read} has bytes of another socket`));
+        if (++read === sent) resolve();
+      },
+      end: () => undefined,
+    };
+  });
+});

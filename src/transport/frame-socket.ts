@@ -6,6 +6,8 @@ import type { ReadingSocket } from "./reading-socket.ts";
 
 /** Frames of one turn are written together up to here; a larger one is a write of its own. */
 const CHUNK_BYTES = 64 * 1024;
+/** Beyond these, memory that nobody writes to is left to the garbage collector. */
+const SPARE_CHUNKS_MAX = 8;
 /** How long a closed socket may wait for the other side to have read everything. */
 const LINGER_MS_MAX = 2000;
 
@@ -14,6 +16,9 @@ const openSockets = new Set<() => void>();
 process.on("exit", () => {
   for (const flush of openSockets) flush();
 });
+
+/** Of all sockets of a thread: one needs a chunk only from its first frame of a turn until the system has taken it. */
+const spareChunks: Buffer[] = [];
 
 export interface FrameSocketEvents {
   frame(frame: Uint8Array, owned: boolean): void;
@@ -28,8 +33,8 @@ export class FrameSocket {
   readonly #socket: Socket;
   readonly #parser: FrameParser;
   #hasEnded = false;
-  /** What this turn has collected. While the socket is busy it goes on collecting. */
-  #chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  /** What this turn has collected, null if nothing. While the socket is busy it goes on collecting. */
+  #chunk: Buffer | null = null;
   #chunkLength = 0;
   #isFlushScheduled = false;
   readonly #flush = (): void => {
@@ -78,9 +83,9 @@ export class FrameSocket {
     const byteLength = frame.byteLength;
     if (this.#hasEnded) return false;
     if (LENGTH_PREFIX_BYTES + byteLength > CHUNK_BYTES) return this.sendParts([frame]);
-    this.#makeRoom(LENGTH_PREFIX_BYTES + byteLength);
-    this.#chunk.writeUInt32LE(byteLength, this.#chunkLength);
-    this.#chunk.set(frame, this.#chunkLength + LENGTH_PREFIX_BYTES);
+    const chunk = this.#chunkFor(LENGTH_PREFIX_BYTES + byteLength);
+    chunk.writeUInt32LE(byteLength, this.#chunkLength);
+    chunk.set(frame, this.#chunkLength + LENGTH_PREFIX_BYTES);
     this.#chunkLength += LENGTH_PREFIX_BYTES + byteLength;
     this.#scheduleFlush();
     return true;
@@ -94,9 +99,8 @@ export class FrameSocket {
     const recordBytes = LENGTH_PREFIX_BYTES + byteLength;
     const isLarge = recordBytes > CHUNK_BYTES;
     if (isLarge) this.#writeChunk();
-    else this.#makeRoom(recordBytes);
     // A copy even of large parts: the system may take them only later, and the sender may change them meanwhile.
-    const target = isLarge ? Buffer.allocUnsafeSlow(recordBytes) : this.#chunk;
+    const target = isLarge ? Buffer.allocUnsafeSlow(recordBytes) : this.#chunkFor(recordBytes);
     let position = isLarge ? 0 : this.#chunkLength;
     position = target.writeUInt32LE(byteLength, position);
     for (const part of parts) {
@@ -122,8 +126,8 @@ export class FrameSocket {
   /** Everything sent before still goes out, then the other side learns that this is an orderly end. */
   closeOrderly(): void {
     if (this.#hasEnded) return;
-    this.#makeRoom(LENGTH_PREFIX_BYTES);
-    this.#chunkLength = this.#chunk.writeUInt32LE(GOODBYE, this.#chunkLength);
+    const chunk = this.#chunkFor(LENGTH_PREFIX_BYTES);
+    this.#chunkLength = chunk.writeUInt32LE(GOODBYE, this.#chunkLength);
     this.#writeChunk();
     this.#hasEnded = true;
     this.#parser.stop();
@@ -176,8 +180,10 @@ export class FrameSocket {
     };
   }
 
-  #makeRoom(byteLength: number): void {
+  /** With room for so many more bytes, after those that it has. */
+  #chunkFor(byteLength: number): Buffer {
     if (this.#chunkLength + byteLength > CHUNK_BYTES) this.#writeChunk();
+    return (this.#chunk ??= spareChunks.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES));
   }
 
   #scheduleFlush(): void {
@@ -187,11 +193,13 @@ export class FrameSocket {
   }
 
   #writeChunk(): void {
-    if (this.#chunkLength === 0) return;
-    this.#socket.write(this.#chunk.subarray(0, this.#chunkLength), this.#flush);
+    const chunk = this.#chunk;
+    if (chunk === null) return;
+    this.#socket.write(chunk.subarray(0, this.#chunkLength), this.#flush);
+    this.#chunk = null;
     this.#chunkLength = 0;
     // What the system took at once is free for use again; else the socket still reads from it.
-    if (this.#socket.writableLength > 0) this.#chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    if (this.#socket.writableLength === 0 && spareChunks.length < SPARE_CHUNKS_MAX) spareChunks.push(chunk);
   }
 
   #linger(): void {

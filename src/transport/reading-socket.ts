@@ -8,6 +8,17 @@ interface OnRead {
   callback(byteLength: number, buffer: Uint8Array): boolean;
 }
 
+/**
+ * One for all sockets of a thread: the system fills it only just before the bytes are told. On Windows it may do so at any time from the moment
+ * that it is asked to read, so that each socket has its own there.
+ */
+let sharedMemory: ArrayBuffer | null = null;
+
+function memoryToReadInto(): ArrayBuffer {
+  if (process.platform === "win32") return new ArrayBuffer(READ_BYTES);
+  return (sharedMemory ??= new ArrayBuffer(READ_BYTES));
+}
+
 /** What Node's sockets have, and its types do not name. */
 interface SocketParts {
   _handle?: object | null;
@@ -23,7 +34,7 @@ export class ReadingSocket {
   onBytes: ((bytes: Uint8Array) => void) | null = null;
 
   private constructor(open: (onread: OnRead) => Socket) {
-    const memory = new ArrayBuffer(READ_BYTES);
+    const memory = memoryToReadInto();
     this.socket = open({
       buffer: new Uint8Array(memory),
       callback: (byteLength) => {

@@ -1,6 +1,7 @@
 import type { WorkerId } from "../base/mod.ts";
 import { FRAME_MESSAGE, TASK_SLOTS_MAX, type CodeUnitRecord, type PeerMessage } from "../protocol/mod.ts";
 import type { Channel } from "../transport/mod.ts";
+import type { BegunTasks } from "./begun-tasks.ts";
 import type { Callable, PendingTask } from "./task.ts";
 import type { IncomingCallable } from "./incoming-callable.ts";
 import type { ResultWriter } from "./result-writer.ts";
@@ -42,8 +43,8 @@ export class Peer {
   readonly incomingCallables = new Map<number, IncomingCallable>();
   results: ResultWriter | null = null;
   incomingClaims: Int32Array | null = null;
-  /** Which of its tasks have begun, for when this worker is killed; undefined before several were here at once, null where it cannot be noted. */
-  begun: Float64Array | null | undefined = undefined;
+  /** Which of its tasks have begun, for when this worker is killed. Between threads it has the claims for that. */
+  begun: BegunTasks | null = null;
 
   constructor(workerId: WorkerId) {
     this.workerId = workerId;

@@ -3,7 +3,7 @@ import { RUN_IS_CALL, RUN_IS_TASK, type EncodedValueRecord, type FromNode, type 
 import type { Serializer } from "../serialization/mod.ts";
 import type { FrameReader, FrameWriter } from "../transport/mod.ts";
 import type { ActorInstance } from "./actor-instance.ts";
-import { noteBegun, noteNotBegun, noteThatThisIsAll } from "./begun-tasks.ts";
+import { BegunTasks } from "./begun-tasks.ts";
 import { prepareCall } from "./call-preparation.ts";
 import type { CodeLoader } from "./code-loader.ts";
 import { type Execution, EncodedInput } from "./execution.ts";
@@ -186,7 +186,7 @@ export class TaskExecutor {
     if (leaseId !== 0) {
       lease = this.#isLeaving ? null : this.#leases.usedBy(peer, leaseId);
       isClosed = lease === null;
-      if (lease !== null && peer.begun === undefined && (count > 1 || !lease.canRun())) this.#keepBegun(peer);
+      if (lease !== null && peer.begun?.isKept !== true && (count > 1 || !lease.canRun())) this.#keepBegun(peer);
     }
     for (let index = 0; index < count; index++) {
       const execution = readExecution(peer, reader, lease, this.#env);
@@ -203,22 +203,14 @@ export class TaskExecutor {
 
   #arrived(lease: HeldLease<Execution>, execution: Execution): void {
     if (lease.queue.length === 0 && lease.canRun()) return this.#runTask(lease, execution);
-    const { begun } = execution.peer;
-    if (begun != null) noteNotBegun(begun, execution.slot);
+    execution.peer.begun?.waits(execution.slot);
     lease.queue.push(execution);
   }
 
   /** From now on, if this worker is killed, its tasks that have not begun run elsewhere as if they had never been sent. */
   #keepBegun(peer: Peer): void {
     // Between threads they can be taken back.
-    if (peer.incomingClaims !== null) return;
-    // What has ended is noted nowhere: it must be on its way.
-    this.flushResults();
-    if (peer.channel?.flush() === false) return;
-    const table = (peer.begun = this.#env.begunTable(peer.workerId));
-    if (table === null) return;
-    for (const { peer: owner, lease, slot, sequence } of this.#env.context.running) if (owner === peer && lease !== null) noteBegun(table, slot, sequence);
-    noteThatThisIsAll(table);
+    if (peer.incomingClaims === null) (peer.begun ??= new BegunTasks()).keepIn(this.#env.begunTable(peer.workerId));
   }
 
   #callArrived(execution: Execution): void {
@@ -256,8 +248,8 @@ export class TaskExecutor {
 
   /** Takes the task for this worker. False when its owner has taken it back. */
   #claim(execution: Execution): boolean {
-    const { incomingClaims: claims, begun } = execution.peer;
-    if (begun != null) noteBegun(begun, execution.slot, execution.sequence);
+    const { incomingClaims: claims } = execution.peer;
+    if (claims === null) (execution.peer.begun ??= new BegunTasks()).begins(execution.slot, execution.sequence);
     if (claims === null || execution.slot >= TASK_SLOTS_MAX) return true;
     return Atomics.compareExchange(claims, execution.slot, CLAIM_OPEN, CLAIM_STARTED) !== CLAIM_RECALLED;
   }

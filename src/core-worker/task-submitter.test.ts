@@ -21,6 +21,8 @@ const KILLED: WorkerDeath = { reason: "was killed", pid: 1, isRetryable: true };
 /** One owner whose workers are made when a lease is granted, and end when it is said. */
 class Owner {
   readonly failed: [sequence: number, message: string][] = [];
+  /** Of their errors. */
+  readonly kinds: string[] = [];
   /** Leases asked for in all, by key. */
   readonly wanted = new Map<string, number>();
   readonly #peers = new Map<string, Peer>();
@@ -30,7 +32,11 @@ class Owner {
     sender: { send: (peer: Peer, _leaseId: number, tasks: readonly PendingTask[]) => { for (const task of tasks) peer.takeSlot(task); } } as unknown as TaskSender,
     peer: (workerId) => this.#peers.get(workerId) as Peer,
     requestLeases: (key, _shape, target) => this.wanted.set(key, target), warn: () => undefined, runLater: () => undefined, dropped: () => undefined,
-    fail: (task, failure) => { if (failure.kind === "systemError") this.failed.push([task.sequence, failure.error.message]); },
+    fail: (task, failure) => {
+      if (failure.kind !== "systemError") return;
+      this.failed.push([task.sequence, failure.error.message]);
+      this.kinds.push(failure.error.kind);
+    },
   });
   readonly #callable = new FunctionCallable("u", "f");
   #nextTask = 1;
@@ -101,9 +107,38 @@ describe("tasks whose worker has ended", () => {
 
   test("run again at no cost for as often as nodes leave, and groups of others end", () => {
     const owner = new Owner();
-    owner.submit(0);
+    owner.submit(1);
     for (let ends = 0; ends < 50; ends++) owner.lose(owner.startWorker(), { ...KILLED, isForced: true, ...(ends % 2 === 0 ? { isNodeDrained: true } : { removedGroup: { groupId: "g", reason: "was removed" } }) });
     assert.deepEqual(owner.failed, []);
+  });
+});
+
+describe("tasks that may not run again (maxRetries 0)", () => {
+  const drained: WorkerDeath = { reason: "was on node n, which was drained", pid: 0, isRetryable: true, isNodeLost: true, isNodeDrained: true, isForced: true };
+  const ends: readonly (readonly [what: string, death: WorkerDeath, kind: string])[] = [
+    ["by force, to cancel another task", { ...KILLED, isForced: true }, "WorkerCrashedError"],
+    ["with a placement group of others", { ...KILLED, isForced: true, removedGroup: { groupId: "g", reason: "was removed" } }, "WorkerCrashedError"],
+    ["with a node that drains", drained, "NodeDiedError"],
+    ["for want of memory", { ...KILLED, isMemoryShort: true, isOutOfMemory: true }, "OutOfMemoryError"],
+  ];
+  for (const [what, death, kind] of ends) {
+    test(`fail when they have begun and their worker ends ${what}, and go elsewhere when they have not`, () => {
+      const owner = new Owner();
+      const [begun, waiting] = [owner.submit(0), owner.submit(0)];
+      owner.lose(owner.startWorker(), { ...death, begun: new Map([["o", new Set([begun.sequence])]]) });
+      assert.deepEqual([owner.failed.map(([sequence]) => sequence), owner.kinds, owner.queued], [[begun.sequence], [kind], [waiting.sequence]]);
+      assert.match(owner.failed[0]?.[1] ?? "", new RegExp(`${death.reason}; the task had begun, and with maxRetries 0 it never runs again: allow it retries \\(maxRetries\\)`));
+      owner.lose(owner.startWorker(), death);
+      assert.match(owner.failed[1]?.[1] ?? "", /may have begun/, "nobody knows");
+      assert.deepEqual(owner.queued, []);
+    });
+  }
+
+  test("go elsewhere when they come to a worker that has nothing to do and ends", () => {
+    const owner = new Owner();
+    const task = owner.submit(0);
+    owner.lose(owner.startWorker(), { ...KILLED, isRetired: true });
+    assert.deepEqual([owner.failed, owner.queued], [[], [task.sequence]]);
   });
 });
 

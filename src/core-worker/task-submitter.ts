@@ -232,13 +232,13 @@ export class TaskSubmitter {
     this.#later(queue);
   }
 
-  /** A worker ended. Tasks that had not started go elsewhere free of charge; the others use up a retry. */
+  /** A worker ended. Tasks that have certainly not begun go elsewhere free of charge; the others use up a retry, or fail. */
   workerLost(peer: Peer, death: WorkerDeath): void {
     const begun = death.begun?.get(this.#env.workerId);
     for (const task of [...peer.tasksInFlight()]) {
       if (task === RECALLED || task.queue === null) continue;
       // What waits for a channel that never opened was not even sent.
-      const wasStarted = peer.channel !== null && !peer.isLeaving && begun?.has(task.sequence) !== false && !this.#recall(peer, task);
+      const wasStarted = peer.channel !== null && !peer.isLeaving && death.isRetired !== true && begun?.has(task.sequence) !== false && !this.#recall(peer, task);
       const lease = task.lease as OwnedLease | null;
       if (task.slot >= 0) peer.releaseSlot(task.slot);
       lease?.remove(task);
@@ -255,19 +255,26 @@ export class TaskSubmitter {
       const message = `task ${task.name}() ran in placement group ${removedGroup.groupId}, which is removed: ${removedGroup.reason}`;
       return this.#env.fail(task, { kind: "systemError", error: { kind: "PlacementGroupRemovedError", message, subjectId: removedGroup.groupId } });
     }
-    if (death.isRetryable && death.isForced === true && this.#isFree(task, death)) return this.rejected(task);
-    if (death.isMemoryShort === true && task.template.maxRetries !== 0) return this.#env.runLater(task);
+    // At most once, whatever took the worker.
+    const isRetriable = task.template.maxRetries !== 0;
+    if (isRetriable && death.isRetryable && death.isForced === true && this.#isFree(task, death)) return this.rejected(task);
+    if (isRetriable && death.isMemoryShort === true) return this.#env.runLater(task);
     if (death.isRetryable && task.retriesLeft !== 0) {
       if (task.retriesLeft > 0) task.retriesLeft--;
       this.rejected(task);
       return;
     }
-    const retries = death.isRetryable ? " and no retry is left (maxRetries)" : "";
-    const message = `the worker that ran ${task.name}() ${death.reason}${retries} (worker ${peer.workerId}, pid ${death.pid})`;
+    const message = `the worker that ran ${task.name}() ${death.reason}${death.isRetryable ? this.#whyNotAgain(task, peer, death) : ""} (worker ${peer.workerId}, pid ${death.pid})`;
     this.#env.fail(task, { kind: "systemError", error: { kind: death.isOutOfMemory === true ? "OutOfMemoryError" : death.isNodeLost === true ? "NodeDiedError" : "WorkerCrashedError", message, subjectId: null } });
   }
 
-  /** The end of a worker for the sake of others costs nothing, unless there is no end of it. */
+  #whyNotAgain(task: PendingTask, peer: Peer, death: WorkerDeath): string {
+    if (task.template.maxRetries !== 0) return " and no retry is left (maxRetries)";
+    const isKnown = peer.outgoingClaims !== null || death.begun?.has(this.#env.workerId) === true;
+    return `; the task ${isKnown ? "had" : "had been sent there and may have"} begun, and with maxRetries 0 it never runs again: allow it retries (maxRetries) if it may run twice`;
+  }
+
+  /** The end of a worker for the sake of others costs a task that may run again nothing, unless there is no end of it. */
   #isFree(task: PendingTask, { isNodeDrained, removedGroup }: WorkerDeath): boolean {
     if (isNodeDrained === true || removedGroup !== undefined) return true;
     const count = (this.#forcedEnds.get(task) ?? 0) + 1;

@@ -21,7 +21,7 @@ export interface ConnectedWorker {
   /** Of its process; null until it has registered. */
   pid: number | null;
   /** What its end will be said to be, when it is ended. */
-  endMarks: Pick<WorkerDeath, "isForced" | "isOutOfMemory" | "isMemoryShort">;
+  endMarks: Pick<WorkerDeath, "isForced" | "isRetired" | "isOutOfMemory" | "isMemoryShort">;
 }
 
 export function connectedWorker(workerId: WorkerId, kind: WorkerKind | "driver", link: WorkerLink | null, launched: LaunchedWorker | null, jobId: JobId | null): ConnectedWorker {

@@ -203,8 +203,8 @@ export class NodeManager {
     if (worker === undefined) return;
     if (worker.endReason === null) worker.endedBy = endedBy;
     worker.endReason ??= reason;
-    // It has run all that it has had: what is on its way there costs nobody a retry.
-    if (this.#retiring.has(workerId)) worker.endMarks = { ...worker.endMarks, isForced: true };
+    // It has run all that it has had: what is on its way there never begins.
+    if (this.#retiring.has(workerId)) worker.endMarks = { ...worker.endMarks, isRetired: true };
     worker.launched?.noteReason(reason);
   }
 

@@ -208,8 +208,10 @@ export interface WorkerDeath {
   readonly isNodeLost?: true;
   /** Its node was to end: that costs its actors no restart. */
   readonly isNodeDrained?: true;
-  /** It was ended on purpose, and for the sake of others: that costs its tasks no retry. */
+  /** It was ended on purpose, and for the sake of others: that costs its tasks no retry, if they may run again at all. */
   readonly isForced?: boolean;
+  /** It had nothing to do and was not needed: what was on its way there has not begun. */
+  readonly isRetired?: true;
   /** By owner: which of its tasks had begun, by their sequence numbers, among others that have ended. Of an owner that is missing nobody knows. */
   readonly begun?: ReadonlyMap<WorkerId, ReadonlySet<number>>;
   /** The placement group in which it ran tasks was removed: theirs is that end, the others may run again. */

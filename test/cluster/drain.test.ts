@@ -60,7 +60,7 @@ for (const isolation of ISOLATIONS) {
 
     it("ends at its deadline, which costs its tasks no retry and its actors no restart", async () => {
       const [, node] = cluster.nodes;
-      const task = held.options({ ...FAR, maxRetries: 0 }).remote(path("task"), path("end"));
+      const task = held.options({ ...FAR, maxRetries: 1 }).remote(path("task"), path("end"));
       class Holder {
         async hold(name: string, end: string): Promise<string> {
           const { existsSync: exists, writeFileSync: write } = await import("node:fs");
@@ -83,6 +83,38 @@ for (const isolation of ISOLATIONS) {
       const third = await cluster.addNode(LIKE_FAR);
       await cluster.killNode(next);
       await eventually("it to restart", async () => (await ray.get(holder.hold.remote(path("again"), path("end")))) === third.nodeId);
+    });
+
+    it("ends at its deadline as often as may be for what may run again, and fails what has begun and may run only once", async () => {
+      class Holder {
+        async hold(begun: string): Promise<void> {
+          const { appendFileSync: append } = await import("node:fs");
+          append(begun, "x");
+          await new Promise(() => undefined);
+        }
+      }
+      const [, first] = cluster.nodes;
+      const again = held.options({ ...FAR, maxRetries: 1 }).remote(path("again"), path("end"));
+      const once = held.options({ ...FAR, maxRetries: 0 }).remote(path("once"), path("end"));
+      const holder = ray.remote(Holder).options({ ...FAR, maxRestarts: 1 }).remote();
+      const call = holder.hold.remote(path("call"));
+      await Promise.all(["again", "once", "call"].map(begun));
+      const failures = Promise.all([
+        assert.rejects(ray.get(once), (error: Error) => error instanceof ray.NodeDiedError && error.message.includes(`held() was on node ${first!.nodeId}`) && /was drained, and had work left at its deadline; .* begun, and with maxRetries 0 it never runs again: allow it retries \(maxRetries\)/.test(error.message)),
+        assert.rejects(ray.get(call), (error: Error) => error instanceof ray.ActorUnavailableError && /was drained, and had work left at its deadline/.test(error.message)),
+      ]);
+      for (let runs = 2; runs <= 3; runs++) {
+        const next = await cluster.addNode(LIKE_FAR);
+        await cluster.drainNode(cluster.nodes[1]!, { deadlineMs: 50 });
+        await eventually("it to run again", () => readFileSync(path("again"), "utf8").length === runs);
+        assert.equal(cluster.nodes[1]!.nodeId, next.nodeId);
+      }
+      writeFileSync(path("end"), "");
+      assert.equal(await ray.get(again), cluster.nodes[1]!.nodeId);
+      await failures;
+      assert.deepEqual([readFileSync(path("once"), "utf8"), readFileSync(path("call"), "utf8")], ["x", "x"]);
+      ray.kill(holder);
+      await everythingFree();
     });
 
     it("lets actors that may restart go elsewhere, with no call lost or run twice", async () => {

@@ -297,7 +297,7 @@ underBothIsolations("cancel()", { isOnOneOfThem: true }, () => {
       assert.equal(await ray.get(next), 2);
     });
 
-    it("costs others that were in that worker no retry", async () => {
+    for (const maxRetries of [1, 0]) it(maxRetries === 0 ? "fails others that had begun in that worker and may run only once" : "has others that were in that worker start again", async () => {
       const journal = newJournal();
       const never = waitsForEver.options({ numCpus: 0 }).remote(journal, "never");
       await written(journal, "never runs");
@@ -305,24 +305,33 @@ underBothIsolations("cancel()", { isOnOneOfThem: true }, () => {
         await ray.get(into.write.remote(`${name} at ${ray.getRuntimeContext().workerId}`));
         if ((await ray.get(into.read.remote())).filter((entry) => entry.startsWith(`${name} at`)).length === 1) await ray.get(box.never);
         return name;
-      }, { maxRetries: 0 });
+      }, { maxRetries });
       const names = ["p", "q", "r"];
       const waiting = names.map((name) => waits.remote(journal, name, { never } as never));
       const spinsAt = ray.remote(async function spinsAt(into: JournalHandle): Promise<never> { await ray.get(into.write.remote(`loop at ${ray.getRuntimeContext().workerId}`)); for (;;) { /* for ever */ } });
       const entriesOf = async (name: string): Promise<string[]> => (await ray.get(journal.read.remote())).filter((entry) => entry.startsWith(`${name} at`));
       for (const name of names) await eventually(name, async () => (await entriesOf(name)).length > 0);
+      const failed = new Set<string>();
       // Until a loop runs in a worker in which one of them waits; idle workers come first.
-      for (let round = 1; (await Promise.all(names.map(entriesOf))).every((entries) => entries.length === 1); round++) {
+      for (let round = 1; failed.size === 0 && (await Promise.all(names.map(entriesOf))).every((entries) => entries.length === 1); round++) {
         const loop = spinsAt.remote(journal);
         await eventually("the loop to run", async () => (await entriesOf("loop")).length === round);
         await ray.cancel(loop, { force: true });
         await assert.rejects(ray.get(loop), isCancelled());
         const at = ((await entriesOf("loop")).at(-1) as string).slice("loop".length);
-        for (const name of names) if ((await entriesOf(name))[0] === name + at) await eventually(`${name} to start again`, async () => (await entriesOf(name)).length === 2);
+        for (const [index, name] of names.entries()) {
+          if ((await entriesOf(name))[0] !== name + at) continue;
+          if (maxRetries > 0) await eventually(`${name} to start again`, async () => (await entriesOf(name)).length === 2);
+          else {
+            await assert.rejects(ray.get(waiting[index] as ray.ObjectRef), (error: unknown) => error instanceof ray.WorkerCrashedError && /waits\(\) was ended to cancel spinsAt\(\) by force; .* begun, and with maxRetries 0 it never runs again/.test(error.message));
+            failed.add(name);
+          }
+        }
         assert.ok(round < 20, "no loop ran beside a task that waits");
       }
       for (const [index, name] of names.entries()) {
-        if ((await entriesOf(name)).length > 1) assert.equal(await ray.get(waiting[index] as ray.ObjectRef), name);
+        if (failed.has(name)) assert.equal((await entriesOf(name)).length, 1);
+        else if ((await entriesOf(name)).length > 1) assert.equal(await ray.get(waiting[index] as ray.ObjectRef), name);
         else await ray.cancel(waiting[index] as ray.ObjectRef);
       }
       await ray.cancel(never);

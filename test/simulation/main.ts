@@ -1,5 +1,5 @@
 // Runs simulated clusters, each from a seed that decides everything in it.
-//   npm run sim -- --seeds 1000 [--first 1] [--faults none|drains|standard|crowded|harsh] [--jobs 2] [--twice]
+//   npm run sim -- --seeds 1000 [--first 1] [--faults none|drains|deadlines|standard|crowded|harsh] [--jobs 2] [--twice]
 //   npm run sim -- --seed 42     replays one, with what happens in it
 //   npm run sim -- --scale [--nodes 10,30,100] [--tasks 100]     what a task costs on more and more nodes, with so many tasks for each
 // A change of the product or of the programs gives a seed another meaning; until then it is the same run everywhere.

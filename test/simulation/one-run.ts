@@ -64,7 +64,7 @@ async function runSeed(world: World, mix: FaultMix): Promise<RunReport> {
   const nodes = 1 + random.below(NODES_MAX);
   for (let node = 0; node < nodes; node++) cluster.startNode({ CPU: 2 + random.below(3) });
   if (!(await world.run(() => cluster.nodes().length === nodes, JOIN_MS_MAX))) throw new Error("the nodes do not come together");
-  const oracle: Oracle = new Oracle(world, { losses: faults.areLossesPossible, fullStores: faults.smallStores, isClusterGone: () => cluster.isHeadGone || programs.isHomeless(jobOf(world.current)) });
+  const oracle: Oracle = new Oracle(world, { losses: faults.areLossesPossible, chargedEnds: faults.areEndsCharged, fullStores: faults.smallStores, isClusterGone: () => cluster.isHeadGone || programs.isHomeless(jobOf(world.current)) });
   cluster.onActorPlaced = (actorId, process, isDraining) => oracle.actors.placed(actorId, process, isDraining);
   const programs: Programs = new Programs(world, cluster, oracle);
   const planSize = { ...PLAN_SIZE, spread: faults.isCrowded ? CROWDED_SPREAD : 0 };

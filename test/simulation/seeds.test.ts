@@ -22,6 +22,10 @@ test("when nodes leave in good order and nothing else happens, everything runs o
   assert.match(await simulate("--seeds", "12", "--faults", "drains"), /none failed/);
 });
 
+test("when nodes have little time to leave, and nothing else happens, that costs no retries and no restarts, and what may run only once does", async () => {
+  assert.match(await simulate("--seeds", "12", "--faults", "deadlines"), /none failed/);
+});
+
 test("a call goes on elsewhere whose actor moves before its caller has a channel to it", async () => {
   assert.match(await simulate("--seeds", "1", "--first", "577", "--faults", "drains"), /none failed/);
 });
@@ -36,6 +40,7 @@ test("so they do when several programs are there at once, come and leave, and co
 
 /** What went wrong in a seed once. */
 const FAILED_ONCE: readonly (readonly [faults: string, seed: number, what: string])[] = [
+  ["deadlines", 70049, "a task that may run only once ran again because the node that had begun it was drained"],
   ["standard", 1269, "a task with a large argument was forgotten when the lease of others with the same one ended, and its worker waited for it for ever"],
   ["standard", 4939, "an actor loses its worker just before its node is told to drain, and the head hears of the loss after that, so that it counts as a move"],
   ["crowded", 30043, "a task loses its worker just before the node is told to drain, and its owner hears of the loss as of the node's"],

@@ -7,10 +7,10 @@ import type { SimulatedNode } from "./simulated-node.ts";
 import type { SimulatedWorker } from "./simulated-worker.ts";
 
 /**
- * In `drains` nodes leave in good order and nothing else happens: then nothing is lost, and nothing runs again. `crowded` is as `standard`,
- * in a crowded cluster.
+ * In `drains` nodes leave in good order and nothing else happens: then nothing is lost, and nothing runs again. In `deadlines` they have little
+ * time for it, and nothing else happens: that costs no retries and no restarts. `crowded` is as `standard`, in a crowded cluster.
  */
-export type FaultMix = "none" | "drains" | "standard" | "crowded" | "harsh";
+export type FaultMix = "none" | "drains" | "deadlines" | "standard" | "crowded" | "harsh";
 
 interface FaultRates {
   /** Between two faults, on average. */
@@ -48,13 +48,16 @@ const STANDARD: FaultRates = {
   driverKilled: 0.1, headCrashes: 0.03, frames: { breaks: 0, lost: 0.02, twice: 0.05, late: 0.05, lateMsMax: 100 }, drainsWithDeadline: 0.5,
 };
 
+const DRAINS: FaultRates = {
+  everyMs: 150, countMax: 20,
+  kinds: { "worker killed": 0, "node process killed": 0, "node crashes": 0, "node drains": 1, "process stops": 0, "machine slows": 0, partition: 0, "connection breaks": 0, "workers parted": 0 },
+  pauseMsMax: 0, partitionMsMax: 0, slowMsMax: 0, smallStores: 0, spillingStores: 0, disk: NO_DISK_FAULTS,
+  driverKilled: 0, headCrashes: 0, frames: { breaks: 0, lost: 0, twice: 0, late: 0, lateMsMax: 0 }, drainsWithDeadline: 0,
+};
+
 const RATES: Readonly<Record<Exclude<FaultMix, "none">, FaultRates>> = {
-  drains: {
-    everyMs: 150, countMax: 20,
-    kinds: { "worker killed": 0, "node process killed": 0, "node crashes": 0, "node drains": 1, "process stops": 0, "machine slows": 0, partition: 0, "connection breaks": 0, "workers parted": 0 },
-    pauseMsMax: 0, partitionMsMax: 0, slowMsMax: 0, smallStores: 0, spillingStores: 0, disk: NO_DISK_FAULTS,
-    driverKilled: 0, headCrashes: 0, frames: { breaks: 0, lost: 0, twice: 0, late: 0, lateMsMax: 0 }, drainsWithDeadline: 0,
-  },
+  drains: DRAINS,
+  deadlines: { ...DRAINS, drainsWithDeadline: 1 },
   standard: STANDARD,
   crowded: { ...STANDARD, frames: { ...STANDARD.frames, breaks: 0.05 } },
   harsh: {
@@ -95,6 +98,8 @@ export class Faults {
   readonly #random: Chance;
   readonly #rates: FaultRates | null;
   readonly areLossesPossible: boolean;
+  /** Workers may end for other reasons than that their node leaves, or to cancel something: that costs retries. */
+  readonly areEndsCharged: boolean;
   #isOver = false;
 
   constructor(world: World, mix: FaultMix) {
@@ -102,7 +107,8 @@ export class Faults {
     this.#random = world.random.branch();
     this.#rates = mix === "none" ? null : RATES[mix];
     this.areLossesPossible = mix !== "none" && mix !== "drains";
-    this.isCrowded = mix !== "standard" && mix !== "drains";
+    this.areEndsCharged = this.areLossesPossible && mix !== "deadlines";
+    this.isCrowded = mix === "crowded" || mix === "harsh" || mix === "none";
     const { smallStores, spillingStores, disk } = this.#rates ?? NO_STORE_FAULTS;
     const drawn = this.#random.fraction();
     this.smallStores = drawn < smallStores + spillingStores;

@@ -23,6 +23,7 @@ export interface CoreSetting {
   exit(): void;
   /** It says so to its node. */
   channelLost(targetId: WorkerId): void;
+  begunTable(ownerId: WorkerId): Float64Array;
 }
 
 /** A core worker of a simulated process, which the API calls of that process go to. */
@@ -40,6 +41,7 @@ export function createCore(setting: CoreSetting): CoreWorker {
     flushToNode: () => void link.flush(),
     keepAlive: () => undefined,
     useAccelerators: () => undefined,
+    begunTable: (ownerId) => setting.begunTable(ownerId),
     exit: (reason) => {
       link.send({ type: "exiting", reason, actorId: null });
       process.world.schedule(process, 0, "exit", () => setting.exit());

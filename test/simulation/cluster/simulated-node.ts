@@ -104,7 +104,7 @@ export class SimulatedNode {
       if (isOver) return;
       isOver = true;
       world.schedule(this.process, this.#random.between(EXIT_SEEN_MS.min, EXIT_SEEN_MS.max), "worker exited", () => {
-        listener.exited({ reason, pid, isRetryable: true });
+        listener.exited(worker === null ? { reason, pid, isRetryable: true } : worker.withBegunTasks({ reason, pid, isRetryable: true }));
       });
     };
     world.schedule(null, this.#random.between(START_MS.min, START_MS.max), "worker starts", () => {

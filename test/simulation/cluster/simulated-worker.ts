@@ -1,8 +1,8 @@
 import type { WorkerId } from "../../../src/base/mod.ts";
 import { type NodeLink, openMessageLink } from "../../../src/clients/mod.ts";
-import type { CoreWorker } from "../../../src/core-worker/mod.ts";
+import { BEGUN_TABLE_BYTES, begunIn, type CoreWorker } from "../../../src/core-worker/mod.ts";
 import { JoiningLink } from "../../../src/main/joining-link.ts";
-import type { FromNode, JobRecord } from "../../../src/protocol/mod.ts";
+import type { FromNode, JobRecord, WorkerDeath } from "../../../src/protocol/mod.ts";
 import { type Channel, LastingChannels } from "../../../src/transport/mod.ts";
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import { createCore } from "./simulated-core.ts";
@@ -29,6 +29,8 @@ export class SimulatedWorker {
   readonly link: NodeLink;
   /** Where workers of other machines connect. */
   readonly peerListener: LastingChannels;
+  /** By owner: what it has begun, for its node when it has ended. */
+  readonly #begunTables = new Map<WorkerId, Float64Array>();
   /** False of a program whose node has ended, and true of one that has said that it ends. */
   #hasNode = true;
   #hasLeft = false;
@@ -46,6 +48,11 @@ export class SimulatedWorker {
     this.core = createCore({
       process, workerId, pid, nodeId: node.record.nodeId, isDriver: this.isDriver, isolation: node.isolation, entryUrl, store: node.store, link,
       job: () => current, exit: () => process.exit(), channelLost: (targetId) => node.cluster.channelLost(this, targetId),
+      begunTable: (ownerId) => {
+        const table = new Float64Array(BEGUN_TABLE_BYTES / Float64Array.BYTES_PER_ELEMENT);
+        this.#begunTables.set(ownerId, table);
+        return table;
+      },
     });
     this.peerListener = new LastingChannels(process.clock, (accepted) => this.core.peerConnected(accepted.peerId, accepted, null));
     link.onMessage((message) => {
@@ -64,6 +71,11 @@ export class SimulatedWorker {
     if (job !== null) joining.open(connection);
     if (job === null) link.send({ type: "register", workerId, pid, listenAddress: workerId });
     else link.send({ type: "registerDriver", listenAddress: workerId, pid, job });
+  }
+
+  withBegunTasks(death: WorkerDeath): WorkerDeath {
+    const begun = new Map(Array.from(this.#begunTables, ([ownerId, table]) => [ownerId, begunIn(table)] as const).filter((entry): entry is [WorkerId, Set<number>] => entry[1] !== null));
+    return begun.size === 0 ? death : { ...death, begun };
   }
 
   /** The program ends in good order. */

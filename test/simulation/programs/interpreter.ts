@@ -158,7 +158,7 @@ export class Interpreter {
     }
     await this.#sleep(afterMs);
     const refs = tasks.map((plan) => this.#submit(code, plan, made));
-    return Promise.all(tasks.map((plan, index) => this.#outcomeOf(plan, refs[index] as ObjectRef<Outcome>, OBJECT_VALUE, maxRetries === -1 ? plan.maxRetries : maxRetries)));
+    return Promise.all(tasks.map((plan, index) => this.#outcomeOf(plan, refs[index] as ObjectRef<Outcome>, OBJECT_VALUE, fewer(maxRetries, plan.maxRetries))));
   }
 
   async runMaker(invocation: number, bytes: number, before: Uint8Array | null): Promise<Uint8Array> {
@@ -287,6 +287,11 @@ export class Interpreter {
 
 function joined(start: number, outcomes: readonly Outcome[]): Outcome {
   return { value: sumOf(start, outcomes.map(({ value }) => value)), isDamaged: outcomes.some(({ isDamaged }) => isDamaged) };
+}
+
+/** Of two limits; -1: none. */
+function fewer(one: number, other: number): number {
+  return one === -1 || (other !== -1 && other < one) ? other : one;
 }
 
 function objectOf(bytes: number): Uint8Array {

@@ -9,6 +9,8 @@ export const PLANNED_FAILURE = "as planned";
 export interface Allowances {
   /** Workers and nodes may be lost. */
   readonly losses: boolean;
+  /** Not only for the sake of others: such losses cost retries. */
+  readonly chargedEnds: boolean;
   readonly fullStores: boolean;
   /** For the program whose code runs now: then whatever needs it fails. */
   isClusterGone(): boolean;
@@ -71,7 +73,7 @@ export class Oracle {
     if (fullStores && (error instanceof ObjectStoreFullError || error instanceof OutOfDiskError)) return true;
     if (this.isOfLostCluster(error)) return true;
     if (!losses) return false;
-    if (error instanceof WorkerCrashedError || error instanceof NodeDiedError) return retries !== -1;
+    if (error instanceof WorkerCrashedError || error instanceof NodeDiedError) return this.#allowances.chargedEnds ? retries !== -1 : retries === 0;
     if (error instanceof ActorDiedError || error instanceof ActorUnavailableError) return this.actors.isAllowed(error);
     return error instanceof OwnerDiedError || error instanceof ObjectLostError;
   }
@@ -99,6 +101,7 @@ export class Oracle {
       // A worker that is ended by force, to cancel what runs there, takes with it what waits there.
       const isCalledFor = processes.slice(0, -1).every(({ isAlive, hasExited }) => !isAlive && !hasExited);
       if (!this.#allowances.losses && !isCalledFor) throw new Error(`${name} has run ${processes.length} times, and nothing was lost`);
+      if (maxRetries === 0 && processes.length > 1) throw new Error(`${name} has run ${processes.length} times, in ${processes.map((process) => process.name).join(", ")}, with maxRetries 0`);
       // Workers that were ended to cancel something cost what else ran there no retry.
       const killed = processes.filter((process) => process.wasKilled && !process.isOnDrainingNode()).length;
       if (maxRetries >= 0 && killed > maxRetries + 1) throw new Error(`${name} has run in ${killed} workers that were killed, with maxRetries ${maxRetries}`);

@@ -377,7 +377,7 @@ export class CoreWorker {
       case "reportWaits": return this.env.sendToNode({ type: "waitsReported", surveyId: message.surveyId, waits: this.pendingWork.report(message.objectId) });
       case "drainOutput": return this.env.sendToNode({ type: "outputDrained", drainId: message.drainId });
       case "retire":
-        if (this.#isNeeded()) return this.env.sendToNode({ type: "retireRefused", isOwner: this.references.ownsShared() });
+        if (this.#isNeeded()) return this.env.sendToNode({ type: "retireRefused" });
         this.#executor.leave(); // A task may be on its way.
         return this.exit("was idle and not needed any more");
       case "workerDied":

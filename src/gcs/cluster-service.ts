@@ -1,6 +1,6 @@
 import { forgetOldest, nodeKeyOf, type ActorId, type Clock, type JobId, type NodeKey, type Timer, type WorkerId } from "../base/mod.ts";
 import type { ActorHostClient, BundleClient } from "../clients/mod.ts";
-import { type ClusterStateRecord, type FromGcs, type FromHead, type JobRecord, type NodeLoadRecord, type NodeRecord, partsOf, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
+import { type ActorSpec, type ClusterStateRecord, type FromGcs, type FromHead, type JobRecord, type NodeLoadRecord, type NodeRecord, partsOf, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
 import { ActorPlacement, type PlacementInstruction } from "./actor-placement.ts";
 import { describeRefusal, takesWork, withoutGroups } from "../scheduling/mod.ts";
 import { GcsService } from "./gcs-service.ts";
@@ -68,6 +68,8 @@ export class ClusterService {
   /** The first one. */
   #headKey: NodeKey | null = null;
   readonly #jobs = new Map<JobId, JobRecord>();
+  /** What workers that have made actors descend from, if not from themselves. */
+  readonly #roots = new Map<WorkerId, WorkerId>();
   readonly #jobEnds = new JobEndRounds();
   /** Programs that have left and wait for that. */
   readonly #leaving = new Map<JobId, { staying(): readonly ActorId[]; done(): void }>();
@@ -139,6 +141,7 @@ export class ClusterService {
     // What was on its way there goes elsewhere first; then what lived there restarts, or dies.
     const moved = this.#placement.nodeLost(key);
     this.gcs.nodeLost(key, death);
+    for (const workerId of this.#roots.keys()) if (nodeKeyOf(workerId) === key) this.#roots.delete(workerId);
     this.#act(moved);
     for (const { jobId, driverId } of this.#jobs.values()) if (driverId !== null && nodeKeyOf(driverId) === key) this.gcs.jobEnded(jobId);
     for (const jobId of this.#jobEnds.nodeLost(key)) this.#askJobEnd(jobId);
@@ -177,6 +180,7 @@ export class ClusterService {
       case "alive":
         return undefined;
       case "fromWorker":
+        if (message.rootId !== undefined) this.#roots.set(message.senderId, message.rootId);
         return this.gcs.fromWorker(message.senderId, message.message);
       case "driverJoined":
         return this.#addJob(message.job);
@@ -259,6 +263,7 @@ export class ClusterService {
   #workerLost(key: NodeKey, workerId: WorkerId, death: WorkerDeath): void {
     for (const other of this.#nodes.values()) if (other.key !== key) other.connection.send({ type: "workerLost", workerId, death });
     this.gcs.workerLost(workerId, death);
+    this.#roots.delete(workerId);
   }
 
   #loadChanged(load: NodeLoadRecord): void {
@@ -342,6 +347,8 @@ export class ClusterService {
     };
   }
 
+  #rootOf({ isDetached, ownerId }: ActorSpec): WorkerId | null { return isDetached ? null : (this.#roots.get(ownerId) ?? ownerId); }
+
   #to(workerId: WorkerId, message: FromGcs): void {
     this.#nodes.get(nodeKeyOf(workerId))?.connection.send(message);
   }
@@ -358,7 +365,7 @@ export class ClusterService {
         continue;
       }
       const { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle, maxRestarts } = instruction.spec;
-      connection?.sendSoon({ type: "placeActor", placement: { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle, maxRestarts, ...(this.#troublemakers.has(actorId) ? { isTroublemaker: true } : {}) }, job: this.#jobs.get(jobId) ?? null });
+      connection?.sendSoon({ type: "placeActor", placement: { actorId, jobId, className, isShared, workerKind, resources, strategy, bundle, maxRestarts, ...(this.#troublemakers.has(actorId) ? { isTroublemaker: true } : {}) }, rootId: this.#rootOf(instruction.spec), job: this.#jobs.get(jobId) ?? null });
     }
     this.#tellWants();
     this.#watchWaiting();

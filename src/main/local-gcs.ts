@@ -9,7 +9,7 @@ import type { SessionConfig } from "./bootstrap.ts";
 export function createLocalGcs(config: SessionConfig, nodeManager: NodeManager, clock: Clock): GcsService {
   const key = nodeKeyOf(config.nodeId);
   const gcs: GcsService = new GcsService({
-    place: (spec) => nodeManager.placeActor(spec),
+    place: (spec) => nodeManager.placeActor(spec, spec.isDetached ? null : nodeManager.rootOf(spec.ownerId)),
     cancelPlacement: (actorId) => nodeManager.cancelPlacement(actorId),
     start: (workerId, spec, number, wasRestarted) => nodeManager.startActor(workerId, spec, number, wasRestarted),
     endShared: (workerId, actorId, graceful, mayRestart, reason, endReason) => nodeManager.shared.end(workerId, { type: "endSharedActor", actorId, graceful, mayRestart, reason, endReason }),

@@ -2,7 +2,7 @@ import { nodeKeyOf, type Clock, type NodeKey, type ResourceAmounts, type Timer, 
 import { RemoteGcs } from "../clients/mod.ts";
 import type { ObjectManager, StoreService } from "../object-store/mod.ts";
 import { HandOver, type NodeManager, OtherNodes, type ClusterSide, type PeerNodeLink } from "../node-manager/mod.ts";
-import { type FarRequest, type FromGcs, type FromNode, type JobRecord, type NetworkAddress, type NodeLoadRecord, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
+import { type AskerRecord, type FarRequest, type FromGcs, type FromNode, type JobRecord, type NetworkAddress, type NodeLoadRecord, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
 import type { KeptModules } from "./kept-modules.ts";
 import { WorkerSurvey } from "./worker-survey.ts";
 
@@ -63,14 +63,14 @@ export class NodeCluster {
     this.#setting = setting;
     const { clock, joined } = setting;
     this.gcs = new RemoteGcs((message) => {
-      setting.toGcs(message);
+      setting.toGcs(message.type === "fromWorker" ? this.#withRoot(message) : message);
       if (message.type === "actorPlaced" || message.type === "placementRefused" || message.type === "bundleReport") this.#tellLoadAnew();
     });
     this.#surveys = new WorkerSurvey(clock, (node, surveyId, question) => void this.#others.send(node, { type: "survey", surveyId, question }));
     this.#others = new OtherNodes({
       clock, connect: (other) => setting.connect(other),
       onMessage: (key, message) => this.#onNodeMessage(key, message),
-      jobOf: (workerId) => this.#job(workerId),
+      askerOf: (workerId) => this.#asker(workerId),
       unreachable: (node) => setting.toGcs({ type: "unreachable", node }),
     });
     this.side = {
@@ -94,9 +94,17 @@ export class NodeCluster {
     return nodeKeyOf(this.#setting.record.nodeId);
   }
 
-  #job(workerId: WorkerId): JobRecord | null {
+  #asker(workerId: WorkerId): AskerRecord | null {
     const nodeManager = this.#service?.nodeManager;
-    return nodeManager?.job(nodeManager.jobOf(workerId)) ?? null;
+    const job = nodeManager?.job(nodeManager.jobOf(workerId));
+    return nodeManager === undefined || job === undefined ? null : { job, rootId: nodeManager.rootOf(workerId) };
+  }
+
+  /** The GCS knows drivers and actors, but not for whom a worker runs its tasks. */
+  #withRoot(message: ToGcs & { readonly type: "fromWorker" }): ToGcs {
+    const { senderId, message: { type } } = message;
+    const rootId = type === "createActor" || type === "createSharedActor" ? this.#service?.nodeManager.rootOf(senderId) : undefined;
+    return rootId === undefined || rootId === senderId ? message : { ...message, rootId };
   }
 
   /** Called when messages are taken. */
@@ -211,7 +219,7 @@ export class NodeCluster {
         return nodeManager.groups.ordered(message.order);
       case "placeActor":
         if (message.job !== null) nodeManager.jobSeen(message.job);
-        return nodeManager.placeActor(message.placement);
+        return nodeManager.placeActor(message.placement, message.rootId);
       case "cancelPlacement":
         return nodeManager.cancelPlacement(message.actorId);
       case "withdrawActor":
@@ -307,7 +315,7 @@ export class NodeCluster {
         if (message.message.type === "leaseGranted" && !service.nodeManager.isConnected(message.workerId)) return void this.#others.send(key, { type: "ownerGone", workerId: message.workerId });
         return service.nodeManager.receiveFor(message.workerId, message.message, key);
       case "fromWorker":
-        return this.#onFarRequest(service, message.senderId, message.message, message.job);
+        return this.#onFarRequest(service, message.senderId, message.message, message.asker);
       case "ownerGone":
         return service.nodeManager.farWorkerLost(message.workerId, { reason: "has ended", pid: 0, isRetryable: true });
       case "takeObject":
@@ -321,10 +329,10 @@ export class NodeCluster {
     }
   }
 
-  #onFarRequest({ nodeManager, store }: ServingNode, senderId: WorkerId, message: FarRequest, job: JobRecord | null): void {
+  #onFarRequest({ nodeManager, store }: ServingNode, senderId: WorkerId, message: FarRequest, asker: AskerRecord | null): void {
     switch (message.type) {
       case "leaseDemand":
-        if (job !== null) nodeManager.demandFromFar(senderId, job, message);
+        if (asker !== null) nodeManager.demandFromFar(senderId, asker, message);
         return undefined;
       case "endRun":
         return nodeManager.endRun(senderId, message.workerId, message.leaseId, message.isRecursive, message.reason);

@@ -183,7 +183,7 @@ export class NodeService {
       case "memoryExceeded":
         return this.nodeManager.memoryExceeded(senderId, message.usedBytes);
       case "retireRefused":
-        return this.nodeManager.retireRefused(senderId, message.isOwner);
+        return this.nodeManager.retireRefused(senderId);
       case "workerExited":
         // Its own last words are in another channel, which is read in this turn.
         return void setImmediate(() => this.nodeManager.workerExited(message.workerId, message.death));

@@ -9,8 +9,8 @@ const COUNTED_MAX = 1_000;
 export interface JobEndsEnvironment {
   readonly clock: Clock;
   workers(): Iterable<PoolWorker>;
-  /** An owner, of any node, that has ended. */
-  isGone(ownerId: WorkerId): boolean;
+  /** A root, of any node, that has ended. */
+  isGone(rootId: WorkerId): boolean;
   isSharedHost(actorId: ActorId): boolean;
   /** Shared actors of this job have been told to end, and have not. */
   areSharedEnding(jobId: JobId): boolean;
@@ -81,7 +81,7 @@ export class JobEnds {
     for (const worker of this.#env.workers()) {
       if (worker.jobId !== jobId) continue;
       if (worker.actorId !== null && !staying.has(worker.actorId) && !this.#env.isSharedHost(worker.actorId)) return true;
-      for (const { ownerId } of worker.leases.values()) if (this.#env.isGone(ownerId)) return true;
+      if (worker.leases.size > 0 && worker.rootId !== null && this.#env.isGone(worker.rootId)) return true;
     }
     return false;
   }

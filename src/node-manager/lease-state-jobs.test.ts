@@ -58,20 +58,42 @@ describe("leases: several jobs on one machine", () => {
     assert.deepEqual(types(state.workerAdded("w5", THREAD)), ["assignJob", "openLease"]);
   });
 
-  test("when a driver is lost, workers that run its tasks end, and those that run tasks of these; idle ones are let go", () => {
-    const state = twoJobs(["w1", "w2", "w3", "w4", "w5"]);
+  test("when a driver is lost, all workers that do what descends from it end, whoever has started that, and whether it is waited for", () => {
+    const state = twoJobs(["w1", "w2", "w3", "w4", "w5", "w6"]);
     assert.equal(opened(state.demand("driver", "k", oneCpu, 1, 0)).workerId, "w1");
-    assert.equal(opened(state.demand("guest", "k", oneCpu, 1, 0)).workerId, "w2");
-    assert.equal(opened(state.demand("w2", "nested", oneCpu, 1, 0)).workerId, "w3");
-    const idle = opened(state.demand("guest", "other", oneCpu, 1, 0));
-    state.leaseEvents(idle.workerId, [[idle.leaseId, "closed"]]);
-    state.demand("guest", "never", shapeOf({ CPU: 4 }), 1, 0);
-    assert.deepEqual(state.driverLost("guest"), [{ type: "endWorker", workerId: "w2" }, { type: "stopWorker", workerId: idle.workerId }]);
-    assert.deepEqual(only(state.workerLost("w2"), "endWorker"), [{ type: "endWorker", workerId: "w3" }]);
-    assert.deepEqual(only(state.workerLost("w3"), "endWorker"), []);
-    state.workerLost(idle.workerId);
+    const start = opened(state.demand("guest", "k", oneCpu, 1, 0));
+    assert.equal(start.workerId, "w2");
+    assert.equal(opened(state.demand("w2", "background", oneCpu, 1, 0)).workerId, "w3");
+    state.leaseEvents("w2", [[start.leaseId, "closed"]]);
+    assert.equal(opened(state.demand("w3", "background of background", oneCpu, 1, 0)).workerId, "w2", "each works for the other");
+    const orphaning = opened(state.demand("w3", "k", oneCpu, 1, 0));
+    assert.equal(orphaning.workerId, "w4");
+    const idle = opened(state.demand("guest", "other", shapeOf({}), 1, 0));
+    assert.equal(idle.workerId, "w5");
+    state.leaseEvents("w5", [[idle.leaseId, "closed"]]);
+    state.demand("w2", "never", shapeOf({ CPU: 4 }), 1, 0);
+    assert.deepEqual(only(state.driverLost("guest"), "endWorker").map(({ workerId }) => workerId), ["w2", "w3", "w4", "w5"]);
+    for (const workerId of ["w2", "w3", "w4", "w5"]) state.workerLost(workerId);
     assert.deepEqual(state.snapshot(), { leases: 1, workers: 2, demandsWaiting: 0, actorsWaiting: 0 });
     assert.equal(state.ledger.available["CPU"], 3 * 10_000);
+  });
+
+  test("also one that runs what it has started itself, while it waited for something else", () => {
+    const state = twoJobs(["w1"]);
+    const start = opened(state.demand("guest", "k", oneCpu, 1, 0));
+    state.leaseEvents("w1", [[start.leaseId, "slotReturned"]]);
+    assert.equal(opened(state.demand("w1", "background", oneCpu, 1, 0)).workerId, "w1");
+    state.leaseEvents("w1", [[start.leaseId, "closed"]]);
+    assert.deepEqual(only(state.driverLost("guest"), "endWorker"), [{ type: "endWorker", workerId: "w1" }]);
+  });
+
+  test("what a far worker has asked for ends with the program of that, which is heard of first", () => {
+    const state = twoJobs(["w1", "w2"]);
+    state.ownerSeen("far worker", "guest's job", "guest");
+    assert.equal(opened(state.demand("far worker", "k", oneCpu, 1, 0)).workerId, "w1");
+    state.demand("far worker", "never", shapeOf({ CPU: 4 }), 1, 0);
+    assert.deepEqual(only(state.driverLost("guest"), "endWorker"), [{ type: "endWorker", workerId: "w1" }]);
+    assert.equal(state.snapshot().demandsWaiting, 0);
   });
 
   test("a detached actor of a job whose driver is gone goes on, and may have tasks run; their workers do not stay warm", () => {
@@ -84,31 +106,27 @@ describe("leases: several jobs on one machine", () => {
     assert.deepEqual(state.stopIdleWorkers(), [{ type: "stopWorker", workerId: "w2" }]);
   });
 
-  test("an idle worker of a job whose driver is gone that only awaits what it has called ends, and with it what it waits for", () => {
-    const state = twoJobs(["w1", "w2", "w3"]);
-    const lease = opened(state.demand("guest", "k", oneCpu, 1, 0));
-    assert.equal(lease.workerId, "w1");
-    assert.equal(opened(state.demand("w1", "background", oneCpu, 1, 0)).workerId, "w2");
-    state.leaseEvents("w1", [[lease.leaseId, "closed"]]);
-    assert.deepEqual(state.stopRefused("w1", false), [], "its program is there");
-    assert.deepEqual(state.driverLost("guest"), [{ type: "stopWorker", workerId: "w1" }]);
-    assert.deepEqual(state.stopRefused("w1", true), [], "others still use what it owns");
-    assert.deepEqual(only(state.stopIdleWorkers(), "stopWorker").map(({ workerId }) => workerId), ["w1"]);
-    assert.deepEqual(state.stopRefused("w1", false), [{ type: "endWorker", workerId: "w1" }]);
-    assert.deepEqual(only(state.workerLost("w1"), "endWorker"), [{ type: "endWorker", workerId: "w2" }]);
+  test("what a detached actor has had started has workers of its own, and ends with it, however deep; actors end with their owners", () => {
+    const state = twoJobs(["w1", "w2", "w3", "w4", "w5"]);
+    assert.equal(opened(state.demand("guest", "k", oneCpu, 1, 0)).workerId, "w1");
+    state.placeActor("a", THREAD, {}, "guest's job");
+    assert.equal(opened(state.demand("w2", "k", oneCpu, 1, 0)).workerId, "w3");
+    assert.equal(opened(state.demand("w3", "background", oneCpu, 1, 0)).workerId, "w4");
+    assert.equal(state.rootOf("w4"), "w2");
+    assert.deepEqual(only(state.placeActor("its own", THREAD, {}, "guest's job", null, false, "w2"), "placeActor").map(({ workerId }) => workerId), ["w5"]);
+    assert.equal(state.rootOf("w5"), "w2");
+    assert.deepEqual(only(state.driverLost("guest"), "endWorker"), [{ type: "endWorker", workerId: "w1" }]);
+    state.workerLost("w1");
+    assert.deepEqual(only(state.workerLost("w3"), "endWorker"), [], "an owner in between");
+    assert.deepEqual(only(state.workerLost("w2"), "endWorker"), [{ type: "endWorker", workerId: "w4" }]);
   });
 
-  test("one that awaits something for a detached actor stays as long as that does", () => {
-    const state = twoJobs(["w1", "w2"]);
-    state.placeActor("a", THREAD, {}, "guest's job");
-    state.driverLost("guest");
-    const lease = opened(state.demand("w1", "k", oneCpu, 1, 0));
-    state.leaseEvents("w2", [[lease.leaseId, "closed"]]);
-    assert.deepEqual(only(state.stopIdleWorkers(), "stopWorker").length, 1);
-    assert.deepEqual(state.stopRefused("w2", false), []);
-    state.workerLost("w1");
-    assert.deepEqual(only(state.stopIdleWorkers(), "stopWorker").length, 1);
-    assert.deepEqual(state.stopRefused("w2", false), [{ type: "endWorker", workerId: "w2" }]);
+  test("a worker that was used for a program takes no detached actor of it: what it has left there would go on with that", () => {
+    const state = twoJobs(["w1"]);
+    const lease = opened(state.demand("guest", "k", oneCpu, 1, 0));
+    state.leaseEvents("w1", [[lease.leaseId, "closed"]]);
+    assert.deepEqual(types(state.placeActor("a", THREAD, {}, "guest's job")), ["startWorker"]);
+    assert.deepEqual(types(state.placeActor("b", THREAD, {}, "guest's job", null, false, "guest")), ["placeActor"]);
   });
 
   test("the jobs of thousands of drivers that are gone are forgotten, oldest first, but for those that still have workers", () => {

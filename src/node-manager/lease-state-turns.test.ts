@@ -11,6 +11,7 @@ import { LeaseState } from "./lease-state.ts";
 function machine(cpus: number, workers: number, jobs: readonly string[]): LeaseState {
   const state = new LeaseState(toAmounts({ CPU: cpus, GPU: 2 }), { warmWorkersMin: workers, taskWorkersMax: workers }, "first");
   for (const job of jobs) state.ownerSeen(job, job);
+  for (const ofFirst of ["a", "b", "c"].filter((owner) => !jobs.includes(owner))) state.ownerSeen(ofFirst, "first", "driver");
   for (let worker = 0; worker < workers; worker++) state.workerAdded(`w${worker}`, THREAD);
   return state;
 }

@@ -26,12 +26,15 @@ interface ModelLease {
 /** Workers and owners that keep to the protocol, and what must be true of every instruction. */
 class World {
   readonly state = new LeaseState(TOTALS, { warmWorkersMin: 1, taskWorkersMax: 3 }, "job", { GPU: GPU_IDS });
-  readonly workers = new Map<string, { readonly kind: WorkerKind; actorId: string | null; gpuIds: readonly string[]; isStopping: boolean; jobId: string | null }>();
+  readonly workers = new Map<string, { readonly kind: WorkerKind; actorId: string | null; gpuIds: readonly string[]; isStopping: boolean; jobId: string | null; rootId: string | null }>();
   readonly leases = new Map<number, ModelLease>();
   readonly targets = new Map<string, { readonly owner: string; readonly shape: number; target: number; granted: number }>();
   readonly actorHolds = new Map<string, Readonly<Record<string, number>>>();
   readonly actorKinds = new Map<string, WorkerKind>();
   readonly actorJobs = new Map<string, string>();
+  /** Null: the actor's worker is a root itself. */
+  readonly actorRoots = new Map<string, string | null>();
+  readonly lostRoots = new Set<string>();
   readonly waitingActors = new Set<string>();
   starting: WorkerKind[] = [];
   /** Drivers that have joined, each with a job of the same name. */
@@ -51,7 +54,6 @@ class World {
   leave(): void {
     const { guest } = this;
     this.loseOwner(guest, () => this.state.driverLost(guest));
-    for (const { ownerId, workerId } of this.leases.values()) assert.ok(ownerId !== guest || this.workers.get(workerId)?.isStopping === true, "what runs tasks of a lost driver ends");
     this.join();
   }
 
@@ -59,13 +61,19 @@ class World {
     return ownerId.startsWith("guest") ? ownerId : (this.workers.get(ownerId)?.jobId ?? "job");
   }
 
+  rootOf(ownerId: string): string {
+    return this.workers.get(ownerId)?.rootId ?? ownerId;
+  }
+
   /** Others run nothing that could ask for anything. */
   usedWorkers(): string[] {
     return [...this.workers.keys()].filter((workerId) => this.workers.get(workerId)?.jobId !== null);
   }
 
-  #use(workerId: string, jobId: string): void {
+  #use(workerId: string, jobId: string, rootId: string): void {
     const worker = this.workers.get(workerId);
+    assert.ok(worker !== undefined && (worker.rootId ?? rootId) === rootId, "a worker works for one root");
+    worker.rootId = rootId;
     assert.ok(worker !== undefined && (worker.jobId === jobId || (worker.jobId === null && jobId === "job")), "a worker works for one job, and knows which");
     worker.jobId = jobId;
   }
@@ -88,7 +96,7 @@ class World {
       }
       case "endWorker": {
         const worker = this.workers.get(instruction.workerId);
-        assert.ok(worker !== undefined && worker.actorId === null && worker.jobId?.startsWith("guest") === true, "only after its job");
+        assert.ok(worker !== undefined && worker.actorId === null && this.lostRoots.has(worker.rootId ?? ""), "only after what it works for");
         worker.isStopping = true;
         return;
       }
@@ -107,7 +115,7 @@ class World {
         const demand = this.targets.get(`${ownerId}/${instruction.key}`);
         assert.ok(demand !== undefined && ++demand.granted <= demand.target, "no lease that is not wanted");
         assert.ok(!this.leases.has(leaseId));
-        this.#use(workerId, this.jobOf(ownerId));
+        this.#use(workerId, this.jobOf(ownerId), this.rootOf(ownerId));
         this.leases.set(leaseId, { workerId, ownerId, shape, gpuIds: acceleratorIds?.["GPU"] ?? [], slots: 1, waiting: 0, wantsSlot: false });
         this.#checkGpus();
         return this.#checkRoom(shape.resources);
@@ -132,7 +140,7 @@ class World {
         worker.actorId = instruction.actorId;
         worker.gpuIds = this.state.acceleratorsOf(instruction.workerId)?.["GPU"] ?? [];
         this.#checkGpus();
-        this.#use(instruction.workerId, this.actorJobs.get(instruction.actorId) as string);
+        this.#use(instruction.workerId, this.actorJobs.get(instruction.actorId) as string, this.actorRoots.get(instruction.actorId) ?? instruction.workerId);
         return this.#checkRoom(this.actorHolds.get(instruction.actorId) ?? {});
       }
       case "refuse":
@@ -186,7 +194,7 @@ class World {
     if (kind === undefined) return;
     if (fails) return this.act(this.state.workerStartFailed(kind));
     const workerId = `w${this.#names++}`;
-    this.workers.set(workerId, { kind, actorId: null, gpuIds: [], isStopping: false, jobId: null });
+    this.workers.set(workerId, { kind, actorId: null, gpuIds: [], isStopping: false, jobId: null, rootId: null });
     this.act(this.state.workerAdded(workerId, kind));
   }
 
@@ -199,13 +207,14 @@ class World {
     assert.deepEqual(this.state.demand(owner, String(shape), SHAPES[shape] as LeaseShape, demand.target, 0), [], "a repeated demand changes nothing");
   }
 
-  placeActor(holds: number, jobId: string): void {
+  placeActor(holds: number, jobId: string, rootId: string | null): void {
     const actorId = `a${this.#names++}`;
+    this.actorRoots.set(actorId, rootId);
     this.actorJobs.set(actorId, jobId);
     this.actorHolds.set(actorId, ACTOR_HOLDS[holds] as Record<string, number>);
     this.actorKinds.set(actorId, ACTOR_KINDS[holds % ACTOR_KINDS.length] as WorkerKind);
     this.waitingActors.add(actorId);
-    this.act(this.state.placeActor(actorId, ACTOR_KINDS[holds % ACTOR_KINDS.length] as WorkerKind, ACTOR_HOLDS[holds] as Record<string, number>, jobId));
+    this.act(this.state.placeActor(actorId, ACTOR_KINDS[holds % ACTOR_KINDS.length] as WorkerKind, ACTOR_HOLDS[holds] as Record<string, number>, jobId, null, false, rootId));
   }
 
   cancelActor(): void {
@@ -248,8 +257,10 @@ class World {
   }
 
   loseOwner(owner: string, event = (): LeaseInstruction[] => this.state.ownerLost(owner)): void {
-    for (const [id, demand] of this.targets) if (demand.owner === owner) this.targets.delete(id);
+    this.lostRoots.add(owner);
+    for (const [id, demand] of this.targets) if (demand.owner === owner || this.rootOf(demand.owner) === owner) this.targets.delete(id);
     this.act(event());
+    for (const { actorId, rootId, isStopping } of this.workers.values()) assert.ok(rootId !== owner || actorId !== null || isStopping, "all that descends from a lost root ends");
   }
 
   /** Every task ends, every actor ends, every start succeeds: then everything that was wanted has been had. */
@@ -277,7 +288,7 @@ const event = fc.oneof(
   { weight: 4, arbitrary: fc.tuple(fc.constant("start" as const), fc.nat({ max: 9 })) },
   { weight: 4, arbitrary: fc.tuple(fc.constant("demand" as const), pick, fc.nat({ max: SHAPES.length - 1 }), fc.integer({ min: -2, max: 4 })) },
   { weight: 8, arbitrary: fc.tuple(fc.constant("lease" as const), pick, fc.constantFrom("wait", "goOn", "want", "close")) },
-  { weight: 2, arbitrary: fc.tuple(fc.constant("actor" as const), fc.nat({ max: ACTOR_HOLDS.length - 1 }), fc.boolean()) },
+  { weight: 2, arbitrary: fc.tuple(fc.constant("actor" as const), fc.nat({ max: ACTOR_HOLDS.length - 1 }), fc.boolean(), fc.boolean()) },
   { weight: 1, arbitrary: fc.constantFrom(["cancelActor"] as const, ["stopIdle"] as const, ["keepWarm"] as const, ["loseDriver"] as const, ["leave"] as const) },
   { weight: 1, arbitrary: fc.tuple(fc.constant("kill" as const), pick) },
 );
@@ -299,7 +310,7 @@ test("leases: whatever happens, resources add up, nothing is granted twice, and 
             if (leaseIds.length > 0) world.lease(leaseIds[step[1] % leaseIds.length] as number, step[2] as "wait");
             break;
           }
-          case "actor": world.placeActor(step[1], step[2] ? world.guest : "job"); break;
+          case "actor": world.placeActor(step[1], step[2] ? world.guest : "job", step[3] ? null : step[2] ? world.guest : "driver"); break;
           case "cancelActor": world.cancelActor(); break;
           case "stopIdle": world.act(world.state.stopIdleWorkers()); break;
           case "keepWarm": world.act(world.state.keepWarm(THREAD)); break;

@@ -8,6 +8,7 @@ import { type LeaseLimits, LeaseState } from "./lease-state.ts";
 function stateWith(quantities: Record<string, number>, workers: readonly string[] = [], limits: LeaseLimits = { warmWorkersMin: 1, taskWorkersMax: 4 }): LeaseState {
   const state = new LeaseState(toAmounts(quantities), limits, "job");
   for (const worker of workers) assert.deepEqual(state.workerAdded(worker, THREAD), []);
+  for (const ofProgram of ["a", "b", "c", "other", "third"]) state.ownerSeen(ofProgram, "job", "driver");
   return state;
 }
 
@@ -385,7 +386,7 @@ describe("a node that drains", () => {
   test("a worker that others need is asked again, and not at every event", () => {
     const state = stateWith({ CPU: 1 }, ["w1"]);
     assert.deepEqual(types(state.drain()), ["stopWorker"]);
-    assert.deepEqual(state.stopRefused("w1", true), []);
+    assert.deepEqual(state.stopRefused("w1"), []);
     assert.deepEqual(state.leaseEvents("w1", []), []);
     assert.deepEqual(types(state.stopIdleWorkers()), ["stopWorker"]);
   });

@@ -64,9 +64,10 @@ const ENDED_JOBS_REMEMBERED_MAX = 1_000;
  * A worker is of one kind for good: it serves only what wants exactly that. When one of a missing kind starts, idle workers of
  * others make room for it.
  *
- * Several programs may share the machine: each is a *job*. A worker belongs to the job that used it first, for good, since
- * what a job's code leaves behind in it is no other's concern. When a job's driver is lost, the workers that run its tasks
- * end, and those that run tasks of theirs; what its detached actors need stays.
+ * Several programs may share the machine: each is a *job*. All that runs descends from a *root*: the driver of its program, or the worker
+ * of a detached actor. A worker belongs to the root that used it first, for good, since what code leaves behind in it is no other's
+ * concern. When a root is lost, on whichever node, all workers of its end, whatever they do, but for those with actors: the GCS ends these
+ * with their owners. What detached actors of the program have had started stays, for its root is another.
  *
  * A node that *drains* opens no lease and places no actor. Its leases end with the tasks that have started, idle workers end.
  */
@@ -83,8 +84,8 @@ export class LeaseState {
   readonly #leases = new Map<number, Lease>();
   readonly #demands = new Map<string, Demand>();
   readonly #placements = new Map<ActorId, ActorPlacement>();
-  /** Of the drivers, but for the first one, and of owners on other nodes. */
-  readonly #driverJobs = new Map<WorkerId, JobId>();
+  /** Whom the drivers, but for the first one, and owners on other nodes work for. */
+  readonly #owners = new Map<WorkerId, { readonly jobId: JobId; readonly rootId: WorkerId }>();
   readonly #endedJobs = new Set<JobId>();
   readonly #firstJobId: JobId;
   /** Of jobs, and of demands by what `sharerOf` says. */
@@ -115,18 +116,22 @@ export class LeaseState {
   get isDrained(): boolean { return this.#isDraining && this.#workers.size === 0; }
 
   /** A driver, or an owner on another node. */
-  ownerSeen(ownerId: WorkerId, jobId: JobId): void { this.#driverJobs.set(ownerId, jobId); }
+  ownerSeen(ownerId: WorkerId, jobId: JobId, rootId = ownerId): void { this.#owners.set(ownerId, { jobId, rootId }); }
 
-  /** Those of another node. */
-  ownersOf(node: NodeKey): WorkerId[] { return [...this.#driverJobs.keys()].filter((ownerId) => nodeKeyOf(ownerId) === node); }
+  /** Owners and roots of another node. */
+  ownersOf(node: NodeKey): Set<WorkerId> {
+    const roots = Array.from(this.#workers.values(), ({ rootId }) => rootId).filter((rootId) => rootId !== null);
+    return new Set([...this.#owners.keys(), ...roots].filter((ownerId) => nodeKeyOf(ownerId) === node));
+  }
 
   driverLost(driverId: WorkerId, jobId = this.jobOf(driverId)): LeaseInstruction[] {
-    this.#driverJobs.delete(driverId);
+    this.#owners.delete(driverId);
     this.#endedJobs.add(jobId);
     this.#forgetEndedJobs();
-    const instructions = this.#endOrphans(driverId, jobId);
-    for (const worker of this.#workers.values()) if (jobOfWorker(worker) === jobId && isIdle(worker)) instructions.push(stop(worker));
-    return [...instructions, ...this.ownerLost(driverId)];
+    const ended = this.ownerLost(driverId);
+    // Those of detached actors, and what was started for it and never used.
+    for (const worker of this.#workers.values()) if (isIdle(worker) && this.#isOver(worker)) ended.push(stop(worker));
+    return ended;
   }
 
   /** One with a worker here is remembered: its detached actors may go on. */
@@ -138,20 +143,16 @@ export class LeaseState {
 
   /** The job that whoever submits works for. */
   jobOf(ownerId: WorkerId): JobId {
-    return this.#workers.get(ownerId)?.jobId ?? this.#driverJobs.get(ownerId) ?? this.#firstJobId;
+    return this.#workers.get(ownerId)?.jobId ?? this.#owners.get(ownerId)?.jobId ?? this.#firstJobId;
   }
 
-  #endedJobLost(workerId: WorkerId, jobId: JobId | null): LeaseInstruction[] {
-    if (jobId === null || !this.#endedJobs.has(jobId)) return [];
-    if (![...this.#workers.values()].some((worker) => jobOfWorker(worker) === jobId)) this.#endedJobs.delete(jobId);
-    return this.#endOrphans(workerId, jobId);
-  }
+  /** What whoever submits, or makes an actor, descends from. */
+  rootOf(ownerId: WorkerId): WorkerId { return this.#workers.get(ownerId)?.rootId ?? this.#owners.get(ownerId)?.rootId ?? ownerId; }
 
-  /** Workers that run tasks of a lost owner, of a job whose driver is gone: nobody would stop them. */
-  #endOrphans(ownerId: WorkerId, jobId: JobId): LeaseInstruction[] {
+  #endWorkersOf(rootId: WorkerId): LeaseInstruction[] {
     const ending: LeaseInstruction[] = [];
     for (const worker of this.#workers.values()) {
-      if (worker.actorId !== null || worker.jobId !== jobId || ![...worker.leases.values()].some((lease) => lease.ownerId === ownerId)) continue;
+      if (worker.rootId !== rootId || worker.actorId !== null) continue;
       worker.isStopping = true;
       ending.push({ type: "endWorker", workerId: worker.workerId });
     }
@@ -208,20 +209,19 @@ export class LeaseState {
   workerLost(workerId: WorkerId): LeaseInstruction[] {
     const worker = this.#workers.get(workerId);
     if (worker === undefined) {
-      const jobId = this.#driverJobs.get(workerId) ?? null;
-      this.#driverJobs.delete(workerId);
-      return [...this.#endedJobLost(workerId, jobId), ...this.ownerLost(workerId)];
+      this.#owners.delete(workerId);
+      return this.ownerLost(workerId);
     }
     this.#workers.delete(workerId);
     for (const lease of worker.leases.values()) this.#closeLease(lease);
     if (worker.actorHolds !== null) this.ledger.give(worker.actorHolds, worker.acceleratorIds);
-    return [...this.#endedJobLost(workerId, jobOfWorker(worker)), ...this.ownerLost(workerId)];
+    return this.ownerLost(workerId);
   }
 
-  /** Leases of a lost owner are closed by their workers, which see its channel close; only its wishes end here. */
+  /** Leases of a lost owner are closed by their workers, which see its channel close; its wishes end here, and all that descends from it if it is a root. */
   ownerLost(ownerId: WorkerId): LeaseInstruction[] {
-    for (const [id, demand] of this.#demands) if (demand.ownerId === ownerId) this.#demands.delete(id);
-    return this.#schedule();
+    for (const [id, demand] of this.#demands) if (demand.ownerId === ownerId || demand.rootId === ownerId) this.#demands.delete(id);
+    return [...this.#endWorkersOf(ownerId), ...this.#schedule()];
   }
 
   demand(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): LeaseInstruction[] {
@@ -234,7 +234,7 @@ export class LeaseState {
     }
     const id = `${ownerId}/${key}`;
     const known = this.#demands.get(id);
-    if (known === undefined) this.#demands.set(id, { ownerId, jobId: this.jobOf(ownerId), key, shape, holdings: holdingsOf(shape), kindKey: workerKindKeyOf(shape.workerKind), priority, target, granted: 0 });
+    if (known === undefined) this.#demands.set(id, { ownerId, jobId: this.jobOf(ownerId), rootId: this.rootOf(ownerId), key, shape, holdings: holdingsOf(shape), kindKey: workerKindKeyOf(shape.workerKind), priority, target, granted: 0 });
     else {
       known.target = target;
       known.priority = priority;
@@ -245,14 +245,14 @@ export class LeaseState {
   /** Its owner has all that it wants, and will not ask under this key again. */
   #endDemand(id: string): LeaseInstruction[] { return this.#demands.delete(id) ? this.#schedule() : []; }
 
-  placeActor(actorId: ActorId, kind: WorkerKind, resources: ResourceAmounts, jobId: JobId, bundle: BundleRecord | null = null, mayRestart = false): LeaseInstruction[] {
+  placeActor(actorId: ActorId, kind: WorkerKind, resources: ResourceAmounts, jobId: JobId, bundle: BundleRecord | null = null, mayRestart = false, rootId: WorkerId | null = null): LeaseInstruction[] {
     if (this.#isDraining) return [{ type: "declineActor", actorId }];
     if (bundle !== null) this.#bundles.wanted(bundle.groupId);
     else if (!this.ledger.canEverHold(resources)) {
       const message = `needs ${describeLack(resources, this.ledger.totals)}, so it can never start here; ask for less, or give the cluster more (init({ numCpus, resources }))`;
       return [{ type: "refuseActor", actorId, error: { kind: "ActorUnschedulableError", message, subjectId: actorId } }];
     }
-    this.#placements.set(actorId, { actorId, jobId, kind, kindKey: workerKindKeyOf(kind), groupId: bundle?.groupId ?? null, holds: takenFromNode(resources, bundle), mayRestart });
+    this.#placements.set(actorId, { actorId, jobId, rootId, kind, kindKey: workerKindKeyOf(kind), groupId: bundle?.groupId ?? null, holds: takenFromNode(resources, bundle), mayRestart });
     return this.#schedule();
   }
 
@@ -308,15 +308,12 @@ export class LeaseState {
 
   #isOver(worker: PoolWorker): boolean { return isOfAny(worker, this.#endedJobs); }
 
-  /** An idle worker does not end: it owns what others still use, or awaits what it has called: that ends with its program, but for what detached actors have had it do. */
-  stopRefused(workerId: WorkerId, isOwner: boolean): LeaseInstruction[] {
+  /** An idle worker does not end: it owns what others still use, or awaits what it has called. */
+  stopRefused(workerId: WorkerId): LeaseInstruction[] {
     const worker = this.#workers.get(workerId);
-    if (worker !== undefined && !isOwner && this.#isOver(worker) && !this.#isAtWork(worker.lastOwnerId)) return [{ type: "endWorker", workerId }];
     if (worker !== undefined) worker.isStopping = this.#isDraining;
     return this.#schedule();
   }
-
-  #isAtWork(ownerId: WorkerId | null): boolean { return ownerId !== null && (this.#workers.isAtWork(ownerId) || this.#driverJobs.has(ownerId)); }
 
   /** Brings the number of workers for tasks, of whatever kind, up to what is kept warm. */
   keepWarm(kind: WorkerKind): LeaseInstruction[] {
@@ -372,14 +369,14 @@ export class LeaseState {
     for (const lease of leases) if (this.#grantSlot(lease, grants)) yield lease.slotHolds;
   }
 
-  #placeActor({ actorId, jobId, holds, kind, kindKey, mayRestart }: ActorPlacement, { out, missing }: Grants): boolean {
+  #placeActor({ actorId, jobId, rootId, holds, kind, kindKey, mayRestart }: ActorPlacement, { out, missing }: Grants): boolean {
     if (!this.ledger.hasRoomFor(holds)) return false;
-    const worker = this.#workers.findIdle(kindKey, jobId, null);
+    const worker = this.#workers.findIdle(kindKey, rootId, null);
     if (worker === undefined) {
       missing.set(kindKey, kind);
       return false;
     }
-    this.#use(worker, jobId, out);
+    this.#use(worker, jobId, rootId ?? worker.workerId, out);
     worker.actorId = actorId;
     worker.actorHolds = holds;
     worker.actorMayRestart = mayRestart;
@@ -390,9 +387,9 @@ export class LeaseState {
   }
 
   *#grantLeases(demand: Demand, { out, missing }: Grants): Generator<ResourceAmounts> {
-    const { jobId, ownerId, kindKey, holdings: { all }, shape: { resources, workerKind } } = demand;
+    const { rootId, ownerId, kindKey, holdings: { all }, shape: { resources, workerKind } } = demand;
     while (demand.granted < demand.target && this.ledger.hasRoomFor(all)) {
-      const worker = this.#workers.findForTask(kindKey, jobId, ownerId, resources, this.#limits.taskWorkersMax);
+      const worker = this.#workers.findForTask(kindKey, rootId, ownerId, resources, this.#limits.taskWorkersMax);
       if (worker === undefined) return void missing.set(kindKey, workerKind);
       this.#openLease(demand, worker, out);
       yield all;
@@ -409,15 +406,16 @@ export class LeaseState {
     return true;
   }
 
-  #use(worker: PoolWorker, jobId: JobId, out: LeaseInstruction[]): void {
+  #use(worker: PoolWorker, jobId: JobId, rootId: WorkerId, out: LeaseInstruction[]): void {
     this.#workers.used(worker);
     if (worker.jobId !== null) return;
     worker.jobId = jobId;
+    worker.rootId = rootId;
     if (jobId !== this.#firstJobId) out.push({ type: "assignJob", workerId: worker.workerId, jobId });
   }
 
   #openLease(demand: Demand, worker: PoolWorker, out: LeaseInstruction[]): void {
-    this.#use(worker, demand.jobId, out);
+    this.#use(worker, demand.jobId, demand.rootId, out);
     const { all, keeps, slotHolds } = demand.holdings;
     const acceleratorIds = this.ledger.take(all);
     const lease: Lease = { leaseId: this.#nextLeaseId++, jobId: demand.jobId, ownerId: demand.ownerId, workerId: worker.workerId, key: demand.key, shape: demand.shape, slots: 1, wantsSlot: false, isRevokeSent: false, isRecalled: false, keeps, slotHolds, acceleratorIds };

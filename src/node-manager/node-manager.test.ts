@@ -27,12 +27,13 @@ function startNode(): { manager: NodeManager; granted: FromNode[]; launched: str
 }
 
 const job = { jobId: "job", driverId: FAR_OWNER, namespace: "", loaders: [], origin: null, isolation: "process" as const };
+const ofDriver = { job, rootId: FAR_OWNER };
 const demand = { type: "leaseDemand", key: "k", shape: shapeOf({ CPU: 1 }, plainWorkerKind("process")), target: 1, priority: 0 } as const;
 
 test("a worker with a lease is told of the end of its owner, also if that has not connected to it yet", () => {
   const sent: FromNode[] = [];
   const { manager, granted, launched } = startNode();
-  manager.demandFromFar(FAR_OWNER, job, demand);
+  manager.demandFromFar(FAR_OWNER, ofDriver, demand);
   const link = { send: (message: FromNode) => sent.push(message), close: nothing } as unknown as WorkerLink;
   manager.workerRegistered(launched[0] as string, link, 7);
   assert.equal(granted.find(({ type }) => type === "leaseGranted")?.type, "leaseGranted");
@@ -43,17 +44,50 @@ test("a worker with a lease is told of the end of its owner, also if that has no
 test("what an owner has asked for and comes after the news of its end is void", () => {
   const { manager, launched } = startNode();
   manager.farWorkerLost(FAR_OWNER, DEATH);
-  manager.demandFromFar(FAR_OWNER, job, demand);
+  manager.demandFromFar(FAR_OWNER, ofDriver, demand);
   assert.deepEqual(launched, []);
 });
 
-test("a worker for a program of which is heard after the news of its end ends with its owner", () => {
-  const OWNER = "bbbbbbbb-detached";
-  const { manager, launched, terminated } = startNode();
+const ANOTHER = "bbbbbbbb-another";
+const DETACHED = "cccccccc-detached";
+const nobody = { send: nothing, sendSoon: nothing, close: nothing } as unknown as WorkerLink;
+
+test("what a worker asks for after the news that its program has ended is void", () => {
+  const { manager, launched } = startNode();
   manager.farWorkerLost(FAR_OWNER, DEATH);
-  manager.demandFromFar(OWNER, job, demand);
-  manager.workerRegistered(launched[0] as string, { send: nothing, close: nothing } as unknown as WorkerLink, 7);
-  assert.deepEqual(terminated, []);
-  manager.farWorkerLost(OWNER, DEATH);
-  assert.deepEqual(terminated, launched);
+  manager.demandFromFar(ANOTHER, ofDriver, demand);
+  assert.deepEqual(launched, []);
+});
+
+test("a worker of a detached actor whose program has ended ends with that actor, wherever it lives, and whoever owns what it runs", () => {
+  const ends: Record<string, (manager: NodeManager) => void> = {
+    "its worker": (manager) => manager.farWorkerLost(DETACHED, DEATH), "its node": (manager) => manager.farNodeLost(nodeKeyOf(DETACHED), DEATH),
+  };
+  for (const [what, end] of Object.entries(ends)) {
+    const { manager, launched, terminated } = startNode();
+    manager.farWorkerLost(FAR_OWNER, DEATH);
+    manager.demandFromFar(ANOTHER, { job, rootId: DETACHED }, demand);
+    manager.workerRegistered(launched[0] as string, nobody, 7);
+    assert.deepEqual(terminated, []);
+    end(manager);
+    assert.deepEqual(terminated, launched, what);
+    manager.demandFromFar(ANOTHER, { job, rootId: DETACHED }, { ...demand, key: "late" });
+    assert.equal(launched.length, 1, what);
+  }
+});
+
+test("the worker of shared actors ends with its program also where it awaits something that nobody waits for", () => {
+  for (const rootId of [FAR_OWNER, null]) {
+    const { manager, launched, terminated } = startNode();
+    manager.jobSeen(job);
+    manager.placeActor({ actorId: "a", jobId: "job", className: "C", isShared: true, workerKind: plainWorkerKind("process"), resources: {}, strategy: null, bundle: null, maxRestarts: 0 }, rootId);
+    const workerId = launched[0] as string;
+    manager.workerRegistered(workerId, nobody, 7);
+    manager.shared.actorEnded(workerId, "a");
+    manager.retireRefused(workerId);
+    manager.farWorkerLost(FAR_OWNER, DEATH);
+    assert.deepEqual(terminated, []);
+    manager.retireRefused(workerId);
+    assert.deepEqual(terminated, launched);
+  }
 });

@@ -1,6 +1,6 @@
-import { newWorkerId, nodeKeyOf, type ActorId, type JobId, type NodeKey, type ResourceAmounts, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
+import { newWorkerId, nodeKeyOf, type ActorId, type JobId, type NodeKey, type ResourceAmounts, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
 import type { LaunchedWorker, WorkerLink } from "../clients/mod.ts";
-import type { ActorPlacementRecord, ActorSpec, ActorStateRecord, FarRequest, FromNode, JobRecord, LeaseEvent, LeaseShape, NodeWaits, RefusalRecord, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
+import type { ActorPlacementRecord, ActorSpec, ActorStateRecord, AskerRecord, FarRequest, FromNode, JobRecord, LeaseEvent, LeaseShape, NodeWaits, RefusalRecord, WorkerDeath, WorkerKind } from "../protocol/mod.ts";
 import type { NodeView } from "../scheduling/mod.ts";
 import type { ClusterSide } from "./cluster-side.ts";
 import { type ConnectedWorker, connectedWorker } from "./connected-worker.ts";
@@ -14,20 +14,18 @@ import type { Working } from "./memory-pressure.ts";
 import { NodeGroups } from "./node-groups.ts";
 import type { NodeManagerEnvironment } from "./node-manager-environment.ts";
 import { PeerIntroductions } from "./peer-introductions.ts";
+import { PoolUpkeep } from "./pool-upkeep.ts";
 import { refusalOf } from "./refusals.ts";
 import { SharedHosts } from "./shared-hosts.ts";
 import { StartFailures } from "./start-failures.ts";
 import { WaitingActors } from "./waiting-actors.ts";
 import { WaitingWatch } from "./waiting-watch.ts";
 
-/** Between looks at the workers beyond the warm ones: one that was idle at the look before, and not used since, ends. */
-const IDLE_WORKER_MS = 1_000;
-/** After an actor has taken a warm worker, or a worker has died: how long until another is started. */
-const WARM_UP_DELAY_MS = 50;
 /** Task workers of one kind at most. */
 const TASK_WORKERS_MAX = 64;
 /** Workers for the shared actors of one program: one a processor, but no more. */
 const SHARED_HOSTS_MAX = 16;
+const ENDED_WITH_ROOT = "was ended with the program or detached actor that it worked for";
 
 /** The machine's scheduler and worker pool (Ray's raylet): LeaseState decides, this acts. */
 export class NodeManager {
@@ -44,8 +42,7 @@ export class NodeManager {
   readonly jobEnds: JobEnds;
   readonly #watch: WaitingWatch;
   readonly #waitingActors = new WaitingActors({ drivers: (jobId) => this.drivers(jobId), send: (workerId, message) => this.send(workerId, message) });
-  #idleTimer: Timer | null = null;
-  #warmTimer: Timer | null = null;
+  readonly #upkeep: PoolUpkeep;
   readonly #startFailures = new StartFailures();
   #isStopping = false;
   #isDraining = false;
@@ -58,7 +55,7 @@ export class NodeManager {
     this.spreading = environment.cluster === null ? null : this.#createSpreading(environment.cluster);
     this.shared = new SharedHosts({
       clock: environment.clock, hostsMax: Math.max(1, Math.min(Math.floor((environment.totals["CPU"] ?? 0) / UNITS_PER_RESOURCE), SHARED_HOSTS_MAX)),
-      placeHost: (hostId, jobId, kind) => this.#act(this.#state.placeActor(hostId, this.#kindHere(kind, jobId), {}, jobId)),
+      placeHost: (hostId, jobId, kind, rootId) => this.#act(this.#state.placeActor(hostId, this.#kindHere(kind, jobId), {}, jobId, null, false, rootId)),
       placements: () => environment.placements(), send: (workerId, message) => this.send(workerId, message), sendSoon: (workerId, message) => this.sendSoon(workerId, message),
       terminate: (workerId, reason) => this.terminate(workerId, reason), watchRunning: (workerId) => environment.watchRunning(workerId), warn: (workerId, text) => environment.warn(workerId, text), somebodyEnded: () => this.jobEnds.look(),
       makesTrouble: (actorId) => environment.cluster?.actorMakesTrouble(actorId),
@@ -69,8 +66,15 @@ export class NodeManager {
     });
     this.introductions = new PeerIntroductions({ node: this.#node, workers: this.#workers, cluster: environment.cluster, connect: (a, b) => environment.connect(a, b), send: (workerId, message) => this.send(workerId, message), end: (workerId, reason) => this.terminate(workerId, reason) });
     this.jobEnds = new JobEnds({
-      clock: environment.clock, workers: () => this.#state.pool(), isGone: (ownerId) => this.isGone(ownerId), isSharedHost: (actorId) => this.shared.isHost(actorId),
+      clock: environment.clock, workers: () => this.#state.pool(), isGone: (rootId) => this.isGone(rootId), isSharedHost: (actorId) => this.shared.isHost(actorId),
       areSharedEnding: (jobId) => this.shared.areEnding(jobId), areBundlesEnding: () => this.#state.areBundlesEnding(),
+    });
+    this.#upkeep = new PoolUpkeep({
+      clock: environment.clock, warmUp: () => this.warmUp(),
+      stopIdle: () => {
+        this.#act(this.#state.stopIdleWorkers());
+        return this.#state.areManyIdle();
+      },
     });
     this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(), tell: (heldUp) => this.#waitingActors.tellHeldUp(heldUp) });
   }
@@ -166,13 +170,13 @@ export class NodeManager {
       this.#act(this.#state.workerLost(workerId));
     }
     this.#env.workerLost(workerId, death);
-    this.#warmUpSoon();
+    this.#upkeep.warmUpSoon();
   }
 
   /** It ends by itself as soon as nothing needs it any more; another takes its place. */
   workerLeaving(workerId: WorkerId): void {
     this.#act(this.#state.workerLeaving(workerId));
-    this.#warmUpSoon();
+    this.#upkeep.warmUpSoon();
   }
 
   /** It uses more than the limit of its kind. */
@@ -213,13 +217,6 @@ export class NodeManager {
     if (!this.#isStopping && !this.#env.areThreadsOfJobs) this.#act(this.#state.keepWarm(this.#env.defaultKind));
   }
 
-  #warmUpSoon(): void {
-    this.#warmTimer ??= this.#env.clock.after(WARM_UP_DELAY_MS, () => {
-      this.#warmTimer = null;
-      this.warmUp();
-    });
-  }
-
   // ------------------------------------------------------------------ requests
 
   demandLeases(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void {
@@ -233,6 +230,8 @@ export class NodeManager {
   }
 
   #demandHere(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void {
+    // What it descends from may have ended before the owner, which is about to.
+    if (this.isGone(this.rootOf(ownerId))) return;
     const workerKind = this.#kindHere(shape.workerKind, this.#state.jobOf(ownerId));
     this.#act(this.#state.demand(ownerId, key, workerKind === shape.workerKind ? shape : { ...shape, workerKind }, target, priority));
   }
@@ -250,14 +249,17 @@ export class NodeManager {
 
   leaseEvents(workerId: WorkerId, events: readonly (readonly [number, LeaseEvent])[]): void {
     this.#act(this.#state.leaseEvents(workerId, events));
-    if (events.some(([, event]) => event === "closed")) this.#checkIdleSoon();
+    if (events.some(([, event]) => event === "closed")) this.#upkeep.checkIdleSoon();
   }
 
-  retireRefused(workerId: WorkerId, isOwner: boolean): void {
+  retireRefused(workerId: WorkerId): void {
+    // That of shared actors, when the last of them has ended: what has run there may have left something that it awaits.
+    const rootId = this.rootOf(workerId);
+    if (this.isGone(rootId === workerId ? (this.job(this.jobOf(workerId))?.driverId ?? rootId) : rootId)) return this.terminate(workerId, ENDED_WITH_ROOT);
     this.#retiring.delete(workerId);
     this.shared.retireRefused(workerId);
-    this.#act(this.#state.stopRefused(workerId, isOwner));
-    this.#checkIdleSoon();
+    this.#act(this.#state.stopRefused(workerId));
+    this.#upkeep.checkIdleSoon();
   }
 
   /** The run under this lease must not go on; see `ToNode`. */
@@ -265,13 +267,14 @@ export class NodeManager {
     for (const endingId of this.#state.endRun(workerId, leaseId, isRecursive, askerId)) this.terminate(endingId, reason, { isForced: true });
   }
 
-  placeActor(placement: ActorPlacementRecord): void {
+  /** `rootId`: what it descends from; null for a detached one. */
+  placeActor(placement: ActorPlacementRecord, rootId: WorkerId | null): void {
     const { actorId, className, jobId, workerKind, resources, strategy, bundle, isShared, maxRestarts } = placement;
     const error = strategy === null || this.spreading !== null ? null : refusalOf([this.#view()], placement, actorId);
-    if (isShared && error === null) return this.#isDraining ? this.#declineActor(actorId) : this.shared.place(placement);
+    if (isShared && error === null) return this.#isDraining ? this.#declineActor(actorId) : this.shared.place(placement, rootId);
     this.#waitingActors.add(actorId, className, jobId);
     if (error !== null) this.#act([{ type: "refuseActor", actorId, error }]);
-    else this.#act(this.#state.placeActor(actorId, this.#kindHere(workerKind, jobId), resources, jobId, bundle, maxRestarts !== 0));
+    else this.#act(this.#state.placeActor(actorId, this.#kindHere(workerKind, jobId), resources, jobId, bundle, maxRestarts !== 0, rootId));
   }
 
   cancelPlacement(actorId: ActorId): void {
@@ -286,7 +289,7 @@ export class NodeManager {
   startActor(workerId: WorkerId, spec: ActorSpec, number: number, wasRestarted: boolean): void {
     if (spec.isShared) return this.shared.start(workerId, spec, number, wasRestarted);
     this.send(workerId, { type: "startActor", spec, wasRestarted, acceleratorIds: this.#state.acceleratorsOf(workerId) });
-    this.#warmUpSoon();
+    this.#upkeep.warmUpSoon();
   }
 
   endActorWorker(workerId: WorkerId, graceful: boolean, reason: string): void {
@@ -317,10 +320,10 @@ export class NodeManager {
   job(jobId: JobId): JobRecord | undefined { return this.#jobs.get(jobId); }
 
   /** An owner on another node asks for leases here. */
-  demandFromFar(ownerId: WorkerId, job: JobRecord, message: FarRequest & { readonly type: "leaseDemand" }): void {
-    if (this.#jobs.isGone(ownerId)) return;
+  demandFromFar(ownerId: WorkerId, { job, rootId }: AskerRecord, message: FarRequest & { readonly type: "leaseDemand" }): void {
+    if (this.isGone(ownerId)) return;
     this.jobSeen(job);
-    this.#state.ownerSeen(ownerId, job.jobId);
+    this.#state.ownerSeen(ownerId, job.jobId, rootId);
     this.demandLeases(ownerId, message.key, message.shape, message.target, message.priority);
   }
 
@@ -348,7 +351,8 @@ export class NodeManager {
 
   farNodeLost(node: NodeKey, cause: WorkerDeath): void {
     this.spreading?.nodeLost(node);
-    const lost = new Set<WorkerId>(this.#state.ownersOf(node));
+    this.#jobs.nodeLost(node);
+    const lost = this.#state.ownersOf(node);
     for (const { connectedTo } of this.#workers.values()) for (const workerId of connectedTo) if (nodeKeyOf(workerId) === node) lost.add(workerId);
     for (const driverId of this.#jobs.driverIds()) if (nodeKeyOf(driverId) === node) lost.add(driverId);
     this.#env.endObjectsOfNode(node);
@@ -366,6 +370,8 @@ export class NodeManager {
 
   /** With others of this turn in one frame. */
   sendSoon(workerId: WorkerId, message: FromNode): void { this.#workers.get(workerId)?.link?.sendSoon(message); }
+
+  rootOf(workerId: WorkerId): WorkerId { return this.#state.rootOf(workerId); }
 
   /** The job that a worker or driver is of; the first one until it is used. */
   jobOf(workerId: WorkerId): JobId { return this.#workers.get(workerId)?.jobId ?? this.#env.firstJobId; }
@@ -393,7 +399,7 @@ export class NodeManager {
           this.send(instruction.workerId, { type: "retire" });
           break;
         case "endWorker":
-          this.terminate(instruction.workerId, "was ended with the program that its task was run for");
+          this.terminate(instruction.workerId, ENDED_WITH_ROOT);
           break;
         case "assignJob":
           this.#assignJob(instruction.workerId, instruction.jobId);
@@ -426,7 +432,7 @@ export class NodeManager {
           break;
         case "placeActor":
           this.#waitingActors.delete(instruction.actorId);
-          if (this.shared.hostPlaced(instruction.actorId, instruction.workerId)) this.#warmUpSoon();
+          if (this.shared.hostPlaced(instruction.actorId, instruction.workerId)) this.#upkeep.warmUpSoon();
           else this.#env.placements().placed(instruction.actorId, instruction.workerId, 0);
           break;
         case "declineActor":
@@ -454,7 +460,7 @@ export class NodeManager {
     if (this.#isDraining) return;
     this.#isDraining = true;
     this.#act(this.#state.drain());
-    this.#checkIdleSoon();
+    this.#upkeep.checkIdleSoon();
   }
 
   get isDrained(): boolean { return this.#state.isDrained && this.#workers.size === 0; }
@@ -472,24 +478,15 @@ export class NodeManager {
     worker.link?.send({ type: "jobAssigned", job });
   }
 
-  #checkIdleSoon(): void {
-    this.#idleTimer ??= this.#env.clock.after(IDLE_WORKER_MS, () => {
-      this.#idleTimer = null;
-      this.#act(this.#state.stopIdleWorkers());
-      if (this.#state.areManyIdle()) this.#checkIdleSoon();
-    });
-  }
-
   // ------------------------------------------------------------------ the end
 
   /** Ends all workers; `onExit` of each follows. */
   stop(): void {
     this.#isStopping = true;
-    this.#idleTimer?.cancel();
+    this.#upkeep.stop();
     this.jobEnds.stop();
     this.#watch.stop();
     this.spreading?.stop();
-    this.#warmTimer?.cancel();
     this.shared.stop();
     this.groups.stop();
     for (const worker of this.#workers.values()) {

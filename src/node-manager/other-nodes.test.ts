@@ -65,7 +65,7 @@ class Pair {
 
   #side(onMessage: (message: NodeToNode) => void): OtherNodes {
     return new OtherNodes({
-      clock: this.clock, jobOf: () => null, unreachable: (node) => void this.unreachable.push(node), onMessage: (_key, message) => onMessage(message),
+      clock: this.clock, askerOf: () => null, unreachable: (node) => void this.unreachable.push(node), onMessage: (_key, message) => onMessage(message),
       connect: () => {
         this.connects++;
         if (this.isCut) return Promise.reject(new Error("there is no way"));

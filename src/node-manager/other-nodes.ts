@@ -1,6 +1,6 @@
 import { forgetOldest, nodeKeyOf, type Clock, type NodeKey, type Timer, type WorkerId } from "../base/mod.ts";
 import type { MessageLink } from "../clients/mod.ts";
-import type { FarRequest, FromNode, JobRecord, NodeFrame, NodeRecord, NodeToNode } from "../protocol/mod.ts";
+import type { AskerRecord, FarRequest, FromNode, NodeFrame, NodeRecord, NodeToNode } from "../protocol/mod.ts";
 import { ReceivedMessages, SentMessages } from "../transport/mod.ts";
 
 export type PeerNodeLink = MessageLink<NodeFrame, NodeFrame>;
@@ -21,8 +21,8 @@ export interface OtherNodesEnvironment {
   readonly clock: Clock;
   connect(record: NodeRecord): Promise<PeerNodeLink>;
   onMessage(node: NodeKey, message: NodeToNode): void;
-  /** Of the worker's program, for whom it asks. */
-  jobOf(workerId: WorkerId): JobRecord | null;
+  /** For whom that worker asks. */
+  askerOf(workerId: WorkerId): AskerRecord | null;
   /** That node cannot be connected to: one of the two has to go. */
   unreachable(node: NodeKey): void;
 }
@@ -127,7 +127,7 @@ export class OtherNodes {
 
   /** False if there is no such node. */
   fromWorker(key: NodeKey, senderId: WorkerId, message: FarRequest): boolean {
-    return this.send(key, { type: "fromWorker", senderId, message, job: message.type === "leaseDemand" ? this.#env.jobOf(senderId) : null });
+    return this.send(key, { type: "fromWorker", senderId, message, asker: message.type === "leaseDemand" ? this.#env.askerOf(senderId) : null });
   }
 
   /** False if there is no such node. */

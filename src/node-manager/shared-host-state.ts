@@ -4,7 +4,7 @@ import { type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
 /**
  * Which worker each shared actor lives in. Pure: events in, instructions out.
  *
- * A *host* is a worker that shared actors of one job, which want one kind of worker, have for themselves.
+ * A *host* is a worker that shared actors of one job, which want one kind of worker and descend from one root, or are detached, have for themselves.
  *
  *             place (1)           hostPlaced (2)
  *   (none) ──────────────▶ opening ─────────────▶ open ◀──── answered ──── silent
@@ -23,7 +23,7 @@ import { type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
  * (6) Whoever was running when a host was blocked or lost is a troublemaker: started again, it gets a host of its own, on whichever node.
  */
 export type SharedHostInstruction =
-  | { readonly type: "openHost"; readonly hostId: string; readonly jobId: JobId; readonly kind: WorkerKind }
+  | { readonly type: "openHost"; readonly hostId: string; readonly jobId: JobId; readonly kind: WorkerKind; readonly rootId: WorkerId | null }
   | { readonly type: "placed"; readonly actorId: ActorId; readonly workerId: WorkerId; readonly number: number }
   | { readonly type: "ping"; readonly workerId: WorkerId }
   /** `actorId`: who runs there, if that is known. */
@@ -34,6 +34,8 @@ export type SharedHostInstruction =
 interface Host {
   readonly hostId: string;
   readonly jobId: JobId;
+  /** Null: of detached actors. Their work ends with this host, and so does that of those which start again elsewhere. */
+  readonly rootId: WorkerId | null;
   readonly kindKey: string;
   /** For one troublemaker alone. */
   readonly isExclusive: boolean;
@@ -68,7 +70,7 @@ export class SharedHostState {
   readonly #troublemakers = new Set<ActorId>();
   #nextHost = 1;
 
-  /** `hostsMax`: of one job, troublemakers' own and silent ones not counted. */
+  /** `hostsMax`: of one job and root, troublemakers' own and silent ones not counted. */
   constructor(hostsMax: number) {
     this.#hostsMax = hostsMax;
   }
@@ -78,9 +80,9 @@ export class SharedHostState {
   }
 
   /** (1) */
-  place(actorId: ActorId, jobId: JobId, kind: WorkerKind): SharedHostInstruction[] {
+  place(actorId: ActorId, jobId: JobId, kind: WorkerKind, rootId: WorkerId | null): SharedHostInstruction[] {
     if (this.#troublemakers.has(actorId)) {
-      const { host, instruction } = this.#open(jobId, kind, true);
+      const { host, instruction } = this.#open(jobId, kind, rootId, true);
       host.numbers.set(actorId, host.nextNumber++);
       return [instruction];
     }
@@ -89,14 +91,14 @@ export class SharedHostState {
     let isOneOpening = false;
     let least: Host | undefined;
     for (const host of this.#hosts.values()) {
-      if (host.jobId !== jobId || host.kindKey !== kindKey || host.isExclusive || host.isRetiring || isSilent(host)) continue;
+      if (host.jobId !== jobId || host.rootId !== rootId || host.kindKey !== kindKey || host.isExclusive || host.isRetiring || isSilent(host)) continue;
       count++;
       if (host.workerId === null) isOneOpening = true;
       if (least === undefined || isBetter(host, least)) least = host;
     }
     const instructions: SharedHostInstruction[] = [];
     if (least === undefined || (count < this.#hostsMax && !isOneOpening && least.numbers.size >= ACTORS_BEFORE_NEXT_HOST)) {
-      const opened = this.#open(jobId, kind, false);
+      const opened = this.#open(jobId, kind, rootId, false);
       instructions.push(opened.instruction);
       least ??= opened.host;
     }
@@ -106,11 +108,11 @@ export class SharedHostState {
     return instructions;
   }
 
-  #open(jobId: JobId, kind: WorkerKind, isExclusive: boolean): { host: Host; instruction: SharedHostInstruction } {
+  #open(jobId: JobId, kind: WorkerKind, rootId: WorkerId | null, isExclusive: boolean): { host: Host; instruction: SharedHostInstruction } {
     const hostId = `shared-host-${this.#nextHost++}`;
-    const host: Host = { hostId, jobId, kindKey: workerKindKeyOf(kind), isExclusive, workerId: null, numbers: new Map(), ending: new Set(), nextNumber: 1, unansweredTicks: null, emptyTicks: 0, isRetiring: false };
+    const host: Host = { hostId, jobId, rootId, kindKey: workerKindKeyOf(kind), isExclusive, workerId: null, numbers: new Map(), ending: new Set(), nextNumber: 1, unansweredTicks: null, emptyTicks: 0, isRetiring: false };
     this.#hosts.set(hostId, host);
-    return { host, instruction: { type: "openHost", hostId, jobId, kind } };
+    return { host, instruction: { type: "openHost", hostId, jobId, kind, rootId } };
   }
 
   /** The question comes behind the actor: a constructor may block too. */

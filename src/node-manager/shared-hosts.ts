@@ -8,7 +8,7 @@ export interface SharedHostsEnvironment {
   readonly clock: Clock;
   readonly hostsMax: number;
   /** Finds a worker; the answer is `hostPlaced`. */
-  placeHost(hostId: string, jobId: JobId, kind: WorkerKind): void;
+  placeHost(hostId: string, jobId: JobId, kind: WorkerKind, rootId: WorkerId | null): void;
   placements(): PlacementListener;
   send(workerId: WorkerId, message: FromNode): void;
   sendSoon(workerId: WorkerId, message: FromNode): void;
@@ -35,9 +35,9 @@ export class SharedHosts {
     this.#state = new SharedHostState(environment.hostsMax);
   }
 
-  place({ actorId, jobId, workerKind, isTroublemaker }: Pick<ActorPlacementRecord, "actorId" | "jobId" | "workerKind" | "isTroublemaker">): void {
+  place({ actorId, jobId, workerKind, isTroublemaker }: Pick<ActorPlacementRecord, "actorId" | "jobId" | "workerKind" | "isTroublemaker">, rootId: WorkerId | null): void {
     if (isTroublemaker === true) this.#state.noteTroublemaker(actorId);
-    this.#act(this.#state.place(actorId, jobId, workerKind));
+    this.#act(this.#state.place(actorId, jobId, workerKind, rootId));
   }
 
   /** False if it is no host of ours, but an actor that has a worker for itself. */
@@ -119,7 +119,7 @@ export class SharedHosts {
     for (const instruction of instructions) {
       switch (instruction.type) {
         case "openHost":
-          this.#env.placeHost(instruction.hostId, instruction.jobId, instruction.kind);
+          this.#env.placeHost(instruction.hostId, instruction.jobId, instruction.kind, instruction.rootId);
           break;
         case "placed":
           this.#env.placements().placed(instruction.actorId, instruction.workerId, instruction.number);

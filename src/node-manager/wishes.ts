@@ -8,6 +8,8 @@ import type { Lease, LeaseHoldings, PoolWorker, WorkerPool } from "./worker-pool
 export interface Demand {
   readonly ownerId: WorkerId;
   readonly jobId: JobId;
+  /** As in PoolWorker. */
+  readonly rootId: WorkerId;
   readonly key: string;
   readonly shape: LeaseShape;
   readonly holdings: LeaseHoldings;
@@ -22,6 +24,8 @@ export interface Demand {
 export interface ActorPlacement {
   readonly actorId: ActorId;
   readonly jobId: JobId;
+  /** As in PoolWorker. Null: its worker is one itself. */
+  readonly rootId: WorkerId | null;
   readonly kind: WorkerKind;
   readonly kindKey: string;
   /** The placement group that it is to live in. */
@@ -92,9 +96,9 @@ export function workersWanted(placements: Iterable<ActorPlacement>, demands: Ite
     room.take(holds);
     want(kindKey, kind, 1);
   }
-  for (const { target, granted, jobId, kindKey, holdings, shape: { resources, workerKind } } of demands) {
+  for (const { target, granted, rootId, kindKey, holdings, shape: { resources, workerKind } } of demands) {
     if (isZero(resources)) {
-      want(kindKey, workerKind, Math.max(0, Math.min(target - granted, taskWorkersMax - workers.taskWorkerCountOf(kindKey, jobId))));
+      want(kindKey, workerKind, Math.max(0, Math.min(target - granted, taskWorkersMax - workers.taskWorkerCountOf(kindKey, rootId))));
       continue;
     }
     for (let missing = target - granted; missing > 0 && room.hasRoomFor(holdings.all); missing--) {

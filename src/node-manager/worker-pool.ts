@@ -51,6 +51,8 @@ export interface PoolWorker {
   isStopping: boolean;
   /** Null until it is used. */
   jobId: JobId | null;
+  /** The driver or detached actor's worker that all it does descends from, and with which it ends; for the worker of a detached actor itself. Null until it is used. */
+  rootId: WorkerId | null;
   /** That it was started for; null if any may use it first. */
   readonly meantFor: JobId | null;
   /** Larger for one that was used later. */
@@ -85,12 +87,6 @@ export class WorkerPool {
     return this.#workers.get(workerId);
   }
 
-  /** It has an actor or runs tasks. */
-  isAtWork(workerId: WorkerId): boolean {
-    const worker = this.#workers.get(workerId);
-    return worker !== undefined && (worker.actorId !== null || worker.leases.size > 0);
-  }
-
   starting(kindKey: string): number {
     return this.#starting.get(kindKey) ?? 0;
   }
@@ -109,7 +105,7 @@ export class WorkerPool {
   }
 
   add(workerId: WorkerId, kind: WorkerKind): void {
-    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), isForOne: kind.memoryLimitBytes !== null, leases: new Map(), actorId: null, actorHolds: null, actorMayRestart: false, acceleratorIds: null, lastOwnerId: null, isStopping: false, jobId: null, meantFor: kind.jobId, lastUse: 0, idleAtUse: null });
+    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), isForOne: kind.memoryLimitBytes !== null, leases: new Map(), actorId: null, actorHolds: null, actorMayRestart: false, acceleratorIds: null, lastOwnerId: null, isStopping: false, jobId: null, rootId: null, meantFor: kind.jobId, lastUse: 0, idleAtUse: null });
   }
 
   delete(workerId: WorkerId): void {
@@ -128,37 +124,37 @@ export class WorkerPool {
     return count;
   }
 
-  /** Those there that a job may use. */
-  taskWorkerCountOf(kindKey: string, jobId: JobId): number {
+  /** Those there that what descends from this root may use. */
+  taskWorkerCountOf(kindKey: string, rootId: WorkerId): number {
     let count = 0;
-    for (const worker of this.#workers.values()) if (worker.kindKey === kindKey && worker.actorId === null && !worker.isStopping && worksFor(worker, jobId)) count++;
+    for (const worker of this.#workers.values()) if (worker.kindKey === kindKey && worker.actorId === null && !worker.isStopping && worksFor(worker, rootId)) count++;
     return count;
   }
 
-  /** The one that served this owner last, else the one that joined last. */
-  findIdle(kindKey: string, jobId: JobId, ownerId: WorkerId | null): PoolWorker | undefined {
+  /** The one that served this owner last, else the one that joined last. `rootId` null: for what is one itself. */
+  findIdle(kindKey: string, rootId: WorkerId | null, ownerId: WorkerId | null): PoolWorker | undefined {
     let found: PoolWorker | undefined;
     for (const worker of this.#workers.values()) {
-      if (worker.kindKey !== kindKey || !isIdle(worker) || !worksFor(worker, jobId)) continue;
+      if (worker.kindKey !== kindKey || !isIdle(worker) || !worksFor(worker, rootId)) continue;
       if (found === undefined || (ownerId !== null && worker.lastOwnerId === ownerId && found.lastOwnerId !== ownerId)) found = worker;
     }
     return found;
   }
 
   /** Where a task of this owner may run, or undefined when another worker is needed. No more than `max` serve tasks that take nothing. */
-  findForTask(kindKey: string, jobId: JobId, ownerId: WorkerId, resources: ResourceAmounts, max: number): PoolWorker | undefined {
+  findForTask(kindKey: string, rootId: WorkerId, ownerId: WorkerId, resources: ResourceAmounts, max: number): PoolWorker | undefined {
     // A worker whose tasks all wait can run what they wait for: no thread switch, and no worker per level of nesting.
     const self = this.#workers.get(ownerId);
     if (self !== undefined && self.kindKey === kindKey && isFreeForTasks(self)) return self;
-    const idle = this.findIdle(kindKey, jobId, ownerId);
+    const idle = this.findIdle(kindKey, rootId, ownerId);
     if (idle !== undefined) return idle;
     let least: PoolWorker | undefined;
     for (const worker of this.#workers.values()) {
-      if (worker.kindKey !== kindKey || worker.actorId !== null || worker.isStopping || !worksFor(worker, jobId)) continue;
+      if (worker.kindKey !== kindKey || worker.actorId !== null || worker.isStopping || !worksFor(worker, rootId)) continue;
       if (isFreeForTasks(worker)) return worker;
       if (least === undefined || worker.leases.size < least.leases.size) least = worker;
     }
-    return isZero(resources) && this.taskWorkerCountOf(kindKey, jobId) >= max ? least : undefined;
+    return isZero(resources) && this.taskWorkerCountOf(kindKey, rootId) >= max ? least : undefined;
   }
 
   /** Those that run something and are not ending. */
@@ -200,8 +196,8 @@ export function jobOfWorker({ jobId, meantFor }: PoolWorker): JobId | null {
   return jobId ?? meantFor;
 }
 
-export function worksFor(worker: PoolWorker, jobId: JobId): boolean {
-  return worker.jobId === null || worker.jobId === jobId;
+function worksFor(worker: PoolWorker, rootId: WorkerId | null): boolean {
+  return worker.rootId === null || worker.rootId === rootId;
 }
 
 export function isIdle(worker: PoolWorker): boolean {

@@ -57,7 +57,8 @@ export type ToGcs =
   | { readonly type: "join"; readonly record: NodeRecord; readonly packageVersion: string; readonly clusterId: string | null }
   /** The same over another connection. `received`: how many messages of the GCS it has had. Answered with `resumed` or `refused`. */
   | { readonly type: "resume"; readonly received: number }
-  | { readonly type: "fromWorker"; readonly senderId: WorkerId; readonly message: ForGcs }
+  /** `rootId`: with a new actor, what its maker descends from. Absent: that is the maker itself, or does not matter. */
+  | { readonly type: "fromWorker"; readonly senderId: WorkerId; readonly message: ForGcs; readonly rootId?: WorkerId }
   /** A program has joined at this node. */
   | { readonly type: "driverJoined"; readonly job: JobRecord }
   | { readonly type: "actorPlaced"; readonly actorId: ActorId; readonly workerId: WorkerId; readonly number: number }
@@ -95,8 +96,8 @@ export type FromGcs =
   /** Of all actors that wait for a node; empty when none does any more. */
   | { readonly type: "actorsWait"; readonly wants: readonly WantRecord[] }
   | { readonly type: "toWorker"; readonly workerId: WorkerId; readonly message: FromNode }
-  /** Of an actor, what its node must know to find a worker. */
-  | { readonly type: "placeActor"; readonly placement: ActorPlacementRecord; readonly job: JobRecord | null }
+  /** Of an actor, what its node must know to find a worker. `rootId`: what it descends from; null for a detached one. */
+  | { readonly type: "placeActor"; readonly placement: ActorPlacementRecord; readonly rootId: WorkerId | null; readonly job: JobRecord | null }
   | { readonly type: "cancelPlacement"; readonly actorId: ActorId }
   /** It queues there, and another node has room: answered with `actorDeclined`, unless it was placed before. */
   | { readonly type: "withdrawActor"; readonly actorId: ActorId }
@@ -128,14 +129,21 @@ export type ActorPlacementRecord = Pick<ActorSpec, "actorId" | "jobId" | "classN
   readonly isTroublemaker?: true;
 };
 
+/** For whom a worker asks for leases. */
+export interface AskerRecord {
+  readonly job: JobRecord;
+  /** The driver or detached actor's worker that its work descends from, and ends with. */
+  readonly rootId: WorkerId;
+}
+
 /** Between two nodes: the messages of the one that has opened the link, numbered from 1 for as long as both live, and how far the other has them. */
 export type NodeFrame =
   | { readonly type: "message"; readonly number: number; readonly message: NodeToNode }
   | { readonly type: "received"; readonly number: number };
 
 export type NodeToNode =
-  /** A worker of the sender's asks something of the receiver. `job`: that it works for; null where that does not matter. */
-  | { readonly type: "fromWorker"; readonly senderId: WorkerId; readonly message: FarRequest; readonly job: JobRecord | null }
+  /** A worker of the sender's asks something of the receiver. `asker` null: that does not matter. */
+  | { readonly type: "fromWorker"; readonly senderId: WorkerId; readonly message: FarRequest; readonly asker: AskerRecord | null }
   | { readonly type: "toWorker"; readonly workerId: WorkerId; readonly message: FromNode }
   /** Who was granted a lease has ended, perhaps before its wish for one arrived. */
   | { readonly type: "ownerGone"; readonly workerId: WorkerId }

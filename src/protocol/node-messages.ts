@@ -123,8 +123,8 @@ export type ToNode =
   | { readonly type: "exiting"; readonly reason: string; readonly actorId: ActorId | null }
   /** From a worker with a limit: it uses more, and can be ended. */
   | { readonly type: "memoryExceeded"; readonly usedBytes: number }
-  /** `isOwner`: it owns what others still use; else it awaits something itself. */
-  | { readonly type: "retireRefused"; readonly isOwner: boolean }
+  /** It owns what others still use, or awaits something itself. */
+  | { readonly type: "retireRefused" }
   /** From the driver, about a worker thread that it started itself. */
   | { readonly type: "workerExited"; readonly workerId: WorkerId; readonly death: WorkerDeath }
   /** From the driver that started the runtime: end it. From one that has joined: it leaves. */

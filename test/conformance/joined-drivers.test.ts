@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { afterEach, it } from "node:test";
 import * as ray from "mantaray";
-import { areThreadsHere, eventually, everythingFree, NODES, underBothIsolations } from "./both-isolations.ts";
+import { areThreadsHere, eventually, everythingFree, freeBecomes, NODES, underBothIsolations } from "./both-isolations.ts";
 import { endPrograms, startProgram, type RunningProgram } from "./running-program.ts";
 
 const FLOATS = 20 * 1024 ** 2 / Float64Array.BYTES_PER_ELEMENT;
@@ -33,6 +33,13 @@ async function postBoard(name: string): Promise<ray.ActorHandle<Board>> {
 function join(source: string, options = `{ namespace: "shared" }`): RunningProgram {
   return startProgram(`const info = await ray.init({ ...${options}, address: ${JSON.stringify(address)} });\n${source}`);
 }
+
+/** For programs: what does not end by itself, and how to wait until so many processors are free, or all but so many. */
+const FOR_EVER = `
+  const forEver = () => new Promise(() => setInterval(() => undefined, 60_000));
+  const { CPU } = await ray.clusterResources();
+  const freeBecomes = async (change) => { while ((await ray.availableResources()).CPU !== CPU + change) await new Promise((resolve) => setTimeout(resolve, 10)); };
+`;
 
 underBothIsolations("programs that join the runtime of another", { numCpus: 2, namespace: "shared" }, (isolation) => {
   it("knows its address", async () => {
@@ -72,6 +79,104 @@ underBothIsolations("programs that join the runtime of another", { numCpus: 2, n
     `, `{ isolation: "${own}" }`);
     assert.deepEqual(await program.said(), [true, ...Array.from({ length: 4 }, () => own === "thread")]);
     assert.deepEqual(await program.ended, { exitCode: 0, signal: null, stderr: "" });
+  });
+
+  it("take with them what tasks of theirs have started and nobody waits for", async () => {
+    const board = await postBoard("background");
+    const program = join(`
+      ${FOR_EVER}
+      const board = await ray.getActor("background");
+      const background = ray.remote(async () => { await board.set.remote("runs", true); await forEver(); });
+      const start = ray.remote(async () => { background.remote(); await ray.get(board.when.remote("runs")); });
+      await ray.get(start.remote());
+      // Until the worker that has started it has no lease of the program any more.
+      await freeBecomes(-1);
+    `);
+    assert.deepEqual(await program.ended, { exitCode: 0, signal: null, stderr: "" });
+    await ray.kill(board);
+    await everythingFree();
+  });
+
+  it("take that with them also where a worker runs what it has started itself", async () => {
+    const board = await postBoard("itself");
+    class Holder { ping(): number { return 1; } }
+    const holder = ray.remote(Holder).options({ numCpus: 1 }).remote();
+    await ray.get(holder.ping.remote());
+    const program = join(`
+      ${FOR_EVER}
+      const board = await ray.getActor("itself");
+      const background = ray.remote(async () => { await board.set.remote("runs", ray.getRuntimeContext().workerId); await forEver(); });
+      // There is one processor, which it gives back while it waits.
+      const start = ray.remote(async () => { background.remote(); return [ray.getRuntimeContext().workerId, await ray.get(board.when.remote("runs"))]; });
+      say(await ray.get(start.remote()));
+      await freeBecomes(-2);
+    `);
+    const [starter, runner] = await program.said();
+    assert.equal(runner, starter);
+    assert.deepEqual(await program.ended, { exitCode: 0, signal: null, stderr: "" });
+    await ray.kill(holder);
+    await ray.kill(board);
+    await everythingFree();
+  });
+
+  it("take that with them also where it has started more", async () => {
+    const board = await postBoard("more");
+    const program = join(`
+      ${FOR_EVER}
+      const board = await ray.getActor("more");
+      const second = ray.remote(async () => { await board.set.remote("second", true); await forEver(); });
+      const first = ray.remote(async () => {
+        await board.set.remote("first", true);
+        while ((await board.get.remote("left alone").get()) !== true) await new Promise((resolve) => setTimeout(resolve, 10));
+        second.remote();
+        await forEver();
+      });
+      await ray.get(ray.remote(() => { first.remote(); }).remote());
+      await ray.get(board.when.remote("first"));
+      // From now on the first worker is free for what the other one starts.
+      await freeBecomes(-1);
+      await ray.get(board.set.remote("left alone", true));
+      await ray.get(board.when.remote("second"));
+      await freeBecomes(-2);
+      say("ready");
+      await hear();
+    `);
+    assert.equal(await program.said(), "ready");
+    program.kill("SIGKILL");
+    await program.ended;
+    await ray.kill(board);
+    await everythingFree();
+  });
+
+  it("leave what their detached actors have had started, until these end", async () => {
+    const board = await postBoard("of detached");
+    const program = join(`
+      ${FOR_EVER}
+      const board = await ray.getActor("of detached");
+      const background = ray.remote(async (name) => {
+        let ticks = 0;
+        setInterval(() => board.set.remote(name, ++ticks), 10);
+        await forEver();
+      }).options({ numCpus: 0.5 });
+      const start = ray.remote(async (name) => { background.remote(name); await ray.get(board.when.remote(name)); }).options({ numCpus: 0.5 });
+      const Helper = ray.remote(class { async start() { await ray.get(start.remote("of its actor")); } });
+      class Starter { async start() { await ray.get([start.remote("of actor"), (this.helper = Helper.remote()).start.remote()]); } }
+      await ray.get(ray.remote(Starter).options({ name: "starter", lifetime: "detached" }).remote().start.remote());
+      await freeBecomes(-1);
+      await ray.get(start.remote("of program"));
+      await freeBecomes(-1.5);
+    `);
+    assert.deepEqual(await program.ended, { exitCode: 0, signal: null, stderr: "" });
+    const { CPU } = await ray.clusterResources();
+    await freeBecomes({ CPU: (CPU as number) - 1 });
+    for (const name of ["of actor", "of its actor"]) {
+      const ticks = async (): Promise<number> => (await ray.get(board.get.remote(name))) as number;
+      const before = await ticks();
+      await eventually(`what was started ${name} to go on`, async () => (await ticks()) > before + 10);
+    }
+    await ray.kill(await ray.getActor("starter"));
+    await everythingFree();
+    await ray.kill(board);
   });
 
   it("run tasks and closures on its workers, as jobs of their own", async () => {

@@ -27,11 +27,11 @@ export interface RunReport {
 }
 
 const NODES_MAX = 4;
-const PLAN_SIZE = { tasksMax: 60, depthMax: 3, spread: 0 };
+const PLAN_SIZE = { tasksMax: 60, depthMax: 3, spread: 0, background: 0 };
 const CROWDED_SPREAD = 0.2;
 /** Programs beside the first one, and how much they do; when they come, and how long they stay after that. */
 const GUESTS = [0, 1, 1, 2];
-const GUEST_PLAN_SIZE = { tasksMax: 25, depthMax: 2, spread: CROWDED_SPREAD };
+const GUEST_PLAN_SIZE = { tasksMax: 25, depthMax: 2, spread: CROWDED_SPREAD, background: 0.15 };
 const GUEST_COMES_MS_MAX = 1_500;
 const GUEST_STAYS_MS_MAX = 500;
 const SMALL_STORE_BYTES = 60_000;
@@ -62,7 +62,7 @@ async function runSeed(world: World, mix: FaultMix): Promise<RunReport> {
     network: { within: { msMin: 0.02, msMax: random.pick([0.05, 0.5]) }, between: { msMin: 0.1, msMax: random.pick([0.3, 3, 30]) } },
   });
   const nodes = 1 + random.below(NODES_MAX);
-  for (let node = 0; node < nodes; node++) cluster.startNode({ CPU: 2 + random.below(3) });
+  for (let node = 0; node < nodes; node++) cluster.startNode({ CPU: 2 + random.below(3), ...faults.extraResources });
   if (!(await world.run(() => cluster.nodes().length === nodes, JOIN_MS_MAX))) throw new Error("the nodes do not come together");
   const oracle: Oracle = new Oracle(world, { losses: faults.areLossesPossible, chargedEnds: faults.areEndsCharged, fullStores: faults.smallStores, isClusterGone: () => cluster.isHeadGone || programs.isHomeless(jobOf(world.current)) });
   cluster.onActorPlaced = (actorId, process, isDraining) => oracle.actors.placed(actorId, process, isDraining);

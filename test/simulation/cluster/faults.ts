@@ -1,3 +1,4 @@
+import { BACKGROUND_RESOURCE } from "../programs/plan.ts";
 import type { Chance } from "../world/chance.ts";
 import type { World } from "../world/world.ts";
 import type { DiskFaults, DiskSetting } from "./simulated-disk.ts";
@@ -73,6 +74,8 @@ const RATES: Readonly<Record<Exclude<FaultMix, "none">, FaultRates>> = {
 const SLOW_EVENT_MS_MAX = 5;
 const DISK_BYTES = 1e9;
 const DISK_MS_MAX = 20;
+/** On one node. */
+const BACKGROUND_TASKS_MAX = 50;
 const SILENT_CRASHES = 0.3;
 /** Machines that are replaced by another one when they are gone. */
 const REPLACED = 0.7;
@@ -93,6 +96,8 @@ export class Faults {
   readonly doesHeadCrash: boolean;
   /** Several programs are there at once, spread their tasks, and have lasting channels between their workers, whose connections break. */
   readonly isCrowded: boolean;
+  /** Of each node. */
+  readonly extraResources: Readonly<Record<string, number>>;
   count = 0;
   readonly #world: World;
   readonly #random: Chance;
@@ -109,6 +114,7 @@ export class Faults {
     this.areLossesPossible = mix !== "none" && mix !== "drains";
     this.areEndsCharged = this.areLossesPossible && mix !== "deadlines";
     this.isCrowded = mix === "crowded" || mix === "harsh" || mix === "none";
+    this.extraResources = this.isCrowded ? { [BACKGROUND_RESOURCE]: BACKGROUND_TASKS_MAX } : {};
     const { smallStores, spillingStores, disk } = this.#rates ?? NO_STORE_FAULTS;
     const drawn = this.#random.fraction();
     this.smallStores = drawn < smallStores + spillingStores;
@@ -203,7 +209,7 @@ export class Faults {
   #leaves(cluster: SimulatedCluster, node: SimulatedNode | undefined, how: (node: SimulatedNode) => void): void {
     if (node !== undefined) how(node);
     if (cluster.isHeadGone || !this.#random.chance(REPLACED)) return;
-    this.#world.schedule(null, this.#random.between(0, REPLACED_MS_MAX), "new node", () => { if (!cluster.isHeadGone) cluster.startNode({ CPU: 2 + this.#random.below(3) }); });
+    this.#world.schedule(null, this.#random.between(0, REPLACED_MS_MAX), "new node", () => { if (!cluster.isHeadGone) cluster.startNode({ CPU: 2 + this.#random.below(3), ...this.extraResources }); });
   }
 
   #kind({ kinds }: FaultRates): FaultKind {

@@ -2,7 +2,7 @@ import { type ActorHandle, asCompleted, cancel, get, kill, type ObjectRef, Objec
 import type { SimulatedProcess } from "../world/simulated-process.ts";
 import type { World } from "../world/world.ts";
 import { type Oracle, PLANNED_FAILURE } from "./oracle.ts";
-import { type ActorPlan, type CallerPlan, OBJECT_BYTES_MAX, OBJECT_VALUE, type Step, streamValue, sumOf, type TaskPlan, valueOf } from "./plan.ts";
+import { type ActorPlan, BACKGROUND_RESOURCE, type CallerPlan, OBJECT_BYTES_MAX, OBJECT_VALUE, type Step, streamValue, sumOf, type TaskPlan, valueOf } from "./plan.ts";
 import type { Given, Outcome, Recorder, UserCode } from "./user-code.ts";
 
 const UNDAMAGED_NOTHING: Outcome = { value: 0, isDamaged: false };
@@ -31,6 +31,7 @@ export class Interpreter {
     const outcomes: Outcome[] = [];
     if (given !== null) outcomes.push(await this.#read(given, `the object for task ${plan.id}`));
     outcomes.push(await this.interpret(code, plan));
+    if (plan.isEndless === true) await new Promise(() => undefined);
     if (plan.fails) throw new Error(PLANNED_FAILURE);
     return joined(0, outcomes);
   }
@@ -67,6 +68,9 @@ export class Interpreter {
       case "compute":
         this.#process.spend(step.ms);
         return [];
+      case "background":
+        this.#submit(code, step.task, null);
+        return [];
       case "call":
         return this.#call(code, step);
       case "wait":
@@ -88,7 +92,7 @@ export class Interpreter {
 
   #submit(code: UserCode, plan: TaskPlan, given: ObjectRef<Uint8Array> | readonly ObjectRef<Uint8Array>[] | null, strategy: SchedulingStrategy | null = plan.isSpread === true ? "SPREAD" : null): ObjectRef<Outcome> {
     const invocation = this.#oracle.invoked(`task ${plan.id}`, plan.maxRetries);
-    return code.task.options({ numCpus: plan.cpus, maxRetries: plan.maxRetries, ...(strategy === null ? {} : { schedulingStrategy: strategy }) }).remote(invocation, plan, given as never) as ObjectRef<Outcome>;
+    return code.task.options({ numCpus: plan.cpus, maxRetries: plan.maxRetries, ...(strategy === null ? {} : { schedulingStrategy: strategy }), ...(plan.isEndless === true ? { resources: { [BACKGROUND_RESOURCE]: 1 } } : {}) }).remote(invocation, plan, given as never) as ObjectRef<Outcome>;
   }
 
   /** `retries`: also of what made its argument. */

@@ -12,6 +12,8 @@ export interface TaskPlan {
   readonly maxRetries: number;
   /** It goes to any node, by turns. Left out if not: plans travel, and their size decides how. */
   readonly isSpread?: true;
+  /** It never returns: it ends with its program. Left out as above. */
+  readonly isEndless?: true;
   readonly steps: readonly Step[];
   /** It throws in the end. */
   readonly fails: boolean;
@@ -45,6 +47,8 @@ export interface CallerPlan {
 export type Step =
   /** Awaits for so long, or computes. */
   | { readonly do: "sleep" | "compute"; readonly ms: number }
+  /** Calls a task that is endless, and that nobody waits for. */
+  | { readonly do: "background"; readonly task: TaskPlan }
   /** Calls tasks and takes their values, each at once or all together. */
   | { readonly do: "call"; readonly tasks: readonly TaskPlan[]; readonly how: "together" | "one by one" | "as completed" }
   /** Waits for some of them first, for so long at most. */
@@ -60,6 +64,8 @@ export type Step =
   | { readonly do: "actor"; readonly actor: ActorPlan };
 
 const MODULUS = 1_000_003;
+/** Of this every task that is endless has one, where there are any, and no processor: what is waited for gets along without it. */
+export const BACKGROUND_RESOURCE = "background";
 /** What an object that is given to a task adds to its value. */
 export const OBJECT_VALUE = 17;
 export const OBJECT_BYTES_MAX = 1_200_000;
@@ -86,6 +92,7 @@ function valuesOf(step: Step): number[] {
     }
     case "sleep":
     case "compute":
+    case "background":
     case "cancel":
       return [];
   }

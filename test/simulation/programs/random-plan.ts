@@ -6,6 +6,8 @@ export interface PlanSize {
   readonly depthMax: number;
   /** How many tasks go to any node, by turns. */
   readonly spread: number;
+  /** How many steps start a task that nobody waits for and that never returns. */
+  readonly background: number;
 }
 
 /** Larger than what travels in messages, or not; and so large that nodes fetch it before they give a lease. */
@@ -50,6 +52,7 @@ class Planner {
 
   #step(depth: number, mayBeCancelled: boolean): Step {
     const random = this.#random;
+    if (this.#size.background > 0 && random.chance(this.#size.background)) return this.#background(depth, mayBeCancelled);
     if (depth >= this.#size.depthMax || this.#tasks >= this.#size.tasksMax || random.chance(0.3)) {
       return { do: random.pick(["sleep", "compute"] as const), ms: this.#ms() };
     }
@@ -67,6 +70,15 @@ class Planner {
       return { do: "stream", id: ++this.#tasks, cpus: random.pick([1, 0.5]), maxRetries: random.pick([3, 0]), count, taken: random.chance(0.6) ? count : random.below(count + 1), everyMs: random.pick([0, 0, 2]), backpressure: random.pick([-1, -1, 1, 3]) };
     }
     return { do: "actor", actor: this.#actor() };
+  }
+
+  /** It may start others, and wait for some before it is left alone. */
+  #background(depth: number, mayBeCancelled: boolean): Step {
+    const random = this.#random;
+    const steps: Step[] = [{ do: "sleep", ms: this.#ms() }];
+    const id = ++this.#tasks;
+    while (this.#tasks < this.#size.tasksMax && random.chance(0.5)) steps.push(random.chance(0.5) ? this.#background(depth, mayBeCancelled) : { do: "call", tasks: this.#tasksOf(depth, [1, 2], mayBeCancelled), how: "together" });
+    return { do: "background", task: { id, cpus: 0, maxRetries: random.pick([3, 0]), ...(random.chance(this.#size.spread) ? { isSpread: true } : {}), isEndless: true, steps, fails: false, mayBeCancelled } };
   }
 
   #make(depth: number, mayBeCancelled: boolean): Step {

@@ -1,4 +1,4 @@
-import { readSync } from "node:fs";
+import { readSync, writeSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { ChannelCloseReason } from "./channel.ts";
 import { checkFrameBytes, FrameParser, GOODBYE, LENGTH_PREFIX_BYTES } from "./frame-parser.ts";
@@ -161,10 +161,10 @@ export class FrameSocket {
    * sent before and the system still holds. That is read first, which only works past the stream: it is over for Node.
    */
   #readRestWhenWritesFail(): void {
-    const socket = this.#socket as Socket & { readonly _handle?: { readonly fd?: number } | null };
+    const socket = this.#socket;
     const destroy = socket.destroy.bind(socket);
     socket.destroy = (error) => {
-      const descriptor = socket._handle?.fd ?? -1;
+      const descriptor = descriptorOf(socket);
       if ((error as NodeJS.ErrnoException | undefined)?.syscall === "write" && descriptor >= 0 && !this.#hasEnded) {
         const rest = Buffer.allocUnsafeSlow(CHUNK_BYTES);
         try {
@@ -195,11 +195,28 @@ export class FrameSocket {
   #writeChunk(): void {
     const chunk = this.#chunk;
     if (chunk === null) return;
-    this.#socket.write(chunk.subarray(0, this.#chunkLength), this.#flush);
+    const byteLength = this.#chunkLength;
     this.#chunk = null;
     this.#chunkLength = 0;
+    const written = this.#writeAtOnce(chunk, byteLength);
+    if (written < byteLength) this.#socket.write(chunk.subarray(written, byteLength), this.#flush);
     // What the system took at once is free for use again; else the socket still reads from it.
     if (this.#socket.writableLength === 0 && spareChunks.length < SPARE_CHUNKS_MAX) spareChunks.push(chunk);
+  }
+
+  /**
+   * What the system takes now goes past the stream, which takes several times as long as the write itself. It never waits, since Node's
+   * sockets do not block; what is left, and why it failed, is for the stream.
+   */
+  #writeAtOnce(chunk: Buffer, byteLength: number): number {
+    const socket = this.#socket;
+    const descriptor = descriptorOf(socket);
+    if (descriptor < 0 || socket.connecting || !socket.writable || socket.writableLength > 0) return 0;
+    try {
+      return writeSync(descriptor, chunk, 0, byteLength);
+    } catch {
+      return 0;
+    }
   }
 
   #linger(): void {
@@ -214,4 +231,9 @@ export class FrameSocket {
     this.#hasEnded = true;
     this.events?.end(reason, cause);
   }
+}
+
+/** Negative when it is closed, and on Windows. */
+function descriptorOf(socket: Socket): number {
+  return (socket as Socket & { readonly _handle?: { readonly fd?: number } | null })._handle?.fd ?? -1;
 }

@@ -1,6 +1,6 @@
-import { deserialize, serialize } from "node:v8";
 import { SerializationError } from "../base/mod.ts";
 import type { CodeOrigin } from "../protocol/mod.ts";
+import { packBlob, unpackBlob } from "./code-blob.ts";
 import { ModulePolicy } from "./closure/module-policy.ts";
 import type { CodeUnit } from "./code-unit.ts";
 import type { EncodedValue, RuntimeObjects } from "./encoded-value.ts";
@@ -31,11 +31,6 @@ export interface SerializerOptions {
   readonly modulePlaces?: ModulePlaces;
   /** Told of captures that are suspiciously large. */
   readonly warn?: (message: string) => void;
-}
-
-interface BlobContent {
-  readonly header: Uint8Array;
-  readonly buffers: readonly Uint8Array[];
 }
 
 /** A unit whose capture may still be going on: functions that refer to themselves ask for their own id meanwhile. */
@@ -154,8 +149,8 @@ export class Serializer {
       if (!this.#units.has(unit.id)) this.#units.set(unit.id, unit);
       return undefined;
     }
-    const content = deserialize(unit.blob) as BlobContent;
-    const graph = readGraph(content.header, content.buffers, true);
+    const { header, buffers } = unpackBlob(unit.blob);
+    const graph = readGraph(header, buffers, true);
     const load = (): void => {
       if (this.isLoaded(unit.id)) return;
       const fn = this.#hydrate(graph, unit.needs, unit.descriptors) as Function;
@@ -205,7 +200,7 @@ export class Serializer {
     unit.isAsync = described.isAsync;
     unit.isGenerator = described.isGenerator;
     unit.where = described.where;
-    unit.blob = serialize({ header, buffers } satisfies BlobContent);
+    unit.blob = packBlob(header, buffers);
   }
 
   #checkSize(bytes: number, label: string): void {

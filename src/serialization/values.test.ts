@@ -329,10 +329,30 @@ describe("the size of code", () => {
   });
 });
 
+test("an arrow function that uses the super of the method around it is refused, one with super of its own is not", () => {
+  const here = new Serializer({ workerId: "here", runtimeObjects: noRuntimeObjects });
+  class Base { name(): string { return "base"; } }
+  class Derived extends Base {
+    outer(): () => string { return () => super.name(); }
+    own(): () => string { return () => ({ __proto__: { toString: () => "own" }, text() { return super.toString(); } }).text(); }
+  }
+  assert.throws(() => here.exportCode(new Derived().outer()), /uses the `super` of the method around it/);
+  const there = new Serializer({ workerId: "there", runtimeObjects: noRuntimeObjects });
+  const unit = here.exportCode(new Derived().own());
+  assert.equal(there.loadCode(unit), undefined);
+  assert.equal(there.resolveCode(unit.id)(), "own");
+});
+
 test("the class of a rehearsal is rebuilt as a captured one is", () => {
   const there = new Serializer({ workerId: "there", runtimeObjects: noRuntimeObjects });
   const unit = rehearsalUnit();
   assert.equal(there.loadCode(unit), undefined);
   const Rehearsal = there.resolveCode(unit.id) as unknown as new (start: number) => { increment(): number };
-  assert.equal(new Rehearsal(1).increment(), 3);
+  const instance = new Rehearsal(1);
+  assert.equal(instance.increment(), 3);
+  // Its #private field is registered, and what rebuilds instances keeps its constructor from running: as with captured classes.
+  assert.deepEqual(Object.keys(instance), []);
+  const copy = there.decode(there.encode(instance, "the instance")) as typeof instance;
+  assert.notEqual(copy, instance);
+  assert.equal(copy.increment(), 4);
 });

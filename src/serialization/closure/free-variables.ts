@@ -27,6 +27,8 @@ export class FreeVariables {
   usesThis = false;
   usesArguments = false;
   usesSuper = false;
+  /** In an arrow function: that of the method around it. */
+  usesSuperOutside = false;
   usesNewTarget = false;
   usesDirectEval = false;
 
@@ -185,6 +187,7 @@ export class FreeVariables {
         return;
       case "Super":
         this.usesSuper = true;
+        if (this.#thisDepth === 0) this.usesSuperOutside = true;
         return;
       case "MetaProperty":
         if (node.meta.name === "import") {

@@ -326,6 +326,9 @@ function rejectUnsupported(syntax: FunctionSyntax): void {
   if (variables.usesNewTarget && syntax.kind === "arrow") {
     throw new CaptureError("it uses the `new.target` of the function around it: copy it into a variable first");
   }
+  if (variables.usesSuperOutside && syntax.kind === "arrow") {
+    throw new CaptureError("it uses the `super` of the method around it: call that in a method of the class, which this can call");
+  }
   const [privateName] = variables.privateNames;
   if (privateName !== undefined) {
     throw new CaptureError(

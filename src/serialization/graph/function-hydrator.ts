@@ -91,7 +91,7 @@ function emitFunction(code: CodeText, record: FunctionRecord, index: number, gra
     .map((slot) => slot.name);
   if (record.usesImportMeta) names.push(GENERATED_NAMES.importMeta);
   if (record.usesImporter) names.push(GENERATED_NAMES.importer);
-  code.append(`${FUNCTIONS}[${index}]=(function(){${declarations(names)}return{set:{${setters(names)}},make(){return`);
+  code.append(`${FUNCTIONS}[${index}]=(function(){${declarations(names)}return{set:{${setters(names)}},make:(function(){return`);
   const [before, after] = { expression: ["(", "\n)"], method: ["({", "\n})"], classMember: ["(class{", "\n})"] }[record.form] as [
     string,
     string,
@@ -100,7 +100,7 @@ function emitFunction(code: CodeText, record: FunctionRecord, index: number, gra
   const start = code.position;
   code.append(editedText(record));
   script.place(record, graph.groups[record.group] as Graph["groups"][number], start, code.position);
-  code.append(`${after}}}})();`);
+  code.append(`${after}})}})();`);
 }
 
 function editedText(record: FunctionRecord): string {

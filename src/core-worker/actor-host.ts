@@ -6,6 +6,7 @@ import { isEncoded } from "./actor-creation.ts";
 import { ActorInstance, type CallRunner, isAsyncType } from "./actor-instance.ts";
 import { rehearsal } from "./actor-rehearsal.ts";
 import type { CodeLoader } from "./code-loader.ts";
+import type { CoreWorkerEnvironment } from "./core-worker-environment.ts";
 import type { Execution } from "./execution.ts";
 import type { ExecutionContext } from "./execution-context.ts";
 import type { References } from "./references.ts";
@@ -26,9 +27,7 @@ export interface ActorHostEnvironment {
   readonly context: ExecutionContext;
   readonly runs: RunRecorder;
   readonly pid: number;
-  useAccelerators(ids: AcceleratorIds | null): void;
-  sendToNode(message: ToNode): void;
-  sendToNodeSoon(message: ToNode): void;
+  readonly worker: Pick<CoreWorkerEnvironment, "useAccelerators" | "sendToNode" | "sendToNodeSoon" | "flushToNode">;
   exit(reason: string): void;
 }
 
@@ -86,8 +85,9 @@ export class ActorHost {
 
   /** Starts an actor beside the real ones, without a trace: V8 compiles the code for it then, and the first real one need not wait for that. */
   rehearse(): void {
-    const { stage, spec } = rehearsal(this.#env.pid);
-    new ActorHost({ ...this.#env, ...stage }).start(spec, 0, false, null);
+    const { executor, worker, pid } = this.#env;
+    const { stage, spec } = rehearsal(pid, worker);
+    new ActorHost({ ...this.#env, ...stage }).start(spec, 0, false, executor.acceleratorIds);
   }
 
   startShared(parts: ActorParts, number: number, wasRestarted: boolean): void {
@@ -97,7 +97,7 @@ export class ActorHost {
 
   start(spec: ActorSpec, number: number, wasRestarted: boolean, acceleratorIds: AcceleratorIds | null): void {
     if (this.#instances.has(spec.actorId)) return;
-    if (number === 0) this.#env.useAccelerators(acceleratorIds);
+    if (number === 0) this.#useAccelerators(acceleratorIds);
     const instance = new ActorInstance(number === 0 ? spec : specFrom(Object.getPrototypeOf(spec) as ActorSpec, spec.actorId, []), number, wasRestarted, acceleratorIds, number === 0 ? this.#env.executor : this.#sharedRunner);
     this.#instances.set(spec.actorId, instance);
     if (number !== 0) this.#byNumber.set(number, instance);
@@ -108,6 +108,14 @@ export class ActorHost {
     } catch (error) {
       this.#failed(instance, error);
     }
+  }
+
+  /** Most workers never have any: then there is nothing to tell them. */
+  #useAccelerators(ids: AcceleratorIds | null): void {
+    const { executor, worker } = this.#env;
+    if (ids === executor.acceleratorIds) return;
+    executor.acceleratorIds = ids;
+    worker.useAccelerators(ids);
   }
 
   /** Undefined if it is done. */
@@ -166,14 +174,19 @@ export class ActorHost {
   }
 
   #started(instance: ActorInstance): void {
-    if (instance.end === null) this.#env.sendToNodeSoon({ type: "actorStarted", actorId: instance.actorId, error: null });
+    if (instance.end !== null) return;
+    const started: ToNode = { type: "actorStarted", actorId: instance.actorId, error: null };
+    if (instance.number !== 0) return this.#env.worker.sendToNodeSoon(started);
+    // Nothing else will come to go along with it, and a microtask takes longer than the constructor in a thread that was idle.
+    this.#env.worker.sendToNode(started);
+    this.#env.worker.flushToNode();
   }
 
   #failed(instance: ActorInstance, thrown: unknown): void {
     if (instance.end !== null) return;
     const { spec } = instance;
     const error = this.#creationError(spec, thrown);
-    this.#env.sendToNodeSoon({ type: "actorStarted", actorId: spec.actorId, error });
+    this.#env.worker.sendToNodeSoon({ type: "actorStarted", actorId: spec.actorId, error });
     if (instance.number !== 0) this.#remove(instance, "its constructor threw", "constructorThrew");
   }
 
@@ -198,7 +211,7 @@ export class ActorHost {
     if (instance === undefined) throw new InvalidArgumentError("exitActor() was called outside of an actor's method; call it inside one, or use kill(handle)");
     const record: SystemErrorRecord = { kind: "ActorDiedError", message: `actor ${instance.spec.className} (${instance.actorId}) ended itself with exitActor()`, subjectId: instance.actorId, reason: "exited" };
     const reason = "it ended itself with exitActor()";
-    this.#env.sendToNode({ type: "actorExiting", actorId: instance.actorId, reason });
+    this.#env.worker.sendToNode({ type: "actorExiting", actorId: instance.actorId, reason });
     instance.stopTakingCalls();
     // The call's own reply must leave first.
     setImmediate(() => this.#finish(instance, reason, "exited"));
@@ -215,7 +228,7 @@ export class ActorHost {
   /** Of one of several, after the calls that have arrived if `graceful`. */
   endShared(actorId: ActorId, graceful: boolean, mayRestart: boolean, reason: string, endReason: ActorEndReason): void {
     const instance = this.#instances.get(actorId);
-    if (instance === undefined) this.#env.sendToNodeSoon({ type: "actorEnded", actorId, reason });
+    if (instance === undefined) this.#env.worker.sendToNodeSoon({ type: "actorEnded", actorId, reason });
     else if (graceful) instance.whenDrained(() => this.#finish(instance, reason, endReason));
     else this.#finish(instance, reason, endReason, mayRestart);
   }
@@ -237,7 +250,7 @@ export class ActorHost {
   /** `handle.terminate()`: a call that has started after all those before it; ends when they have. */
   async terminate(instance: ActorInstance): Promise<void> {
     const reason = "it was ended with terminate()";
-    this.#env.sendToNode({ type: "actorExiting", actorId: instance.actorId, reason });
+    this.#env.worker.sendToNode({ type: "actorExiting", actorId: instance.actorId, reason });
     await instance.othersEnded();
     instance.whenDrained(() => this.#finish(instance, reason, "exited"));
   }
@@ -267,6 +280,6 @@ export class ActorHost {
     this.#endedNumbers.add(instance.number);
     if (this.#endedNumbers.size > ENDED_REMEMBERED_MAX) for (const oldest of this.#endedNumbers) { this.#byNumber.delete(oldest); break; }
     forgetOldest(this.#endedNumbers, ENDED_REMEMBERED_MAX);
-    this.#env.sendToNodeSoon({ type: "actorEnded", actorId: instance.actorId, reason });
+    this.#env.worker.sendToNodeSoon({ type: "actorEnded", actorId: instance.actorId, reason });
   }
 }

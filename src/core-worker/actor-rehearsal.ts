@@ -6,7 +6,7 @@ import { RunRecorder } from "./run-recorder.ts";
 const NOBODY = "rehearsal";
 
 /** An actor that nobody knows, and what takes the place of all that a real one leaves traces in. */
-export function rehearsal(pid: number) {
+export function rehearsal(pid: number, worker: { flushToNode(): void }) {
   const silent = (): void => {};
   const unit = rehearsalUnit();
   const spec: ActorSpec = {
@@ -16,8 +16,8 @@ export function rehearsal(pid: number) {
   };
   const serializer = new Serializer({ workerId: NOBODY, runtimeObjects: { describe: () => undefined, revive: (descriptor) => descriptor as object } });
   const stage = {
-    serializer, code: new CodeLoader(serializer, () => Promise.resolve([])), runs: new RunRecorder({ workerId: NOBODY, pid, timeOriginMs: 0, after: silent, report: silent }),
-    useAccelerators: silent, sendToNode: silent, sendToNodeSoon: silent, exit: silent,
+    serializer, code: new CodeLoader(serializer, () => Promise.resolve([])), runs: new RunRecorder({ workerId: NOBODY, pid, timeOriginMs: 0, after: (_delayMs, report) => report(), report: silent }),
+    worker: { useAccelerators: silent, sendToNode: silent, sendToNodeSoon: silent, flushToNode: () => worker.flushToNode() }, exit: silent,
   };
   return { stage, spec };
 }

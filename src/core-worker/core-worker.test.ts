@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ActorDiedError, ActorUnavailableError } from "../base/mod.ts";
+import { type AcceleratorIds, ActorDiedError, ActorUnavailableError } from "../base/mod.ts";
 import type { StoreClient } from "../clients/mod.ts";
 import type { ToNode, WorkerDeath } from "../protocol/mod.ts";
 import type { Channel } from "../transport/mod.ts";
+import { rehearsal } from "./actor-rehearsal.ts";
 import { CoreWorker } from "./core-worker.ts";
 import type { ObjectRef } from "./object-ref.ts";
 
@@ -15,12 +16,12 @@ const ACTOR = { actorId: "actor00000000001", ownerId: "other00000000001", isDeta
 /** Keeps everything where it is. */
 const STORE: StoreClient = { create: (value) => value, adopt: () => undefined, open: (value) => value, prefetch: () => undefined, release: () => undefined, describe: () => undefined, originOf: () => null, owned: () => [], collectGarbage: () => undefined };
 
-function coreWorker(sent: ToNode[] = []): CoreWorker {
+function coreWorker(sent: ToNode[] = [], accelerators: (AcceleratorIds | null)[] = []): CoreWorker {
   let ids = 0;
   return new CoreWorker({
     workerId: "self000000000001", jobId: "j", namespace: "n", nodeId: "node", isDriver: true, pid: 1, totals: { CPU: 10_000 }, labels: {}, store: STORE,
     clock: { nowMs: () => 0, after: () => ({ cancel: () => undefined }) }, random: { hex: (bytes) => (++ids).toString(16).padStart(2 * bytes, "0"), below: () => 0 },
-    sendToNode: (message) => void sent.push(message), sendToNodeSoon: (message) => void sent.push(message), keepAlive: () => undefined, useAccelerators: () => undefined, exit: () => undefined, flushToNode: () => undefined, codeOrigin: null, modules: { compare: () => "same", answer: () => Promise.reject(new Error("not asked")), place: () => Promise.reject(new Error("not asked")) }, warn: () => undefined,
+    sendToNode: (message) => void sent.push(message), sendToNodeSoon: (message) => void sent.push(message), keepAlive: () => undefined, useAccelerators: (ids) => void accelerators.push(ids), exit: () => undefined, flushToNode: () => undefined, codeOrigin: null, modules: { compare: () => "same", answer: () => Promise.reject(new Error("not asked")), place: () => Promise.reject(new Error("not asked")) }, warn: () => undefined,
   });
 }
 
@@ -89,6 +90,21 @@ test("a channel that opens after its worker has ended is closed, and nothing wai
   core.peerConnected(WORKER, channel, null);
   assert.ok(isClosed);
   assert.equal(core.peer(WORKER).send(new Uint8Array(1)), false);
+});
+
+test("a worker is told of its actor's accelerators, and of none only if it had some; a rehearsal changes nothing", () => {
+  const accelerators: (AcceleratorIds | null)[] = [];
+  const core = coreWorker([], accelerators);
+  const start = (actorId: string, acceleratorIds: AcceleratorIds | null): void => {
+    core.onNodeMessage({ type: "startActor", spec: { ...rehearsal(1, core.env).spec, actorId }, wasRestarted: false, acceleratorIds });
+  };
+  start("actor00000000001", null);
+  assert.deepEqual(accelerators, []);
+  start("actor00000000002", { GPU: ["3"] });
+  core.actorHost.rehearse();
+  assert.deepEqual(accelerators, [{ GPU: ["3"] }]);
+  start("actor00000000003", null);
+  assert.deepEqual(accelerators, [{ GPU: ["3"] }, null]);
 });
 
 test("an actor that is rehearsed leaves no trace", async () => {

@@ -74,8 +74,8 @@ export class TaskExecutor {
   lastRunMs = 0;
   readonly #results = new ResultSender();
   #isLeaving = false;
-  /** In use by the task that started last. */
-  #acceleratorIds: AcceleratorIds | null = null;
+  /** In use by the task that started last, or by the actor that has this worker for itself. */
+  acceleratorIds: AcceleratorIds | null = null;
 
   constructor(environment: ExecutorEnvironment) {
     this.#env = environment;
@@ -259,7 +259,7 @@ export class TaskExecutor {
     lease.taskStarted();
     const { callable } = execution;
     if (callable.kind === "function" && callable.maxCalls > 0) this.#env.limitedCall(callable);
-    if (lease.acceleratorIds !== this.#acceleratorIds) this.#env.useAccelerators((this.#acceleratorIds = lease.acceleratorIds));
+    if (lease.acceleratorIds !== this.acceleratorIds) this.#env.useAccelerators((this.acceleratorIds = lease.acceleratorIds));
     const finished = this.start(execution);
     if (finished === undefined) lease.taskEnded(execution.blockedCount > 0);
     else void finished.then(() => { lease.taskEnded(execution.blockedCount > 0); this.#runQueued(lease); });

@@ -82,6 +82,21 @@ test("an actor that is said to be in a worker whose end was heard of before is w
   assert.equal(core.peer("live000000000001").hasTasksInFlight, true);
 });
 
+test("a call goes on elsewhere whose actor moves before its caller has a channel to it: it was not even sent", async () => {
+  const core = coreWorker();
+  const handle = handleOf(core);
+  const isNow = (phase: "ALIVE" | "RESTARTING", workerId: string | null): void => core.onNodeMessage({ type: "actorState", state: { actorId: ACTOR.actorId, phase, workerId, number: 0, death: null, aliasOf: null } });
+  isNow("ALIVE", WORKER);
+  const call = handle.add.remote();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(core.peer(WORKER).hasTasksInFlight, true);
+  isNow("RESTARTING", null);
+  core.onNodeMessage({ type: "workerDied", workerId: WORKER, cause: DEATH });
+  isNow("ALIVE", "live000000000001");
+  assert.equal(await outcomeOf(call, core), "nothing yet");
+  assert.equal(core.peer("live000000000001").hasTasksInFlight, true);
+});
+
 test("a channel that opens after its worker has ended is closed, and nothing waits for that worker", async () => {
   const core = coreWorker();
   core.onNodeMessage({ type: "workerDied", workerId: WORKER, cause: DEATH });

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Clock, Timer } from "../base/mod.ts";
-import type { NodeLoadRecord, NodeRecord, ToGcs } from "../protocol/mod.ts";
+import type { NodeLoadRecord, NodeRecord, NodeToNode, ToGcs } from "../protocol/mod.ts";
 import { NodeCluster } from "./node-cluster.ts";
 
 const ONE_CPU = { CPU: 10_000 };
 const NODE = "aaaaaaaa";
 const record: NodeRecord = { nodeId: `${NODE}00000000`, name: null, hostname: "here", pid: 1, address: { host: "127.0.0.1", port: 1 }, objectAddress: null, totals: ONE_CPU, labels: {} };
+
+type ToNodeFrame = { readonly type: "message"; readonly number: number; readonly message: NodeToNode } | { readonly type: "received"; readonly number: number };
 
 /** Timers go off when they are told to. */
 class StoppedClock implements Clock {
@@ -79,4 +81,39 @@ test("bundles for which there was no room for a moment are tried again, though t
   cluster.gcs.bundlesReported(NODE, { type: "bundlesRefused", groupId: "g", attempt: 1 });
   clock.goOff();
   assert.deepEqual(loadsTold().map(({ available }) => available), [ONE_CPU]);
+});
+
+test("an object of another node that drains is not taken when this one has been told to drain meanwhile", async () => {
+  const other = "bbbbbbbb";
+  const sent: ToNodeFrame[] = [];
+  const arrivals: ((frame: ToNodeFrame) => void)[] = [];
+  const link = { send: (frame: ToNodeFrame) => void sent.push(frame), sendSoon: (frame: ToNodeFrame) => void sent.push(frame), onMessage: (callback: (frame: ToNodeFrame) => void) => void arrivals.push(callback), onClose: () => undefined, close: () => undefined, flush: () => true };
+  const cluster = new NodeCluster({
+    clock: new StoppedClock(), record, joined: { type: "joined", clusterId: "c", nodeNumber: 1, nodes: [{ ...record, nodeId: `${other}00000000` }], loads: [] },
+    toGcs: () => undefined, connect: () => Promise.resolve(link as never), leave: () => undefined,
+  });
+  const toWorkers: unknown[] = [];
+  const freed: number[] = [];
+  const copies: (() => void)[] = [];
+  let ids = 0;
+  cluster.attach({
+    nodeManager: { spreading: null, isGone: () => false, drain: () => undefined, isDrained: true, send: (_workerId: string, message: unknown) => void toWorkers.push(message) },
+    store: { onMessage: (_workerId: string, message: { id: number }) => void freed.push(message.id), objectsOfOthers: () => [] },
+    objects: { keep: () => new Promise((resolve) => { copies.push(() => resolve({ node: NODE, id: ++ids, row: 0, byteLength: 5 })); }) },
+  } as never);
+  cluster.acceptNode(other, link as never);
+  const offer = (number: number): void => arrivals[0]?.({ type: "message", number, message: { type: "takeObject", id: 10 + number, byteLength: 5, ownerId: `${other}00000001` } });
+  const answers = async (): Promise<unknown[]> => {
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+    return sent.flatMap((frame) => (frame.type === "message" && frame.message.type === "objectTaken" ? [[frame.message.id, frame.message.refusal]] : []));
+  };
+  offer(1);
+  copies[0]?.();
+  assert.deepEqual(await answers(), [[11, null]]);
+  assert.deepEqual(toWorkers, [{ type: "objectMoved", from: { node: other, id: 11 }, to: { node: NODE, id: 1, row: 0, byteLength: 5 } }]);
+  offer(2);
+  cluster.onGcsMessage({ type: "drain", timeLeftMs: null });
+  copies[1]?.();
+  assert.deepEqual(await answers(), [[11, null], [12, "failed"]]);
+  assert.deepEqual([toWorkers.length, freed], [1, [2]], "its owner hears nothing, and the copy is gone");
 });

@@ -293,11 +293,14 @@ export class NodeCluster {
   async #take({ nodeManager, objects, store }: ServingNode, from: NodeKey, { id, byteLength, ownerId }: NodeToNode & { readonly type: "takeObject" }): Promise<void> {
     const ownersNode = nodeKeyOf(ownerId);
     const isGone = (): boolean => nodeManager.isGone(ownerId) || (ownersNode !== this.#node && !this.#others.has(ownersNode));
-    const kept = objects === null || this.#handOver !== null || isGone() ? "failed" : await objects.keep({ node: from, id, byteLength }, ownerId);
-    if (typeof kept !== "string") {
-      if (isGone()) store.onMessage(ownerId, { type: "storeFreed", node: this.#node, id: kept.id, isReused: false });
-      else nodeManager.send(ownerId, { type: "objectMoved", from: { node: from, id }, to: kept });
+    const isToStay = (): boolean => this.#handOver === null && !isGone();
+    let kept = objects === null || !isToStay() ? "failed" as const : await objects.keep({ node: from, id, byteLength }, ownerId);
+    if (typeof kept !== "string" && !isToStay()) {
+      // It may have nothing left to do but leave: its owner would hear of a place that is gone.
+      store.onMessage(ownerId, { type: "storeFreed", node: this.#node, id: kept.id, isReused: false });
+      kept = "failed";
     }
+    if (typeof kept !== "string") nodeManager.send(ownerId, { type: "objectMoved", from: { node: from, id }, to: kept });
     this.#others.send(from, { type: "objectTaken", id, refusal: typeof kept === "string" ? kept : null });
   }
 

@@ -88,7 +88,10 @@ describe("objects of other nodes", { skip }, () => {
     looked.length = 0;
     await collectUntil(() => here!.machine.service.list(10).objects.every(({ pinnedBy }) => pinnedBy.length === 0), "views are left");
     for (const [index, one] of moved.entries()) assert.ok(await reads(here!.machine.client(`reader${index}`), one, byteLength, 1 + index));
-    assert.deepEqual(here!.machine.service.objectsOfOthers().map(({ ownerId }) => ownerId), ["owner", "owner"]);
+    const keptHere = (): [ownerId: string | null, isAdopted: boolean][] => here!.machine.service.objectsOfOthers().map(({ ownerId, isAdopted }) => [ownerId, isAdopted]);
+    assert.deepEqual(keptHere(), [["owner", false], ["owner", false]], "it has not heard of them yet");
+    for (const { stored } of moved) here!.machine.service.onMessage("owner", { type: "storeAdopted", node: stored.node, id: stored.id });
+    assert.deepEqual(keptHere(), [["owner", true], ["owner", true]]);
     for (const { stored } of moved) here!.machine.service.onMessage("owner", { type: "storeFreed", node: stored.node, id: stored.id, isReused: false });
     assert.deepEqual(here!.machine.service.objectsOfOthers(), []);
   });

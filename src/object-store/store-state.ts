@@ -271,12 +271,11 @@ export class StoreState {
     return id;
   }
 
-  /** A copy that has come is the primary from now on, for that owner. Answers where it is in memory; undefined if it is gone. */
+  /** A copy that has come is the primary from now on, for that owner, who adopts it when it has heard of it: only then may it move on. Answers where it is in memory; undefined if it is gone. */
   keepCopy(id: number, ownerId: WorkerId): number | undefined {
     const copy = this.#objects.get(id);
     if (copy === undefined || copy.copyOf === null || copy.row < 0 || copy.activity !== "none" || copy.isFreed) return undefined;
-    copy.copyOf = null;
-    copy.ownerId = ownerId;
+    [copy.copyOf, copy.ownerId, copy.isAdopted] = [null, ownerId, false];
     return copy.row;
   }
 

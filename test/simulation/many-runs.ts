@@ -99,6 +99,6 @@ function tell(reports: readonly RunReport[], failed: readonly number[], { count,
   const events = sum((report) => report.events);
   const faults = sum((report) => report.faults);
   console.log(`${count} seeds in ${seconds.toFixed(1)} s, ${(count / seconds).toFixed(1)} a second, ${(processorMs / count).toFixed(0)} ms of a processor each: ${events} events, ${(events / seconds).toFixed(0)} a second, ${(sum(({ simulatedMs }) => simulatedMs) / 3_600_000).toFixed(2)} simulated hours, traces ${all.hash}`);
-  if (faults > 0) console.log(`${sum(({ programs }) => programs)} programs, ${faults} faults, ${sum(({ restarts }) => restarts)} actors started again; lost, as it may be: ${Array.from(losses, ([name, number]) => `${number} ${name}`).join(", ")}`);
+  if (faults > 0) console.log(`${sum(({ programs }) => programs)} programs, ${faults} faults, ${sum(({ restarts }) => restarts)} actors started again, ${sum(({ moves }) => moves)} objects moved; lost, as it may be: ${Array.from(losses, ([name, number]) => `${number} ${name}`).join(", ")}`);
   console.log(failed.length === 0 ? "none failed" : `${failed.length} failed: ${failed.join(", ")}`);
 }

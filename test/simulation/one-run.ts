@@ -21,17 +21,21 @@ export interface RunReport {
   readonly faults: number;
   /** Actors that have started again, each time. */
   readonly restarts: number;
+  /** Objects that nodes which drained have given to others. */
+  readonly moves: number;
   /** What was lost and might be lost, by the class of the error. */
   readonly losses: readonly (readonly [name: string, count: number])[];
   readonly traceHash: string;
 }
 
 const NODES_MAX = 4;
-const PLAN_SIZE = { tasksMax: 60, depthMax: 3, spread: 0, background: 0 };
+const PLAN_SIZE = { tasksMax: 60, depthMax: 3, spread: 0, background: 0, held: 0 };
 const CROWDED_SPREAD = 0.2;
+/** Where nodes leave. */
+const HELD = 0.3;
 /** Programs beside the first one, and how much they do; when they come, and how long they stay after that. */
 const GUESTS = [0, 1, 1, 2];
-const GUEST_PLAN_SIZE = { tasksMax: 25, depthMax: 2, spread: CROWDED_SPREAD, background: 0.15 };
+const GUEST_PLAN_SIZE = { tasksMax: 25, depthMax: 2, spread: CROWDED_SPREAD, background: 0.15, held: 0 };
 const GUEST_COMES_MS_MAX = 1_500;
 const GUEST_STAYS_MS_MAX = 500;
 const SMALL_STORE_BYTES = 60_000;
@@ -61,13 +65,13 @@ async function runSeed(world: World, mix: FaultMix): Promise<RunReport> {
     entryUrl: USER_CODE_URL, areChannelsLasting: faults.isCrowded, isolation: random.pick(["thread", "process"] as const), storeBytes: faults.smallStores ? SMALL_STORE_BYTES : LARGE_STORE_BYTES, disk: faults.disk,
     network: { within: { msMin: 0.02, msMax: random.pick([0.05, 0.5]) }, between: { msMin: 0.1, msMax: random.pick([0.3, 3, 30]) } },
   });
-  const nodes = 1 + random.below(NODES_MAX);
+  const nodes = (faults.doNodesOnlyLeave ? 2 : 1) + random.below(NODES_MAX);
   for (let node = 0; node < nodes; node++) cluster.startNode({ CPU: 2 + random.below(3), ...faults.extraResources });
   if (!(await world.run(() => cluster.nodes().length === nodes, JOIN_MS_MAX))) throw new Error("the nodes do not come together");
   const oracle: Oracle = new Oracle(world, { losses: faults.areLossesPossible, chargedEnds: faults.areEndsCharged, fullStores: faults.smallStores, isClusterGone: () => cluster.isHeadGone || programs.isHomeless(jobOf(world.current)) });
   cluster.onActorPlaced = (actorId, process, isDraining) => oracle.actors.placed(actorId, process, isDraining);
   const programs: Programs = new Programs(world, cluster, oracle);
-  const planSize = { ...PLAN_SIZE, spread: faults.isCrowded ? CROWDED_SPREAD : 0 };
+  const planSize = { ...PLAN_SIZE, spread: faults.isCrowded ? CROWDED_SPREAD : 0, held: faults.doNodesOnlyLeave ? HELD : 0 };
   const plan = randomPlan(random, planSize);
   const home = random.pick(cluster.nodes());
   const first = programs.start({ plan, afterMs: 0, where: () => home, started: (driver) => faults.start(cluster, driver), leavesAfterMs: null });
@@ -97,7 +101,7 @@ async function runSeed(world: World, mix: FaultMix): Promise<RunReport> {
     if (node.store.objectCount > 0 || node.store.fileCount > 0) throw new Error(`${node.process.name} keeps ${node.store.objectCount} objects of a program that has ended`);
     checkWorkers(node, programs, []);
   }
-  return { seed: world.seed, events: world.trace.events, simulatedMs: world.nowMs, programs: programs.all.filter(({ driver }) => driver !== null).length, tasks: programs.all.reduce((sum, { plan }) => sum + plan.tasks, 0), faults: faults.count + cluster.network.frameFaultCount, restarts: oracle.actors.restarts, losses: [...oracle.losses], traceHash: world.trace.hash };
+  return { seed: world.seed, events: world.trace.events, simulatedMs: world.nowMs, programs: programs.all.filter(({ driver }) => driver !== null).length, tasks: programs.all.reduce((sum, { plan }) => sum + plan.tasks, 0), faults: faults.count + cluster.network.frameFaultCount, restarts: oracle.actors.restarts, moves: cluster.objectsMoved, losses: [...oracle.losses], traceHash: world.trace.hash };
 }
 
 /** Other programs that come while the first one runs, have work of their own, and leave when that is done, or are killed. */

@@ -26,10 +26,6 @@ test("when nodes have little time to leave, and nothing else happens, that costs
   assert.match(await simulate("--seeds", "12", "--faults", "deadlines"), /none failed/);
 });
 
-test("a call goes on elsewhere whose actor moves before its caller has a channel to it", async () => {
-  assert.match(await simulate("--seeds", "1", "--first", "577", "--faults", "drains"), /none failed/);
-});
-
 test("when workers and nodes are killed, stopped and cut off, programs get their values or errors that may be, nothing is left behind, and a seed is always the same run", async () => {
   assert.match(await simulate("--seeds", "8", "--faults", "standard", "--twice"), /none failed/);
 });
@@ -40,7 +36,7 @@ test("so they do when several programs are there at once, come and leave, and co
 
 /** What went wrong in a seed once. */
 const FAILED_ONCE: readonly (readonly [faults: string, seed: number, what: string])[] = [
-  ["deadlines", 70049, "a task that may run only once ran again because the node that had begun it was drained"],
+  ["deadlines", 58, "a task that may run only once ran again because the node that had begun it was drained"],
   ["none", 37, "a worker that had started a task which nobody waits for became one for shared actors, and stayed for that when their program had left"],
   ["standard", 1269, "a task with a large argument was forgotten when the lease of others with the same one ended, and its worker waited for it for ever"],
   ["standard", 4939, "an actor loses its worker just before its node is told to drain, and the head hears of the loss after that, so that it counts as a move"],

@@ -33,6 +33,10 @@ interface FaultRates {
   readonly slowMsMax: number;
   /** Of draining nodes: how many must be gone by a deadline. */
   readonly drainsWithDeadline: number;
+  /** Which of them begin together with another one. */
+  readonly drainsInPairs: number;
+  /** Machines that are replaced by another one when they are gone. */
+  readonly replaced: number;
 }
 
 const NO_DISK_FAULTS: DiskFaults = { unwritten: 0, damaged: 0, unreadable: 0 };
@@ -46,14 +50,14 @@ const STANDARD: FaultRates = {
   // A node that is silent for 10 s is gone, so these partitions only delay.
   pauseMsMax: 1_500, partitionMsMax: 5_000, slowMsMax: 1_000,
   smallStores: 0.1, spillingStores: 0.15, disk: { unwritten: 0.02, damaged: 0.1, unreadable: 0.05 },
-  driverKilled: 0.1, headCrashes: 0.03, frames: { breaks: 0, lost: 0.02, twice: 0.05, late: 0.05, lateMsMax: 100 }, drainsWithDeadline: 0.5,
+  driverKilled: 0.1, headCrashes: 0.03, frames: { breaks: 0, lost: 0.02, twice: 0.05, late: 0.05, lateMsMax: 100 }, drainsWithDeadline: 0.5, drainsInPairs: 0, replaced: 0.7,
 };
 
 const DRAINS: FaultRates = {
   everyMs: 150, countMax: 20,
   kinds: { "worker killed": 0, "node process killed": 0, "node crashes": 0, "node drains": 1, "process stops": 0, "machine slows": 0, partition: 0, "connection breaks": 0, "workers parted": 0 },
   pauseMsMax: 0, partitionMsMax: 0, slowMsMax: 0, smallStores: 0, spillingStores: 0, disk: NO_DISK_FAULTS,
-  driverKilled: 0, headCrashes: 0, frames: { breaks: 0, lost: 0, twice: 0, late: 0, lateMsMax: 0 }, drainsWithDeadline: 0,
+  driverKilled: 0, headCrashes: 0, frames: { breaks: 0, lost: 0, twice: 0, late: 0, lateMsMax: 0 }, drainsWithDeadline: 0, drainsInPairs: 0.4, replaced: 0.95,
 };
 
 const RATES: Readonly<Record<Exclude<FaultMix, "none">, FaultRates>> = {
@@ -66,7 +70,7 @@ const RATES: Readonly<Record<Exclude<FaultMix, "none">, FaultRates>> = {
     kinds: { "worker killed": 10, "node process killed": 1, "node crashes": 2, "node drains": 2, "process stops": 4, "machine slows": 2, partition: 4, "connection breaks": 3, "workers parted": 2 },
     pauseMsMax: 15_000, partitionMsMax: 30_000, slowMsMax: 5_000,
     smallStores: 0.2, spillingStores: 0.2, disk: { unwritten: 0.1, damaged: 0.1, unreadable: 0.1 },
-    driverKilled: 0.15, headCrashes: 0.1, frames: { breaks: 0.1, lost: 0.1, twice: 0.1, late: 0.1, lateMsMax: 1_000 }, drainsWithDeadline: 0.5,
+    driverKilled: 0.15, headCrashes: 0.1, frames: { breaks: 0.1, lost: 0.1, twice: 0.1, late: 0.1, lateMsMax: 1_000 }, drainsWithDeadline: 0.5, drainsInPairs: 0, replaced: 0.7,
   },
 };
 
@@ -77,8 +81,6 @@ const DISK_MS_MAX = 20;
 /** On one node. */
 const BACKGROUND_TASKS_MAX = 50;
 const SILENT_CRASHES = 0.3;
-/** Machines that are replaced by another one when they are gone. */
-const REPLACED = 0.7;
 const REPLACED_MS_MAX = 3_000;
 /** When nodes with a deadline must be gone. */
 const DRAIN_MS_MAX = 3_000;
@@ -98,6 +100,8 @@ export class Faults {
   readonly isCrowded: boolean;
   /** Of each node. */
   readonly extraResources: Readonly<Record<string, number>>;
+  /** Nothing happens but that nodes leave, so there are several, and programs hold objects that lie on them. */
+  readonly doNodesOnlyLeave: boolean;
   count = 0;
   readonly #world: World;
   readonly #random: Chance;
@@ -113,6 +117,7 @@ export class Faults {
     this.#rates = mix === "none" ? null : RATES[mix];
     this.areLossesPossible = mix !== "none" && mix !== "drains";
     this.areEndsCharged = this.areLossesPossible && mix !== "deadlines";
+    this.doNodesOnlyLeave = mix === "drains" || mix === "deadlines";
     this.isCrowded = mix === "crowded" || mix === "harsh" || mix === "none";
     this.extraResources = this.isCrowded ? { [BACKGROUND_RESOURCE]: BACKGROUND_TASKS_MAX } : {};
     const { smallStores, spillingStores, disk } = this.#rates ?? NO_STORE_FAULTS;
@@ -168,11 +173,14 @@ export class Faults {
         return worker?.process.kill();
       }
       case "node process killed":
-        return this.#leaves(cluster, this.#member(cluster, driver), (node) => node.process.kill());
+        return this.#leaves(cluster, this.#member(cluster, driver), rates.replaced, (node) => node.process.kill());
       case "node crashes":
-        return this.#leaves(cluster, this.#pick(nodes.filter((node) => node !== driver.node && !cluster.isHead(node))), (node) => node.crash(this.#random.chance(SILENT_CRASHES)));
+        return this.#leaves(cluster, this.#pick(nodes.filter((node) => node !== driver.node && !cluster.isHead(node))), rates.replaced, (node) => node.crash(this.#random.chance(SILENT_CRASHES)));
       case "node drains":
-        return this.#leaves(cluster, this.#member(cluster, driver), (node) => cluster.drain(node, this.#random.chance(rates.drainsWithDeadline) ? this.#random.between(0, DRAIN_MS_MAX) : null));
+        for (let left = rates.drainsInPairs > 0 && this.#random.chance(rates.drainsInPairs) ? 2 : 1; left > 0; left--) {
+          this.#leaves(cluster, this.#member(cluster, driver), rates.replaced, (node) => cluster.drain(node, this.#random.chance(rates.drainsWithDeadline) ? this.#random.between(0, DRAIN_MS_MAX) : null));
+        }
+        return undefined;
       case "process stops": {
         const node = this.#random.pick(nodes);
         const { process } = this.#random.chance(0.3) ? node : (this.#pick([...node.workers.values()]) ?? node);
@@ -206,9 +214,9 @@ export class Faults {
     return this.#pick(cluster.nodes().filter((node) => !cluster.isHead(node) && (node !== home || isHomeHit)));
   }
 
-  #leaves(cluster: SimulatedCluster, node: SimulatedNode | undefined, how: (node: SimulatedNode) => void): void {
+  #leaves(cluster: SimulatedCluster, node: SimulatedNode | undefined, replaced: number, how: (node: SimulatedNode) => void): void {
     if (node !== undefined) how(node);
-    if (cluster.isHeadGone || !this.#random.chance(REPLACED)) return;
+    if (cluster.isHeadGone || !this.#random.chance(replaced)) return;
     this.#world.schedule(null, this.#random.between(0, REPLACED_MS_MAX), "new node", () => { if (!cluster.isHeadGone) cluster.startNode({ CPU: 2 + this.#random.below(3), ...this.extraResources }); });
   }
 

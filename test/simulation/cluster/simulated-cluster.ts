@@ -50,6 +50,8 @@ export class SimulatedCluster {
   readonly #workers = new Map<WorkerId, SimulatedWorker>();
   #members: HeadMembers | null = null;
   isHeadGone = false;
+  /** From nodes that drained to others. */
+  objectsMoved = 0;
   /** A node has a worker for an actor; `isDraining`: that node, when it is asked. */
   onActorPlaced: ((actorId: ActorId, process: SimulatedProcess, isDraining: () => boolean) => void) | null = null;
   #headProcess: SimulatedProcess | null = null;
@@ -175,8 +177,15 @@ export class SimulatedCluster {
     if (target === undefined || !target.process.isAlive) return;
     const [ours, theirs] = this.network.connect({ process: asker.process, peerId: targetId }, { process: target.process, peerId: asker.workerId });
     const arrivalMs = this.network.arrivalMs(asker.process, target.process) - this.world.nowMs;
-    this.world.schedule(target.process, arrivalMs, "accept", () => target.core.peerConnected(asker.workerId, theirs, null));
-    this.world.schedule(asker.process, arrivalMs, "connected", () => asker.core.peerConnected(targetId, ours, null));
+    let isAccepted = false;
+    this.world.schedule(target.process, arrivalMs, "accept", () => {
+      isAccepted = true;
+      target.core.peerConnected(asker.workerId, theirs, null);
+    });
+    this.world.schedule(asker.process, arrivalMs, "connected", () => {
+      // As above, if it has ended before it could answer.
+      if (isAccepted || target.process.isAlive) asker.core.peerConnected(targetId, ours, null);
+    });
   }
 
   /** One connection of a worker with one of another machine. @throws TransportError as a socket does */

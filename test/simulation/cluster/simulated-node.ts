@@ -65,7 +65,7 @@ export class SimulatedNode {
     const { clock, random } = process;
     this.store = new SimulatedObjectStore({
       process, node: this.key, capacityBytes: setting.storeBytes, disk: setting.disk === null ? null : new SimulatedDisk(cluster.world.random.branch(), setting.disk), storeOf: (node) => cluster.node(node)?.store,
-      arrivalMs: (to) => cluster.network.arrivalMs(process, to), send: (workerId, message) => this.nodeManager.send(workerId, message),
+      arrivalMs: (to) => cluster.network.arrivalMs(process, to), send: (workerId, message) => this.nodeManager.send(workerId, message), taken: () => { cluster.objectsMoved++; },
     });
     this.nodeManager = new NodeManager({
       clock, random, nodeId: record.nodeId, labels: record.labels, totals: record.totals, acceleratorIds: {}, defaultKind: plainWorkerKind(isolation), warmWorkersMin: WARM_WORKERS,

@@ -7,6 +7,8 @@ import type { SimulatedDisk } from "./simulated-disk.ts";
 
 /** Results of a worker that has ended wait so long for the message that tells their owners. */
 const ADOPTION_MS_MAX = 10_000;
+/** As in the real store. */
+const UNREACHABLE_MS_MAX = 30_000;
 /** Of a copy between two machines. */
 const COPY_STEP_BYTES = 1_024;
 const COPY_STEP_MS = 0.01;
@@ -38,6 +40,8 @@ export interface ObjectStoreSetting {
   /** When a message that is sent now arrives there. */
   arrivalMs(to: SimulatedProcess): number;
   send(workerId: WorkerId, message: FromNode): void;
+  /** An object of a node that drains is here. */
+  taken(): void;
 }
 
 /**
@@ -200,9 +204,12 @@ export class SimulatedObjectStore {
     this.#pulls.set(node, pulls);
     const failed = (reason: string): void => answer(null, nodeLostRecord(id, reason));
     pulls.add(failed);
-    // A node of which nobody has said yet that it is gone does not answer.
-    if (other === undefined) return;
     const { world, clock } = this.process;
+    // A node of which nobody has said yet that it is gone does not answer. To one that has joined since then nobody ever says so.
+    if (other === undefined) {
+      clock.after(UNREACHABLE_MS_MAX, () => { if (pulls.delete(failed)) failed("could not be reached"); });
+      return;
+    }
     world.schedule(other.process, this.#setting.arrivalMs(other.process) - clock.nowMs(), "object asked for", () => {
       other.#fetch(id, (parts, error) => {
         const delayMs = other.#setting.arrivalMs(this.process) - other.process.clock.nowMs() + Math.round(byteLength / COPY_STEP_BYTES) * COPY_STEP_MS;
@@ -224,7 +231,8 @@ export class SimulatedObjectStore {
     return new Promise((resolve) => this.#copy({ node, id, byteLength }, (parts) => {
       if (parts === null) return resolve("failed");
       if (!this.#makeRoom(byteLength)) return resolve("full");
-      resolve(this.#add(parts, byteLength, ownerId, ownerId));
+      this.#setting.taken();
+      resolve(this.#add(parts, byteLength, this.#setting.node, ownerId));
     }));
   }
 

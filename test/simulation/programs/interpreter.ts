@@ -79,6 +79,8 @@ export class Interpreter {
         return this.#put(code, step);
       case "make":
         return this.#make(code, step);
+      case "hold":
+        return this.#hold(code, step);
       case "group":
         return this.#inGroup(code, step);
       case "cancel":
@@ -163,6 +165,24 @@ export class Interpreter {
     await this.#sleep(afterMs);
     const refs = tasks.map((plan) => this.#submit(code, plan, made));
     return Promise.all(tasks.map((plan, index) => this.#outcomeOf(plan, refs[index] as ObjectRef<Outcome>, OBJECT_VALUE, fewer(maxRetries, plan.maxRetries))));
+  }
+
+  async #hold(code: UserCode, { id, cpus, maxRetries, bytes, count, afterMs, tasks, isNested }: Step & { readonly do: "hold" }): Promise<Outcome[]> {
+    const held = Array.from({ length: count }, (_, index) => {
+      const invocation = this.#oracle.invoked(`object ${id}, number ${index}`, maxRetries);
+      return code.maker.options({ numCpus: cpus, maxRetries, schedulingStrategy: "SPREAD" }).remote(invocation, bytes, null) as ObjectRef<Uint8Array>;
+    });
+    await this.#sleep(afterMs);
+    const refs = tasks.map((plan, index) => {
+      const object = held[index % count] as ObjectRef<Uint8Array>;
+      return this.#submit(code, plan, isNested ? [object] : object);
+    });
+    try {
+      const read = held.map((object, index) => this.#attempt(`object ${id}, number ${index}`, maxRetries, async () => ({ value: valueOfObject(await get(object)), isDamaged: false })));
+      return await Promise.all([...read, ...tasks.map((plan, index) => this.#outcomeOf(plan, refs[index] as ObjectRef<Outcome>, OBJECT_VALUE, fewer(maxRetries, plan.maxRetries)))]);
+    } finally {
+      for (const object of held) object.release();
+    }
   }
 
   async runMaker(invocation: number, bytes: number, before: Uint8Array | null): Promise<Uint8Array> {

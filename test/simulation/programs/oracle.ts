@@ -72,6 +72,8 @@ export class Oracle {
     const { losses, fullStores } = this.#allowances;
     if (fullStores && (error instanceof ObjectStoreFullError || error instanceof OutOfDiskError)) return true;
     if (this.isOfLostCluster(error)) return true;
+    // A worker that is ended by force, to cancel what runs there, takes with it what waits there.
+    if (error instanceof WorkerCrashedError && retries === 0 && error.message.includes("by force")) return true;
     if (!losses) return false;
     if (error instanceof WorkerCrashedError || error instanceof NodeDiedError) return this.#allowances.chargedEnds ? retries !== -1 : retries === 0;
     if (error instanceof ActorDiedError || error instanceof ActorUnavailableError) return this.actors.isAllowed(error);
@@ -98,7 +100,7 @@ export class Oracle {
     for (const { name, maxRetries, processes } of this.#invocations) {
       const alive = processes.filter(({ isAlive }) => isAlive);
       if (processes.length > 1 && alive.length > 1) throw new Error(`${name} has run ${processes.length} times, in ${processes.map((process) => process.name).join(", ")}`);
-      // A worker that is ended by force, to cancel what runs there, takes with it what waits there.
+      // As above, by force.
       const isCalledFor = processes.slice(0, -1).every(({ isAlive, hasExited }) => !isAlive && !hasExited);
       if (!this.#allowances.losses && !isCalledFor) throw new Error(`${name} has run ${processes.length} times, and nothing was lost`);
       if (maxRetries === 0 && processes.length > 1) throw new Error(`${name} has run ${processes.length} times, in ${processes.map((process) => process.name).join(", ")}, with maxRetries 0`);

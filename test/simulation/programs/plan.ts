@@ -57,6 +57,8 @@ export type Step =
   | { readonly do: "put"; readonly bytes: number; readonly tasks: readonly TaskPlan[]; readonly isNested: boolean }
   /** Tasks that each make an object of the one before; other tasks read the last one, later. */
   | { readonly do: "make"; readonly id: number; readonly cpus: number; readonly maxRetries: number; readonly bytes: number; readonly links: number; readonly afterMs: number; readonly tasks: readonly TaskPlan[] }
+  /** Objects that are made on all nodes, held for a while, and read then, here and by tasks. */
+  | { readonly do: "hold"; readonly id: number; readonly cpus: number; readonly maxRetries: number; readonly bytes: number; readonly count: number; readonly afterMs: number; readonly tasks: readonly TaskPlan[]; readonly isNested: boolean }
   /** Tasks in the bundles of a placement group, in turn. */
   | { readonly do: "group"; readonly bundles: number; readonly strategy: "PACK" | "SPREAD" | "STRICT_PACK"; readonly tasks: readonly TaskPlan[] }
   | { readonly do: "cancel"; readonly task: TaskPlan; readonly afterMs: number; readonly isForced: boolean }
@@ -84,6 +86,8 @@ function valuesOf(step: Step): number[] {
     case "put":
     case "make":
       return step.tasks.map((task) => (task.fails ? 0 : sumOf(valueOf(task), [OBJECT_VALUE])));
+    case "hold":
+      return [...Array.from({ length: step.count }, () => OBJECT_VALUE), ...step.tasks.map((task) => (task.fails ? 0 : sumOf(valueOf(task), [OBJECT_VALUE])))];
     case "stream":
       return Array.from({ length: step.taken }, (_, index) => streamValue(step.id, index));
     case "actor": {

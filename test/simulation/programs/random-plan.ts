@@ -8,11 +8,16 @@ export interface PlanSize {
   readonly spread: number;
   /** How many steps start a task that nobody waits for and that never returns. */
   readonly background: number;
+  /** How many steps hold objects of all nodes for a while. */
+  readonly held: number;
 }
 
 /** Larger than what travels in messages, or not; and so large that nodes fetch it before they give a lease. */
 const OBJECT_BYTES = [10, 1_000, 5_000, 50_000];
 const HUGE_OBJECTS = 0.1;
+/** Of those that are held for so long: some time is needed for a node to be told to leave, and to do so. */
+const HELD_BYTES = [5_000, 50_000];
+const HELD_MS_MAX = 1_500;
 const SLEEPS_MS = [0, 0.01, 1, 20, 300];
 
 /** Programs that differ in everything but that they end. */
@@ -56,6 +61,7 @@ class Planner {
     if (depth >= this.#size.depthMax || this.#tasks >= this.#size.tasksMax || random.chance(0.3)) {
       return { do: random.pick(["sleep", "compute"] as const), ms: this.#ms() };
     }
+    if (this.#size.held > 0 && random.chance(this.#size.held)) return this.#hold(depth, mayBeCancelled);
     const kind = random.below(100);
     if (kind < 34) return { do: "call", tasks: this.#tasksOf(depth, [1, 2, 4, depth === 0 ? 30 : 6], mayBeCancelled), how: random.pick(["together", "one by one", "as completed"] as const) };
     if (kind < 40) return depth === 0 && random.chance(0.5) ? this.#group() : this.#make(depth, mayBeCancelled);
@@ -85,6 +91,13 @@ class Planner {
     const random = this.#random;
     const [id, cpus, maxRetries] = [++this.#tasks, random.pick([1, 0.5]), random.pick([3, 3, 0, -1])];
     return { do: "make", id, cpus, maxRetries, bytes: this.#bytes(), links: random.pick([1, 1, 2, 4]), afterMs: this.#ms(), tasks: this.#tasksOf(depth, [1, 2, 4], mayBeCancelled) };
+  }
+
+  #hold(depth: number, mayBeCancelled: boolean): Step {
+    const random = this.#random;
+    const [id, cpus, maxRetries] = [++this.#tasks, random.pick([1, 0.5]), random.pick([3, 0, 0, -1])];
+    const bytes = random.chance(HUGE_OBJECTS) ? OBJECT_BYTES_MAX : random.pick(HELD_BYTES);
+    return { do: "hold", id, cpus, maxRetries, bytes, count: 1 + random.below(4), afterMs: random.between(0, HELD_MS_MAX), tasks: this.#tasksOf(depth, [0, 1, 2], mayBeCancelled), isNested: random.chance(0.5) };
   }
 
   /** Whoever waits for one holds nothing: only the program itself makes them, and what runs there starts nothing. */

@@ -119,9 +119,20 @@ describe("why a task waits", () => {
     assert.deepEqual(explained([node([], { roomWaits: [{ ...roomWait, origin: null }] })]).of(["room W"]).map(({ name, message }) => [name, message.startsWith("a value waits in worker W")]), [["put", true]]);
   });
 
+  test("resources that other programs get first, since they have less", () => {
+    const own = { id: DRIVER, pending: [pending(1, { demand: demand({ CPU: 20_000 }) })] };
+    const waits = { ownerId: DRIVER, key: "k", hasRoom: false, startingCount: 0, hasEnvironment: false };
+    const found = (otherPrograms: number) => explained([node([own], { demands: [{ ...waits, share: { part: 0.5, otherPrograms } }] })]);
+    const message = found(1).of([taskKey(DRIVER, 1)])[0]?.message ?? "";
+    assert.match(message, /waits for 2 CPU, of which 1 of 4 is free on node aaaaaaaa00000001; programs share a node evenly: this one has 50 % of node aaaaaaaa00000001, and 1 other program that has no more waits there, so what comes free is theirs first$/);
+    assert.equal(found(1).rootsOf(taskKey(DRIVER, 1))[0]?.message.includes("50 % of node"), true, "what a program is warned of");
+    assert.match(found(3).of([taskKey(DRIVER, 1)])[0]?.message ?? "", /3 other programs that have no more wait there/);
+    assert.doesNotMatch(explained([node([own], { demands: [{ ...waits, share: null }] })]).of([taskKey(DRIVER, 1)])[0]?.message ?? "", /programs share/);
+  });
+
   test("a worker, or the environment of one", () => {
     const own = { id: DRIVER, pending: [pending(1, { demand: demand({ CPU: 10_000 }) })] };
-    const waits = { ownerId: DRIVER, key: "k", hasRoom: true, startingCount: 1, hasEnvironment: false };
+    const waits = { ownerId: DRIVER, key: "k", hasRoom: true, startingCount: 1, hasEnvironment: false, share: null };
     assert.deepEqual([reasonOf([node([own], { demands: [waits] })])?.reason, reasonOf([node([own], { demands: [{ ...waits, hasEnvironment: true }] })])?.reason], ["workerStarting", "environment"]);
     assert.equal(reasonOf([node([own], { demands: [{ ...waits, hasRoom: false }] })])?.reason, "resources");
     assert.equal(reasonOf([node([own])])?.reason, "sending", "what it asks for is free, and no node has it waiting: it was given a worker after its owner has answered");

@@ -185,7 +185,7 @@ export class WaitGraph {
     const worker = found.find(({ hasRoom }) => hasRoom);
     if (worker !== undefined) return forWorker(worker);
     // The nodes have answered after its owner: what was free for it then, it has got meanwhile, or is about to get.
-    return found.length === 0 && this.#isFree(resources) ? waits("sending", "is about to be sent") : this.#forResources(resources, wasTold);
+    return found.length === 0 && this.#isFree(resources) ? waits("sending", "is about to be sent") : this.#forResources(resources, wasTold, found);
   }
 
   /** Tasks give back what they have. */
@@ -199,8 +199,9 @@ export class WaitGraph {
     return this.#nodes.some(({ available, isDraining }) => !isDraining && Object.keys(wanted).every((name) => (available[name] ?? 0) >= (wanted[name] as number)));
   }
 
-  #forResources(wanted: ResourceAmounts, wasTold: boolean): Wait {
-    return { ...forResources(wanted, this.#nodes), isGoingOn: this.#isAnyTaskRunning, wasTold };
+  #forResources(wanted: ResourceAmounts, wasTold: boolean, at: readonly WaitAtNode[]): Wait {
+    const wait = forResources(wanted, this.#nodes);
+    return { ...wait, text: `${wait.text}${at.map(describeShare).join("")}`, isGoingOn: this.#isAnyTaskRunning, wasTold };
   }
 
   // ------------------------------------------------------------------ actors
@@ -217,9 +218,9 @@ export class WaitGraph {
     for (const { nodeId, placements } of this.#nodes) {
       const placement = placements.find((one) => one.actorId === actorId);
       if (placement === undefined) continue;
-      return placement.hasRoom ? forWorker({ ...placement, nodeId }) : this.#forResources(resources, placement.wasTold);
+      return placement.hasRoom ? forWorker({ ...placement, nodeId }) : this.#forResources(resources, placement.wasTold, [{ ...placement, nodeId }]);
     }
-    return this.#isFree(resources) ? waits("actorStarting", "is about to get a worker") : this.#forResources(resources, false);
+    return this.#isFree(resources) ? waits("actorStarting", "is about to get a worker") : this.#forResources(resources, false, []);
   }
 
   // ------------------------------------------------------------------ cycles
@@ -301,7 +302,9 @@ function waits(reason: WaitReason, text: string, on: readonly string[] = []): Wa
   return { reason, text, on, shortages: [], isGoingOn: GOING_ON.has(reason), wasTold: false };
 }
 
-function forWorker({ nodeId, startingCount, hasEnvironment }: WorkWait & { readonly nodeId: string }): Wait {
+type WaitAtNode = WorkWait & { readonly nodeId: string };
+
+function forWorker({ nodeId, startingCount, hasEnvironment }: WaitAtNode): Wait {
   const state = startingCount > 0 ? "is starting" : "is to be started, or to come free,";
   if (hasEnvironment) return waits("environment", `waits for a worker with its runtime environment, which ${state} on node ${nodeId}: what the environment needs is installed there first`);
   return waits("workerStarting", `waits for a worker, which ${state} on node ${nodeId}`);
@@ -318,6 +321,13 @@ function forResources(wanted: ResourceAmounts, nodes: readonly NodeWaits[]): Wai
   const leaving = draining === 0 ? "" : `; ${count(draining, "node")} that ${draining === 1 ? "is" : "are"} about to leave take nothing new`;
   const text = shortages.length === 0 ? `waits for a node that takes it${leaving}` : `waits for ${shortages.map(describeShortage).join("; ")}${leaving}`;
   return { ...waits("resources", text), shortages };
+}
+
+function describeShare({ nodeId, share }: WaitAtNode): string {
+  if (share === null) return "";
+  const { part, otherPrograms } = share;
+  const others = otherPrograms === 1 ? "1 other program that has no more waits" : `${otherPrograms} other programs that have no more wait`;
+  return `; programs share a node evenly: this one has ${Math.round(part * 100)} % of node ${nodeId}, and ${others} there, so what comes free is theirs first`;
 }
 
 function describeShortage({ resource, asked, nodes }: ResourceShortage): string {

@@ -182,3 +182,42 @@ describe("leases: who is served next", () => {
     }), { numRuns: 500 });
   });
 });
+
+describe("leases: whose share makes whom wait", () => {
+  const shareOf = (state: LeaseState, actorId: string): unknown => state.waits().placements.find((one) => one.actorId === actorId)?.share;
+
+  test("is told to a program that has a part of the machine for good, while others with no more want the rest", () => {
+    const state = machine(2, 4, ["a", "b", "c"]);
+    const place = (actorId: string, jobId: string): LeaseInstruction[] => state.placeActor(actorId, THREAD, toAmounts({ CPU: 1 }), jobId, null, true);
+    place("first", "a");
+    const closing = new Closing(state);
+    closing.note(state.demand("b", "k", oneCpu, 1, 0));
+    place("second", "a");
+    assert.equal(shareOf(state, "second"), null, "nobody else waits");
+    state.demand("b", "k", oneCpu, 2, 0);
+    assert.deepEqual(shareOf(state, "second"), { part: 0.5, otherPrograms: 1 });
+    state.demand("c", "k", oneCpu, 1, 0);
+    assert.deepEqual(shareOf(state, "second"), { part: 0.5, otherPrograms: 2 });
+    closing.next("b");
+    assert.deepEqual(shareOf(state, "second"), { part: 0.5, otherPrograms: 1 }, "one of them has been served, and waits for more or not");
+    place("third", "c");
+    assert.equal(state.waits().placements.some(({ actorId }) => actorId === "third"), true);
+  });
+
+  test("is not told where others want something else, have more, or the program has nothing", () => {
+    const state = machine(2, 4, ["a", "b"]);
+    const place = (actorId: string, jobId: string, amounts: Record<string, number>): LeaseInstruction[] => state.placeActor(actorId, THREAD, toAmounts(amounts), jobId, null, true);
+    place("first", "a", { CPU: 1 });
+    place("other", "b", { CPU: 1, GPU: 2 });
+    place("second", "a", { CPU: 1 });
+    place("wantsGpu", "b", { GPU: 1 });
+    assert.equal(shareOf(state, "second"), null, "it wants no processor");
+    place("wantsCpu", "b", { CPU: 1 });
+    assert.equal(shareOf(state, "second"), null, "b has all GPUs, which is more than half of the processors");
+    assert.deepEqual(shareOf(state, "wantsCpu"), { part: 1, otherPrograms: 1 });
+    const late = machine(1, 2, ["a", "b"]);
+    late.demand("b", "k", oneCpu, 2, 0);
+    late.placeActor("none", THREAD, toAmounts({ CPU: 1 }), "a", null, true);
+    assert.equal(shareOf(late, "none"), null, "it has nothing, and is next");
+  });
+});

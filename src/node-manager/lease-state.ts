@@ -480,7 +480,7 @@ export class LeaseState {
     return findHeldUp(waitingFor(this.#demands.values(), this.#placements.values()).filter(({ wanted }) => this.ledger.canEverHold(wanted)), this.ledger, this.#leases.values(), this.#workers.actorHolds);
   }
 
-  waits(): LeaseWaits { return leaseWaits(this.#demands.values(), this.#placements.values(), this.#workers, this.ledger); }
+  waits(): LeaseWaits { return leaseWaits(this.#demands.values(), this.#placements.values(), this.#workers, this.#leases.values(), this.ledger); }
   /** For state queries and tests. */
   snapshot(): { leases: number; workers: number; demandsWaiting: number; actorsWaiting: number } {
     const demandsWaiting = [...this.#demands.values()].reduce((sum, { target, granted }) => sum + Math.max(0, target - granted), 0);

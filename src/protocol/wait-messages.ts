@@ -70,6 +70,16 @@ export interface WorkWait {
   readonly startingCount: number;
   /** These workers have an environment, which is set up first. */
   readonly hasEnvironment: boolean;
+  /** Others are served before it, since its program has a part of the node already; null if there are none. */
+  readonly share: ShareWait | null;
+}
+
+/** Programs share a node evenly, by the resource of which each has most. */
+export interface ShareWait {
+  /** What the program has of the node that it waits at, from 0 to 1. */
+  readonly part: number;
+  /** Programs with no more than that which wait for some of the same resources there. */
+  readonly otherPrograms: number;
 }
 
 /** A worker that sleeps until there is room in the object store of its node: nobody else can say so. */

@@ -1,4 +1,5 @@
 export { invariant, InvariantError, unreachable } from "./assert.ts";
+export { afterThis } from "./microtask.ts";
 export { mebibytes, megabytes } from "./byte-sizes.ts";
 export type { Clock, Timer } from "./clock.ts";
 export { Deque } from "./deque.ts";

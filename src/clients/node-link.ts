@@ -1,3 +1,4 @@
+import { afterThis } from "../base/mod.ts";
 import type { Channel, ChannelCloseReason } from "../transport/mod.ts";
 import type { FromNode, ToNode } from "../protocol/mod.ts";
 import { packMessage, unpackMessage } from "./message-codec.ts";
@@ -39,7 +40,7 @@ export function openMessageLink<Outgoing extends object, Incoming>(channel: Chan
     },
     sendSoon: (message) => {
       const count = waiting.push(message);
-      if (count === 1) queueMicrotask(sendWaiting);
+      if (count === 1) afterThis(sendWaiting);
       else if (count >= FRAME_MESSAGES_MAX) sendWaiting();
     },
     onMessage: (handler) => channel.onFrame((frame) => {

@@ -1,4 +1,4 @@
-import type { ActorId, WorkerId } from "../base/mod.ts";
+import { type ActorId, afterThis, type WorkerId } from "../base/mod.ts";
 import type { ActorSpec, ActorStateRecord, FoundActor, RuntimeDescriptor, ToNode, WorkerDeath } from "../protocol/mod.ts";
 import { ActorClient, type FailedCall } from "./actor-client.ts";
 import { ActorHandleObject, type HandleHost } from "./actor-handle.ts";
@@ -168,7 +168,7 @@ export class ActorManager {
     if (client.waiting.length % SEND_EARLY_AT_CALLS === 0 || this.#dirty.size >= SEND_EARLY_AT_CALLS) return this.flush();
     if (this.#isFlushScheduled) return;
     this.#isFlushScheduled = true;
-    queueMicrotask(() => {
+    afterThis(() => {
       this.#isFlushScheduled = false;
       this.flush();
     });

@@ -1,4 +1,4 @@
-import { type AcceleratorIds, nodeKeyOf, type PlacementGroupId, RuntimeStateError, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { type AcceleratorIds, afterThis, nodeKeyOf, type PlacementGroupId, RuntimeStateError, SerializationError, systemErrorOf, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
 import { FRAME_MESSAGE, FRAME_RESULTS, FRAME_TASKS, type ActorSpec, type BundleRecord, type CodeUnitRecord, type EncodedValueRecord, type FromNode, type LeaseEvent, type LogRecord, type PeerMessage, type PrimaryRecord, type RuntimeDescriptor, type WorkerDeath } from "../protocol/mod.ts";
 import { Serializer } from "../serialization/mod.ts";
 import { type Channel, FrameReader } from "../transport/mod.ts";
@@ -273,7 +273,7 @@ export class CoreWorker {
 
   #leaseEvent(leaseId: number, event: LeaseEvent): void {
     // Every event counts, even one that the next takes back: a slot that was given back cancels a revocation on both sides.
-    if (this.#leaseEvents.push([leaseId, event]) === 1) queueMicrotask(() => this.#sendLeaseEvents());
+    if (this.#leaseEvents.push([leaseId, event]) === 1) afterThis(() => this.#sendLeaseEvents());
   }
 
   #sendLeaseEvents(): void {

@@ -1,3 +1,4 @@
+import { afterThis } from "../base/mod.ts";
 import { FRAME_RESULTS, type StoredRecord } from "../protocol/mod.ts";
 import { FrameWriter } from "../transport/mod.ts";
 import type { Peer } from "./peer.ts";
@@ -26,7 +27,7 @@ export class ResultSender {
       if (this.#unflushed.size === 0) {
         this.#firstUnflushedMs = performance.now();
         // Whoever started the call may have nothing more to do in this turn: no result waits for the next one.
-        queueMicrotask(() => this.flush());
+        afterThis(() => this.flush());
       }
       this.#unflushed.add(peer);
     }

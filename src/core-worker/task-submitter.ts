@@ -1,4 +1,4 @@
-import type { Clock, SystemErrorRecord, Timer, WorkerId } from "../base/mod.ts";
+import { afterThis, type Clock, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
 import { type LeaseShape, TASK_SLOTS_MAX, type WorkerDeath } from "../protocol/mod.ts";
 import { namedArguments } from "./near-arguments.ts";
 import type { Failure } from "./object-entry.ts";
@@ -76,7 +76,7 @@ export class TaskSubmitter {
   #scheduleFlush(): void {
     if (this.#isFlushScheduled) return;
     this.#isFlushScheduled = true;
-    queueMicrotask(() => {
+    afterThis(() => {
       this.#isFlushScheduled = false;
       this.flush();
     });

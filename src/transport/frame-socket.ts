@@ -1,5 +1,6 @@
 import { readSync, writeSync } from "node:fs";
 import type { Socket } from "node:net";
+import { afterThis } from "../base/mod.ts";
 import type { ChannelCloseReason } from "./channel.ts";
 import { checkFrameBytes, FrameParser, GOODBYE, LENGTH_PREFIX_BYTES } from "./frame-parser.ts";
 import type { ReadingSocket } from "./reading-socket.ts";
@@ -189,7 +190,7 @@ export class FrameSocket {
   #scheduleFlush(): void {
     if (this.#isFlushScheduled) return;
     this.#isFlushScheduled = true;
-    queueMicrotask(this.#flush);
+    afterThis(this.#flush);
   }
 
   #writeChunk(): void {

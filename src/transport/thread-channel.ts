@@ -1,6 +1,6 @@
 import type { MessagePort, TransferListItem } from "node:worker_threads";
 import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
-import { Deque, invariant } from "../base/mod.ts";
+import { afterThis, Deque, invariant } from "../base/mod.ts";
 import type { Channel, ChannelCloseReason, CloseHandler, FrameHandler } from "./channel.ts";
 import { deliverFrame } from "./frame-delivery.ts";
 import { FrameRun, RUN_BYTES_MAX, WAKE_UP, walkRun } from "./port-items.ts";
@@ -205,7 +205,7 @@ class ThreadChannel implements Channel, PolledSource {
     } else {
       if (this.#run === undefined) {
         this.#run = new FrameRun(this.#sendSequence);
-        queueMicrotask(() => this.#postRun());
+        afterThis(() => this.#postRun());
       }
       this.#run.append(parts, byteLength);
     }

@@ -110,7 +110,8 @@ export class ClusterService {
     const key = nodeKeyOf(record.nodeId);
     this.#headKey ??= key;
     const others = [...this.#table.live()].filter((node) => node.record !== record);
-    connection.send({ type: "joined", clusterId: this.#env.clusterId, nodeNumber: joined.nodeNumber, nodes: others.map((node) => node.record), loads: others.map(({ load }) => load) });
+    const lostNodes = this.#table.lostNodes.map(({ nodeId }) => nodeKeyOf(nodeId));
+    connection.send({ type: "joined", clusterId: this.#env.clusterId, nodeNumber: joined.nodeNumber, nodes: others.map((node) => node.record), loads: others.map(({ load }) => load), lostNodes });
     for (const other of this.#nodes.values()) other.connection.send({ type: "nodeJoined", record });
     this.#nodes.set(key, { key, connection, unanswered: 0 });
     for (const [driverId, names] of this.#keptModules) for (const name of names) connection.send({ type: "modulesKept", driverId, name, isToFetch: false });

@@ -1,7 +1,7 @@
 import { nodeKeyOf, type NodeId, type NodeKey } from "../base/mod.ts";
 import { type NodeLoadRecord, type NodeRecord, textOf } from "../protocol/mod.ts";
 
-/** Nodes that have left or were lost, so that they can be listed. */
+/** Nodes that have left or were lost, so that they can be listed, and those that join be told. */
 const LOST_NODES_MAX = 100;
 
 export interface KnownNode {

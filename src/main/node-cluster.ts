@@ -22,7 +22,7 @@ interface FreeResources {
 export interface ServingNode {
   readonly nodeManager: NodeManager;
   readonly store: Pick<StoreService, "onMessage" | "objectsOfOthers">;
-  readonly objects: Pick<ObjectManager, "keep"> | null;
+  readonly objects: Pick<ObjectManager, "keep" | "nodeLost"> | null;
   toDrivers(message: FromNode): void;
   readonly modules: Pick<KeptModules, "pack" | "kept" | "dropped">;
   /** This node's part of the answer. */
@@ -115,7 +115,9 @@ export class NodeCluster {
   /** From now on messages are taken. */
   attach(service: ServingNode): void {
     this.#service = service;
-    const { nodes, loads } = this.#setting.joined;
+    const { nodes, loads, lostNodes } = this.#setting.joined;
+    // Or whoever is sent here with the old place of an object that one of them has handed on would wait until it counts as unreachable.
+    for (const node of lostNodes) service.objects?.nodeLost(node, "it was no part of the cluster any more when this node joined");
     for (const record of nodes) this.#nodeJoined(record);
     this.#loadsChanged(service.nodeManager, loads);
     this.#onAttached();

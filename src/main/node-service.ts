@@ -27,7 +27,7 @@ export interface NodeServiceSetting {
   readonly clock: Clock;
   readonly store: Pick<StoreService, "onMessage" | "list" | "roomWaits" | "objectsOfOthers">;
   /** Null for a node that is alone. */
-  readonly objects: Pick<ObjectManager, "onPull" | "onPrefetch" | "pullCancelled" | "keep"> | null;
+  readonly objects: Pick<ObjectManager, "onPull" | "onPrefetch" | "pullCancelled" | "keep" | "nodeLost"> | null;
   /** It is up, and has a channel. */
   readonly onWorkerStarted: (workerId: WorkerId) => void;
   readonly onShutdown: () => void;

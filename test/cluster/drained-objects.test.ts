@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import * as ray from "mantaray";
 import { startCluster, type TestCluster, type TestNode } from "mantaray/testing";
+import { UNREACHABLE_MS_MAX } from "../../src/object-store/pull-state.ts";
 import { eventuallyCollected } from "../conformance/garbage-collection.ts";
 import { everythingFree, eventually, ISOLATIONS } from "../conformance/both-isolations.ts";
 
@@ -23,6 +24,8 @@ const sumOf = ray.remote(async function sumOf(box: { readonly ref: ray.ObjectRef
   const { array, value } = await ray.get(box.ref);
   return array.every((one) => one === value) ? value : -1;
 });
+/** The same of one that it was given itself. */
+const valueOf = ray.remote(({ array, value }: { array: Uint8Array; value: number }) => (array.every((one) => one === value) ? value : -1));
 
 let cluster: TestCluster;
 before(async () => { cluster = await startCluster({ nodes: [{ numCpus: 1, objectStoreMemory: STORE_BYTES }, LIKE_FAR] }); });
@@ -74,6 +77,19 @@ for (const isolation of ISOLATIONS) {
       }
       assert.equal(readFileSync(log, "utf8"), "x".repeat(refs.length), "each ran once");
       assert.equal(cluster.nodes.at(-1)?.nodeId, next.nodeId);
+    });
+
+    it("are had without delay on a node that has joined since, which has never known their old place", async () => {
+      const refs = [0, 1].map((value) => made.options(FAR).remote(log, 5 * MIB, value));
+      await ray.wait(refs, { numReturns: refs.length, fetchLocal: false });
+      const late = { numCpus: 0, resources: { late: 1 }, maxRetries: 0 };
+      const boxes = refs.map((ref) => ray.put({ ref }));
+      const read = [...boxes.map((box) => sumOf.options(late).remote(box)), ...refs.map((ref) => valueOf.options(late).remote(ref))];
+      await drainFar();
+      await cluster.addNode({ resources: { ...LIKE_FAR.resources, late: 1 }, objectStoreMemory: STORE_BYTES });
+      // No more than it would take to give up a node that may still be there.
+      assert.deepEqual(await ray.get(read, { timeoutMs: UNREACHABLE_MS_MAX }), [0, 1, 0, 1]);
+      assert.equal(readFileSync(log, "utf8"), "xx", "each ran once");
     });
 
     it("move on when the node that has taken them drains in its turn, and end with their last ref", async () => {

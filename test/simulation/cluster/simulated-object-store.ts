@@ -205,7 +205,7 @@ export class SimulatedObjectStore {
     const failed = (reason: string): void => answer(null, nodeLostRecord(id, reason));
     pulls.add(failed);
     const { world, clock } = this.process;
-    // A node of which nobody has said yet that it is gone does not answer. To one that has joined since then nobody ever says so.
+    // A node of which nobody has said yet that it is gone does not answer.
     if (other === undefined) {
       clock.after(UNREACHABLE_MS_MAX, () => { if (pulls.delete(failed)) failed("could not be reached"); });
       return;

@@ -7,7 +7,7 @@ import { settleFailed } from "./result-receiver.ts";
 import type { RunScope } from "./run-scope.ts";
 import type { Submission } from "./submission.ts";
 import type { TaskSubmitter } from "./task-submitter.ts";
-import { type CancelOptions, clientOf, parentOf, PendingTask } from "./task.ts";
+import { type CancelOptions, clientOf, endsActor, parentOf, PendingTask } from "./task.ts";
 
 export interface CancellationEnvironment {
   readonly workerId: WorkerId;
@@ -147,10 +147,10 @@ export class Cancellation {
     this.#notices.clear();
   }
 
-  /** What runs that are being stopped have submitted here. */
+  /** What runs that are being stopped have submitted here. An actor that was to end still does: whoever waits for that has only this call. */
   cancelChildren(scopes: ReadonlySet<RunScope>): void {
     if (scopes.size === 0) return;
-    const children = [...this.#env.pendingTasks()].filter((task) => { const parent = parentOf(task); return parent !== null && scopes.has(parent); });
+    const children = [...this.#env.pendingTasks()].filter((task) => { const parent = parentOf(task); return parent !== null && scopes.has(parent) && !endsActor(task); });
     for (const child of children) this.cancelTask(child, { isForced: false, isRecursive: true }, "was cancelled with the task that submitted it");
   }
 

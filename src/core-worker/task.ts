@@ -240,6 +240,11 @@ export function parentOf(task: PendingTask): RunScope | null {
   return task instanceof ChildTask || task instanceof SharedCall ? task.parent : null;
 }
 
+/** It is `handle.terminate()`. */
+export function endsActor({ callable }: PendingTask): boolean {
+  return callable.kind !== "function" && callable.method === TERMINATE;
+}
+
 export interface ActorDescription {
   readonly actorId: string;
   readonly ownerId: string;

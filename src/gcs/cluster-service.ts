@@ -16,6 +16,8 @@ const ASK_ALIVE_MS = 1_000;
 const UNANSWERED_MAX = 10;
 /** Nodes that cannot reach each other say so at about the same time; one that is dead is known to be soon. */
 const SPLIT_LOOK_MS = 2_000;
+/** Who is told to leave says so when nothing of its work goes on; after so long it counts as lost all the same. */
+const EXPELLED_MS_MAX = 10_000;
 /** An actor that no node could ever hold, at two looks in a row, is refused. */
 const INFEASIBLE_LOOK_MS = 2_500;
 /** How often it is looked for which actors wait: who has seen two looks queues at a node, at the third. */
@@ -65,6 +67,8 @@ export class ClusterService {
   /** Who cannot reach whom. */
   #splits: (readonly [NodeKey, NodeKey])[] = [];
   #splitTimer: Timer | null = null;
+  /** Nodes that were told to leave, and have not yet. */
+  readonly #expelled = new Map<NodeKey, { readonly reason: string; readonly timer: Timer }>();
   /** The first one. */
   #headKey: NodeKey | null = null;
   readonly #jobs = new Map<JobId, JobRecord>();
@@ -130,6 +134,10 @@ export class ClusterService {
 
   /** A node that has joined, and whose connection has ended, or that has said that it leaves. */
   nodeLost(key: NodeKey, reason: string): void {
+    const expelled = this.#expelled.get(key);
+    expelled?.timer.cancel();
+    this.#expelled.delete(key);
+    reason = expelled?.reason ?? reason;
     const record = this.#table.lost(key);
     const node = this.#nodes.get(key);
     this.#nodes.delete(key);
@@ -225,11 +233,17 @@ export class ClusterService {
       this.#splits = [];
       for (const key of nodesToTakeOut(splits, [...this.#nodes.keys()])) {
         const others = splits.filter((pair) => pair.includes(key)).map(([a, b]) => this.#table.get(a === key ? b : a)?.record.nodeId ?? "");
-        const reason = `could not be reached by node ${[...new Set(others)].join(", ")}, nor reach it`;
-        this.#nodes.get(key)?.connection.send({ type: "refused", reason });
-        this.nodeLost(key, reason);
+        this.#expel(key, `could not be reached by node ${[...new Set(others)].join(", ")}, nor reach it`);
       }
     });
+  }
+
+  /** An actor that lives there must not live twice: it starts elsewhere only when the node has ended it. */
+  #expel(key: NodeKey, reason: string): void {
+    const node = this.#nodes.get(key);
+    if (node === undefined || this.#expelled.has(key)) return;
+    this.#expelled.set(key, { reason, timer: this.#env.clock.after(EXPELLED_MS_MAX, () => this.nodeLost(key, reason)) });
+    node.connection.send({ type: "refused", reason });
   }
 
   #addJob(job: JobRecord): void {
@@ -419,6 +433,7 @@ export class ClusterService {
     this.#wantsTimer?.cancel();
     this.#aliveTimer?.cancel();
     this.#splitTimer?.cancel();
+    for (const { timer } of this.#expelled.values()) timer.cancel();
     this.#waitingTimer?.cancel();
     this.#infeasibleTimer?.cancel();
     for (const { connection } of this.#nodes.values()) connection.close();

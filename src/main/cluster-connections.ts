@@ -76,14 +76,18 @@ export class ClusterConnections {
     }
   }
 
-  /** In good order: the others are told. */
-  close(reason: string): void {
+  /** This node ends. A head takes its cluster with it. */
+  close(): void {
     this.#stopWatching();
     this.cluster.stop();
-    this.#link?.send({ type: "leave", reason });
-    this.#link?.close();
     this.#head?.stop();
     this.#listener.close();
+  }
+
+  /** Tells the head, when nothing of this node's work goes on: its actors start elsewhere then. */
+  leave(reason: string): void {
+    this.#link?.send({ type: "leave", reason });
+    this.#link?.close();
   }
 }
 

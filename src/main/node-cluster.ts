@@ -58,12 +58,13 @@ export class NodeCluster {
   /** Once this node drains. */
   #handOver: HandOver | null = null;
   #drainTimer: Timer | null = null;
+  #isStopped = false;
 
   constructor(setting: NodeClusterSetting) {
     this.#setting = setting;
     const { clock, joined } = setting;
     this.gcs = new RemoteGcs((message) => {
-      setting.toGcs(message.type === "fromWorker" ? this.#withRoot(message) : message);
+      this.#toGcs(message.type === "fromWorker" ? this.#withRoot(message) : message);
       if (message.type === "actorPlaced" || message.type === "placementRefused" || message.type === "bundleReport") this.#tellLoadAnew();
     });
     this.#surveys = new WorkerSurvey(clock, (node, surveyId, question) => void this.#others.send(node, { type: "survey", surveyId, question }));
@@ -71,7 +72,7 @@ export class NodeCluster {
       clock, connect: (other) => setting.connect(other),
       onMessage: (key, message) => this.#onNodeMessage(key, message),
       askerOf: (workerId) => this.#asker(workerId),
-      unreachable: (node) => setting.toGcs({ type: "unreachable", node }),
+      unreachable: (node) => this.#toGcs({ type: "unreachable", node }),
     });
     this.side = {
       firstLeaseId: joined.nodeNumber * LEASES_PER_NODE + 1,
@@ -81,8 +82,8 @@ export class NodeCluster {
       wantsChanged: () => {
         if (this.#load !== null) this.#loadChanged(this.#load);
       },
-      actorDeclined: (actorId) => setting.toGcs({ type: "actorDeclined", actorId }),
-      actorMakesTrouble: (actorId) => setting.toGcs({ type: "actorMakesTrouble", actorId }),
+      actorDeclined: (actorId) => this.#toGcs({ type: "actorDeclined", actorId }),
+      actorMakesTrouble: (actorId) => this.#toGcs({ type: "actorMakesTrouble", actorId }),
       drained: () => this.#handOver?.finish(() => {
         // Unless a program has joined here meanwhile.
         if (this.#service?.nodeManager.isDrained === true) setting.leave(`has been drained${this.#leftBehind()}`);
@@ -98,6 +99,10 @@ export class NodeCluster {
     const nodeManager = this.#service?.nodeManager;
     const job = nodeManager?.job(nodeManager.jobOf(workerId));
     return nodeManager === undefined || job === undefined ? null : { job, rootId: nodeManager.rootOf(workerId) };
+  }
+
+  #toGcs(message: ToGcs): void {
+    if (!this.#isStopped) this.#setting.toGcs(message);
   }
 
   /** The GCS knows drivers and actors, but not for whom a worker runs its tasks. */
@@ -126,7 +131,7 @@ export class NodeCluster {
   // ------------------------------------------------------------------ to others
 
   driverJoined(job: JobRecord): void {
-    this.#setting.toGcs({ type: "driverJoined", job });
+    this.#toGcs({ type: "driverJoined", job });
   }
 
   /** True if the worker that it is about lives elsewhere: its node has it then. */
@@ -170,7 +175,7 @@ export class NodeCluster {
     const text = JSON.stringify(load);
     if (text === this.#loadSent) return;
     this.#loadSent = text;
-    this.#setting.toGcs({ type: "load", load: { node: this.#node, version: ++this.#loadVersion, ...load } });
+    this.#toGcs({ type: "load", load: { node: this.#node, version: ++this.#loadVersion, ...load } });
   }
 
   /** The GCS counts what it has sent here as taken until it hears of the load again: that it is as before must be said, too. */
@@ -200,7 +205,7 @@ export class NodeCluster {
 
   onGcsMessage(message: FromGcs): void {
     const nodeManager = this.#service?.nodeManager;
-    if (nodeManager === undefined) return;
+    if (nodeManager === undefined || this.#isStopped) return;
     switch (message.type) {
       case "joined":
       case "resumed":
@@ -249,11 +254,11 @@ export class NodeCluster {
         return nodeManager.jobEnds.ask(message.jobId, message.staying, (ends) => {
           // Who asks what is free then hears of what was given back.
           this.#tellLoad();
-          this.#setting.toGcs({ type: "jobLeft", jobId: message.jobId, ends });
+          this.#toGcs({ type: "jobLeft", jobId: message.jobId, ends });
         });
       case "keepModules":
         return void this.#service?.modules.pack(message.driverId).then((name) => {
-          if (name !== null) this.#setting.toGcs({ type: "modulesKept", driverId: message.driverId, name });
+          if (name !== null) this.#toGcs({ type: "modulesKept", driverId: message.driverId, name });
         });
       case "modulesKept":
         return void this.#service?.modules.kept(message.driverId, message.name, message.isToFetch);
@@ -264,7 +269,7 @@ export class NodeCluster {
       case "workerLost":
         return nodeManager.farWorkerLost(message.workerId, message.death);
       case "areYouAlive":
-        return this.#setting.toGcs({ type: "alive" });
+        return this.#toGcs({ type: "alive" });
     }
   }
 
@@ -353,7 +358,9 @@ export class NodeCluster {
     }
   }
 
+  /** What ends here from now on has ended with this node: nobody else hears of it. */
   stop(): void {
+    this.#isStopped = true;
     this.#loadTimer?.cancel();
     this.#drainTimer?.cancel();
     this.#handOver?.stop();

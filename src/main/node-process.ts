@@ -149,9 +149,10 @@ function endingOnSignals(node: LocalNode, threads: WorkerHosts, connections: Clu
     note(`ends: ${reason}`);
     // What is left then is killed on the way out.
     realClock.after(STOP_MS_MAX, () => process.exit(1));
-    connections.close(told);
+    connections.close();
     await node.stop();
     await threads.stop();
+    connections.leave(told);
     await caretaker.stop();
     process.exit(exitCode);
   };

@@ -125,6 +125,29 @@ underEveryActorIsolation("cancel() of a call of an actor", { isOnOneOfThem: true
     await eventually("it to end", async () => (await ray.get(actor.done.remote())).length === 2);
   });
 
+  it("made by a task that is cancelled: an actor that it was to end does, also one that has not been placed", async () => {
+    const holds = waits.options({ numCpus: 2 }).remote();
+    await eventually("it to hold all processors", async () => ((await ray.availableResources())["CPU"] ?? 0) === 0);
+    const actor = ray.remote(Worker, { numCpus: 2 }).remote();
+    const asked = join(folder, "end-asked");
+    const ends = ray.remote(async (target: ray.ActorHandle<Worker>, path: string) => {
+      const ended = target.terminate();
+      writeFileSync(path, "");
+      await ray.get(ended);
+    });
+    const ref = ends.options({ numCpus: 0 }).remote(actor, asked);
+    await eventually("the task to have asked for it", () => existsSync(asked));
+    await ray.cancel(ref);
+    await assert.rejects(ray.get(ref), isCancelled());
+    await ray.cancel(holds);
+    // Its processors are free only when the actor has ended.
+    const next = ray.remote(Worker, { numCpus: 2 }).remote();
+    assert.deepEqual(await ray.get(next.done.remote()), []);
+    await assert.rejects(ray.get(actor.done.remote()), ray.ActorDiedError);
+    await ray.kill(next);
+    rmSync(asked);
+  });
+
   it("or ready(): waiting for it ends, and the actor goes on", async () => {
     const actor = Workers.remote();
     const ready = actor.ready();

@@ -38,6 +38,8 @@ test("so they do when several programs are there at once, come and leave, and co
 const FAILED_ONCE: readonly (readonly [faults: string, seed: number, what: string])[] = [
   ["deadlines", 58, "a task that may run only once ran again because the node that had begun it was drained"],
   ["none", 37, "a worker that had started a task which nobody waits for became one for shared actors, and stayed for that when their program had left"],
+  ["standard", 1173, "a task was cancelled with its owner after it had asked for the end of an actor: that was cancelled too, and held the actor for ever"],
+  ["standard", 1393, "a node was told to leave, for another could not be reached from it, and its actor started elsewhere before it had"],
   ["standard", 1269, "a task with a large argument was forgotten when the lease of others with the same one ended, and its worker waited for it for ever"],
   ["standard", 4939, "an actor loses its worker just before its node is told to drain, and the head hears of the loss after that, so that it counts as a move"],
   ["crowded", 30043, "a task loses its worker just before the node is told to drain, and its owner hears of the loss as of the node's"],

@@ -24,6 +24,8 @@ const INFEASIBLE_LOOK_MS = 2_500;
 const WAITING_LOOK_MS = 400;
 /** Programs that have left: their detached actors may start again. */
 const JOBS_REMEMBERED_MAX = 1_000;
+/** Workers and programs that have ended: what they have asked for may reach a node that has joined since. */
+const LOST_WORKERS_MAX = 1_000;
 /** Shared actors that have ended their workers, so that they start again apart from others. */
 const TROUBLEMAKERS_MAX = 1_000;
 const NO_WANTS = "[]";
@@ -81,6 +83,7 @@ export class ClusterService {
   readonly #keptModules = new Map<WorkerId, Set<string>>();
   /** Shared actors that need a worker for themselves. */
   readonly #troublemakers = new Set<ActorId>();
+  readonly #lostWorkers = new Set<WorkerId>();
   readonly #changedLoads = new Set<NodeKey>();
   #loadsTimer: Timer | null = null;
   #wantsTimer: Timer | null = null;
@@ -115,7 +118,7 @@ export class ClusterService {
     this.#headKey ??= key;
     const others = [...this.#table.live()].filter((node) => node.record !== record);
     const lostNodes = this.#table.lostNodes.map(({ nodeId }) => nodeKeyOf(nodeId));
-    connection.send({ type: "joined", clusterId: this.#env.clusterId, nodeNumber: joined.nodeNumber, nodes: others.map((node) => node.record), loads: others.map(({ load }) => load), lostNodes });
+    connection.send({ type: "joined", clusterId: this.#env.clusterId, nodeNumber: joined.nodeNumber, nodes: others.map((node) => node.record), loads: others.map(({ load }) => load), lostNodes, lostWorkers: [...this.#lostWorkers] });
     for (const other of this.#nodes.values()) other.connection.send({ type: "nodeJoined", record });
     this.#nodes.set(key, { key, connection, unanswered: 0 });
     for (const [driverId, names] of this.#keptModules) for (const name of names) connection.send({ type: "modulesKept", driverId, name, isToFetch: false });
@@ -277,6 +280,8 @@ export class ClusterService {
 
   #workerLost(key: NodeKey, workerId: WorkerId, death: WorkerDeath): void {
     for (const other of this.#nodes.values()) if (other.key !== key) other.connection.send({ type: "workerLost", workerId, death });
+    // One that had nothing to do has asked for nothing.
+    if (death.isRetired !== true) forgetOldest(this.#lostWorkers.add(workerId), LOST_WORKERS_MAX);
     this.gcs.workerLost(workerId, death);
     this.#roots.delete(workerId);
   }

@@ -34,7 +34,7 @@ function joinedNode(): { readonly clock: StoppedClock; readonly cluster: NodeClu
   const clock = new StoppedClock();
   const told: ToGcs[] = [];
   const cluster = new NodeCluster({
-    clock, record, joined: { type: "joined", clusterId: "c", nodeNumber: 1, nodes: [], loads: [], lostNodes: [] },
+    clock, record, joined: { type: "joined", clusterId: "c", nodeNumber: 1, nodes: [], loads: [], lostNodes: [], lostWorkers: [] },
     toGcs: (message) => told.push(message), connect: () => Promise.reject(new Error("there is no other node")), leave: () => undefined,
   });
   return { clock, cluster, loadsTold: () => told.splice(0).flatMap((message) => (message.type === "load" ? [message.load] : [])) };
@@ -89,7 +89,7 @@ test("an object of another node that drains is not taken when this one has been 
   const arrivals: ((frame: ToNodeFrame) => void)[] = [];
   const link = { send: (frame: ToNodeFrame) => void sent.push(frame), sendSoon: (frame: ToNodeFrame) => void sent.push(frame), onMessage: (callback: (frame: ToNodeFrame) => void) => void arrivals.push(callback), onClose: () => undefined, close: () => undefined, flush: () => true };
   const cluster = new NodeCluster({
-    clock: new StoppedClock(), record, joined: { type: "joined", clusterId: "c", nodeNumber: 1, nodes: [{ ...record, nodeId: `${other}00000000` }], loads: [], lostNodes: [] },
+    clock: new StoppedClock(), record, joined: { type: "joined", clusterId: "c", nodeNumber: 1, nodes: [{ ...record, nodeId: `${other}00000000` }], loads: [], lostNodes: [], lostWorkers: [] },
     toGcs: () => undefined, connect: () => Promise.resolve(link as never), leave: () => undefined,
   });
   const toWorkers: unknown[] = [];
@@ -118,12 +118,13 @@ test("an object of another node that drains is not taken when this one has been 
   assert.deepEqual([toWorkers.length, freed], [1, [2]], "its owner hears nothing, and the copy is gone");
 });
 
-test("the objects of nodes that were gone before this one joined are lost here from the beginning: nobody says so later", () => {
+test("what was gone before this node joined is lost here from the beginning, objects, programs and workers: nobody says so later", () => {
   const lost: string[] = [];
   const cluster = new NodeCluster({
-    clock: new StoppedClock(), record, joined: { type: "joined", clusterId: "c", nodeNumber: 3, nodes: [], loads: [], lostNodes: ["bbbbbbbb", "cccccccc"] },
+    clock: new StoppedClock(), record, joined: { type: "joined", clusterId: "c", nodeNumber: 3, nodes: [], loads: [], lostNodes: ["bbbbbbbb", "cccccccc"], lostWorkers: ["dddddddd000000000001"] },
     toGcs: () => undefined, connect: () => Promise.reject(new Error("there is no other node")), leave: () => undefined,
   });
-  cluster.attach({ nodeManager: { spreading: null }, objects: { nodeLost: (node: string) => void lost.push(node) } } as never);
-  assert.deepEqual(lost, ["bbbbbbbb", "cccccccc"]);
+  const nodeManager = { spreading: null, farNodeLost: (node: string) => void lost.push(`node ${node}`), farWorkerLost: (workerId: string) => void lost.push(`worker ${workerId}`) };
+  cluster.attach({ nodeManager, objects: { nodeLost: (node: string) => void lost.push(`objects of ${node}`) } } as never);
+  assert.deepEqual(lost, ["objects of bbbbbbbb", "node bbbbbbbb", "objects of cccccccc", "node cccccccc", "worker dddddddd000000000001"]);
 });

@@ -19,6 +19,8 @@ interface FreeResources {
 }
 
 /** What this node does for the others. */
+const GONE_BEFORE: WorkerDeath = { reason: "had ended before this node joined", pid: 0, isRetryable: true };
+
 export interface ServingNode {
   readonly nodeManager: NodeManager;
   readonly store: Pick<StoreService, "onMessage" | "objectsOfOthers">;
@@ -120,9 +122,14 @@ export class NodeCluster {
   /** From now on messages are taken. */
   attach(service: ServingNode): void {
     this.#service = service;
-    const { nodes, loads, lostNodes } = this.#setting.joined;
-    // Or whoever is sent here with the old place of an object that one of them has handed on would wait until it counts as unreachable.
-    for (const node of lostNodes) service.objects?.nodeLost(node, "it was no part of the cluster any more when this node joined");
+    const { nodes, loads, lostNodes, lostWorkers } = this.#setting.joined;
+    for (const node of lostNodes) {
+      // Or whoever is sent here with the old place of an object that one of them has handed on would wait until it counts as unreachable.
+      service.objects?.nodeLost(node, "it was no part of the cluster any more when this node joined");
+      service.nodeManager.farNodeLost(node, GONE_BEFORE);
+    }
+    // Or what one of them has started would go on here, if another worker that ends with it has still asked for that.
+    for (const workerId of lostWorkers) service.nodeManager.farWorkerLost(workerId, GONE_BEFORE);
     for (const record of nodes) this.#nodeJoined(record);
     this.#loadsChanged(service.nodeManager, loads);
     this.#onAttached();

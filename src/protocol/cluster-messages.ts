@@ -85,8 +85,8 @@ export type ToGcs =
 
 /** From the GCS to a node. */
 export type FromGcs =
-  /** `nodeNumber`: no other node of this cluster has had it. `lostNodes`: the last of those that are gone, of which it will hear nothing more; refs may still name them. */
-  | { readonly type: "joined"; readonly clusterId: string; readonly nodeNumber: number; readonly nodes: readonly NodeRecord[]; readonly loads: readonly NodeLoadRecord[]; readonly lostNodes: readonly NodeKey[] }
+  /** `nodeNumber`: no other node of this cluster has had it. `lostNodes`, `lostWorkers`: the last of those that are gone, of which it will hear nothing more; refs may still name them, and work may still come from them. */
+  | { readonly type: "joined"; readonly clusterId: string; readonly nodeNumber: number; readonly nodes: readonly NodeRecord[]; readonly loads: readonly NodeLoadRecord[]; readonly lostNodes: readonly NodeKey[]; readonly lostWorkers: readonly WorkerId[] }
   | { readonly type: "refused"; readonly reason: string }
   /** `received`: how many messages of the node it has had. */
   | { readonly type: "resumed"; readonly received: number }

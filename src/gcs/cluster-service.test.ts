@@ -97,3 +97,18 @@ describe("a node that has to go because another cannot be reached from it", () =
     cluster.head.stop();
   });
 });
+
+test("a node that joins hears of the nodes and workers that are gone, but for those that had nothing to do", () => {
+  const cluster = new SplitCluster();
+  cluster.head.onMessage(nodeKeyOf(GOES), { type: "leave", reason: "has ended" });
+  const lost = (workerId: string, isRetired?: true): void => cluster.head.onMessage(nodeKeyOf(STAYS), { type: "workerLost", workerId, death: { reason: "has ended", pid: 1, isRetryable: true, ...(isRetired && { isRetired }) } });
+  lost("bbbbbbbb000000000001");
+  lost("bbbbbbbb000000000002", true);
+  const told: FromGcs[] = [];
+  const send = (message: FromGcs): void => void told.push(message);
+  cluster.head.join({ type: "join", record: recordOf("dddddddd00000001"), packageVersion: "1", clusterId: null }, { send, sendSoon: send, close: () => undefined });
+  const [joined] = told;
+  assert.ok(joined?.type === "joined");
+  assert.deepEqual([joined.lostNodes, joined.lostWorkers], [[nodeKeyOf(GOES)], ["bbbbbbbb000000000001"]]);
+  cluster.head.stop();
+});

@@ -262,18 +262,10 @@ export class TaskExecutor {
     if (lease.acceleratorIds !== this.acceleratorIds) this.#env.useAccelerators((this.acceleratorIds = lease.acceleratorIds));
     const finished = this.start(execution);
     if (finished === undefined) lease.taskEnded(execution.blockedCount > 0);
-    else void finished.then(() => this.#finished(lease, execution));
+    else void finished.then(() => { lease.taskEnded(execution.blockedCount > 0); this.#runQueued(lease); });
   }
 
-  /** The owner hears of the lease's end before the result: else it sends the next task here, and asks for one lease less, while others take its turn. */
-  #finished(lease: HeldLease<Execution>, execution: Execution): void {
-    lease.taskEnded(execution.blockedCount > 0);
-    this.#afterTask(lease);
-    this.flushResults();
-    if (!lease.isClosed) this.#runQueued(lease);
-  }
-
-  /** Runs it to its end; undefined when that is already reached, else a promise that never rejects. Results of tasks are left to be sent. */
+  /** Runs it to its end; undefined when that is already reached, else a promise that never rejects. */
   start(execution: Execution): Promise<void> | undefined {
     const startMs = performance.now();
     this.#env.context.running.add(execution);
@@ -282,7 +274,7 @@ export class TaskExecutor {
     const running = preparing === undefined ? this.#invoke(execution) : preparing.then(() => { calledMs = performance.now(); return this.#invoke(execution); }, (error: unknown) => this.#refused(execution, error));
     if (running === undefined) return this.#ended(execution, startMs, startMs);
     execution.busyFromMs = startMs;
-    return running.then(() => { this.#ended(execution, startMs, calledMs); if (execution.lease === null) this.flushResults(); });
+    return running.then(() => { this.#ended(execution, startMs, calledMs); this.flushResults(); });
   }
 
   #ended(execution: Execution, startMs: number, calledMs: number): undefined {

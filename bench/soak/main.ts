@@ -1,4 +1,5 @@
 /** The command line of the soak: random work on large objects for some minutes, after which nothing may be left. */
+import { spawnSync } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +12,13 @@ const VALUE_BYTES_MAX = 20 * MIB;
 const MS_PER_MINUTE = 60_000;
 /** After each part all is dropped, and what memory is left is told: it is to stay the same. */
 const PARTS = 10;
+
+/**
+ * Of glibc: from how many bytes on memory goes back to the system as soon as it is freed. Left to itself it keeps what is smaller than the largest
+ * that was ever freed, for each of its arenas: a process with threads grows for minutes then, and a leak would not be seen.
+ */
+const RETURN_MEMORY_VARIABLE = "MALLOC_MMAP_THRESHOLD_";
+const RETURNED_BYTES_MIN = 1_000_000;
 
 const USAGE = `Usage: npm run soak -- [options]
 
@@ -67,4 +75,9 @@ function memoryLine({ totalMib, processes, driverMib, driverHeapMib }: SoakMemor
   return `${rounded[0]} in ${processes} processes, of which the driver's ${rounded[1]}, its heap ${rounded[2]}`;
 }
 
-await main();
+if (process.platform === "linux" && process.env[RETURN_MEMORY_VARIABLE] === undefined) {
+  const { status } = spawnSync(process.execPath, [...process.execArgv, ...process.argv.slice(1)], { stdio: "inherit", env: { ...process.env, [RETURN_MEMORY_VARIABLE]: String(RETURNED_BYTES_MIN) } });
+  process.exitCode = status ?? 1;
+} else {
+  await main();
+}

@@ -22,8 +22,7 @@ export class FrameParser {
   frameBytesMax: number;
   readonly #events: FrameParserEvents;
   #isStopped = false;
-  /** The beginning of a frame, prefix included. */
-  /** Made for the first frame that is split: on most connections there is none. */
+  /** The beginning of a frame, prefix included. Made for the first one that is split: on most connections there is none. */
   #carry = new Uint8Array(0);
   #carryLength = 0;
   #large: Uint8Array | undefined;

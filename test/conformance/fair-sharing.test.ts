@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
-import { afterEach, it } from "node:test";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, it } from "node:test";
 import * as ray from "mantaray";
-import { underBothIsolations } from "./both-isolations.ts";
+import { eventually, underBothIsolations } from "./both-isolations.ts";
 import { endPrograms, startProgram } from "./running-program.ts";
 
 const work = ray.remote(async function work() { await new Promise((resolve) => setTimeout(resolve, 5)); });
@@ -46,5 +49,50 @@ underBothIsolations("a machine that is full", { numCpus: 2, resources: { seat: 2
   it("is shared by a task and those that it calls", async () => {
     const nested = ray.remote(async (count: number) => { for (let index = 0; index < count; index++) await ray.get(work.options({ resources: { seat: 1 } }).remote()); return count; });
     assert.equal(await whileFull(work, async () => ray.get(nested.remote(3))), 3);
+  });
+});
+
+underBothIsolations("a program that has half of a node for good", { numCpus: 2, isOnOneOfThem: true }, (isolation) => {
+  const folder = mkdtempSync(join(tmpdir(), "mantaray-shares-"));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  afterEach(() => endPrograms());
+
+  class Holder { ok(): boolean { return true; } }
+
+  it("is told that another one that has no more is served first", async () => {
+    const Holding = ray.remote(Holder, { numCpus: 1 });
+    const first = Holding.remote();
+    await ray.get(first.ready());
+    const program = startProgram(`
+      import { existsSync, writeFileSync } from "node:fs";
+      await ray.init(${JSON.stringify({ address: ray.getRuntimeContext().address, isolation })});
+      // They wait for files: whoever waits for objects gives back its processor.
+      const holds = ray.remote(async function holds(name) {
+        writeFileSync(name + " runs", "");
+        while (!existsSync(name + " may end")) await new Promise((resolve) => setTimeout(resolve, 10));
+        return name;
+      }, { numCpus: 1 });
+      const names = ${JSON.stringify(["one", "two"].map((name) => join(folder, name)))};
+      const refs = names.map((name) => holds.remote(name));
+      say((await ray.get(refs)).join() === names.join());
+      await hear();
+      await ray.shutdown();
+      say("over");
+    `);
+    await eventually("the first task of the other program to run", () => existsSync(join(folder, "one runs")));
+    const second = Holding.remote();
+    const called = second.ok.remote();
+    let messages: string[] = [];
+    await eventually("it to say whose turn it is", async () => {
+      const reasons = await Promise.all([second, second.ready(), called].map((target) => ray.explain(target)));
+      messages = reasons.map(([reason]) => reason?.because[0]?.message ?? reason?.message ?? "");
+      return messages.every((message) => /waits for 1 CPU, .*; programs share a node evenly: this one has 50 % of node \w+, and 1 other program that has no more waits there, so what comes free is theirs first$/.test(message));
+    }).catch(({ message }: Error) => assert.fail(`${message}: ${messages.join("\n")}`));
+    await Promise.all([ray.kill(second), assert.rejects(ray.get(called), ray.ActorDiedError)]);
+    for (const name of ["one", "two"]) writeFileSync(join(folder, `${name} may end`), "");
+    assert.equal(await program.said(), true);
+    program.tell("end");
+    assert.equal(await program.said(), "over");
+    await ray.kill(first);
   });
 });

@@ -481,7 +481,7 @@ export class CoreWorker {
   }
 
   #isNeeded(): boolean {
-    return this.#life.isHeld || this.context.running.size > 0 || this.references.ownsShared();
+    return this.#life.isHeld || this.context.running.size > 0 || this.references.ownsShared() || this.#peers.haveUndelivered;
   }
 
   /** What has come and was not started goes back, and so does what still comes. */

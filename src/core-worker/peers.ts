@@ -51,6 +51,12 @@ export class Peers {
     return this.#peers.values();
   }
 
+  /** A worker that ended now might take answers with it: a connection is broken, or the other side has not had all yet. */
+  get haveUndelivered(): boolean {
+    for (const { channel, isDrained } of this.#peers.values()) if (channel !== null && (isDrained || channel.hasUndelivered === true)) return true;
+    return false;
+  }
+
   deathOf(workerId: WorkerId): WorkerDeath | undefined {
     return this.#deaths.get(workerId);
   }

@@ -30,6 +30,8 @@ export interface Channel {
   /** Makes what was sent leave this thread now, before it blocks; false if it could not. */
   flush(): boolean;
   close(): void;
+  /** Where a connection that breaks is made again: not all that was sent is known to have arrived. */
+  readonly hasUndelivered?: boolean;
   /** The other side has ended: where a connection that breaks is made again, this one is not. What has arrived is still delivered. */
   peerEnded?(): void;
   /** Makes the channel keep its thread's event loop alive; a new one does not. */

@@ -109,6 +109,29 @@ describe("a channel whose connections break", { timeout: 100_000 }, () => {
     for (const channel of [near, far]) channel.close();
   });
 
+  test("says whether all has arrived", async (context) => {
+    const { where, accepted, close } = await listen(context);
+    const { where: byWay, cut } = await network(context, where);
+    const near = await connectLasting(byWay, { workerId: "connector", token: TOKEN }, clock);
+    const far = await accepted;
+    const delivered = async (channel: Channel): Promise<void> => {
+      while (channel.hasUndelivered === true) await new Promise((resolve) => setImmediate(resolve));
+    };
+    near.onFrame(() => undefined);
+    const arrived = new Promise<void>((resolve) => far.onFrame(() => resolve()));
+    near.send(numbered(1));
+    assert.equal(near.hasUndelivered, true);
+    await arrived;
+    await delivered(near);
+    // It cannot be made again now.
+    close();
+    cut();
+    far.send(numbered(2));
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([near.hasUndelivered, far.hasUndelivered], [false, true]);
+    for (const channel of [near, far]) channel.close();
+  });
+
   test("does so whenever they break, also during greetings", async () => {
     for (let seed = 1; seed <= 40; seed++) {
       const quick = new QuickClock();

@@ -135,6 +135,10 @@ class LastingChannel implements Channel {
     return this.#delivery.closeReason !== undefined;
   }
 
+  get hasUndelivered(): boolean {
+    return this.#sent.oldest !== null;
+  }
+
   // ------------------------------------------------------------------ what goes
 
   send(frame: Uint8Array): boolean {

@@ -40,6 +40,8 @@ const FAILED_ONCE: readonly (readonly [faults: string, seed: number, what: strin
   ["none", 37, "a worker that had started a task which nobody waits for became one for shared actors, and stayed for that when their program had left"],
   ["standard", 1173, "a task was cancelled with its owner after it had asked for the end of an actor: that was cancelled too, and held the actor for ever"],
   ["standard", 1393, "a node was told to leave, for another could not be reached from it, and its actor started elsewhere before it had"],
+  ["standard", 3015, "a worker whose connection with the program had just broken ended as one that is idle, with a result that had not arrived: its task, which may run only once, ran again"],
+  ["standard", 2896, "a node process was killed, and an actor started elsewhere a moment before its worker ended"],
   ["standard", 1269, "a task with a large argument was forgotten when the lease of others with the same one ended, and its worker waited for it for ever"],
   ["standard", 4939, "an actor loses its worker just before its node is told to drain, and the head hears of the loss after that, so that it counts as a move"],
   ["crowded", 30043, "a task loses its worker just before the node is told to drain, and its owner hears of the loss as of the node's"],

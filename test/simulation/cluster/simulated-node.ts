@@ -137,6 +137,7 @@ export class SimulatedNode {
     this.workers.set(workerId, worker);
     this.#processes.set(workerId, process);
     process.isOnDrainingNode = () => this.isDraining;
+    process.isOrphaned = () => !this.process.isAlive;
     this.cluster.workerStarted(worker);
     process.onEnd(() => this.workers.delete(workerId));
     return worker;

@@ -87,7 +87,7 @@ export class ActorLives {
       this.#fail(`actor ${id} starts in ${process.name}, which was not given to it, or runs its constructor twice`);
       return runs.length + 1;
     }
-    const elsewhere = runs.find((run) => run.process.isAlive && !(plan.isShared && run.isDraining()));
+    const elsewhere = runs.find((run) => run.process.isAlive && !run.process.isOrphaned() && !(plan.isShared && run.isDraining()));
     if (elsewhere !== undefined) this.#fail(`actor ${id} starts in ${process.name} while it lives in ${elsewhere.process.name}`);
     place.runs++;
     if (runs.push(place) > 1) this.restarts++;

@@ -29,6 +29,8 @@ export class SimulatedProcess {
   wasKilled = false;
   /** Its node drains, or did so: whoever hears late of its end may take it for that of the node, which costs nothing. */
   isOnDrainingNode: () => boolean = () => false;
+  /** Its node process has ended, which a moment later ends it too. */
+  isOrphaned: () => boolean = () => false;
   /** With its machine: those on others do not hear of it. */
   isSilent = false;
   readonly #ends: (() => void)[] = [];

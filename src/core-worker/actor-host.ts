@@ -27,7 +27,7 @@ export interface ActorHostEnvironment {
   readonly context: ExecutionContext;
   readonly runs: RunRecorder;
   readonly pid: number;
-  readonly worker: Pick<CoreWorkerEnvironment, "useAccelerators" | "sendToNode" | "sendToNodeSoon" | "flushToNode">;
+  readonly worker: Pick<CoreWorkerEnvironment, "sendToNode" | "sendToNodeSoon" | "flushToNode">;
   exit(reason: string): void;
 }
 
@@ -97,7 +97,7 @@ export class ActorHost {
 
   start(spec: ActorSpec, number: number, wasRestarted: boolean, acceleratorIds: AcceleratorIds | null): void {
     if (this.#instances.has(spec.actorId)) return;
-    if (number === 0) this.#useAccelerators(acceleratorIds);
+    if (number === 0) this.#env.executor.useAccelerators(acceleratorIds);
     const instance = new ActorInstance(number === 0 ? spec : specFrom(Object.getPrototypeOf(spec) as ActorSpec, spec.actorId, []), number, wasRestarted, acceleratorIds, number === 0 ? this.#env.executor : this.#sharedRunner);
     this.#instances.set(spec.actorId, instance);
     if (number !== 0) this.#byNumber.set(number, instance);
@@ -108,14 +108,6 @@ export class ActorHost {
     } catch (error) {
       this.#failed(instance, error);
     }
-  }
-
-  /** Most workers never have any: then there is nothing to tell them. */
-  #useAccelerators(ids: AcceleratorIds | null): void {
-    const { executor, worker } = this.#env;
-    if (ids === executor.acceleratorIds) return;
-    executor.acceleratorIds = ids;
-    worker.useAccelerators(ids);
   }
 
   /** Undefined if it is done. */

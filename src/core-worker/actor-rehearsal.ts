@@ -17,7 +17,7 @@ export function rehearsal(pid: number, worker: { flushToNode(): void }) {
   const serializer = new Serializer({ workerId: NOBODY, runtimeObjects: { describe: () => undefined, revive: (descriptor) => descriptor as object } });
   const stage = {
     serializer, code: new CodeLoader(serializer, () => Promise.resolve([])), runs: new RunRecorder({ workerId: NOBODY, pid, timeOriginMs: 0, after: (_delayMs, report) => report(), report: silent }),
-    worker: { useAccelerators: silent, sendToNode: silent, sendToNodeSoon: silent, flushToNode: () => worker.flushToNode() }, exit: silent,
+    worker: { sendToNode: silent, sendToNodeSoon: silent, flushToNode: () => worker.flushToNode() }, exit: silent,
   };
   return { stage, spec };
 }

@@ -259,10 +259,15 @@ export class TaskExecutor {
     lease.taskStarted();
     const { callable } = execution;
     if (callable.kind === "function" && callable.maxCalls > 0) this.#env.limitedCall(callable);
-    if (lease.acceleratorIds !== this.acceleratorIds) this.#env.useAccelerators((this.acceleratorIds = lease.acceleratorIds));
+    this.useAccelerators(lease.acceleratorIds);
     const finished = this.start(execution);
     if (finished === undefined) lease.taskEnded(execution.blockedCount > 0);
     else void finished.then(() => { lease.taskEnded(execution.blockedCount > 0); this.#runQueued(lease); });
+  }
+
+  /** Most workers never have any: then there is nothing to tell them. */
+  useAccelerators(ids: AcceleratorIds | null): void {
+    if (ids !== this.acceleratorIds) this.#env.useAccelerators((this.acceleratorIds = ids));
   }
 
   /** Runs it to its end; undefined when that is already reached, else a promise that never rejects. */

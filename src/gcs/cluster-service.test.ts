@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { nodeKeyOf, type Clock, type NodeKey, type Timer } from "../base/mod.ts";
+import { ManualClock } from "../base/fixtures/manual-clock.ts";
+import { nodeKeyOf, type NodeKey } from "../base/mod.ts";
 import type { FromGcs, NodeRecord } from "../protocol/mod.ts";
 import { ClusterService } from "./cluster-service.ts";
 
@@ -9,33 +10,6 @@ const STAYS = "bbbbbbbb00000001";
 const GOES = "cccccccc00000001";
 const SPLIT_LOOK_MS = 2_000;
 const EXPELLED_MS_MAX = 10_000;
-
-class ManualClock implements Clock {
-  #nowMs = 0;
-  readonly #timers = new Set<{ readonly atMs: number; readonly callback: () => void }>();
-
-  nowMs(): number {
-    return this.#nowMs;
-  }
-
-  after(delayMs: number, callback: () => void): Timer {
-    const timer = { atMs: this.#nowMs + delayMs, callback };
-    this.#timers.add(timer);
-    return { cancel: () => void this.#timers.delete(timer) };
-  }
-
-  advance(ms: number): void {
-    const endMs = this.#nowMs + ms;
-    for (;;) {
-      const [next] = [...this.#timers].filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs);
-      if (next === undefined) break;
-      this.#timers.delete(next);
-      this.#nowMs = next.atMs;
-      next.callback();
-    }
-    this.#nowMs = endMs;
-  }
-}
 
 function recordOf(nodeId: string): NodeRecord {
   return { nodeId, name: null, hostname: "host", pid: 1, address: { host: "10.0.0.1", port: 1 }, objectAddress: null, totals: {}, labels: {} };

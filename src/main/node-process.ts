@@ -14,7 +14,6 @@ import { LocalNode } from "./local-node.ts";
 import { networkAddressOf } from "./network-address.ts";
 import { localHostTowards } from "./network-host.ts";
 import { realClock } from "./real-clock.ts";
-import { realRandom } from "./real-random.ts";
 import { removeDeadSessions, socketPathOf, writeTicket } from "./runtime-address.ts";
 import { newSessionConfig, type MachineOptions } from "./session-config.ts";
 import { linkOpener } from "./testing-faults.ts";
@@ -79,7 +78,7 @@ export async function startNode(options: NodeOptions, logFile: string | null): P
   }).catch(failed);
   const { cluster } = connections;
   const createObjects = (store: StoreService, send: ObjectManagerEnvironment["send"]): ObjectManager => new ObjectManager({
-    clock: realClock, random: realRandom, nodeKey: nodeKeyOf(config.nodeId), token: config.token, capacityBytes: config.store.capacityBytes, store, server: objectServer, send,
+    clock: realClock, nodeKey: nodeKeyOf(config.nodeId), token: config.token, capacityBytes: config.store.capacityBytes, store, server: objectServer, send,
     addressOf: (other) => cluster.objectAddressOf(other),
   });
   const threads: WorkerHosts = new WorkerHosts({

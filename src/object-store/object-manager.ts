@@ -1,4 +1,4 @@
-import { forgetOldest, invariant, type Clock, type NodeKey, type RandomSource, systemErrorOf, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
+import { forgetOldest, invariant, type Clock, type NodeKey, systemErrorOf, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
 import type { FromNode, HandOverRefusal, NetworkAddress, StoredRecord, ToStore } from "../protocol/mod.ts";
 import { HeldObjects } from "./held-objects.ts";
 import { type Copy, NodeCopies } from "./node-copies.ts";
@@ -25,7 +25,6 @@ const ID_DIGITS = 12;
 
 export interface ObjectManagerEnvironment {
   readonly clock: Clock;
-  readonly random: RandomSource;
   readonly nodeKey: NodeKey;
   /** The cluster's: who does not know it is not served. */
   readonly token: string;
@@ -66,12 +65,12 @@ export class ObjectManager {
   readonly #reattaching = new Map<NodeKey, Timer>();
 
   constructor(environment: ObjectManagerEnvironment) {
-    const { nodeKey, token, random, capacityBytes, store } = environment;
+    const { nodeKey, token, capacityBytes, store } = environment;
     this.#env = environment;
     this.#objects = store.objectsOfNode(nodeKey + "0".repeat(ID_DIGITS));
     this.#copies = new NodeCopies(this.#objects);
     this.#held = new HeldObjects(this.#objects);
-    this.#pulls = new PullState({ ownNode: nodeKey, roomBytes: capacityBytes, below: (limit) => random.below(limit) });
+    this.#pulls = new PullState({ ownNode: nodeKey, roomBytes: capacityBytes });
     this.#shares = new ShareState({
       ownNode: nodeKey,
       has: (key, chunk) => this.#pulls.has(key, chunk) || this.#copies.get(key)?.isComplete === true,
@@ -309,6 +308,9 @@ export class ObjectManager {
         this.#targets.delete(message.requestId);
         this.#pulls.refused(message.requestId);
         break;
+      case "coming":
+        this.#pulls.coming(message.key, node);
+        break;
       case "freed": {
         const key = remoteKey({ node, id: message.id });
         this.#pulls.failed(key, { kind: "ObjectFreedError", message: "this object was freed: no reference to it was counted any more", subjectId: String(message.id) });
@@ -444,6 +446,8 @@ export class ObjectManager {
       case "ready":
       case "refuse":
         return this.#server.send(instruction.peer, { type: instruction.type, requestId: instruction.requestId });
+      case "coming":
+        return this.#server.send(instruction.peer, { type: "coming", key: instruction.key });
       case "tellFreed":
         return this.#server.sendToNode(instruction.node, { type: "freed", id: instruction.id });
     }

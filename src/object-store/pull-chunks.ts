@@ -9,18 +9,19 @@ interface Returned {
   readonly insists: boolean;
 }
 
-/** Which chunks of one object are here, on their way, or to be asked for. Begins somewhere and goes round, so that several receivers begin with different ones. */
+/**
+ * Which chunks of one object are here, on their way, or to be asked for. In order: receivers that begin together share what is first among them and pass it on
+ * while they ask for the next. With beginnings far apart each would come to what the others have only when it is through its own part.
+ */
 export class PullChunks {
   readonly #states: Uint8Array;
-  #cursor: number;
-  #unseen: number;
+  /** All from here on have not been asked for yet. */
+  #next = 0;
   #missing: number;
   readonly #returned: Returned[] = [];
 
-  constructor(byteLength: number, start: number) {
+  constructor(byteLength: number) {
     this.#states = new Uint8Array(chunkCount(byteLength));
-    this.#cursor = start % this.#states.length;
-    this.#unseen = this.#states.length;
     this.#missing = this.#states.length;
   }
 
@@ -32,9 +33,14 @@ export class PullChunks {
     return this.#missing === 0;
   }
 
+  /** Whether any was asked for. */
+  get isBegun(): boolean {
+    return this.#next > 0;
+  }
+
   /** Whether there is one that nobody has been asked for. */
   get hasMissing(): boolean {
-    return this.#unseen > 0 || this.#returned.length > 0;
+    return this.#next < this.#states.length || this.#returned.length > 0;
   }
 
   /** The next one to be asked for. Only if there is one. */
@@ -45,10 +51,7 @@ export class PullChunks {
   }
 
   #takeUnseen(): Returned {
-    const chunk = this.#cursor;
-    this.#cursor = (chunk + 1) % this.#states.length;
-    this.#unseen--;
-    return { chunk, insists: false };
+    return { chunk: this.#next++, insists: false };
   }
 
   giveBack(chunk: number, insists: boolean): void {

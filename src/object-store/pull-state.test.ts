@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { PullInstruction } from "./pull-instructions.ts";
-import { ACTIVE_PULLS_MAX, BYTES_IN_FLIGHT_MAX, NODE_BYTES_IN_FLIGHT_MAX, PullState, SILENT_MS_MAX, STALL_MS_MAX, UNREACHABLE_MS_MAX } from "./pull-state.ts";
+import { ACTIVE_PULLS_MAX, BYTES_IN_FLIGHT_MAX, NODE_BYTES_IN_FLIGHT_MAX, PullState, SILENT_MS_MAX, SLOW_MS_MAX, STALL_MS_MAX, UNREACHABLE_MS_MAX } from "./pull-state.ts";
 import { CHUNK_BYTES, type RemoteObject, remoteKey } from "./remote-object.ts";
 
 const ROOM_BYTES = 1024 * CHUNK_BYTES;
@@ -12,7 +12,7 @@ const freed = { kind: "ObjectFreedError", message: "freed", subjectId: "1" } as 
 
 /** A PullState and what it has said. */
 class Pulls {
-  readonly state = new PullState({ ownNode: "here", roomBytes: ROOM_BYTES, below: () => 0 });
+  readonly state = new PullState({ ownNode: "here", roomBytes: ROOM_BYTES });
   readonly #said: PullInstruction[] = [];
 
   /** Those of one type since it was asked last. */
@@ -189,6 +189,49 @@ describe("pulls of objects of other nodes", () => {
     pulls.serve(stolen);
     assert.equal(pulls.take("arrived").length, 2);
     assert.equal(pulls.take("completed").length, 1);
+  });
+
+  test("(11) (13) who says that it waits itself is not silent, and of those that have been slow for long one chunk at a time is asked of the primary's node", () => {
+    const pulls = new Pulls();
+    const asked = pulls.start(1, objectOf(1, 3));
+    for (const { requestId } of asked) pulls.state.redirected(requestId, "peer");
+    const [first, second, third] = pulls.take("awaitChunk");
+    for (let nowMs = 0; nowMs < SLOW_MS_MAX; nowMs += 250) {
+      pulls.state.coming("origin/1", "peer");
+      pulls.state.tick(nowMs);
+    }
+    assert.deepEqual([...pulls.take("cancelRequest"), ...pulls.take("request")], []);
+    pulls.state.coming("origin/1", "peer");
+    pulls.state.tick(SLOW_MS_MAX);
+    const stolen = pulls.take("request");
+    assert.deepEqual([pulls.take("cancelRequest").map(({ requestId }) => requestId), stolen.map(({ node, chunk, insists }) => [node, chunk, insists])], [[first!.requestId], [["origin", first!.chunk, true]]]);
+    pulls.state.tick(SLOW_MS_MAX + 250);
+    assert.deepEqual(pulls.take("request"), [], "the primary's node has not sent the one yet");
+    pulls.state.received(stolen[0]!.requestId);
+    assert.deepEqual(pulls.take("request").map(({ chunk }) => chunk), [second!.chunk]);
+    pulls.state.ready(third!.requestId);
+    assert.deepEqual(pulls.take("request").map(({ node, chunk }) => [node, chunk]), [["peer", third!.chunk]], "it is let send on");
+  });
+
+  test("(13) on a slow network, what took long to come is not slow before as much time has passed again", () => {
+    const pulls = new Pulls();
+    const [first, second] = pulls.start(1, objectOf(1, 2));
+    pulls.state.redirected(second!.requestId, "peer");
+    let nowMs = 0;
+    /** All the while bytes come from the one, and the other says that it waits. */
+    const passesTo = (untilMs: number): void => {
+      for (; nowMs < untilMs; nowMs += 250) {
+        pulls.state.tick(nowMs);
+        pulls.state.coming("origin/1", "peer");
+        pulls.state.progressed("origin");
+      }
+    };
+    passesTo(SLOW_MS_MAX * 4);
+    pulls.state.received(first!.requestId);
+    passesTo(SLOW_MS_MAX * 8);
+    assert.deepEqual(pulls.take("request"), []);
+    passesTo(SLOW_MS_MAX * 8 + 500);
+    assert.deepEqual(pulls.take("request").map(({ node }) => node), ["origin"]);
   });
 
   test("a connection from which nothing comes is given up, one from which bytes come is not", () => {

@@ -17,9 +17,9 @@ export const STALL_MS_MAX = 5_000;
 /** The same before the object is known to be there: it may have to be read from disk, see RESTORE_MS_MAX. */
 const OPEN_MS_MAX = 15_000;
 /** When nothing else is left to ask for, what another holder still owes is asked of the primary's node, after it was silent for so long. */
-export const SILENT_MS_MAX = 500;
-/** The same for one that sends, but slowly: after the chunk was asked for. */
-const SLOW_MS_MAX = 2_000;
+export const SILENT_MS_MAX = 1_000;
+/** The same for those that send, but slowly: after so long, and no sooner than all that before has taken. On a slow network all is slow while it goes well. */
+export const SLOW_MS_MAX = 2_000;
 /** Between two attempts to reach the primary's node. */
 const REOPEN_AFTER_MS = 500;
 /** Since its node was reached last, or a chunk came from anywhere: then the object is lost. */
@@ -53,6 +53,10 @@ interface Pull {
   awaited: number;
   /** When other holders have answered last, for those that owe chunks. */
   readonly heardMs: Map<NodeKey, number>;
+  /** When the first chunk was asked for. */
+  firstMs: number;
+  /** Since when nobody but other holders owes any; null before. */
+  restMs: number | null;
 }
 
 interface Flow {
@@ -93,14 +97,13 @@ interface Flow {
  * (6) Freed, its node has ended, or cannot be reached for long.
  * (9) Bytes in flight are bounded for each node and in all.
  * (10) A node that sends the object to others already names one that has the chunk, or will have it soon.
- * (11) That one says so: until then no bytes are in flight, so that receivers who wait for each other hold up nobody.
- * (13) Asked of the primary's node again, which then does not redirect. Slow is who has not sent by the time when nothing else
- *      is left to ask for.
+ * (11) That one says so, and until then now and then that it waits itself: no bytes are in flight meanwhile, so that receivers who wait for
+ *      each other hold up nobody.
+ * (13) Asked of the primary's node again, which then does not redirect. Slow is who has not sent for long after nothing else was left
+ *      to ask for.
  */
 export class PullState {
   readonly #ownNode: NodeKey;
-  /** A number from 0 to `limit` - 1. */
-  readonly #below: (limit: number) => number;
   readonly #roomBytes: number;
   readonly #pulls = new Map<string, Pull>();
   readonly #keyOfAsk = new Map<number, string>();
@@ -115,10 +118,9 @@ export class PullState {
   #instructions: PullInstruction[] = [];
 
   /** `roomBytes`: of the whole store. */
-  constructor(setting: { readonly ownNode: NodeKey; readonly roomBytes: number; readonly below: (limit: number) => number }) {
+  constructor(setting: { readonly ownNode: NodeKey; readonly roomBytes: number }) {
     this.#ownNode = setting.ownNode;
     this.#roomBytes = setting.roomBytes;
-    this.#below = setting.below;
   }
 
   #emit(instruction: PullInstruction): void {
@@ -160,8 +162,8 @@ export class PullState {
     this.#keyOfAsk.set(askId, key);
     let pull = this.#pulls.get(key);
     if (pull === undefined) {
-      const chunks = new PullChunks(object.byteLength, this.#below(Math.ceil(object.byteLength / CHUNK_BYTES)));
-      pull = { key, object, askers: new Map(), priority, hasRoom: false, primary: "closed", primaryMs: nowMs, troubleMs: null, chunks, requests: new Set(), awaited: 0, heardMs: new Map() };
+      const chunks = new PullChunks(object.byteLength);
+      pull = { key, object, askers: new Map(), priority, hasRoom: false, primary: "closed", primaryMs: nowMs, troubleMs: null, chunks, requests: new Set(), awaited: 0, heardMs: new Map(), firstMs: nowMs, restMs: null };
       this.#pulls.set(key, pull);
       this.#waiting[priority].add(pull);
     }
@@ -274,6 +276,7 @@ export class PullState {
     pull.troubleMs = pull.primary === "closed" ? this.#nowMs : null;
     this.#emit({ type: "arrived", key: pull.key, chunk });
     if (pull.chunks.isComplete) this.#emit({ type: "completed", key: pull.key, object: pull.object, askIds: this.#end(pull) });
+    else if (pull.restMs !== null && pull.primary === "open") this.#steal(pull);
     this.#schedule();
   }
 
@@ -305,6 +308,11 @@ export class PullState {
     request.stage = "ready";
     this.#heard(request);
     this.#schedule();
+  }
+
+  /** (11) It still waits for what it was asked for. */
+  coming(key: string, node: NodeKey): void {
+    this.#pulls.get(key)?.heardMs.set(node, this.#nowMs);
   }
 
   #heard({ pull, node }: Request): void {
@@ -403,6 +411,7 @@ export class PullState {
       for (const request of pull.requests) if (request.stage === "ready" && this.#hasRoom(request.node, request.byteLength)) this.#askHolder(request);
     }
     const { node } = pull.object;
+    if (!pull.chunks.isBegun) pull.firstMs = this.#nowMs;
     while (pull.primary === "open" && pull.chunks.hasMissing && pull.awaited < AWAITED_MAX && this.#hasRoom(node, CHUNK_BYTES)) {
       const { chunk, insists } = pull.chunks.take();
       const request = this.#add(pull, chunk, node, "asked");
@@ -446,19 +455,26 @@ export class PullState {
     this.#schedule();
   }
 
-  /** (13) */
+  /** (13) Of those that only are slow one at a time: the primary's node has much to do while they all have. */
   #steal(pull: Pull): void {
     const { node } = pull.object;
+    let ofPrimary = 0;
+    for (const request of pull.requests) if (request.node === node) ofPrimary++;
+    if (ofPrimary === 0) pull.restMs ??= this.#nowMs;
+    const isSlow = pull.restMs !== null && this.#nowMs - pull.restMs >= Math.max(SLOW_MS_MAX, pull.restMs - pull.firstMs);
     let room = NODE_BYTES_IN_FLIGHT_MAX - (this.#flows.get(node)?.bytes ?? 0);
     for (const request of [...pull.requests]) {
       if (room < CHUNK_BYTES) return;
-      if (request.node === node) continue;
-      const ageMs = this.#nowMs - request.sinceMs;
-      const silentMs = Math.min(ageMs, this.#nowMs - (pull.heardMs.get(request.node) ?? 0));
-      if (silentMs < SILENT_MS_MAX && ageMs < SLOW_MS_MAX) continue;
+      if (request.node === node || (this.#nowMs - this.#heardMs(request) < SILENT_MS_MAX && (!isSlow || ofPrimary > 0))) continue;
       this.#cancel(request);
       pull.chunks.giveBack(request.chunk, true);
+      ofPrimary++;
       room -= CHUNK_BYTES;
     }
+  }
+
+  #heardMs({ pull, node, stage, sinceMs }: Request): number {
+    const activeMs = stage === "asked" ? (this.#flows.get(node) as Flow).activeMs : 0;
+    return Math.max(sinceMs, activeMs, pull.heardMs.get(node) ?? 0);
   }
 }

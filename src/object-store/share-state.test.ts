@@ -106,6 +106,21 @@ describe("objects for other nodes", () => {
     assert.deepEqual(shares.take(), [{ type: "tellFreed", node: "node2", id: 7 }]);
   });
 
+  test("(7) who waits for chunks that are coming hears so now and then, once for all that it waits for", () => {
+    const shares = new Shares();
+    for (const [peer, chunk] of [[1, 0], [1, 1], [2, 0]] as const) shares.state.awaitChunk({ peer, node: `node${peer}`, requestId: peer + chunk, chunk }, "far/1");
+    shares.state.tick(250);
+    assert.deepEqual(shares.take(), [1, 2].map((peer) => ({ type: "coming", peer, key: "far/1" })));
+    shares.state.arrived("far/1", 0);
+    shares.take();
+    shares.state.tick(500);
+    assert.deepEqual(shares.take(), [{ type: "coming", peer: 1, key: "far/1" }]);
+    shares.state.copyEnded("far/1");
+    shares.take();
+    shares.state.tick(750);
+    assert.deepEqual(shares.take(), []);
+  });
+
   test("(7) a chunk that is coming is announced when it is here, and refused when the object is not coming any more", () => {
     const shares = new Shares();
     const asker = (requestId: number, chunk: number) => ({ peer: 1, node: "node1", requestId, chunk });

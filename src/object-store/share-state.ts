@@ -20,6 +20,7 @@ export type ShareInstruction =
   | { readonly type: "send"; readonly peer: number; readonly node: NodeKey; readonly requestId: number; readonly key: string; readonly chunk: number }
   | { readonly type: "redirect"; readonly peer: number; readonly requestId: number; readonly node: NodeKey }
   | { readonly type: "ready" | "refuse"; readonly peer: number; readonly requestId: number }
+  | { readonly type: "coming"; readonly peer: number; readonly key: string }
   | { readonly type: "tellFreed"; readonly node: NodeKey; readonly id: number };
 
 interface Asker {
@@ -69,7 +70,8 @@ interface Primary {
  * (4) Sent from here, unless others ask for the object at the same time and one of them has been given this chunk before: then
  *     the receiver is redirected. Of those that asked for the chunk first it is the one to which the fewest have been redirected, so that a
  *     broadcast costs each of them about as much as the object, and this node little more; and what all wait for comes in few steps.
- * (7) A copy, or a part of one, is sent to whoever was redirected here; who asks for a chunk that is still to come is told when it is here.
+ * (7) A copy, or a part of one, is sent to whoever was redirected here; who asks for a chunk that is still to come is told when it is here, and
+ *     until then now and then that it is coming: on a slow network that may take long, and silence means trouble.
  */
 export class ShareState {
   readonly #ownNode: NodeKey;
@@ -312,9 +314,12 @@ export class ShareState {
     }
   }
 
-  /** (3) */
+  /** (3), (7) */
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
+    for (const [key, chunks] of this.#awaited) {
+      for (const peer of new Set([...chunks.values()].flat().map((asker) => asker.peer))) this.#emit({ type: "coming", peer, key });
+    }
     for (const primary of this.#primaries.values()) {
       if (primary.memory !== "held" || primary.sending.size > 0 || nowMs - primary.idleSinceMs < HOLD_IDLE_MS) continue;
       primary.memory = "none";

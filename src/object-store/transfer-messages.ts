@@ -18,4 +18,6 @@ export type ToReceiver =
   | { readonly type: "bytes"; readonly requestId: number }
   | { readonly type: "redirect"; readonly requestId: number; readonly node: NodeKey }
   | { readonly type: "ready" | "refuse"; readonly requestId: number }
+  /** The chunks of this object that it awaits from the other are still to come there. */
+  | { readonly type: "coming"; readonly key: string }
   | { readonly type: "freed"; readonly id: number };

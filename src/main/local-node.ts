@@ -201,15 +201,14 @@ export class LocalNode {
     await this.openDoor();
     // Loaded here: a runtime of threads alone starts without node:child_process.
     const launching = await import("./process-launcher.ts");
-    const launcher = new launching.ProcessLauncher(config, socketPathOf(config.address), this.#setting.caretaker, (workerId, pid, stream, text) => this.printed(workerId, pid, stream, text));
+    const launcher = new launching.ProcessLauncher(config, socketPathOf(config.address), this.#setting.caretaker, (workerId, pid, stream, lines) => this.printed(workerId, pid, stream, lines));
     process.on("exit", () => launcher.killAll());
     return launcher;
   }
 
   /** By a worker, past JavaScript's console: it goes to its program. */
-  printed(workerId: WorkerId, pid: number, stream: "stdout" | "stderr", text: string): void {
-    const lines = text.split("\n").filter((line) => line !== "");
-    if (lines.length > 0) this.service.toDriversOf(workerId, { type: "log", record: { pid, workerId, source: null, stream, lines } });
+  printed(workerId: WorkerId, pid: number, stream: "stdout" | "stderr", lines: readonly string[]): void {
+    this.service.toDriversOf(workerId, { type: "log", record: { pid, workerId, source: null, stream, lines } });
   }
 
   #trackedUntilEnd(workerId: WorkerId, listener: LaunchListener): LaunchListener {

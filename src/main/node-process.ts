@@ -83,7 +83,7 @@ export async function startNode(options: NodeOptions, logFile: string | null): P
   });
   const threads: WorkerHosts = new WorkerHosts({
     clock: realClock, config, nodeAddress: socketPathOf(config.address), caretaker,
-    output: (workerId, pid, stream, text) => node.printed(workerId, pid, stream, text),
+    output: (workerId, pid, stream, lines) => node.printed(workerId, pid, stream, lines),
     memoryExceeded: (workerId, usedBytes) => node.nodeManager.memoryExceeded(workerId, usedBytes),
   });
   process.on("exit", () => threads.killAll());

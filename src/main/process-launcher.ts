@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { WorkerId } from "../base/mod.ts";
+import { OutputLines } from "../observability/mod.ts";
 import type { PreparedEnvironment, WorkerDeath } from "../protocol/mod.ts";
 import { WORKER_ENVIRONMENT_VARIABLE, type SessionConfig, type WorkerProcessData } from "./bootstrap.ts";
 import type { Caretaker } from "./caretaker.ts";
@@ -17,10 +18,10 @@ export class ProcessLauncher {
   readonly #config: SessionConfig;
   readonly #nodeAddress: string;
   readonly #caretaker: Caretaker;
-  readonly #onOutput: (workerId: WorkerId, pid: number, stream: "stdout" | "stderr", text: string) => void;
+  readonly #onOutput: (workerId: WorkerId, pid: number, stream: "stdout" | "stderr", lines: readonly string[]) => void;
   readonly #running = new Set<ChildProcess>();
 
-  constructor(config: SessionConfig, nodeAddress: string, caretaker: Caretaker, onOutput: (workerId: WorkerId, pid: number, stream: "stdout" | "stderr", text: string) => void) {
+  constructor(config: SessionConfig, nodeAddress: string, caretaker: Caretaker, onOutput: (workerId: WorkerId, pid: number, stream: "stdout" | "stderr", lines: readonly string[]) => void) {
     this.#config = config;
     this.#nodeAddress = nodeAddress;
     this.#caretaker = caretaker;
@@ -38,11 +39,12 @@ export class ProcessLauncher {
     this.#caretaker.watch(child);
     // Console output of JavaScript goes by messages; what comes here was written by native code, or by Node as it died.
     for (const name of ["stdout", "stderr"] as const) {
-      child[name].setEncoding("utf8");
-      child[name].on("data", (text: string) => {
-        if (name === "stderr") story.noteStderr(text);
-        this.#onOutput(workerId, pid, name, text);
+      const output = new OutputLines((lines) => this.#onOutput(workerId, pid, name, lines));
+      child[name].on("data", (chunk: Buffer) => {
+        if (name === "stderr") story.noteStderr(String(chunk));
+        output.write(chunk);
       });
+      child[name].on("end", () => output.flush());
       (child[name] as unknown as { unref(): void }).unref();
     }
     child.unref();

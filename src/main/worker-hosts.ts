@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Clock, JobId, Timer, WorkerId } from "../base/mod.ts";
+import { OutputLines } from "../observability/mod.ts";
 import type { WorkerDeath } from "../protocol/mod.ts";
 import { type FromWorkerHost, HOST_ENVIRONMENT_VARIABLE, type SessionConfig, type ToWorkerHost, type WorkerHostData } from "./bootstrap.ts";
 import type { Caretaker } from "./caretaker.ts";
@@ -25,7 +26,7 @@ export interface WorkerHostsEnvironment {
   readonly nodeAddress: string;
   readonly caretaker: Caretaker;
   /** What native code has written, or Node as it died. */
-  output(workerId: WorkerId, pid: number, stream: "stdout" | "stderr", text: string): void;
+  output(workerId: WorkerId, pid: number, stream: "stdout" | "stderr", lines: readonly string[]): void;
   memoryExceeded(workerId: WorkerId, usedBytes: number): void;
 }
 
@@ -90,11 +91,15 @@ export class WorkerHosts implements ThreadHosting {
     this.#hosts.add(host);
     caretaker.watch(child);
     for (const name of ["stdout", "stderr"] as const) {
-      child[name]?.setEncoding("utf8").on("data", (text: string) => {
-        if (name === "stderr") host.story.noteStderr(text);
+      const output = new OutputLines((lines) => {
         const [workerId] = host.threads.keys();
-        if (workerId !== undefined) this.#env.output(workerId, child.pid ?? 0, name, text);
+        if (workerId !== undefined) this.#env.output(workerId, child.pid ?? 0, name, lines);
       });
+      child[name]?.on("data", (chunk: Buffer) => {
+        if (name === "stderr") host.story.noteStderr(String(chunk));
+        output.write(chunk);
+      });
+      child[name]?.on("end", () => output.flush());
     }
     child.on("message", (message: FromWorkerHost) => this.#onMessage(host, message));
     child.on("error", (error) => {

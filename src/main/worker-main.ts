@@ -60,6 +60,7 @@ export function startWorker(host: WorkerHost): CoreWorker {
     useAccelerators,
     begunTable: begunTablesOf(config.sessionDir, workerId),
     exit: (reason) => {
+      output?.flush();
       link.send({ type: "exiting", reason, actorId: null });
       setImmediate(() => host.end(0));
     },
@@ -80,15 +81,14 @@ export function startWorker(host: WorkerHost): CoreWorker {
     stop: () => Promise.resolve(),
   };
   setRuntime(runtime);
-  if (config.logToDriver) {
-    captureOutput((stream, lines) => link.send({ type: "log", record: { pid, workerId, source: sourceOf(core), stream, lines } }));
-  }
-  reportUnusualEnds(core, link);
+  const output = config.logToDriver ? captureOutput((stream, lines) => link.send({ type: "log", record: { pid, workerId, source: sourceOf(core), stream, lines } })) : null;
+  reportUnusualEnds(core, link, output);
   link.onMessage((message) => {
     if (message.type === "jobAssigned") {
       job = message.job;
       prepareImports = loadOnce(job.loaders);
     }
+    if (message.type === "drainOutput") output?.flush();
     core.onNodeMessage(message);
     host.onHostMessage?.(message);
   });
@@ -112,11 +112,12 @@ function warnAsleep(text: string): void {
   process.stderr.write(`MantarayWarning: ${text}\n`);
 }
 
-/** User code can end its worker in ways that say nothing by themselves; these last words name the cause. */
-function reportUnusualEnds(core: CoreWorker, link: NodeLink): void {
+/** User code can end its worker in ways that say nothing by themselves; these last words name the cause. `output`: what it prints goes to its program. */
+function reportUnusualEnds(core: CoreWorker, link: NodeLink, output: ReturnType<typeof captureOutput> | null): void {
   const exit = process.exit.bind(process);
   process.exit = ((code?: number | string | null): never => {
     core.flush();
+    output?.flush();
     const running = core.context.current();
     const { where, actorId } = sharedActorOf(core);
     link.send({ type: "exiting", reason: `called process.exit(${code ?? ""})${running === undefined ? "" : ` in ${running.name}()`}${where}`, actorId });
@@ -126,6 +127,9 @@ function reportUnusualEnds(core: CoreWorker, link: NodeLink): void {
     core.flush();
     const stack = error instanceof Error ? cleanStack(String(error.stack)) : String(error);
     const { where, actorId } = sharedActorOf(core);
+    // Whoever waits for this worker is told by its end; there may be nobody.
+    if (output !== null) process.stderr.write(`This worker ends by an ${kind}${where}: ${stack}\n`);
+    output?.flush();
     link.send({ type: "exiting", reason: `ended by an ${kind}${where}: ${stack}`, actorId });
     exit(1);
   };

@@ -53,17 +53,27 @@ describe("folding of workers' output", () => {
     assert.deepEqual(folding.add(record("hello", { stream: "stderr" }), 0), [{ stream: "stderr", text: "(f pid=7) hello" }]);
   });
 
-  test("lines of one record fold among themselves and keep their order", () => {
+  test("what was written at once is one text: no line of it is missing because another has the same, and it is repeated whole", () => {
     const folding = new LogFolding();
-    assert.deepEqual(texts(folding.add(record(["a", "b", "a", "c", "a"]), 0)), ["(f pid=7) a", "(f pid=7) b", "(f pid=7) c"]);
-    assert.deepEqual(texts(folding.flush(Number.POSITIVE_INFINITY)), ["(f pid=7) a [repeated 2x]"]);
+    const table = ["+---+", "| a |", "+---+"];
+    assert.deepEqual(texts(folding.add(record(table), 0)), table.map((line) => `(f pid=7) ${line}`));
+    assert.deepEqual(texts(folding.add(record(["+---+", "| b |", "+---+"]), 0)), ["(f pid=7) +---+", "(f pid=7) | b |", "(f pid=7) +---+"]);
+    assert.deepEqual(folding.add(record(table), 0), []);
+    assert.deepEqual(texts(folding.flush(Number.POSITIVE_INFINITY)), ["(f pid=7) +---+", "(f pid=7) | a |", "(f pid=7) +---+ [repeated 1x]"]);
+  });
+
+  test("empty lines, and texts that are too long to be remembered, are shown each time", () => {
+    const folding = new LogFolding();
+    const long = "x".repeat(20_000);
+    for (const line of ["", " ", long]) for (let time = 0; time < 2; time++) assert.deepEqual(texts(folding.add(record(line), 0)), [`(f pid=7) ${line}`]);
+    assert.ok(!folding.isHolding);
   });
 
   test("windows end in the order of their first lines", () => {
     const folding = new LogFolding();
     folding.add(record("early"), 0);
     folding.add(record("late"), 3_000);
-    folding.add(record(["late", "early"]), 3_001);
+    for (const line of ["late", "early"]) folding.add(record(line), 3_001);
     assert.deepEqual(texts(folding.flush(5_000)), ["(f pid=7) early [repeated 1x]"]);
     assert.ok(folding.isHolding);
     assert.deepEqual(texts(folding.flush(8_000)), ["(f pid=7) late [repeated 1x]"]);

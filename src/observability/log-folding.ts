@@ -1,9 +1,11 @@
 import type { LogRecord } from "../protocol/mod.ts";
 
-/** A line that the same function or class prints again within this time, in whichever worker, counts as a repeat. */
+/** What the same function or class prints again within this time, in whichever worker, counts as a repeat. */
 const FOLD_WINDOW_MS = 5_000;
 /** Texts remembered for folding; the oldest goes first. */
 const TEXTS_MAX = 1_000;
+/** Longer ones are shown each time. */
+const TEXT_CHARACTERS_MAX = 16_384;
 
 export interface PrintedLine {
   readonly stream: "stdout" | "stderr";
@@ -12,15 +14,15 @@ export interface PrintedLine {
 
 interface Seen {
   readonly source: string;
-  readonly stream: "stdout" | "stderr";
-  readonly text: string;
+  readonly record: LogRecord;
   readonly firstMs: number;
   repeats: number;
 }
 
 /**
- * Folds what many workers print alike: the first line is shown at once, the repeats of it as one line with their number
- * when the window ends. Pure: time comes in as an argument.
+ * Folds what many workers print alike: the first is shown at once, the repeats of it once more with their number when the window
+ * ends. What was written at once is one text, however many lines it has: of tables and objects no line is missing because another has the same.
+ * Pure: time comes in as an argument.
  */
 export class LogFolding {
   readonly #seen = new Map<string, Seen>();
@@ -29,17 +31,19 @@ export class LogFolding {
   add(record: LogRecord, nowMs: number): PrintedLine[] {
     const out = this.flush(nowMs);
     const source = `(${record.source ?? "worker"} pid=${record.pid}${record.nodeAddress === undefined ? "" : `, node=${record.nodeAddress}`})`;
-    for (const text of record.lines) {
+    const text = record.lines.join("\n");
+    // Empty lines are there for the look of what is around them.
+    if (text.trim() !== "" && text.length <= TEXT_CHARACTERS_MAX) {
       const key = `${record.stream}\u0000${record.source ?? ""}\u0000${text}`;
       const seen = this.#seen.get(key);
       if (seen !== undefined) {
         seen.repeats++;
-        continue;
+        return out;
       }
       if (this.#seen.size >= TEXTS_MAX) out.push(...this.#forgetOldest());
-      this.#seen.set(key, { source, stream: record.stream, text, firstMs: nowMs, repeats: 0 });
-      out.push({ stream: record.stream, text: `${source} ${text}` });
+      this.#seen.set(key, { source, record, firstMs: nowMs, repeats: 0 });
     }
+    out.push(...printed(source, record, ""));
     return out;
   }
 
@@ -47,9 +51,9 @@ export class LogFolding {
   flush(nowMs: number): PrintedLine[] {
     const out: PrintedLine[] = [];
     for (const [key, seen] of this.#seen) {
-      if (nowMs - seen.firstMs < FOLD_WINDOW_MS) break; // In order of their first line.
+      if (nowMs - seen.firstMs < FOLD_WINDOW_MS) break; // In the order in which they came first.
       this.#seen.delete(key);
-      if (seen.repeats > 0) out.push(folded(seen));
+      out.push(...folded(seen));
     }
     return out;
   }
@@ -63,10 +67,14 @@ export class LogFolding {
   #forgetOldest(): PrintedLine[] {
     const [key, seen] = this.#seen.entries().next().value as [string, Seen];
     this.#seen.delete(key);
-    return seen.repeats > 0 ? [folded(seen)] : [];
+    return folded(seen);
   }
 }
 
-function folded(seen: Seen): PrintedLine {
-  return { stream: seen.stream, text: `${seen.source} ${seen.text} [repeated ${seen.repeats}x]` };
+function folded({ source, record, repeats }: Seen): PrintedLine[] {
+  return repeats === 0 ? [] : printed(source, record, ` [repeated ${repeats}x]`);
+}
+
+function printed(source: string, { stream, lines }: LogRecord, ending: string): PrintedLine[] {
+  return lines.map((line, index) => ({ stream, text: `${source} ${line}${index === lines.length - 1 ? ending : ""}` }));
 }

@@ -152,6 +152,43 @@ describe("what workers print", () => {
       assert.match(stdout, /^WorkerCrashedError$/m);
     });
 
+    it(`is whole lines: characters and lines that come in pieces are put together, and the last one needs no end (${isolation})`, async () => {
+      const { stdout, stderr, exitCode } = await runProgram({ files: { "main.mjs": `
+        import * as ray from "mantaray";
+        await ray.init({ numCpus: 1, isolation: "${isolation}" });
+        const speak = ray.remote(async function speak() {
+          for (const byte of Buffer.from("5 € and 😀\\n")) {
+            process.stdout.write(Uint8Array.of(byte));
+            await null;
+          }
+          process.stdout.write("aGV4", "base64");
+          process.stdout.write("\\none\\n\\nmore");
+        });
+        await ray.get(speak.remote());
+        await ray.shutdown();
+      ` } });
+      assert.equal(exitCode, 0, stderr);
+      assert.deepEqual(stdout.split("\n").map((line) => line.replace(/^\(\w+ pid=\d+\) /, "")), ["5 € and 😀", "hex", "one", "", "more", ""]);
+    });
+
+    it(`has what ended a worker though nobody waits for it (${isolation})`, async () => {
+      const { stderr, exitCode } = await runProgram({ files: { "main.mjs": `
+        import * as ray from "mantaray";
+        await ray.init({ numCpus: 1, isolation: "${isolation}" });
+        class Bomb { light(how) { setImmediate(() => { if (how === "throw") throw new RangeError("thrown by nobody's call"); void Promise.reject(new RangeError("rejected for nobody")); }); } ping() {} }
+        const type = ray.remote(Bomb, { numCpus: 0 });
+        for (const how of ["throw", "reject"]) {
+          const bomb = type.remote();
+          await ray.get(bomb.light.remote(how));
+          while (await ray.get(bomb.ping.remote()).then(() => true, () => false));
+        }
+        await ray.shutdown();
+      ` } });
+      assert.equal(exitCode, 0, stderr);
+      assert.match(stderr, /^\(Bomb pid=\d+\) This worker ends by an uncaught exception: RangeError: thrown by nobody's call\n\(Bomb pid=\d+\) +at .*main\.mjs:/m);
+      assert.match(stderr, /^\(Bomb pid=\d+\) This worker ends by an unhandled rejection: RangeError: rejected for nobody$/m);
+    });
+
     it(`stays there with logToDriver: false (${isolation})`, async () => {
       const { stdout, exitCode } = await runProgram({ files: { "main.mjs": `
         import * as ray from "mantaray";

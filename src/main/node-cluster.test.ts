@@ -30,14 +30,14 @@ class StoppedClock implements Clock {
   }
 }
 
-function joinedNode(): { readonly clock: StoppedClock; readonly cluster: NodeCluster; loadsTold(): NodeLoadRecord[] } {
+function joinedNode(): { readonly clock: StoppedClock; readonly cluster: NodeCluster; readonly told: ToGcs[]; loadsTold(): NodeLoadRecord[] } {
   const clock = new StoppedClock();
   const told: ToGcs[] = [];
   const cluster = new NodeCluster({
     clock, record, joined: { type: "joined", clusterId: "c", nodeNumber: 1, nodes: [], loads: [], lostNodes: [], lostWorkers: [] },
     toGcs: (message) => told.push(message), connect: () => Promise.reject(new Error("there is no other node")), leave: () => undefined,
   });
-  return { clock, cluster, loadsTold: () => told.splice(0).flatMap((message) => (message.type === "load" ? [message.load] : [])) };
+  return { clock, cluster, told, loadsTold: () => told.splice(0).flatMap((message) => (message.type === "load" ? [message.load] : [])) };
 }
 
 test("a load that changes and changes back is told once", () => {
@@ -81,6 +81,30 @@ test("bundles for which there was no room for a moment are tried again, though t
   cluster.gcs.bundlesReported(NODE, { type: "bundlesRefused", groupId: "g", attempt: 1 });
   clock.goOff();
   assert.deepEqual(loadsTold().map(({ available }) => available), [ONE_CPU]);
+});
+
+test("bundles that are set aside or given back are told behind what is free then, once for all of a turn: whoever has waited for them finds it so", async () => {
+  const { clock, cluster, told } = joinedNode();
+  const brief = (): string[] => told.splice(0).map((message) => (message.type === "load" ? `load ${message.load.available["CPU"]}` : message.type === "bundleReport" ? `${message.report.type} ${message.report.groupId}` : message.type));
+  cluster.side.loadChanged(ONE_CPU, { CPU: 0 });
+  clock.goOff();
+  told.length = 0;
+  // As a node manager does: first it reports, then it tells of its load.
+  cluster.gcs.bundlesReported(NODE, { type: "bundlesReturned", groupId: "g" });
+  cluster.gcs.bundlesReported(NODE, { type: "bundlesReturned", groupId: "h" });
+  cluster.side.loadChanged(ONE_CPU, ONE_CPU);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(brief(), ["load 10000", "bundlesReturned g", "bundlesReturned h"]);
+  cluster.gcs.bundlesReported(NODE, { type: "bundlesCommitted", groupId: "i", attempt: 1 });
+  cluster.side.loadChanged(ONE_CPU, { CPU: 0 });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(brief(), ["load 0", "bundlesCommitted i"]);
+  const manyNames = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`name${index}`, 1]));
+  cluster.side.loadChanged({ ...ONE_CPU, ...manyNames }, ONE_CPU);
+  cluster.gcs.bundlesReported(NODE, { type: "bundlesReturned", groupId: "i" });
+  assert.deepEqual(brief(), ["bundlesReturned i"], "a load of very many names is not told for each of them");
+  clock.goOff();
+  assert.deepEqual(brief(), ["load 10000"]);
 });
 
 test("an object of another node that drains is not taken when this one has been told to drain meanwhile", async () => {

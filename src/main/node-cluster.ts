@@ -1,13 +1,17 @@
-import { nodeKeyOf, type Clock, type NodeKey, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
+import { afterThis, nodeKeyOf, type Clock, type NodeKey, type ResourceAmounts, type Timer, type WorkerId } from "../base/mod.ts";
 import { RemoteGcs } from "../clients/mod.ts";
 import type { ObjectManager, StoreService } from "../object-store/mod.ts";
 import { HandOver, type NodeManager, OtherNodes, type ClusterSide, type PeerNodeLink } from "../node-manager/mod.ts";
-import { type AskerRecord, type FarRequest, type FromGcs, type FromNode, type JobRecord, type NetworkAddress, type NodeLoadRecord, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
+import { type AskerRecord, type BundleReport, type FarRequest, type FromGcs, type FromNode, type JobRecord, type NetworkAddress, type NodeLoadRecord, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
 import type { KeptModules } from "./kept-modules.ts";
 import { WorkerSurvey } from "./worker-survey.ts";
 
 /** Changes of what is free are told to the GCS together, so often at most. */
 const LOAD_REPORT_MS = 5;
+/** Of bundles: each is told behind the load that has it, */
+const CHANGES_WHAT_IS_FREE: ReadonlySet<BundleReport["type"]> = new Set(["bundlesCommitted", "bundlesReturned"]);
+/** unless the load has more names than this. Each bundle adds some, and with thousands of groups every end of one would tell them all. */
+const NAMES_TOLD_EACH_TIME_MAX = 200;
 /** A node that does not answer in time is left out. */
 const ANSWER_MS_MAX = 5_000;
 /** Of an id, for leases: each node gives its own from here on. */
@@ -55,6 +59,8 @@ export class NodeCluster {
   #loadSent = "";
   #loadVersion = 0;
   #loadTimer: Timer | null = null;
+  /** What is told when the load has been. */
+  readonly #withLoad: ToGcs[] = [];
   /** Others that take nothing new. */
   readonly #drainingOthers = new Set<NodeKey>();
   /** Once this node drains. */
@@ -66,6 +72,7 @@ export class NodeCluster {
     this.#setting = setting;
     const { clock, joined } = setting;
     this.gcs = new RemoteGcs((message) => {
+      if (message.type === "bundleReport" && CHANGES_WHAT_IS_FREE.has(message.report.type) && this.#isLoadSmall) return this.#tellWithLoad(message);
       this.#toGcs(message.type === "fromWorker" ? this.#withRoot(message) : message);
       if (message.type === "actorPlaced" || message.type === "placementRefused" || message.type === "bundleReport") this.#tellLoadAnew();
     });
@@ -189,6 +196,20 @@ export class NodeCluster {
   #tellLoadAnew(): void {
     this.#loadSent = "";
     if (this.#load !== null) this.#loadChanged(this.#load);
+  }
+
+  get #isLoadSmall(): boolean {
+    return this.#load !== null && Object.keys(this.#load.totals).length <= NAMES_TOLD_EACH_TIME_MAX;
+  }
+
+  /** Behind the load, one for all of this turn: whoever has waited for a group, or for its end, and then asks what is free, or makes another group, finds it so. */
+  #tellWithLoad(message: ToGcs): void {
+    if (this.#withLoad.push(message) > 1) return;
+    afterThis(() => {
+      this.#loadSent = "";
+      this.#tellLoad();
+      for (const one of this.#withLoad.splice(0)) this.#toGcs(one);
+    });
   }
 
   // ------------------------------------------------------------------ from others

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from "../base/mod.ts";
+import { InvalidArgumentError, isMultipleOfUnit } from "../base/mod.ts";
 
 /** A check of one option: says what it must be when it is not that. */
 export type Check = (value: unknown) => string | undefined;
@@ -16,7 +16,7 @@ export const anything: Check = () => undefined;
 /** Fixed-point amounts of resources. */
 export const anAmount: Check = (value) => {
   if (typeof value !== "number" || !Number.isFinite(value) || value < 0) return "a number, 0 or more";
-  return Math.abs(value * 10_000 - Math.round(value * 10_000)) < 1e-6 ? undefined : "a multiple of 0.0001";
+  return isMultipleOfUnit(value) ? undefined : "a multiple of 0.0001";
 };
 
 /** A part of one accelerator, or whole ones. */

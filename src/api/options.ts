@@ -1,7 +1,6 @@
 import { InvalidArgumentError, type ResourceAmounts, toAmounts } from "../base/mod.ts";
 import { type WorkerKind, workerKindOf } from "../protocol/mod.ts";
-import { isGroupResource } from "../scheduling/mod.ts";
-import { checkNodeLabels } from "../scheduling/mod.ts";
+import { checkNodeLabels, whyNoResourceName } from "../scheduling/mod.ts";
 import { aBoolean, aTimeLimitMs, aLimit, aLimitFromOne, aGpuAmount, anAmount, anyObject, anything, aSignal, aString, bytes, type Check, checkOptions, either, oneOf, recordOf, wholeNumber } from "./option-checks.ts";
 import type { InitOptions } from "./lifecycle-types.ts";
 import type { Runtime } from "./runtime.ts";
@@ -97,8 +96,10 @@ function checkOptionsOfClass(options: MethodOptions, label: string): void {
 }
 
 function checkResourceNames(options: Pick<PlacementOptions, "resources">, label: string): void {
-  const odd = Object.keys(options.resources ?? {}).find((name) => name === "" || isGroupResource(name));
-  if (odd !== undefined) throw new InvalidArgumentError(`${JSON.stringify(odd)} in 'resources' of ${label} cannot be the name of a resource${odd === "" ? "" : ": resources of placement groups look so; give schedulingStrategy: { type: \"placementGroup\", … } instead"}`);
+  for (const name of Object.keys(options.resources ?? {})) {
+    const wrong = whyNoResourceName(name);
+    if (wrong !== null) throw new InvalidArgumentError(`'resources' of ${label}: ${wrong}`);
+  }
   for (const [reserved, option] of [["CPU", "numCpus"], ["GPU", "numGpus"], ["memory", "memory"]] as const) {
     if (options.resources !== undefined && Object.hasOwn(options.resources, reserved)) {
       throw new InvalidArgumentError(`'${reserved}' cannot be given in 'resources' of ${label}; use the option '${option}'`);

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, PlacementGroupNotFoundError, type PlacementGroupId, type ResourceAmounts, toAmounts, toQuantities } from "../base/mod.ts";
 import { DESCRIBE, describe, type RuntimeObject } from "../core-worker/mod.ts";
 import type { BundleRecord, PlacementGroupRecord, PlacementGroupRow, RuntimeDescriptor } from "../protocol/mod.ts";
-import { fits, isGroupResource, sumOf } from "../scheduling/mod.ts";
+import { fits, sumOf, whyNoResourceName } from "../scheduling/mod.ts";
 import { aGpuAmount, anAmount, aString, checkOptions, oneOf } from "./option-checks.ts";
 import type { ObjectRef } from "./object-ref.ts";
 import { currentRuntime, type Runtime } from "./runtime.ts";
@@ -110,7 +110,8 @@ function checkedBundles(bundles: unknown): ResourceAmounts[] {
     for (const [name, quantity] of Object.entries(bundle as Record<string, unknown>)) {
       const known = OPTION_FOR[name];
       if (known !== undefined) throw new InvalidArgumentError(`${where} has '${name}'; resources in bundles go by their own names: write { ${known}: … }`);
-      if (name === "" || isGroupResource(name)) throw new InvalidArgumentError(`${where} has a resource ${JSON.stringify(name)}, which cannot be the name of one`);
+      const wrong = whyNoResourceName(name);
+      if (wrong !== null) throw new InvalidArgumentError(`${where}: ${wrong}`);
       const wanted = name === "GPU" ? aGpuAmount(quantity) : anAmount(quantity);
       if (wanted !== undefined) throw new InvalidArgumentError(`'${name}' in ${where} must be ${wanted}, but is ${describe(quantity)}`);
     }

@@ -9,6 +9,6 @@ export { forgetOldest } from "./forget-oldest.ts";
 export { creatorOf, newActorId, newJobId, newNodeId, newWorkerId, nodeKeyOf, sequencedId, sequenceIn } from "./ids.ts";
 export type { ActorId, JobId, NodeId, NodeKey, ObjectId, PlacementGroupId, TaskId, WorkerId } from "./ids.ts";
 export type { RandomSource } from "./random.ts";
-export { FREED_WHILE_WAITING, isZero, toAmounts, toQuantities, type AcceleratorIds, type ResourceAmounts, UNITS_PER_RESOURCE } from "./resource-amounts.ts";
+export { FREED_WHILE_WAITING, isMultipleOfUnit, isZero, toAmounts, toQuantities, type AcceleratorIds, type ResourceAmounts, UNITS_PER_RESOURCE } from "./resource-amounts.ts";
 export { RenewedMap, RenewedSet } from "./renewed-map.ts";
 export { SeededRandom } from "./seeded-random.ts";

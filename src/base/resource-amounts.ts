@@ -10,6 +10,11 @@ export const FREED_WHILE_WAITING = "CPU";
 /** The precision of amounts is 0.0001. */
 export const UNITS_PER_RESOURCE = 10_000;
 
+/** As far as the arithmetic of fractions can tell. */
+export function isMultipleOfUnit(quantity: number): boolean {
+  return Math.abs(quantity * UNITS_PER_RESOURCE - Math.round(quantity * UNITS_PER_RESOURCE)) < 1e-6;
+}
+
 export function toAmounts(quantities: Readonly<Record<string, number>>): ResourceAmounts {
   const amounts: Record<string, number> = {};
   for (const [name, quantity] of Object.entries(quantities)) {

@@ -1,4 +1,4 @@
-import { checkNodeLabels } from "../main/mod.ts";
+import { checkNodeLabels, isMultipleOfUnit, whyNoResourceName } from "../main/mod.ts";
 import { CommandError } from "./command-line.ts";
 
 /** Texts of the command line as what they mean. All throw CommandError with the option and what it takes. */
@@ -9,7 +9,7 @@ function refuse(option: string, text: string, wanted: string): never {
 /** Up to four places after the point, as resources have. */
 export function amount(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  return /^\d+(\.\d+)?$/.test(text) && Number(text) <= Number.MAX_SAFE_INTEGER ? Number(text) : refuse(option, text, "a number from 0");
+  return /^\d+(\.\d+)?$/.test(text) && Number(text) <= Number.MAX_SAFE_INTEGER && isMultipleOfUnit(Number(text)) ? Number(text) : refuse(option, text, "a number from 0, a multiple of 0.0001");
 }
 
 export function wholeNumber(option: string, text: string | undefined): number | undefined {
@@ -54,7 +54,9 @@ export function resources(option: string, text: string | undefined): Record<stri
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) return refuse(option, text, wanted);
   for (const [name, quantity] of Object.entries(value)) {
-    if (typeof quantity !== "number" || !Number.isFinite(quantity) || quantity < 0) return refuse(option, text, `${wanted}; the amount of ${name} is a number from 0`);
+    if (typeof quantity !== "number" || !Number.isFinite(quantity) || quantity < 0 || !isMultipleOfUnit(quantity)) return refuse(option, text, `${wanted}; the amount of ${name} is a number from 0, a multiple of 0.0001`);
+    const wrong = whyNoResourceName(name);
+    if (wrong !== null) return refuse(option, text, `${wanted}; ${wrong}`);
     const own = OWN_OPTIONS[name];
     if (own !== undefined) throw new CommandError(`--${option} cannot say how much ${name} there is: that is --${own}`);
   }

@@ -1,4 +1,5 @@
-export { checkNodeLabels } from "../scheduling/mod.ts";
+export { isMultipleOfUnit } from "../base/mod.ts";
+export { checkNodeLabels, whyNoResourceName } from "../scheduling/mod.ts";
 export { availableResources, clusterResources, explain, init, memorySummary, type NodeInfo, nodes, shutdown, timeline } from "./index.ts";
 export { networkAddressOf } from "./network-address.ts";
 export { type DrainOutcome, drainNode } from "./node-drainer.ts";

@@ -11,6 +11,7 @@ import type { SessionConfig } from "./bootstrap.ts";
 import { memoryGuardConfig } from "./machine-memory.ts";
 import { realRandom } from "./real-random.ts";
 import { addressOf } from "./runtime-address.ts";
+import { spillingDirectory } from "./spilling-directory.ts";
 
 /** Of the machine's memory, for objects, unless `objectStoreMemory` says otherwise; the same as Ray. */
 const STORE_MEMORY_FRACTION = 0.3;
@@ -38,7 +39,7 @@ export function newSessionConfig(options: MachineOptions, program: ProgramConfig
   const gpus = gpuIds(options.numGpus);
   const nodeId = newNodeId(realRandom);
   const { entryUrl, loaders, nodeOptions } = program;
-  const spillFolder = options.objectSpillingDirectory === undefined ? join(sessionDir, "spill") : join(options.objectSpillingDirectory, sessionName);
+  const spillFolder = options.objectSpillingDirectory === undefined ? join(sessionDir, "spill") : join(spillingDirectory(options.objectSpillingDirectory), sessionName);
   const store: StoreConfig = { sessionName, sessionDir, capacityBytes, spillFolder };
   return {
     jobId,

@@ -130,7 +130,7 @@ export class SharedStore implements StoreClient {
   #allocate(attached: Attachment, byteLength: number): number | null {
     const pages = classPages(byteLength, attached.segmentPagesMax);
     if (pages === null) {
-      throw new ObjectStoreFullError(`an object of ${megabytes(byteLength)} is larger than one can be here, ${megabytes(attached.segmentPagesMax * PAGE_BYTES)}: put it in parts, or raise objectStoreMemory (up to 2 GB for one object)`);
+      throw new ObjectStoreFullError(`an object of ${megabytes(byteLength)} is larger than one can be here, ${megabytes(Math.max(0, attached.segmentPagesMax) * PAGE_BYTES)}: put it in parts, or raise objectStoreMemory (up to 2 GB for one object)`);
     }
     for (const mayWait of [false, true]) {
       const row = this.#takeCached(attached, pages) ?? this.#request(attached, pages, mayWait);

@@ -18,6 +18,12 @@ export function isGroupResource(name: string): boolean {
   return name.includes(MARK);
 }
 
+/** For a resource of a user. Null if it can. */
+export function whyNoResourceName(name: string): string | null {
+  if (name !== "" && !isGroupResource(name)) return null;
+  return `${JSON.stringify(name)} cannot be the name of a resource${name === "" ? "" : `: resources of placement groups look so; give schedulingStrategy: { type: "placementGroup", … } instead`}`;
+}
+
 function ofGroup(name: string, groupId: PlacementGroupId): string {
   return `${name}${MARK}${groupId}`;
 }

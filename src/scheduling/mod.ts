@@ -5,6 +5,6 @@ export { type NodeView, takesWork } from "./node-view.ts";
 export type { PlacementRequest } from "./placement-request.ts";
 export { chooseNode, distribute, type Distribution, type NodeAnswer } from "./policies.ts";
 export { describeLack, fits, keptWhileWaiting, lacking, ResourceLedger, sumOf, without } from "./resources.ts";
-export { acceleratorsOfBundle, bundleNamesOf, describeResource, givenByBundle, groupNameOf, inBundle, isGroupResource, plainAccelerators, plainName, takenFromNode, withoutGroups } from "./bundle-resources.ts";
+export { acceleratorsOfBundle, bundleNamesOf, describeResource, givenByBundle, groupNameOf, inBundle, plainAccelerators, plainName, takenFromNode, whyNoResourceName, withoutGroups } from "./bundle-resources.ts";
 export { type BundleNode, type BundlesAnswer, type BundlesRequest, placeBundles } from "./bundles.ts";
 export { distinctWants } from "./wants.ts";

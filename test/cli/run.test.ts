@@ -114,6 +114,7 @@ describe("commands that cannot do what they are asked for", () => {
     ["start --head --port", /--port needs a value/],
     ["start --head --port 70000", /--port takes a port.*'70000'/],
     ["start --head --num-cpus many", /--num-cpus takes a number.*'many'/],
+    ["start --head --num-cpus 0.00005", /--num-cpus takes.*a multiple of 0\.0001, but got '0\.00005'/],
     ["start --head --num-cpus -1", /--num-cpus needs a value/],
     ["start --head --num-cpus=-1", /--num-cpus takes a number.*'-1'/],
     ["start --head=yes", /--head takes no value/],
@@ -121,6 +122,9 @@ describe("commands that cannot do what they are asked for", () => {
     ["start --head --memory 5XB", /--memory takes a number of bytes.*'5XB'/],
     ["start --head --resources {printer:1}", /--resources takes amounts.*JSON/],
     ['start --head --resources {"printer":-1}', /printer is a number from 0/],
+    ['start --head --resources {"printer":0.00001}', /printer is a number from 0, a multiple of 0\.0001/],
+    ['start --head --resources {"":1}', /"" cannot be the name of a resource/],
+    ['start --head --resources {"CPU_group_0":1}', /"CPU_group_0" cannot be the name of a resource/],
     ['start --head --resources {"CPU":1}', /--num-cpus/],
     ["start --head --labels zone", /--labels takes labels like/],
     ["start --head --labels mantaray.io/zone=a", /--labels: 'mantaray\.io\/zone' cannot be given/],
@@ -150,7 +154,7 @@ describe("commands that cannot do what they are asked for", () => {
     }
   });
 
-  it("say that a port is taken, or an address not this machine's, and leave nothing", async () => {
+  it("say that a port is taken, an address not this machine's, or a folder not to be had, and leave nothing", async () => {
     const { address } = await place.head("--num-cpus", "1");
     const before = place.leftovers();
     const port = address.split(":")[1] as string;
@@ -161,6 +165,9 @@ describe("commands that cannot do what they are asked for", () => {
     }
     const elsewhere = await place.run("start", "--head", "--port", "0", "--host", "192.0.2.1");
     assert.match(elsewhere.stderr, /192\.0\.2\.1 is no address of this machine.*--host/);
+    const unwritable = await place.run("start", "--head", "--port", "0", "--object-spilling-directory", "/dev/null/spilled");
+    assert.match(unwritable.stderr, /^mantaray: .*cannot be spilled to \/dev\/null\/spilled .*--object-spilling-directory/);
+    assert.equal(unwritable.exitCode, 1);
     assert.deepEqual(place.leftovers(), before);
   });
 

@@ -23,6 +23,23 @@ async function output(program: ProgramOptions): Promise<{ readonly lines: string
 }
 
 describe("workers on a machine without the program's files", () => {
+  it("read JSON that the program imports, as workers do that have its files", async () => {
+    const { lines } = await output({
+      files: {
+        "main.mjs": `
+          import * as ray from "mantaray";
+          import settings from "./settings.json" with { type: "json" };
+          import * as whole from "./settings.json" with { type: "json" };
+          ${BEGIN}
+          const read = ray.remote(() => [settings.limit, whole.default.limit]);
+          console.log(JSON.stringify([await ray.get(read.remote()), await ray.get(read.options({ isolation: "thread" }).remote())]));
+          await ray.shutdown();`,
+        "settings.json": '{ "limit": 7 }',
+      },
+    });
+    assert.deepEqual(JSON.parse(lines[0] as string), [[7, 7], [7, 7]]);
+  });
+
   it("get TypeScript modules with what they import, one instance of each, and packages that are not there", async () => {
     const { lines, folder } = await output({
       files: {

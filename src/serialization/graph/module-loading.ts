@@ -48,9 +48,22 @@ async function importAll(imports: readonly ImportReference[], requires: readonly
   if (prepares) await prepared(environment);
   if (requires.length > 0) await placeRequired(requires, environment);
   await Promise.all(imports.map(async (reference) => {
-    namespaces.set(keyOf(reference), await load({ specifier: reference.specifier, parentUrl: reference.parentUrl, kind: "import" }, environment, undefined));
+    namespaces.set(keyOf(reference), await loadImported({ specifier: reference.specifier, parentUrl: reference.parentUrl, kind: "import" }, environment));
   }));
 }
+
+/** As the program has imported it. A reference does not tell with which attributes: it has none, or what Node wants one for. */
+async function loadImported(request: ModuleRequest, environment: ImportEnvironment): Promise<object> {
+  try {
+    return await load(request, environment, undefined);
+  } catch (error) {
+    if (!ATTRIBUTE_MISSING.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    return load(request, environment, { with: { type: "json" } });
+  }
+}
+
+/** Node's code, and what it was called before. */
+const ATTRIBUTE_MISSING: ReadonlySet<string> = new Set(["ERR_IMPORT_ATTRIBUTE_MISSING", "ERR_IMPORT_ASSERTION_TYPE_MISSING"]);
 
 /** Whether what the program's machine loads TypeScript with is there: without, its modules come compiled. */
 async function prepared(environment: ImportEnvironment): Promise<boolean> {

@@ -35,6 +35,8 @@ export interface MachineNeeds {
   readonly sharedMemoryBytes: number;
   /** In the folder for temporary files. */
   readonly diskBytes?: number;
+  /** Links of a limited rate, see links.ts. */
+  readonly links?: boolean;
 }
 
 export interface PublishedFigure {

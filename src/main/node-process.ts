@@ -121,6 +121,9 @@ function explained(error: Error, { headAddress, port }: NodeOptions, host: strin
       return failed(`there is no head at ${headAddress ?? ""} (${reason ?? error.message}): start it with \`mantaray start --head\`, and pass the address that it prints; for other machines it needs --host`);
     case "ERR_MANTARAY_PEER_TOKEN":
       return failed(`the cluster at ${headAddress ?? ""} has another secret: set MANTARAY_CLUSTER_TOKEN to the same on all nodes`);
+    case "ERR_MANTARAY_PEER_REFUSED":
+    case "ERR_MANTARAY_CONNECT_TIMEOUT":
+      return failed(`${error.message} What listens at ${headAddress ?? ""} is no head of a cluster, or hangs: pass the address that \`mantaray start --head\` has printed`);
     default:
       return error;
   }
@@ -156,5 +159,9 @@ function endingOnSignals(node: LocalNode, threads: WorkerHosts, connections: Clu
     process.exit(exitCode);
   };
   for (const signal of SIGNALS) process.on(signal, () => void end(signal, "has ended", 0));
-  return (reason, told, exitCode) => void end(reason, told, exitCode);
+  return (reason, told, exitCode) => {
+    // Their calls fail because the node ends. Why it does, nobody else says to them.
+    if (!isEnding) node.service.toDrivers({ type: "warning", text: `the node that this program has joined (pid ${process.pid}) ends: ${reason}` });
+    void end(reason, told, exitCode);
+  };
 }

@@ -207,7 +207,7 @@ describe("a node of its own", () => {
     const { port } = web.address() as AddressInfo;
     const another = await place.run("start", "--address", `127.0.0.1:${port}`);
     web.close();
-    assert.match(another.stderr, new RegExp(`^mantaray: .*127\\.0\\.0\\.1:${port} sent something that is no handshake of mantaray`));
+    assert.match(another.stderr, new RegExp(`^mantaray: .*127\\.0\\.0\\.1:${port} sent something that is no handshake of mantaray.* pass the address that .mantaray start --head. has printed`));
     const secret = await place.start(["start", "--address", head.address], { MANTARAY_CLUSTER_TOKEN: "another" }).ended;
     assert.match(secret.stderr, /^mantaray: .*MANTARAY_CLUSTER_TOKEN/);
     const other = await place.ofVersion("0.0.1-another", ["start", "--address", head.address]).ended;

@@ -16,6 +16,8 @@ for (const isolation of ISOLATIONS) {
       const [head, node] = cluster.nodes;
       // Through the head, and through the other node.
       const programs = [cluster.address, node!.address].map((address) => startProgram(`
+        const warnings = [];
+        process.on("warning", ({ message }) => warnings.push(message));
         await ray.init({ address: ${JSON.stringify(address)}, isolation: ${JSON.stringify(isolation)} });
         class Place { pid() { return process.pid; } never() { return new Promise(() => {}); } }
         const place = ray.remote(Place).options({ resources: { far: 0.5 } }).remote();
@@ -25,14 +27,18 @@ for (const isolation of ISOLATIONS) {
         say(await ray.nodes().catch((error) => error.name));
         try { ray.remote(() => 1).remote(); } catch (error) { say(error.message); }
         await ray.shutdown();
+        say(warnings.filter((text) => text.includes("the node that this program has joined")));
       `));
       const workerPids = await Promise.all(programs.map((program) => program.said()));
       process.kill(head!.pid, "SIGKILL");
-      for (const program of programs) {
+      for (const [index, program] of programs.entries()) {
         for (const name of await program.said()) assert.ok(["RuntimeStateError", "ActorDiedError", "NodeDiedError", "WorkerCrashedError"].includes(name), name);
         assert.equal(await program.said(), "RuntimeStateError");
         const text = await program.said();
         assert.ok(text.includes("was called when its runtime had ended: ") && text.includes(`of the cluster at ${cluster.address}`), text);
+        const told = await program.said() as string[];
+        assert.equal(told.length, index, "through the other node");
+        for (const warning of told) assert.match(warning, /ends: the head/);
         assert.equal((await program.ended).exitCode, 0);
       }
       await eventually("all processes to end", () => ![head!.pid, node!.pid, ...workerPids].some(isRunning));

@@ -84,8 +84,14 @@ export class ActorCreation {
 
   #newTemplate(setting: ActorSetting, unitId: string, parentId: string | null, codeOfArgs: readonly string[]): ActorTemplate {
     const { workerId, code } = this.#env;
-    return { ...setting, ownerId: workerId, jobId: this.#env.jobId(), unitId, units: code.closure([unitId, ...codeOfMethods(setting.methods), ...codeOfArgs]), parentId };
+    return actorTemplate(setting, { ownerId: workerId, jobId: this.#env.jobId(), unitId, units: code.closure([unitId, ...codeOfMethods(setting.methods), ...codeOfArgs]), parentId });
   }
+}
+
+/** With its keys in one order, whoever makes it: a worker that waits has read a message of this shape (actor-rehearsal.ts). */
+export function actorTemplate(setting: ActorSetting, { ownerId, jobId, unitId, units, parentId }: Omit<ActorTemplate, keyof ActorSetting>): ActorTemplate {
+  const { className, methods, rules, name, namespace, isDetached, getIfExists, maxRestarts, maxConcurrency, resources, workerKind, strategy, bundle, isShared } = setting;
+  return { className, methods, rules, name, namespace, isDetached, getIfExists, maxRestarts, maxConcurrency, resources, workerKind, strategy, bundle, isShared, ownerId, jobId, unitId, units, parentId };
 }
 
 export function isEncoded(arg: ActorArg): arg is EncodedValueRecord {

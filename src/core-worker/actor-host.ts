@@ -43,6 +43,8 @@ export class ActorHost {
   readonly #endedNumbers = new Set<number>();
   readonly #templates = new RecentTemplates((template) => ({ ...template, units: [] }));
   readonly #sharedRunner: CallRunner;
+  /** What was rehearsed, held for its shapes. */
+  readonly #rehearsed: object[] = [];
   #constructing: ActorInstance | null = null;
   /** What asynchronous work that a constructor has started belongs to. */
   #constructed: AsyncLocalStorage<ActorInstance> | null = null;
@@ -86,8 +88,9 @@ export class ActorHost {
   /** Starts an actor beside the real ones, without a trace: V8 compiles the code for it then, and the first real one need not wait for that. */
   rehearse(): void {
     const { executor, worker, pid } = this.#env;
-    const { stage, spec } = rehearsal(pid, worker);
-    new ActorHost({ ...this.#env, ...stage }).start(spec, 0, false, executor.acceleratorIds);
+    const { stage, message } = rehearsal(pid, worker);
+    this.#rehearsed.push(message);
+    new ActorHost({ ...this.#env, ...stage }).start(message.spec, 0, false, executor.acceleratorIds);
   }
 
   startShared(parts: ActorParts, number: number, wasRestarted: boolean): void {

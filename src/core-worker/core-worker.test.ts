@@ -111,7 +111,7 @@ test("a worker is told of its actor's accelerators, and of none only if it had s
   const accelerators: (AcceleratorIds | null)[] = [];
   const core = coreWorker([], accelerators);
   const start = (actorId: string, acceleratorIds: AcceleratorIds | null): void => {
-    core.onNodeMessage({ type: "startActor", spec: { ...rehearsal(1, core.env).spec, actorId }, wasRestarted: false, acceleratorIds });
+    core.onNodeMessage({ type: "startActor", spec: { ...rehearsal(1, core.env).message.spec, actorId }, wasRestarted: false, acceleratorIds });
   };
   start("actor00000000001", null);
   assert.deepEqual(accelerators, []);

@@ -18,8 +18,8 @@ export function rehearsalUnit(): CodeUnit {
   });
   const group = writer.groups.push({ url: "mantaray:rehearsal", isStrict: true }) - 1;
   const record = writer.functions.push({
-    name: "Rehearsal", text, edits, form: "expression", kind: "class", group, scope: -1, slots: [{ to: "module", name: "step", scope: -1, isAssigned: false }], line: 0, column: 0, displayFile: "mantaray:rehearsal",
-    positions: null, unitId: id, usesImportMeta: false, usesImporter: false, isAsync: false, isGenerator: false, privateInstances: { constructorParameterCount: 1, isDerived: false },
+    name: "Rehearsal", text, edits, form: "expression", kind: "class", line: 0, column: 0, displayFile: "mantaray:rehearsal", positions: null, usesImportMeta: false, usesImporter: false, isAsync: false, isGenerator: false,
+    privateInstances: { constructorParameterCount: 1, isDerived: false }, group, scope: -1, slots: [{ to: "module", name: "step", scope: -1, isAssigned: false }], unitId: id,
   }) - 1;
   writer.beginNode(NodeKind.function, 0);
   for (const word of [record, 1, writer.numberCell(1)]) writer.word(word);
@@ -27,5 +27,6 @@ export function rehearsalUnit(): CodeUnit {
   writer.word(withoutExtension);
   writer.word(withoutExtension);
   const { header, outOfBand } = writer.finish(0 << TAG_BITS, 1, []);
-  return { id, name: "Rehearsal", blob: packBlob(header, outOfBand), needs: [], descriptors: [], kind: "class", isAsync: false, isGenerator: false, where: "", origin: null };
+  const origin = { driverId: id, fileSystem: id };
+  return { id, name: "Rehearsal", needs: [], descriptors: [], kind: "class", isAsync: false, isGenerator: false, where: "", blob: packBlob(header, outOfBand), origin };
 }

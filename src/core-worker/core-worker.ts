@@ -131,7 +131,7 @@ export class CoreWorker {
     const fail = (task: PendingTask, failure: Failure): void => { settleFailed(task, failure); this.#finished(task, false); };
     this.submitter = new TaskSubmitter({
       workerId: env.workerId, clock: env.clock, sender, peer: (id) => this.peer(id), fail, dropped: (task) => this.#finished(task, false), warn: (text) => env.warn(text), runLater: (task) => this.#retries.runLater(task),
-      requestLeases: (key, shape, target, priority) => env.sendToNode({ type: "leaseDemand", key, shape, target, priority }),
+      requestLeases: (key, shape, target, priority) => env.sendToNode({ type: "leaseDemand", key, shape, target, priority }), leaseSettled: (leaseId, workerId) => env.sendToNode({ type: "leaseSettled", leaseId, workerId }),
     });
     const handleHost = new ActorCalls({
       references: this.references, actors: () => this.actors, submission: () => this.submission, hold: () => this.#life.hold(), checkMethodOptions: (options, label) => this.checkMethodOptions(options, label),
@@ -354,6 +354,7 @@ export class CoreWorker {
   onNodeMessage(message: FromNode): void {
     switch (message.type) {
       case "leaseGranted": return this.submitter.leaseGranted(message.key, message.leaseId, message.workerId);
+      case "leaseTaken": return this.submitter.leaseTaken(message.leaseId, message.workerId);
       case "leaseRefused": return this.submitter.leaseRefused(message.key, message.error);
       case "nameArguments": return this.submitter.nameArguments(message.key, message.count);
       case "leasesHeldUp": return this.submitter.leasesHeldUp(message.key, message.reason);
@@ -363,8 +364,7 @@ export class CoreWorker {
         return this.#executor.leaseOpened(message);
       case "endLease":
         return this.#executor.endLease(message.leaseId);
-      case "slotGranted":
-        return this.#executor.slotGranted(message.leaseId);
+      case "slotGranted": return this.#executor.slotGranted(message.leaseId);
       case "runTimedOut":
         return this.#limited.timedOut(message.workerId, message.taskSequence);
       case "stopTimedOutRun":

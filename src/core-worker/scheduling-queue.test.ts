@@ -38,6 +38,12 @@ class Owner {
     return lease;
   }
 
+  /** The first task there has its outcome. */
+  end(leaseId: number): void {
+    const task = this.tasks.find(({ lease }) => lease?.leaseId === leaseId) as PendingTask;
+    (task.lease as OwnedLease).remove(task);
+  }
+
   /** How many tasks each lease got. */
   distribute(): number[] {
     const before = this.sent.length;
@@ -80,9 +86,32 @@ describe("the queue of tasks of one kind", () => {
     owner.distribute();
     owner.queue.tasks.removeWhere(() => true);
     assert.equal(owner.queue.nextLeaseTarget(), 1);
+    owner.end(1);
     owner.queue.closed(1);
     owner.submit(1, callableOf(5_000));
     assert.equal(owner.queue.nextLeaseTarget(), 2, "the target counts all leases ever wanted");
+  });
+
+  test("wishes for what was on its way to a lease that has ended as soon as that is known, until it has an outcome", () => {
+    const owner = new Owner(4);
+    owner.submit(2, callableOf(10));
+    assert.equal(owner.queue.nextLeaseTarget(), 2);
+    owner.grant();
+    assert.deepEqual(owner.distribute(), [2]);
+    owner.submit(1, callableOf(10));
+    owner.grant();
+    assert.deepEqual(owner.distribute(), [0, 1]);
+    assert.equal(owner.queue.nextLeaseTarget(), undefined);
+    owner.queue.closed(1);
+    assert.equal(owner.queue.nextLeaseTarget(), 4, "two are to come back");
+    owner.end(1);
+    assert.equal(owner.queue.nextLeaseTarget(), 3, "one had just ended");
+    const [back] = owner.tasks.filter(({ lease }) => lease?.leaseId === 1) as [PendingTask];
+    (back.lease as OwnedLease).remove(back);
+    owner.queue.giveBack(back);
+    assert.equal(owner.queue.nextLeaseTarget(), undefined, "one is back");
+    owner.queue.closed(1);
+    assert.equal(owner.queue.nextLeaseTarget(), undefined, "told twice");
   });
 
   test("leases in use do not count against what may be asked for: tasks that wait give their resources back", () => {

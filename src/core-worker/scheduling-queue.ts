@@ -79,6 +79,8 @@ export class SchedulingQueue {
   /** Tasks that came back without having run, and are not in their places yet. */
   #returned: PendingTask[] = [];
   readonly leases = new Map<number, OwnedLease>();
+  /** Leases that have ended while tasks were on their way there, which come back. */
+  readonly #ended = new Set<OwnedLease>();
   /** Set with the first task in it that is done. */
   hasDone = false;
   /** Its program was told that its tasks may wait for ever; until the next lease. */
@@ -158,7 +160,7 @@ export class SchedulingQueue {
   nextLeaseTarget(): number | undefined {
     // Leases in use do not count against the limit: a task that waits gives its resources back, and then another lease
     // can be had for what it waits for.
-    const target = this.#leasesGranted + Math.min(this.tasks.length, this.#leasesMax);
+    const target = this.#leasesGranted + Math.min(this.tasks.length + this.#returning(), this.#leasesMax);
     const priority = this.tasks.peek()?.template.priority ?? 0;
     if (target === this.#leaseTarget && (priority === this.#priority || target === this.#leasesGranted)) return undefined;
     this.#leaseTarget = target;
@@ -179,7 +181,21 @@ export class SchedulingQueue {
   }
 
   closed(leaseId: number): void {
+    const lease = this.leases.get(leaseId);
+    if (lease === undefined) return;
     this.leases.delete(leaseId);
+    // That of one set of arguments may be over, and is counted from nought with the first task that comes back.
+    if (!this.isForArguments) this.#ended.add(lease);
+  }
+
+  /** Tasks that will be here again, but for those that had just ended: what they need is asked for at once. */
+  #returning(): number {
+    let count = 0;
+    for (const lease of this.#ended) {
+      if (lease.inFlight === 0) this.#ended.delete(lease);
+      else count += lease.inFlight;
+    }
+    return count;
   }
 
   // ------------------------------------------------------------------ for one set of arguments

@@ -13,6 +13,7 @@ const KEY = "k";
 const UNNAMED: LeaseShape = { ...SHAPE, arguments: { type: "unnamed", areNear: false } };
 const STORED = { node: "n", id: 6, row: 6, byteLength: 2 ** 20 };
 const NAMED_KEY = leaseKeyOf({ ...SHAPE, arguments: { type: "named", objects: [{ node: STORED.node, id: STORED.id, byteLength: STORED.byteLength }] } });
+const argument = (): EncodedArg => new EncodedArg({ format: 0, header: new Uint8Array(), buffers: [], descriptors: [], code: [], stored: STORED } satisfies EncodedValueRecord);
 const CHANNEL: Channel = {
   peerId: "w", isClosed: false, flush: () => true, onFrame: () => undefined, onClose: () => undefined, close: () => undefined, ref: () => undefined, unref: () => undefined, send: () => true, sendParts: () => true,
 };
@@ -25,13 +26,16 @@ class Owner {
   readonly kinds: string[] = [];
   /** Leases asked for in all, by key. */
   readonly wanted = new Map<string, number>();
+  /** Leases of which the node manager knows that all is known. */
+  readonly settled: number[] = [];
+  onSettled = (): void => undefined;
   readonly #peers = new Map<string, Peer>();
   readonly #submitter = new TaskSubmitter({
     workerId: "o",
     clock: { nowMs: () => 0, after: () => ({ cancel: () => undefined }) },
     sender: { send: (peer: Peer, _leaseId: number, tasks: readonly PendingTask[]) => { for (const task of tasks) peer.takeSlot(task); } } as unknown as TaskSender,
     peer: (workerId) => this.#peers.get(workerId) as Peer,
-    requestLeases: (key, _shape, target) => this.wanted.set(key, target), warn: () => undefined, runLater: () => undefined, dropped: () => undefined,
+    leaseSettled: (leaseId) => { this.settled.push(leaseId); this.onSettled(); }, requestLeases: (key, _shape, target) => this.wanted.set(key, target), warn: () => undefined, runLater: () => undefined, dropped: () => undefined,
     fail: (task, failure) => {
       if (failure.kind !== "systemError") return;
       this.failed.push([task.sequence, failure.error.message]);
@@ -75,6 +79,15 @@ class Owner {
     this.#submitter.flush();
   }
 
+  /** The node manager has this lease back, which its worker has not said yet. */
+  take(leaseId: number): void { this.#submitter.leaseTaken(leaseId, `w${leaseId}`); }
+
+  /** Its worker gives it back without having run it. */
+  reject(task: PendingTask): void {
+    this.#submitter.handedBack(task);
+    this.#submitter.flush();
+  }
+
   get queued(): number[] {
     return Array.from(this.#submitter.queued(), ({ sequence }) => sequence);
   }
@@ -113,6 +126,34 @@ describe("tasks whose worker has ended", () => {
   });
 });
 
+describe("a lease that has ended", () => {
+  test("has its owner say what it wants now, before it says that this is all, whether or not it has heard of the end before", () => {
+    const owner = new Owner();
+    const tasks = Array.from({ length: 3 }, () => owner.submit(0));
+    owner.startWorker();
+    const wantedWhenSettled: (number | undefined)[] = [];
+    owner.onSettled = () => void wantedWhenSettled.push(owner.wanted.get(KEY));
+    owner.take(1);
+    assert.deepEqual(wantedWhenSettled, [4], "the lease that was, and one for each task that is to come back");
+    owner.answer(tasks, 1);
+    owner.take(1);
+    assert.deepEqual(wantedWhenSettled, [4, 1], "they had just ended");
+    assert.deepEqual(owner.settled, [1, 1]);
+  });
+
+  test("was for one set of arguments: what comes back from there asks for another one by itself, and not before", () => {
+    const owner = new Owner();
+    const task = owner.submit(0, UNNAMED, [argument()]);
+    owner.nameArguments();
+    owner.startWorker(NAMED_KEY);
+    assert.equal(owner.wanted.get(NAMED_KEY), 0, "nothing waits");
+    owner.take(1);
+    assert.equal(owner.wanted.get(NAMED_KEY), 0);
+    owner.reject(task);
+    assert.equal(owner.wanted.get(NAMED_KEY), 1);
+  });
+});
+
 describe("tasks that may not run again (maxRetries 0)", () => {
   const drained: WorkerDeath = { reason: "was on node n, which was drained", pid: 0, isRetryable: true, isNodeLost: true, isNodeDrained: true, isForced: true };
   const ends: readonly (readonly [what: string, death: WorkerDeath, kind: string])[] = [
@@ -145,7 +186,6 @@ describe("tasks that may not run again (maxRetries 0)", () => {
 describe("tasks with the same large argument", () => {
   test("wait for a lease of theirs when the one that was given for tasks before them ends", () => {
     const owner = new Owner();
-    const argument = (): EncodedArg => new EncodedArg({ format: 0, header: new Uint8Array(), buffers: [], descriptors: [], code: [], stored: STORED } satisfies EncodedValueRecord);
     const [first, second] = [owner.submit(0, UNNAMED, [argument()]), owner.submit(0, UNNAMED, [argument()])];
     owner.nameArguments();
     owner.startWorker(NAMED_KEY);

@@ -22,6 +22,8 @@ export interface SubmitterEnvironment {
   readonly sender: TaskSender;
   peer(workerId: WorkerId): Peer;
   requestLeases(key: string, shape: LeaseShape, target: number, priority: number): void;
+  /** The node manager knows all that is wanted. */
+  leaseSettled(leaseId: number, workerId: WorkerId): void;
   /** Ends the task with this outcome and drops what it pinned. */
   fail(task: PendingTask, failure: Failure): void;
   /** Tells the user. */
@@ -193,6 +195,13 @@ export class TaskSubmitter {
     this.#later(lease.queue);
   }
 
+  /** It has ended, perhaps before its worker could say so, and others wait for what it held. */
+  leaseTaken(leaseId: number, workerId: WorkerId): void {
+    this.leaseClosed(leaseId);
+    this.flush();
+    this.#env.leaseSettled(leaseId, workerId);
+  }
+
   #later(queue: SchedulingQueue): void {
     this.#dirty.add(queue);
     this.#scheduleFlush();
@@ -207,7 +216,7 @@ export class TaskSubmitter {
     lease.remove(task);
     lease.isStuck = false;
     lease.lastActivityMs = this.#env.clock.nowMs();
-    if (lease.queue.tasks.length > 0) this.#later(lease.queue);
+    if (lease.queue.tasks.length > 0 || !lease.queue.leases.has(lease.leaseId)) this.#later(lease.queue);
     else if (lease.inFlight === 0 && lease.queue.isForArguments) this.#close(lease);
   }
 

@@ -372,6 +372,8 @@ export class NodeCluster {
       case "leaseDemand":
         if (asker !== null) nodeManager.demandFromFar(senderId, asker, message);
         return undefined;
+      case "leaseSettled":
+        return nodeManager.leaseQuestions.settled(message.leaseId);
       case "endRun":
         return nodeManager.endRun(senderId, message.workerId, message.leaseId, message.isRecursive, message.reason);
       case "connectPeer":

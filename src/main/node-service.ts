@@ -92,6 +92,9 @@ export class NodeService {
         return this.nodeManager.demandLeases(senderId, message.key, message.shape, message.target, message.priority);
       case "leaseEvents":
         return this.nodeManager.leaseEvents(senderId, message.events);
+      case "leaseSettled":
+        if (this.#cluster?.passOn(message.workerId, senderId, message) === true) return undefined;
+        return this.nodeManager.leaseQuestions.settled(message.leaseId);
       case "endRun":
         if (this.#cluster?.passOn(message.workerId, senderId, message) === true) return undefined;
         return this.nodeManager.endRun(senderId, message.workerId, message.leaseId, message.isRecursive, message.reason);

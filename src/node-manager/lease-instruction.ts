@@ -18,6 +18,8 @@ export type LeaseInstruction =
   | { readonly type: "grantSlot"; readonly leaseId: number; readonly workerId: WorkerId }
   /** `onlyIdle`: as soon as nothing is left to run under it, whenever that is. */
   | { readonly type: "revoke"; readonly leaseId: number; readonly workerId: WorkerId; readonly onlyIdle: boolean }
+  /** What it wants, now that this lease has ended; until it has said so (`leaseSettled`), its job's turn is kept. */
+  | { readonly type: "askOwner"; readonly leaseId: number; readonly workerId: WorkerId; readonly ownerId: WorkerId }
   | { readonly type: "placeActor"; readonly actorId: ActorId; readonly workerId: WorkerId }
   | { readonly type: "refuseActor"; readonly actorId: ActorId; readonly error: SystemErrorRecord }
   /** This node takes none any more; another may. */

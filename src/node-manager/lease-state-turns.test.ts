@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { toAmounts } from "../base/mod.ts";
 import type { LeaseShape } from "../protocol/mod.ts";
-import { oneCpu, only, PROCESS, shapeOf, THREAD, types } from "./fixtures/lease-instructions.ts";
+import { oneCpu, only, PROCESS, settled, shapeOf, THREAD, types } from "./fixtures/lease-instructions.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
 import { LeaseState } from "./lease-state.ts";
 
@@ -38,7 +38,7 @@ class Closing {
     const [lease] = this.#open.splice(index, 1);
     assert.ok(lease !== undefined);
     const { leaseId, workerId } = lease;
-    return this.note(this.#state.leaseEvents(workerId, [[leaseId, "closed"]]));
+    return this.note(settled(this.#state, this.#state.leaseEvents(workerId, [[leaseId, "closed"]])));
   }
 
   get owners(): string {
@@ -169,7 +169,7 @@ describe("leases: who is served next", () => {
           const [lease] = open.splice(one % Math.max(1, open.length), 1);
           if (lease === undefined) continue;
           move(lease.ownerId, lease.shape, -1);
-          act(state.leaseEvents(lease.workerId, [[lease.leaseId, "closed"]]));
+          act(settled(state, state.leaseEvents(lease.workerId, [[lease.leaseId, "closed"]])));
           continue;
         }
         const { job, shape, more, priority } = one;

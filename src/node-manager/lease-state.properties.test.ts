@@ -36,6 +36,10 @@ class World {
   readonly actorRoots = new Map<string, string | null>();
   readonly lostRoots = new Set<string>();
   readonly waitingActors = new Set<string>();
+  /** Of all leases that there were. */
+  readonly keys = new Map<number, string>();
+  /** Leases of which somebody was asked whether others may have what they held. */
+  readonly questions: { readonly leaseId: number; readonly ownerId: string }[] = [];
   starting: WorkerKind[] = [];
   /** Drivers that have joined, each with a job of the same name. */
   guest = "";
@@ -116,6 +120,7 @@ class World {
         assert.ok(demand !== undefined && ++demand.granted <= demand.target, "no lease that is not wanted");
         assert.ok(!this.leases.has(leaseId));
         this.#use(workerId, this.jobOf(ownerId), this.rootOf(ownerId));
+        this.keys.set(leaseId, instruction.key);
         this.leases.set(leaseId, { workerId, ownerId, shape, gpuIds: acceleratorIds?.["GPU"] ?? [], slots: 1, waiting: 0, wantsSlot: false });
         this.#checkGpus();
         return this.#checkRoom(shape.resources);
@@ -143,6 +148,10 @@ class World {
         this.#use(instruction.workerId, this.actorJobs.get(instruction.actorId) as string, this.actorRoots.get(instruction.actorId) ?? instruction.workerId);
         return this.#checkRoom(this.actorHolds.get(instruction.actorId) ?? {});
       }
+      case "askOwner":
+        assert.ok(!this.leases.has(instruction.leaseId) && this.targets.has(`${instruction.ownerId}/${this.keys.get(instruction.leaseId) as string}`), "of a lease that has ended, whose owner is there");
+        this.questions.push(instruction);
+        return;
       case "refuse":
       case "refuseActor":
         return assert.fail("everything asked for here fits the machine");
@@ -250,6 +259,15 @@ class World {
     }
   }
 
+  /** The owner wants so many more, or does not answer in time. */
+  answer(which: number, more: number): void {
+    const [question] = this.questions.splice(which % Math.max(1, this.questions.length), 1);
+    if (question === undefined) return;
+    if (more > 0 && !this.lostRoots.has(question.ownerId) && (this.workers.has(question.ownerId) || question.ownerId === this.guest || question.ownerId === "driver")) this.demand(question.ownerId, 0, more);
+    this.act(this.state.leaseSettled(question.leaseId));
+    assert.deepEqual(this.state.leaseSettled(question.leaseId), [], "told twice is told once");
+  }
+
   killWorker(workerId: string): void {
     this.workers.delete(workerId);
     for (const [leaseId] of this.leasesOf(workerId)) this.leases.delete(leaseId);
@@ -267,13 +285,14 @@ class World {
   settle(): void {
     for (let round = 0; round < 500; round++) {
       while (this.starting.length > 0) this.finishStart(false);
+      while (this.questions.length > 0) this.answer(0, 0);
       for (const leaseId of [...this.leases.keys()]) {
         while ((this.leases.get(leaseId)?.waiting ?? 0) > 0) this.lease(leaseId, "goOn");
         this.lease(leaseId, "close");
       }
       for (const [workerId, { actorId, isStopping }] of this.workers) if (actorId !== null || isStopping) this.killWorker(workerId);
       const isHeld = [...this.workers.values()].some(({ actorId }) => actorId !== null);
-      if (this.starting.length + this.leases.size + this.waitingActors.size === 0 && !isHeld) break;
+      if (this.starting.length + this.questions.length + this.leases.size + this.waitingActors.size === 0 && !isHeld) break;
     }
     for (const demand of this.targets.values()) assert.equal(demand.granted, demand.target, "no demand waits for ever");
     assert.deepEqual(this.waitingActors, new Set(), "no actor waits for ever");
@@ -289,6 +308,7 @@ const event = fc.oneof(
   { weight: 4, arbitrary: fc.tuple(fc.constant("demand" as const), pick, fc.nat({ max: SHAPES.length - 1 }), fc.integer({ min: -2, max: 4 })) },
   { weight: 8, arbitrary: fc.tuple(fc.constant("lease" as const), pick, fc.constantFrom("wait", "goOn", "want", "close")) },
   { weight: 2, arbitrary: fc.tuple(fc.constant("actor" as const), fc.nat({ max: ACTOR_HOLDS.length - 1 }), fc.boolean(), fc.boolean()) },
+  { weight: 2, arbitrary: fc.tuple(fc.constant("answer" as const), pick, fc.nat({ max: 1 })) },
   { weight: 1, arbitrary: fc.constantFrom(["cancelActor"] as const, ["stopIdle"] as const, ["keepWarm"] as const, ["loseDriver"] as const, ["leave"] as const) },
   { weight: 1, arbitrary: fc.tuple(fc.constant("kill" as const), pick) },
 );
@@ -311,6 +331,7 @@ test("leases: whatever happens, resources add up, nothing is granted twice, and 
             break;
           }
           case "actor": world.placeActor(step[1], step[2] ? world.guest : "job", step[3] ? null : step[2] ? world.guest : "driver"); break;
+          case "answer": world.answer(step[1], step[2]); break;
           case "cancelActor": world.cancelActor(); break;
           case "stopIdle": world.act(world.state.stopIdleWorkers()); break;
           case "keepWarm": world.act(world.state.keepWarm(THREAD)); break;

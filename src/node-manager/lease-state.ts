@@ -3,19 +3,14 @@ import { type BundleRecord, type LeaseEvent, type LeaseShape, type WantRecord, t
 import { describeLack, plainAccelerators, ResourceLedger, takenFromNode } from "../scheduling/mod.ts";
 import { BundleHolds } from "./bundle-holds.ts";
 import { workersToEnd } from "./forced-ends.ts";
+import { Granting } from "./granting.ts";
 import { findHeldUp, type HeldUp, waitingFor } from "./held-up.ts";
+import { KeptTurns } from "./kept-turns.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
 import { recalls, revocations } from "./lease-recalls.ts";
 import { leaseWaits, type LeaseWaits } from "./lease-waits.ts";
-import { inTurns, LastTurns } from "./turns.ts";
-import { type ActorPlacement, type Demand, findStarved, isAskedFor, sharerOf, sharesOfDemands, sharesOfJobs, type Wishes, wishesWithRoom, workersWanted } from "./wishes.ts";
-import { activeSlots, holdingsOf, isIdle, isOfAny, jobOfWorker, type Lease, type PoolWork, type PoolWorker, WorkerPool } from "./worker-pool.ts";
-
-/** Of one event. */
-interface Grants {
-  readonly out: LeaseInstruction[];
-  readonly missing: Map<string, WorkerKind>;
-}
+import { type ActorPlacement, type Demand, findStarved, isAskedFor, wishesWithRoom, workersWanted } from "./wishes.ts";
+import { holdingsOf, isIdle, isOfAny, jobOfWorker, type Lease, type PoolWork, type PoolWorker, WorkerPool } from "./worker-pool.ts";
 
 const NONE_MISSING: ReadonlyMap<string, WorkerKind> = new Map();
 
@@ -57,7 +52,7 @@ const ENDED_JOBS_REMEMBERED_MAX = 1_000;
  * (4) A lease whose slots are all given back asks for one when it has queued tasks.
  * (5) Only the worker ends a lease, so that no task is sent to a lease that is gone unnoticed. The node manager asks for
  *     it (`revoke`) when others wait: an idle lease ends at once, a busy one when its time slice is over, if they wait here.
- * (6) Everything that the lease held is given back.
+ * (6) Everything that the lease held is given back. If another job could take it, the owner is asked first what it wants now (`KeptTurns`).
  *
  * Actors take a worker for themselves and hold only what they were given explicitly.
  *
@@ -88,9 +83,8 @@ export class LeaseState {
   readonly #owners = new Map<WorkerId, { readonly jobId: JobId; readonly rootId: WorkerId }>();
   readonly #endedJobs = new Set<JobId>();
   readonly #firstJobId: JobId;
-  /** Of jobs, and of demands by what `sharerOf` says. */
-  readonly #lastTurns = new LastTurns();
-  #nextLeaseId: number;
+  readonly #keptTurns = new KeptTurns();
+  readonly #granting: Granting;
   #isAnybodyStarved = false;
   #wantedElsewhere: readonly WantRecord[] = [];
   #isDraining = false;
@@ -101,7 +95,7 @@ export class LeaseState {
     this.#bundles = new BundleHolds(this.ledger);
     this.#limits = limits;
     this.#firstJobId = firstJobId;
-    this.#nextLeaseId = firstLeaseId;
+    this.#granting = new Granting({ ledger: this.ledger, workers: this.#workers, leases: this.#leases, placements: this.#placements, keptTurns: this.#keptTurns, taskWorkersMax: limits.taskWorkersMax, firstJobId, firstLeaseId });
   }
 
   /** Nothing new from now on: whoever waits here looks elsewhere. */
@@ -220,6 +214,7 @@ export class LeaseState {
 
   /** Leases of a lost owner are closed by their workers, which see its channel close; its wishes end here, and all that descends from it if it is a root. */
   ownerLost(ownerId: WorkerId): LeaseInstruction[] {
+    this.#keptTurns.ownerLost(ownerId);
     for (const [id, demand] of this.#demands) if (demand.ownerId === ownerId || demand.rootId === ownerId) this.#demands.delete(id);
     return [...this.#endWorkersOf(ownerId), ...this.#schedule()];
   }
@@ -292,9 +287,13 @@ export class LeaseState {
     }
   }
 
+  /** The owner has heard of this lease's end, and has said what it wants now; or it has had its time for that. */
+  leaseSettled(leaseId: number): LeaseInstruction[] { return this.#keptTurns.settled(leaseId) ? this.#schedule() : []; }
+
   #closeLease(lease: Lease): void {
     this.#leases.delete(lease.leaseId);
     this.#workers.get(lease.workerId)?.leases.delete(lease.leaseId);
+    if (lease.slots > 0) this.#keptTurns.leaseClosed(lease);
     for (; lease.slots > 0; lease.slots--) this.ledger.give(lease.slotHolds);
     if (lease.keeps !== null) this.ledger.give(lease.keeps, lease.acceleratorIds);
   }
@@ -330,7 +329,8 @@ export class LeaseState {
     const out: LeaseInstruction[] = this.#bundles.settle();
     if (this.#isQuiet) return out;
     const wishes = wishesWithRoom(this.#placements.values(), this.#demands.values(), this.#leases.values(), this.ledger);
-    const missing = wishes === null ? NONE_MISSING : this.#grant(wishes, out);
+    out.push(...this.#keptTurns.ask(wishes, this.#demands));
+    const missing = wishes === null ? NONE_MISSING : this.#granting.grant(wishes, out);
     const starved = findStarved(this.#bundles.waitingGroups(), this.#placements.values(), this.#demands.values(), this.#leases.values(), this.ledger);
     this.#isAnybodyStarved = starved.size > 0;
     if (starved.size > 0) out.push(...revocations(this.#leases.values(), starved));
@@ -338,7 +338,8 @@ export class LeaseState {
     if (this.#isDraining) out.push(...this.#workers.idle().map(stop));
     if (missing.size === 0) return out;
     const wanted = workersWanted(this.#placements.values(), this.#demands.values(), this.#workers, this.ledger, this.#limits.taskWorkersMax);
-    for (const [kindKey, { kind, count }] of wanted) while (this.#workers.starting(kindKey) < count) out.push(this.#startWorker(kind));
+    // The turns of other kinds are kept.
+    for (const [kindKey, { kind, count }] of wanted) if (missing.has(kindKey)) while (this.#workers.starting(kindKey) < count) out.push(this.#startWorker(kind));
     // Others have taken the room meanwhile; at the next turn there is a worker.
     for (const [kindKey, kind] of missing) if (this.#workers.starting(kindKey) === 0) out.push(this.#startWorker(kind));
     // What is idle, of kinds that nobody waits for, goes beyond the warm ones: the first to go is the one not used for longest.
@@ -349,82 +350,6 @@ export class LeaseState {
   /** Nobody has or wants anything but bundles: those come and go by the thousand. */
   get #isQuiet(): boolean { return this.#leases.size + this.#demands.size + this.#placements.size === 0 && !this.#isDraining && !this.#isAnybodyStarved && !this.#bundles.areWaiting; }
   get #warmWorkersMin(): number { return this.#isDraining ? 0 : this.#limits.warmWorkersMin; }
-
-  /** The kinds of workers that somebody needs whose turn it was, by their keys. */
-  #grant(wishes: ReadonlyMap<JobId, Wishes>, out: LeaseInstruction[]): ReadonlyMap<string, WorkerKind> {
-    const grants: Grants = { out, missing: new Map() };
-    const takers = new Map(Array.from(wishes, ([jobId, ofJob]) => [jobId, this.#grantJob(ofJob, grants)]));
-    for (const _ of inTurns(takers, () => sharesOfJobs(this.ledger.totals, this.#workers.values(), this.#leases.values()), this.#lastTurns)) continue;
-    return grants.missing;
-  }
-
-  /** One thing after the other. */
-  *#grantJob({ placements, demands, leases }: Wishes, grants: Grants): Generator<ResourceAmounts> {
-    for (const placement of placements) if (this.#placeActor(placement, grants)) yield placement.holds;
-    const priorities = new Set(demands.map(({ priority }) => priority));
-    for (const priority of [...priorities].sort((a, b) => b - a)) {
-      const takers = demands.filter((demand) => demand.priority === priority).map((demand) => [sharerOf(demand), this.#grantLeases(demand, grants)] as const);
-      yield* inTurns(new Map(takers), () => sharesOfDemands(this.ledger.totals, this.#leases.values()), this.#lastTurns);
-    }
-    for (const lease of leases) if (this.#grantSlot(lease, grants)) yield lease.slotHolds;
-  }
-
-  #placeActor({ actorId, jobId, rootId, holds, kind, kindKey, mayRestart }: ActorPlacement, { out, missing }: Grants): boolean {
-    if (!this.ledger.hasRoomFor(holds)) return false;
-    const worker = this.#workers.findIdle(kindKey, rootId, null);
-    if (worker === undefined) {
-      missing.set(kindKey, kind);
-      return false;
-    }
-    this.#use(worker, jobId, rootId ?? worker.workerId, out);
-    worker.actorId = actorId;
-    worker.actorHolds = holds;
-    worker.actorMayRestart = mayRestart;
-    worker.acceleratorIds = this.ledger.take(holds);
-    this.#placements.delete(actorId);
-    out.push({ type: "placeActor", actorId, workerId: worker.workerId });
-    return true;
-  }
-
-  *#grantLeases(demand: Demand, { out, missing }: Grants): Generator<ResourceAmounts> {
-    const { rootId, ownerId, kindKey, holdings: { all }, shape: { resources, workerKind } } = demand;
-    while (demand.granted < demand.target && this.ledger.hasRoomFor(all)) {
-      const worker = this.#workers.findForTask(kindKey, rootId, ownerId, resources, this.#limits.taskWorkersMax);
-      if (worker === undefined) return void missing.set(kindKey, workerKind);
-      this.#openLease(demand, worker, out);
-      yield all;
-    }
-  }
-
-  #grantSlot(lease: Lease, { out }: Grants): boolean {
-    const worker = this.#workers.get(lease.workerId) as PoolWorker;
-    if (!this.ledger.hasRoomFor(lease.slotHolds) || activeSlots(worker) > 0) return false;
-    lease.wantsSlot = false;
-    lease.slots++;
-    this.ledger.take(lease.slotHolds);
-    out.push({ type: "grantSlot", leaseId: lease.leaseId, workerId: lease.workerId });
-    return true;
-  }
-
-  #use(worker: PoolWorker, jobId: JobId, rootId: WorkerId, out: LeaseInstruction[]): void {
-    this.#workers.used(worker);
-    if (worker.jobId !== null) return;
-    worker.jobId = jobId;
-    worker.rootId = rootId;
-    if (jobId !== this.#firstJobId) out.push({ type: "assignJob", workerId: worker.workerId, jobId });
-  }
-
-  #openLease(demand: Demand, worker: PoolWorker, out: LeaseInstruction[]): void {
-    this.#use(worker, demand.jobId, demand.rootId, out);
-    const { all, keeps, slotHolds } = demand.holdings;
-    const acceleratorIds = this.ledger.take(all);
-    const lease: Lease = { leaseId: this.#nextLeaseId++, jobId: demand.jobId, ownerId: demand.ownerId, workerId: worker.workerId, key: demand.key, shape: demand.shape, slots: 1, wantsSlot: false, isRevokeSent: false, isRecalled: false, keeps, slotHolds, acceleratorIds };
-    this.#leases.set(lease.leaseId, lease);
-    worker.leases.set(lease.leaseId, lease);
-    worker.lastOwnerId = demand.ownerId;
-    demand.granted++;
-    out.push({ type: "openLease", leaseId: lease.leaseId, workerId: worker.workerId, ownerId: demand.ownerId, key: demand.key, shape: demand.shape, acceleratorIds: acceleratorIds === null ? null : plainAccelerators(acceleratorIds) });
-  }
 
   /** What tasks of other nodes and actors wait for, each of which this node could hold. */
   wantedElsewhere(wanted: readonly WantRecord[]): LeaseInstruction[] {

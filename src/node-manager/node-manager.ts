@@ -7,6 +7,7 @@ import { type ConnectedWorker, connectedWorker } from "./connected-worker.ts";
 import { deathFor, deathOf } from "./death-notices.ts";
 import { JobEnds } from "./job-ends.ts";
 import { KnownJobs } from "./known-jobs.ts";
+import { LeaseQuestions } from "./lease-questions.ts";
 import { LeaseSpreading } from "./lease-spreading.ts";
 import type { LeaseInstruction } from "./lease-instruction.ts";
 import { LeaseState } from "./lease-state.ts";
@@ -40,6 +41,7 @@ export class NodeManager {
   readonly #jobs = new KnownJobs();
   readonly introductions: PeerIntroductions;
   readonly jobEnds: JobEnds;
+  readonly leaseQuestions: LeaseQuestions;
   readonly #watch: WaitingWatch;
   readonly #waitingActors = new WaitingActors({ drivers: (jobId) => this.drivers(jobId), send: (workerId, message) => this.send(workerId, message) });
   readonly #upkeep: PoolUpkeep;
@@ -76,6 +78,7 @@ export class NodeManager {
         return this.#state.areManyIdle();
       },
     });
+    this.leaseQuestions = new LeaseQuestions({ clock: environment.clock, send: (ownerId, message) => this.send(ownerId, message), settled: (leaseId) => this.#act(this.#state.leaseSettled(leaseId)) });
     this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(), tell: (heldUp) => this.#waitingActors.tellHeldUp(heldUp) });
   }
 
@@ -188,9 +191,7 @@ export class NodeManager {
   }
 
   /** Workers that run something. */
-  working(): Working[] {
-    return Array.from(this.#state.working(), (one) => ({ ...one, pid: this.#workers.get(one.workerId)?.pid ?? null }));
-  }
+  working(): Working[] { return Array.from(this.#state.working(), (one) => ({ ...one, pid: this.#workers.get(one.workerId)?.pid ?? null })); }
 
   /** Ends it at once. */
   terminate(workerId: WorkerId, reason: string, marks: ConnectedWorker["endMarks"] = {}): void {
@@ -213,9 +214,7 @@ export class NodeManager {
   }
 
   /** Keeps the pool at its size after actors have taken workers from it. */
-  warmUp(): void {
-    if (!this.#isStopping && !this.#env.areThreadsOfJobs) this.#act(this.#state.keepWarm(this.#env.defaultKind));
-  }
+  warmUp(): void { if (!this.#isStopping && !this.#env.areThreadsOfJobs) this.#act(this.#state.keepWarm(this.#env.defaultKind)); }
 
   // ------------------------------------------------------------------ requests
 
@@ -430,6 +429,9 @@ export class NodeManager {
         case "revoke":
           this.send(instruction.workerId, { type: "revokeLease", leaseId: instruction.leaseId, onlyIdle: instruction.onlyIdle });
           break;
+        case "askOwner":
+          this.leaseQuestions.ask(instruction);
+          break;
         case "placeActor":
           this.#waitingActors.delete(instruction.actorId);
           if (this.shared.hostPlaced(instruction.actorId, instruction.workerId)) this.#upkeep.warmUpSoon();
@@ -486,6 +488,7 @@ export class NodeManager {
     this.#upkeep.stop();
     this.jobEnds.stop();
     this.#watch.stop();
+    this.leaseQuestions.stop();
     this.spreading?.stop();
     this.shared.stop();
     this.groups.stop();

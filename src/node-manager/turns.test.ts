@@ -14,7 +14,7 @@ function* taking(name: string, amounts: ResourceAmounts, count: number, taken: s
   }
 }
 
-function take(takers: ReadonlyMap<string, Taker>, shares: () => Shares, lastTurns = new LastTurns()): ResourceAmounts[] {
+function take(takers: ReadonlyMap<string, Taker>, shares: () => Shares, lastTurns = new LastTurns()): unknown[] {
   return [...inTurns(takers, shares, lastTurns)];
 }
 

@@ -30,8 +30,17 @@ export class Shares {
   }
 }
 
-/** Takes one thing after the other, and says what. */
-export type Taker = Iterator<ResourceAmounts, unknown>;
+/** What is not taken yet, and set aside for the holder at its turn. */
+export class Kept {
+  readonly amounts: ResourceAmounts;
+
+  constructor(amounts: ResourceAmounts) {
+    this.amounts = amounts;
+  }
+}
+
+/** Takes one thing after the other, or has it kept, and says what. */
+export type Taker = Iterator<ResourceAmounts | Kept, unknown>;
 
 /** Holders whose last turn is remembered. */
 const TURNS_REMEMBERED_MAX = 1_000;
@@ -58,7 +67,7 @@ export class LastTurns {
  * was served longest ago, at this time or before: where there is room for one thing only, all have nothing whenever it is given back. Then the
  * first. `shares` is only asked for when there are several.
  */
-export function* inTurns(takers: ReadonlyMap<string, Taker>, shares: () => Shares, lastTurns: LastTurns): Generator<ResourceAmounts> {
+export function* inTurns(takers: ReadonlyMap<string, Taker>, shares: () => Shares, lastTurns: LastTurns): Generator<ResourceAmounts | Kept> {
   if (takers.size === 1) {
     for (const taker of takers.values()) for (let next = taker.next(); next.done !== true; next = taker.next()) yield next.value;
     return;
@@ -72,8 +81,10 @@ export function* inTurns(takers: ReadonlyMap<string, Taker>, shares: () => Share
       waiting.delete(holder);
       continue;
     }
-    held.add(holder, next.value);
-    lastTurns.served(holder);
+    const { value } = next;
+    held.add(holder, value instanceof Kept ? value.amounts : value);
+    // With nothing but a promise it has not been served.
+    if (!(value instanceof Kept)) lastTurns.served(holder);
     yield next.value;
   }
 }

@@ -163,7 +163,7 @@ export interface PackagePiece {
 }
 
 /** What workers may ask of other nodes than their own. */
-export type FarRequest = Extract<ToNode, { readonly type: "leaseDemand" | "endRun" | "connectPeer" | "peerBroken" | "callsWait" | "storeAdopted" | "storeFreed" }>;
+export type FarRequest = Extract<ToNode, { readonly type: "leaseDemand" | "leaseSettled" | "endRun" | "connectPeer" | "peerBroken" | "callsWait" | "storeAdopted" | "storeFreed" }>;
 
 /** What a node asks all others, or one of them. */
 export type NodeQuestion =

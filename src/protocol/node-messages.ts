@@ -67,6 +67,8 @@ export type ToNode =
   /** Idempotent: `target` counts all leases of this key ever wanted, the granted ones included. */
   | { readonly type: "leaseDemand"; readonly key: string; readonly shape: LeaseShape; readonly target: number; readonly priority: number }
   | { readonly type: "leaseEvents"; readonly events: readonly (readonly [leaseId: number, event: LeaseEvent])[] }
+  /** The answer to `leaseTaken`: what the sender wants now has been told before. */
+  | { readonly type: "leaseSettled"; readonly leaseId: number; readonly workerId: WorkerId }
   /** End the worker that has this lease, unless the lease has ended. `isRecursive`: also those that work for it, and so on, but not the sender. */
   | { readonly type: "endRun"; readonly workerId: WorkerId; readonly leaseId: number; readonly isRecursive: boolean; readonly reason: string }
   /** From a worker: it begins with something that has a time limit, or has ended it. `leaseId` null: a call of an actor. */
@@ -139,6 +141,8 @@ export type FromNode =
   /** Before its first lease or actor, if that is of another job than the one that it was started by. */
   | { readonly type: "jobAssigned"; readonly job: JobRecord }
   | { readonly type: "leaseGranted"; readonly key: string; readonly leaseId: number; readonly workerId: WorkerId }
+  /** To the owner: the lease has ended, and what it held is for others unless the owner says that it wants another one. Answered by `leaseSettled`. */
+  | { readonly type: "leaseTaken"; readonly leaseId: number; readonly workerId: WorkerId }
   | { readonly type: "leaseRefused"; readonly key: string; readonly error: SystemErrorRecord }
   /** To the owner: so many tasks of this key, whose arguments are unnamed, can go to nodes that must fetch these. */
   | { readonly type: "nameArguments"; readonly key: string; readonly count: number }

@@ -59,7 +59,7 @@ underBothIsolations("a program that has half of a node for good", { numCpus: 2, 
 
   class Holder { ok(): boolean { return true; } }
 
-  it("is told that another one that has no more is served first", async () => {
+  it("is told that another one that has no more is served first, and is served when that wants nothing more", async () => {
     const Holding = ray.remote(Holder, { numCpus: 1 });
     const first = Holding.remote();
     await ray.get(first.ready());
@@ -74,25 +74,35 @@ underBothIsolations("a program that has half of a node for good", { numCpus: 2, 
       }, { numCpus: 1 });
       const names = ${JSON.stringify(["one", "two"].map((name) => join(folder, name)))};
       const refs = names.map((name) => holds.remote(name));
-      say((await ray.get(refs)).join() === names.join());
+      say(await ray.get(refs[0]) === names[0]);
+      say(await ray.get(refs[1]) === names[1]);
       await hear();
       await ray.shutdown();
       say("over");
     `);
-    await eventually("the first task of the other program to run", () => existsSync(join(folder, "one runs")));
+    const runs = (name: string): Promise<void> => eventually(`task ${name} of the other program to run`, () => existsSync(join(folder, `${name} runs`)));
+    const mayEnd = (name: string): void => writeFileSync(join(folder, `${name} may end`), "");
+    await runs("one");
     const second = Holding.remote();
     const called = second.ok.remote();
     let messages: string[] = [];
-    await eventually("it to say whose turn it is", async () => {
-      const reasons = await Promise.all([second, second.ready(), called].map((target) => ray.explain(target)));
-      messages = reasons.map(([reason]) => reason?.because[0]?.message ?? reason?.message ?? "");
-      return messages.every((message) => /waits for 1 CPU, .*; programs share a node evenly: this one has 50 % of node \w+, and 1 other program that has no more waits there, so what comes free is theirs first$/.test(message));
-    }).catch(({ message }: Error) => assert.fail(`${message}: ${messages.join("\n")}`));
-    await Promise.all([ray.kill(second), assert.rejects(ray.get(called), ray.ActorDiedError)]);
-    for (const name of ["one", "two"]) writeFileSync(join(folder, `${name} may end`), "");
+    const messageMatches = (pattern: RegExp): (() => Promise<boolean>) => async (): Promise<boolean> => {
+      messages = (await Promise.all([second, second.ready(), called].map((target) => ray.explain(target)))).map(([reason]) => reason?.because[0]?.message ?? reason?.message ?? "");
+      return messages.every((message) => pattern.test(message));
+    };
+    await eventually("it to say whose turn it is", messageMatches(/waits for 1 CPU, .*; programs share a node evenly: this one has 50 % of node \w+, and 1 other program that has no more waits there, so what comes free is theirs first$/))
+      .catch(({ message }: Error) => assert.fail(`${message}: ${messages.join("\n")}`));
+    mayEnd("one");
     assert.equal(await program.said(), true);
+    await runs("two");
+    await eventually("it to wait for the resource alone", messageMatches(/waits for 1 CPU, of which 0 of 2 are free on node \w+$/))
+      .catch(({ message }: Error) => assert.fail(`${message}: ${messages.join("\n")}`));
+    mayEnd("two");
+    assert.equal(await program.said(), true);
+    // While the other program is still there.
+    assert.equal(await ray.get(called), true);
     program.tell("end");
     assert.equal(await program.said(), "over");
-    await ray.kill(first);
+    await Promise.all([ray.kill(first), ray.kill(second)]);
   });
 });

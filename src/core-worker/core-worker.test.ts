@@ -16,12 +16,12 @@ const ACTOR = { actorId: "actor00000000001", ownerId: "other00000000001", isDeta
 /** Keeps everything where it is. */
 const STORE: StoreClient = { create: (value) => value, adopt: () => undefined, open: (value) => value, prefetch: () => undefined, release: () => undefined, describe: () => undefined, originOf: () => null, owned: () => [], collectGarbage: () => undefined };
 
-function coreWorker(sent: ToNode[] = [], accelerators: (AcceleratorIds | null)[] = []): CoreWorker {
+function coreWorker(sent: ToNode[] = [], accelerators: (AcceleratorIds | null)[] = [], exits: string[] = []): CoreWorker {
   let ids = 0;
   return new CoreWorker({
     workerId: "self000000000001", jobId: "j", namespace: "n", nodeId: "node", isDriver: true, pid: 1, totals: { CPU: 10_000 }, labels: {}, store: STORE,
     clock: { nowMs: () => 0, after: () => ({ cancel: () => undefined }) }, random: { hex: (bytes) => (++ids).toString(16).padStart(2 * bytes, "0"), below: () => 0 },
-    sendToNode: (message) => void sent.push(message), sendToNodeSoon: (message) => void sent.push(message), keepAlive: () => undefined, useAccelerators: (ids) => void accelerators.push(ids), exit: () => undefined, flushToNode: () => undefined, codeOrigin: null, modules: { compare: () => "same", answer: () => Promise.reject(new Error("not asked")), place: () => Promise.reject(new Error("not asked")) }, warn: () => undefined,
+    sendToNode: (message) => void sent.push(message), sendToNodeSoon: (message) => void sent.push(message), keepAlive: () => undefined, useAccelerators: (ids) => void accelerators.push(ids), exit: (reason) => void exits.push(reason), flushToNode: () => undefined, codeOrigin: null, modules: { compare: () => "same", answer: () => Promise.reject(new Error("not asked")), place: () => Promise.reject(new Error("not asked")) }, warn: () => undefined,
   });
 }
 
@@ -130,4 +130,21 @@ test("an actor that is rehearsed leaves no trace", async () => {
   assert.equal(core.currentActor(), undefined);
   assert.equal(core.actorHost.byNumber(0), undefined);
   assert.deepEqual(sent, []);
+});
+
+test("a worker that is asked to end stays while something that it has sent has not arrived, and ends when it has", () => {
+  const sent: ToNode[] = [];
+  const exits: string[] = [];
+  const core = coreWorker(sent, [], exits);
+  let hasUndelivered = true;
+  const channel: Channel = {
+    peerId: WORKER, isClosed: false, get hasUndelivered() { return hasUndelivered; },
+    flush: () => true, send: () => true, sendParts: () => true, onFrame: () => undefined, onClose: () => undefined, close: () => undefined, ref: () => undefined, unref: () => undefined,
+  };
+  core.peerConnected(WORKER, channel, null);
+  core.onNodeMessage({ type: "retire" });
+  assert.deepEqual([sent, exits], [[{ type: "retireRefused" }], []]);
+  hasUndelivered = false;
+  core.onNodeMessage({ type: "retire" });
+  assert.deepEqual([sent, exits], [[{ type: "retireRefused" }], ["was idle and not needed any more"]]);
 });

@@ -9,10 +9,10 @@ import type { SessionConfig } from "./bootstrap.ts";
 import { Caretaker } from "./caretaker.ts";
 import { ClusterConnections } from "./cluster-connections.ts";
 import { clusterToken } from "./cluster-greeting.ts";
-import { STOP_MS_MAX } from "./driver-core.ts";
 import { LocalNode } from "./local-node.ts";
 import { networkAddressOf } from "./network-address.ts";
 import { localHostTowards } from "./network-host.ts";
+import { type NodeEnd, nodeEnd } from "./node-end.ts";
 import { realClock } from "./real-clock.ts";
 import { removeDeadSessions, socketPathOf, writeTicket } from "./runtime-address.ts";
 import { newSessionConfig, type MachineOptions } from "./session-config.ts";
@@ -136,32 +136,21 @@ function movedLog(logFile: string, sessionDir: string): string {
   return moved;
 }
 
-/** `told`: what the others hear; it follows "the node …". */
-type NodeEnd = (reason: string, told: string, exitCode: number) => void;
-
 /** Answers how else it is ended. */
 function endingOnSignals(node: LocalNode, threads: WorkerHosts, connections: ClusterConnections, caretaker: Caretaker): NodeEnd {
   // Sockets of others keep nobody alive.
   const { port1: alive } = new MessageChannel();
   alive.on("message", () => undefined);
+  const end = nodeEnd({ clock: realClock, connections, node, threads, caretaker, note, exit: (exitCode) => process.exit(exitCode) });
   let isEnding = false;
-  const end = async (reason: string, told: string, exitCode: number): Promise<void> => {
-    if (isEnding) return;
+  const begin: NodeEnd = (reason, told, exitCode) => {
     isEnding = true;
-    note(`ends: ${reason}`);
-    // What is left then is killed on the way out.
-    realClock.after(STOP_MS_MAX, () => process.exit(1));
-    connections.close();
-    await node.stop();
-    await threads.stop();
-    connections.leave(told);
-    await caretaker.stop();
-    process.exit(exitCode);
+    end(reason, told, exitCode);
   };
-  for (const signal of SIGNALS) process.on(signal, () => void end(signal, "has ended", 0));
+  for (const signal of SIGNALS) process.on(signal, () => begin(signal, "has ended", 0));
   return (reason, told, exitCode) => {
     // Their calls fail because the node ends. Why it does, nobody else says to them.
     if (!isEnding) node.service.toDrivers({ type: "warning", text: `the node that this program has joined (pid ${process.pid}) ends: ${reason}` });
-    void end(reason, told, exitCode);
+    begin(reason, told, exitCode);
   };
 }

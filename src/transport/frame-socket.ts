@@ -234,7 +234,8 @@ export class FrameSocket {
   }
 }
 
-/** Negative when it is closed, and on Windows. */
-function descriptorOf(socket: Socket): number {
+/** Negative when it is closed, and on Windows; also for an encrypted one, whose descriptor takes and gives what only the stream can make and read. */
+function descriptorOf(socket: Socket & { readonly encrypted?: boolean }): number {
+  if (socket.encrypted === true) return -1;
   return (socket as Socket & { readonly _handle?: { readonly fd?: number } | null })._handle?.fd ?? -1;
 }

@@ -31,8 +31,8 @@ export function waitingFor(demands: Iterable<Demand>, placements: Iterable<Actor
   return [...tasks, ...Array.from(placements, ({ actorId, holds }) => ({ wanted: holds, task: null, actorId }))];
 }
 
-/** Pure. Running tasks end, and give back what they have; actors may live for ever, and so may waiting tasks that wait for each other. */
-export function findHeldUp(waiting: readonly Waiting[], ledger: ResourceLedger, leases: Iterable<Holding>, actorHolds: readonly ResourceAmounts[]): HeldUp[] {
+/** Pure. `where`: what has these resources, in words. Running tasks end, and give back what they have; actors may live for ever, and so may waiting tasks that wait for each other. */
+export function findHeldUp(waiting: readonly Waiting[], ledger: ResourceLedger, leases: Iterable<Holding>, actorHolds: readonly ResourceAmounts[], where: string): HeldUp[] {
   const room = ledger.free();
   const kept: ResourceAmounts[] = [];
   for (const { slots, slotHolds, keeps, acceleratorIds } of leases) {
@@ -41,23 +41,29 @@ export function findHeldUp(waiting: readonly Waiting[], ledger: ResourceLedger, 
     if (slots > 0) room.give(keeps, acceleratorIds);
     else kept.push(keeps);
   }
-  return waiting.filter(({ wanted }) => !room.hasRoomFor(wanted)).map((one) => ({ ...one, reason: describe(one.wanted, ledger.totals, room.available, kept, actorHolds) }));
+  return waiting.filter(({ wanted }) => !room.hasRoomFor(wanted)).map((one) => ({ ...one, reason: describe(one.wanted, ledger.totals, room.available, kept, actorHolds, where) }));
 }
 
-function describe(wanted: ResourceAmounts, totals: ResourceAmounts, available: ResourceAmounts, kept: readonly ResourceAmounts[], actorHolds: readonly ResourceAmounts[]): string {
+function describe(wanted: ResourceAmounts, totals: ResourceAmounts, available: ResourceAmounts, kept: readonly ResourceAmounts[], actorHolds: readonly ResourceAmounts[], where: string): string {
   const names = Object.keys(wanted).filter((name) => describeResource(name) !== null);
   const short = names.filter((name) => (available[name] ?? 0) < (wanted[name] as number));
   // Parts of accelerators may be free that add up and yet are no whole one.
   const missing = (short.length > 0 ? short : names).map((name) => {
-    const holders = [...holder(name, actorHolds, "actors hold"), ...holder(name, kept, "tasks that wait for objects keep")];
-    return `${quantity(wanted[name])} ${describeResource(name)}, of which the cluster has ${quantity(totals[name])} and ${holders.join(" and ")}`;
+    const held = unitsOf(name, actorHolds);
+    const keptUnits = unitsOf(name, kept);
+    const inGroups = (totals[name] ?? 0) - (available[name] ?? 0) - held - keptUnits;
+    const holders = [...holder(held, "actors hold"), ...holder(keptUnits, "tasks that wait for objects keep"), ...holder(inGroups, "placement groups have set aside")];
+    return [`${quantity(wanted[name])} ${describeResource(name)}, of which ${where} has ${quantity(totals[name])}`, ...holders].join(" and ");
   });
   return missing.join("; ");
 }
 
-function holder(name: string, all: readonly ResourceAmounts[], verb: string): string[] {
-  const units = all.reduce((sum, amounts) => sum + (amounts[name] ?? 0), 0);
-  return units === 0 ? [] : [`${verb} ${quantity(units)}`];
+function unitsOf(name: string, all: readonly ResourceAmounts[]): number {
+  return all.reduce((sum, amounts) => sum + (amounts[name] ?? 0), 0);
+}
+
+function holder(units: number, verb: string): string[] {
+  return units <= 0 ? [] : [`${verb} ${quantity(units)}`];
 }
 
 function quantity(units: number | undefined): number {

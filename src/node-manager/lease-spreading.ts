@@ -130,6 +130,9 @@ export class LeaseSpreading {
   /** What owners of this node wait for, and no node has room for. */
   get wants(): readonly WantRecord[] { return distinctWants(this.#state.unmet.map((wish) => [wish.shape, sharerOf(wish)])); }
 
+  /** For tasks of this node's owners. */
+  mayRunElsewhere(ownerId: WorkerId, key: string): boolean { return this.#state.mayRunElsewhere(ownerId, key, this.#env.own()); }
+
   #tellWants(): void {
     const wasWanting = this.#isWanting;
     this.#isWanting = this.#state.unmet.length > 0;

@@ -401,8 +401,8 @@ export class LeaseState {
   get isAnybodyStarved(): boolean { return this.#isAnybodyStarved; }
 
   /** Who waits for what only actors, or waiting tasks, could give back. */
-  heldUp(): HeldUp[] {
-    return findHeldUp(waitingFor(this.#demands.values(), this.#placements.values()).filter(({ wanted }) => this.ledger.canEverHold(wanted)), this.ledger, this.#leases.values(), this.#workers.actorHolds);
+  heldUp(where: string): HeldUp[] {
+    return findHeldUp(waitingFor(this.#demands.values(), this.#placements.values()).filter(({ wanted }) => this.ledger.canEverHold(wanted)), this.ledger, this.#leases.values(), this.#workers.actorHolds, where);
   }
 
   waits(): LeaseWaits { return leaseWaits(this.#demands.values(), this.#placements.values(), this.#workers, this.#leases.values(), this.ledger); }

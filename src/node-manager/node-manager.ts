@@ -79,7 +79,7 @@ export class NodeManager {
       },
     });
     this.leaseQuestions = new LeaseQuestions({ clock: environment.clock, send: (ownerId, message) => this.send(ownerId, message), settled: (leaseId) => this.#act(this.#state.leaseSettled(leaseId)) });
-    this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(), tell: (heldUp) => this.#waitingActors.tellHeldUp(heldUp) });
+    this.#watch = new WaitingWatch({ clock: environment.clock, heldUp: () => this.#state.heldUp(this.spreading === null ? "the cluster" : `node ${this.#view().nodeId}`).filter(({ task }) => task === null || this.spreading?.mayRunElsewhere(task.ownerId, task.key) !== true), tell: (heldUp) => this.#waitingActors.tellHeldUp(heldUp) });
   }
 
   #createSpreading({ fromWorker, wantsChanged }: ClusterSide): LeaseSpreading {

@@ -37,6 +37,21 @@ describe("leases from several nodes", () => {
     assert.deepEqual(brief(planned(state, view(OWN, { CPU: 2 }))), [], "once");
   });
 
+  test("may run elsewhere if another node could hold it, and it is not for this one alone", () => {
+    const affinity = (key: string, isSoft: boolean): StrategyRecord => ({ required: [], preference: { type: "node", nodeId: `${key}00000000`, isSoft } });
+    const own = view(OWN, { CPU: 1, far: 1 }, {});
+    const state = stateWith(view(OTHER, { CPU: 4 }, {}));
+    const shapes: readonly (readonly [LeaseShape, boolean])[] = [
+      [oneCpu, true], [shapeOf({ CPU: 1, far: 1 }), false], [withStrategy({ CPU: 1 }, affinity(OWN, false)), false], [withStrategy({ CPU: 1 }, affinity(OWN, true)), false], [withStrategy({ CPU: 1 }, affinity(THIRD, true)), true],
+    ];
+    for (const [index, [shape, mayRun]] of shapes.entries()) {
+      state.demand(OWNER, `k${index}`, shape, 1, 0);
+      assert.equal(state.mayRunElsewhere(OWNER, `k${index}`, own), mayRun, `shape ${index}`);
+    }
+    state.nodeLost(OTHER);
+    assert.equal(state.mayRunElsewhere(OWNER, "k0", own), false);
+  });
+
   test("what a node has refused is asked of it again, if it is wanted again before anything else happens", () => {
     for (const [own, node, answer] of [[view(OWN, { CPU: 2 }), OWN, "here 1"], [view(OWN, {}), OTHER, "b 1"]] as const) {
       const state = stateWith(view(OTHER, { CPU: 2 }));

@@ -96,6 +96,14 @@ export class SpillOver {
     for (const [id, wish] of this.#wishes) if (wish.ownerId === ownerId) this.#wishes.delete(id);
   }
 
+  /** Tasks that other nodes could run wait for all of these: whether in vain is not seen from here. */
+  mayRunElsewhere(ownerId: WorkerId, key: string, own: NodeView): boolean {
+    const shape = this.#wishes.get(idOf(ownerId, key))?.shape;
+    if (shape === undefined) return false;
+    const able = feasibleNodes([own, ...this.#others.values()], { resources: takenFromNode(shape.resources, shape.bundle), strategy: shape.strategy });
+    return able.some((view) => view.key !== this.#node);
+  }
+
   /** Nothing that is not granted is wanted any more. */
   refused(ownerId: WorkerId, key: string, node: NodeKey): void {
     const wish = this.#wishes.get(idOf(ownerId, key));

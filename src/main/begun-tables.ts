@@ -1,5 +1,5 @@
 import { closeSync, constants, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { WorkerId } from "../base/mod.ts";
 import { BEGUN_TABLE_BYTES, begunIn } from "../core-worker/mod.ts";
 import { loadNativeMemory } from "../object-store/mod.ts";
@@ -31,7 +31,8 @@ function createBegunTable(sessionDir: string, workerId: WorkerId, ownerId: Worke
   const folder = folderOf(sessionDir, workerId);
   const path = join(folder, ownerId);
   try {
-    mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER_MODE });
+    // One by one: a worker that outlives its runtime by a moment must not bring back the session's folder, which has been removed.
+    for (const one of [dirname(folder), folder]) makeFolder(one);
     const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, PRIVATE_FILE_MODE);
     try {
       ftruncateSync(descriptor, BEGUN_TABLE_BYTES);
@@ -44,6 +45,15 @@ function createBegunTable(sessionDir: string, workerId: WorkerId, ownerId: Worke
   }
   rmSync(path, { force: true });
   return null;
+}
+
+/** In one that is there. Another worker may make it at the same time. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { mode: PRIVATE_FOLDER_MODE });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
 }
 
 /** For the node, when the worker has ended: what it had begun, as far as that was noted. Removes the files. */

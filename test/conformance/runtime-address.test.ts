@@ -10,7 +10,12 @@ import { endPrograms, startProgram, type RunningProgram } from "./running-progra
 /** Runtimes of other programs on this machine are not in sight of these. */
 const folder = mkdtempSync(join(tmpdir(), "mantaray-address-"));
 const apart = { TMPDIR: folder };
-after(() => rmSync(folder, { recursive: true, force: true }));
+const FORGED = "mantaray-1-aa";
+after(async () => {
+  // While somebody else removes what is inside, Node 24 leaves the folder and says nothing.
+  await eventually("nothing to be left of the programs, also of those that were killed", () => readdirSync(folder).every((name) => name === FORGED));
+  rmSync(folder, { recursive: true, force: true });
+});
 afterEach(() => endPrograms());
 
 function startHost(options: string): RunningProgram {
@@ -164,7 +169,7 @@ describe("the address of a runtime", () => {
     const altered = (change: (copy: any) => void): string => {
       const copy = structuredClone(ticket);
       change(copy);
-      const other = join(folder, "mantaray-1-aa", basename(pathOf(address)));
+      const other = join(folder, FORGED, basename(pathOf(address)));
       mkdirSync(dirname(other), { recursive: true });
       writeFileSync(ticketOf(other), JSON.stringify(copy), { mode: 0o600 });
       return `unix:${other}`;

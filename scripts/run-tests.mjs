@@ -32,7 +32,7 @@ const runOnceOfAll = [
   // What the system tells and npm does, and what is built on actors as a program could.
   ...['memory-shortage', 'memory-limits', 'npm-packages', 'held-up', 'working-dir', 'runtime-env', 'queue', 'pool', 'actor-pool', 'explain'].map((name) => `test/conformance/${name}.test.ts`),
   // What is decided above Node: who runs where, and how often.
-  ...['actor-retries', 'fair-sharing', 'max-calls', 'object-listing', 'placement-groups', 'resources', 'retry-exceptions', 'scheduling-strategies', 'task-priority', 'timeline'].map(
+  ...['actor-retries', 'fair-sharing', 'joined-drivers', 'max-calls', 'nesting', 'object-listing', 'placement-groups', 'resources', 'retry-exceptions', 'scheduling-strategies', 'task-priority', 'timeline', 'waiting-actors'].map(
     (name) => `test/conformance/${name}.test.ts`,
   ),
   'test/types/checking-cost.test.ts',

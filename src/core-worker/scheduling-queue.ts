@@ -27,6 +27,7 @@ export class OwnedLease {
   lastActivityMs = 0;
   /** Its worker is busy with one task for longer than expected; cleared by the next outcome. */
   isStuck = false;
+  hasEnded = false;
 
   constructor(leaseId: number, workerId: WorkerId, queue: SchedulingQueue) {
     this.leaseId = leaseId;
@@ -184,6 +185,7 @@ export class SchedulingQueue {
     const lease = this.leases.get(leaseId);
     if (lease === undefined) return;
     this.leases.delete(leaseId);
+    lease.hasEnded = true;
     // That of one set of arguments may be over, and is counted from nought with the first task that comes back.
     if (!this.isForArguments) this.#ended.add(lease);
   }

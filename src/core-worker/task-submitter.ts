@@ -216,7 +216,7 @@ export class TaskSubmitter {
     lease.remove(task);
     lease.isStuck = false;
     lease.lastActivityMs = this.#env.clock.nowMs();
-    if (lease.queue.tasks.length > 0 || !lease.queue.leases.has(lease.leaseId)) this.#later(lease.queue);
+    if (lease.queue.tasks.length > 0 || lease.hasEnded) this.#later(lease.queue);
     else if (lease.inFlight === 0 && lease.queue.isForArguments) this.#close(lease);
   }
 

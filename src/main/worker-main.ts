@@ -3,6 +3,7 @@ import type { Clock, RandomSource, WorkerId } from "../base/mod.ts";
 import type { NodeLink } from "../clients/mod.ts";
 import { CoreWorker, isCancelReason } from "../core-worker/mod.ts";
 import { captureOutput } from "../observability/mod.ts";
+import { emptyYoungGeneration } from "../object-store/mod.ts";
 import type { FromNode, JobRecord, PreparedEnvironment } from "../protocol/mod.ts";
 import { EnvironmentResolver } from "../runtime-env/mod.ts";
 import { cleanStack, installStackMapping } from "../serialization/mod.ts";
@@ -159,4 +160,5 @@ function warmUp(core: CoreWorker): void {
   const { serializer } = core;
   serializer.decode(serializer.encode([new RangeError("warm-up"), new Map([[1, { two: 3 }]])], "the warm-up"));
   core.actorHost.rehearse();
+  emptyYoungGeneration();
 }

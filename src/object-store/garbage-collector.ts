@@ -17,9 +17,24 @@ export function runGarbageCollector(): void {
   collector.collect();
 }
 
-function prepare(): { collect: () => void; forgetLooks: () => void } {
+/**
+ * Collects what is young, so that it is not in V8's way soon. A young generation that is four fifths full is collected in a task of
+ * its own: where that comes while an actor starts, it takes longer than all else (measured: 0.7 of 2.3 ms of the processor's time).
+ */
+export function emptyYoungGeneration(): void {
+  exposedCollector()({ type: "minor" });
+}
+
+type Collector = (options?: { readonly type: "minor" }) => void;
+
+/** The flag stays: threads share it, so none could take it back without robbing another. It is seen by contexts made later alone. */
+function exposedCollector(): Collector {
   setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
+  return runInNewContext("gc") as Collector;
+}
+
+function prepare(): { collect: () => void; forgetLooks: () => void } {
+  const collect = exposedCollector();
   // What a WeakRef was made for or has shown is kept until the microtasks are done, so for as long as a loop over awaits runs.
   // The end of a context's own microtasks counts as that, too.
   const context = createContext({}, { microtaskMode: "afterEvaluate" });

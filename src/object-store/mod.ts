@@ -1,4 +1,4 @@
-export { runGarbageCollector } from "./garbage-collector.ts";
+export { emptyYoungGeneration, runGarbageCollector } from "./garbage-collector.ts";
 export { loadNativeMemory, onViewMade } from "./native-memory.ts";
 export { MemoryStore } from "./memory-store.ts";
 export { INLINE_BYTES_MAX, SharedStore } from "./shared-store.ts";

@@ -19,7 +19,7 @@ import { realRandom } from "./real-random.ts";
 import { findRemoteNode } from "./remote-node.ts";
 import { findRuntime, isHostAlive, networkAddressIn, nodeOfCluster, socketPathOf, type Ticket, workerSocketPath } from "./runtime-address.ts";
 import { linkOpener } from "./testing-faults.ts";
-import { connectToProcess } from "./thread-links.ts";
+import { connectToProcess, createLoopSpinner, newSpinPermits, type PeerIdentity } from "./thread-links.ts";
 
 /** A runtime that has just been started opens its socket a moment later. */
 const SOCKET_WAIT_MS_MAX = 10_000;
@@ -62,6 +62,7 @@ class AttachedRuntime implements Runtime {
   readonly #programEnd: ProgramEnd;
   #listener: SocketListener | null = null;
   readonly #peers: PeerListener;
+  readonly #spinner = createLoopSpinner(newSpinPermits());
   #isNeeded = false;
   #isJoining = true;
   #isLeaving = false;
@@ -87,11 +88,12 @@ class AttachedRuntime implements Runtime {
       ...session, totals: session.networkHost === null ? session.totals : null, origin, driverId: this.#driverId, jobId, namespace: this.namespace, entryUrl: entryModuleUrl(), storeDoor: null, link: this.#link,
       keepAlive: (isNeeded) => {
         this.#isNeeded = isNeeded;
+        this.#spinner.isNeeded = isNeeded;
         this.#keepAlive();
       },
     });
     this.core = core;
-    this.#peers = new PeerListener({ workerId: this.#driverId, token: session.token, host: session.networkHost, link: this.#link, core: () => core });
+    this.#peers = new PeerListener({ workerId: this.#driverId, token: session.token, host: session.networkHost, spinner: this.#spinner, link: this.#link, core: () => core });
     this.#store = store;
     const output = new DriverOutput(realClock);
     if (options.logToDriver !== false) core.onLog((record) => output.print(record));
@@ -109,7 +111,7 @@ class AttachedRuntime implements Runtime {
 
   /** `listenAddress`: null on another machine than the node. */
   async #join(listenAddress: string | null): Promise<void> {
-    const identity = { workerId: this.#driverId, token: this.#ticket.session.token };
+    const identity = { workerId: this.#driverId, token: this.#ticket.session.token, spinner: this.#spinner };
     if (listenAddress !== null) {
       const listener = await listenSocket({ path: listenAddress }, { ...identity, onChannel: (channel) => this.core.peerConnected(channel.peerId, channel, null) });
       this.#listener = listener;
@@ -118,7 +120,7 @@ class AttachedRuntime implements Runtime {
     this.#link.open(this.#openLink(await this.#connectToNode(identity)));
   }
 
-  async #connectToNode(identity: { readonly workerId: WorkerId; readonly token: string }): Promise<Channel> {
+  async #connectToNode(identity: PeerIdentity): Promise<Channel> {
     const address = networkAddressIn(this.address);
     if (address !== null) return connectSocket(address, identity);
     const path = socketPathOf(this.address);
@@ -144,7 +146,7 @@ class AttachedRuntime implements Runtime {
   #onMessage(message: FromNode): void {
     if (message.type === "registered") this.#joined();
     else if (message.type === "listenForPeers") this.#peers.asked(message.askerId);
-    else if (message.type === "connectSocket") connectToProcess(this.core, message, { workerId: this.#driverId, token: this.#ticket.session.token });
+    else if (message.type === "connectSocket") connectToProcess(this.core, message, { workerId: this.#driverId, token: this.#ticket.session.token, spinner: this.#spinner });
     this.core.onNodeMessage(message);
   }
 

@@ -87,6 +87,7 @@ export interface HostedThreadData {
   readonly kind: "mantaray-hosted-worker";
   readonly worker: WorkerProcessData;
   readonly memoryGauge: SharedArrayBuffer | null;
+  readonly spinPermits: SharedArrayBuffer;
 }
 
 /** From the node to a worker host. */

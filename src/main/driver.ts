@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { InitOptions, Runtime, RuntimeInfo } from "../api/mod.ts";
 import { newWorkerId, nodeKeyOf, RuntimeStateError } from "../base/mod.ts";
@@ -7,7 +6,7 @@ import type { CoreWorker } from "../core-worker/mod.ts";
 import { createStoreDoor, removeOwnFolder, type SharedStore, storeFoldersOf } from "../object-store/mod.ts";
 import type { FromNode } from "../protocol/mod.ts";
 import { EnvironmentResolver, needsNoSetup } from "../runtime-env/mod.ts";
-import { createSpinPermitMemory, openThreadChannel } from "../transport/mod.ts";
+import { type LoopSpinner, openThreadChannel } from "../transport/mod.ts";
 import type { BrokerMessage, NodeThreadData, SessionConfig } from "./bootstrap.ts";
 import { Caretaker } from "./caretaker.ts";
 import { createDriverCore, ProgramEnd, STOP_MS_MAX } from "./driver-core.ts";
@@ -19,7 +18,7 @@ import { realRandom } from "./real-random.ts";
 import { publishTicket } from "./runtime-address.ts";
 import { newSessionConfig } from "./session-config.ts";
 import { launchThread } from "./thread-launcher.ts";
-import { connectToProcess, createPeerEnds, createPoller, createThreadLinkPair, linkTransferList, openPeer } from "./thread-links.ts";
+import { connectToProcess, createLoopSpinner, createPeerEnds, createPoller, createThreadLinkPair, linkTransferList, newSpinPermits, openPeer } from "./thread-links.ts";
 
 const NODE_THREAD = new URL("./node-thread.js", import.meta.url);
 
@@ -29,12 +28,19 @@ export function startEmbedded(options: InitOptions): Runtime {
   const node = nodeKeyOf(session.nodeId);
   const driverId = newWorkerId(realRandom, node);
   const config: SessionConfig = { ...session, origin: codeOrigin(driverId) };
-  const spinPermits = createSpinPermitMemory(availableParallelism() > 1 ? availableParallelism() : 0);
+  const spinPermits = newSpinPermits();
   const poller = createPoller(spinPermits);
+  const spinner = createLoopSpinner(spinPermits);
   const [ours, theirs] = createThreadLinkPair();
   const link: NodeLink = openMessageLink(openThreadChannel(ours.channel, { peerId: config.nodeId, poller }));
   const storeDoor = createStoreDoor();
-  const { core, store } = createDriverCore({ ...config, driverId, storeDoor, link, keepAlive: (isNeeded) => (isNeeded ? link.ref() : link.unref()) });
+  const { core, store } = createDriverCore({ ...config, driverId, storeDoor, link,
+    keepAlive: (isNeeded) => {
+      spinner.isNeeded = isNeeded;
+      if (isNeeded) link.ref();
+      else link.unref();
+    },
+  });
 
   let firstWorker: (LaunchedWorker & { readonly workerId: string }) | null = null;
   let firstLink: NodeThreadData["firstWorker"] = null;
@@ -57,7 +63,7 @@ export function startEmbedded(options: InitOptions): Runtime {
     if (message.type === "peer") openPeer(core, message.end, poller);
   });
   ours.broker.unref();
-  const embedded = new EmbeddedRuntime(core, store, config, link, thread, firstWorker, output, caretaker);
+  const embedded = new EmbeddedRuntime(core, store, config, link, thread, firstWorker, output, caretaker, spinner);
   link.send({ type: "register", workerId: driverId, pid: process.pid, listenAddress: null });
   // While the threads are starting, this one has time. Nothing makes a folder before: what is killed at any moment leaves none.
   caretaker.start();
@@ -79,10 +85,11 @@ class EmbeddedRuntime implements Runtime {
   readonly #firstWorker: (LaunchedWorker & { readonly workerId: string }) | null;
   readonly #programEnd: ProgramEnd;
   readonly #caretaker: Caretaker;
+  readonly #spinner: LoopSpinner;
   readonly #nodeEnded: Promise<void>;
   #stopping: Promise<void> | null = null;
 
-  constructor(core: CoreWorker, store: SharedStore, config: SessionConfig, link: NodeLink, node: Worker, firstWorker: (LaunchedWorker & { readonly workerId: string }) | null, output: DriverOutput, caretaker: Caretaker) {
+  constructor(core: CoreWorker, store: SharedStore, config: SessionConfig, link: NodeLink, node: Worker, firstWorker: (LaunchedWorker & { readonly workerId: string }) | null, output: DriverOutput, caretaker: Caretaker, spinner: LoopSpinner) {
     this.core = core;
     this.#store = store;
     this.namespace = config.namespace;
@@ -94,6 +101,7 @@ class EmbeddedRuntime implements Runtime {
     this.#node = node;
     this.#firstWorker = firstWorker;
     this.#caretaker = caretaker;
+    this.#spinner = spinner;
     const info: RuntimeInfo = { nodeId: config.nodeId, jobId: config.jobId, sessionDir: config.sessionDir };
     this.ready = new Promise((resolve, reject) => {
       node.ref();
@@ -121,7 +129,7 @@ class EmbeddedRuntime implements Runtime {
   #onMessage(message: FromNode): void {
     if (message.type === "terminateWorker") this.#firstWorker?.terminate();
     else if (message.type === "noteWorkerEnd") this.#firstWorker?.noteReason(message.reason);
-    else if (message.type === "connectSocket") connectToProcess(this.core, message, { workerId: this.core.env.workerId, token: this.#config.token });
+    else if (message.type === "connectSocket") connectToProcess(this.core, message, { workerId: this.core.env.workerId, token: this.#config.token, spinner: this.#spinner });
   }
 
   stop(): Promise<void> {

@@ -6,9 +6,9 @@ import { startSocketWorker } from "./socket-worker.ts";
 const exit = process.exit.bind(process);
 
 /** The entry of a worker thread in a worker host. */
-const { worker, memoryGauge } = workerData as HostedThreadData;
+const { worker, memoryGauge, spinPermits } = workerData as HostedThreadData;
 
 if (worker.environment?.npm != null) (await import("./environment-modules.ts")).installModuleLookup(worker.environment);
 
 // Its host sees the end of the node too, and cleans up.
-await startSocketWorker({ data: worker, config: worker.config, memoryGauge, exit, nodeLost: (end) => end() });
+await startSocketWorker({ data: worker, config: worker.config, memoryGauge, spinPermits, exit, nodeLost: (end) => end() });

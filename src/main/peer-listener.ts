@@ -2,12 +2,13 @@ import type { WorkerId } from "../base/mod.ts";
 import type { NodeLink } from "../clients/mod.ts";
 import type { CoreWorker } from "../core-worker/mod.ts";
 import type { NetworkAddress } from "../protocol/mod.ts";
-import { LastingChannels, listenSocket, type SocketListener } from "../transport/mod.ts";
+import { LastingChannels, listenSocket, type LoopSpinner, type SocketListener } from "../transport/mod.ts";
 import { realClock } from "./real-clock.ts";
 
 export interface PeerListenerSetting {
   readonly workerId: WorkerId;
   readonly token: string;
+  readonly spinner: LoopSpinner;
   /** Null on a node that is alone. */
   readonly host: string | null;
   readonly link: NodeLink;
@@ -25,9 +26,9 @@ export class PeerListener {
 
   /** The node manager's word. */
   asked(askerId: WorkerId): void {
-    const { workerId, token, host, link } = this.#setting;
+    const { host, link } = this.#setting;
     if (host === null) return;
-    this.#listener ??= this.#listen({ host, port: 0 }, { workerId, token });
+    this.#listener ??= this.#listen({ host, port: 0 });
     this.#listener.then(
       ({ address }) => link.send({ type: "listening", askerId, address: address as NetworkAddress }),
       // Whoever asked learns from the end of this worker; nothing works without ports.
@@ -35,9 +36,10 @@ export class PeerListener {
     );
   }
 
-  #listen(where: NetworkAddress, identity: { readonly workerId: WorkerId; readonly token: string }): Promise<SocketListener> {
+  #listen(where: NetworkAddress): Promise<SocketListener> {
+    const { workerId, token, spinner } = this.#setting;
     const channels = new LastingChannels(realClock, (channel) => this.#setting.core().peerConnected(channel.peerId, channel, null));
-    return listenSocket(where, { ...identity, onChannel: (connection) => channels.accept(connection) });
+    return listenSocket(where, { workerId, token, spinner, onChannel: (connection) => channels.accept(connection) });
   }
 
   close(): void {

@@ -5,7 +5,7 @@ import { REGISTRATION_MS_MAX, type SessionConfig, type WorkerProcessData } from 
 import { PeerListener } from "./peer-listener.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
-import { connectToProcess } from "./thread-links.ts";
+import { connectToProcess, createLoopSpinner } from "./thread-links.ts";
 import { startWorker } from "./worker-main.ts";
 
 export interface SocketWorkerSetting {
@@ -13,6 +13,8 @@ export interface SocketWorkerSetting {
   /** As the worker takes it. */
   readonly config: SessionConfig;
   readonly memoryGauge: SharedArrayBuffer | null;
+  /** Shared by the threads of this process. */
+  readonly spinPermits: SharedArrayBuffer;
   /** Ends the process or thread; from before user code could reach it. */
   exit(code: number): void;
   /** The node is gone. */
@@ -20,9 +22,11 @@ export interface SocketWorkerSetting {
 }
 
 /** A worker in another process than its node: both, and the workers that it meets, talk over sockets. */
-export async function startSocketWorker({ data, config, memoryGauge, exit, nodeLost }: SocketWorkerSetting): Promise<void> {
+export async function startSocketWorker({ data, config, memoryGauge, spinPermits, exit, nodeLost }: SocketWorkerSetting): Promise<void> {
   const { workerId, environment, listenAddress } = data;
-  const identity = { workerId, token: config.token, timeoutMs: REGISTRATION_MS_MAX };
+  const spinner = createLoopSpinner(spinPermits);
+  spinner.isNeeded = true;
+  const identity = { workerId, token: config.token, timeoutMs: REGISTRATION_MS_MAX, spinner };
   let core: CoreWorker | null = null;
   const early: Parameters<CoreWorker["peerConnected"]>[] = [];
   const listener = await listenSocket({ path: listenAddress }, {

@@ -6,6 +6,7 @@ import { leaveLostNode } from "./orphans.ts";
 import { realClock } from "./real-clock.ts";
 import { workerSocketPath } from "./runtime-address.ts";
 import { type ProbedWorker, startThread } from "./thread-launcher.ts";
+import { newSpinPermits } from "./thread-links.ts";
 
 /**
  * The entry of a worker host: a process that runs the worker threads of one program, on the word of its node. Its main thread runs no
@@ -17,6 +18,7 @@ const { config, nodeAddress } = JSON.parse(process.env[HOST_ENVIRONMENT_VARIABLE
 // Programs that user code starts are no hosts.
 delete process.env[HOST_ENVIRONMENT_VARIABLE];
 
+const spinPermits = newSpinPermits();
 const threads = new Map<WorkerId, ProbedWorker>();
 const memoryWatch = new MemoryWatch(realClock, (workerId, usedBytes) => tell({ type: "memoryExceeded", workerId, usedBytes }));
 
@@ -27,7 +29,7 @@ function tell(message: FromWorkerHost): void {
 function start({ workerId, environment, memoryLimitBytes }: ToWorkerHost & { readonly type: "start" }): void {
   const listenAddress = workerSocketPath(config.sessionDir, workerId);
   const memoryGauge = memoryLimitBytes === null ? null : createMemoryGauge();
-  const workerData: HostedThreadData = { kind: "mantaray-hosted-worker", worker: { config, workerId, environment, memoryLimitBytes, nodeAddress, listenAddress }, memoryGauge };
+  const workerData: HostedThreadData = { kind: "mantaray-hosted-worker", worker: { config, workerId, environment, memoryLimitBytes, nodeAddress, listenAddress }, memoryGauge, spinPermits };
   const thread = startThread(THREAD_ENTRY, { workerId, workerData, environment, memoryLimitBytes, memoryGauge, transferList: [] }, (death) => {
     threads.delete(workerId);
     memoryWatch.remove(workerId);

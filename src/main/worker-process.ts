@@ -3,6 +3,7 @@ import { type SessionConfig, WORKER_ENVIRONMENT_VARIABLE, type WorkerProcessData
 import { resolvedLoaders } from "./entry-module.ts";
 import { leaveLostNode } from "./orphans.ts";
 import { startSocketWorker } from "./socket-worker.ts";
+import { newSpinPermits } from "./thread-links.ts";
 
 // Before user code can reach it, and before startWorker replaces it by one that tells the cause.
 const exit = process.exit.bind(process);
@@ -26,4 +27,4 @@ async function enter(prepared: PreparedEnvironment, given: SessionConfig): Promi
   return { ...given, loaders };
 }
 
-await startSocketWorker({ data, config, memoryGauge: null, exit, nodeLost: (end) => leaveLostNode(config, end) });
+await startSocketWorker({ data, config, memoryGauge: null, spinPermits: newSpinPermits(), exit, nodeLost: (end) => leaveLostNode(config, end) });

@@ -4,7 +4,7 @@ import { openThreadChannel } from "../transport/mod.ts";
 import type { BrokerMessage, WorkerThreadData } from "./bootstrap.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
-import { connectToProcess, createPoller, openPeer } from "./thread-links.ts";
+import { connectToProcess, createLoopSpinner, createPoller, openPeer } from "./thread-links.ts";
 import { startWorker } from "./worker-main.ts";
 
 // Before user code can reach it, and before startWorker replaces it by one that tells the cause.
@@ -14,6 +14,8 @@ const exit = process.exit.bind(process);
 const data = workerData as WorkerThreadData;
 const { config, workerId } = data;
 const poller = createPoller(data.spinPermits);
+const spinner = createLoopSpinner(data.spinPermits);
+spinner.isNeeded = true;
 const link: NodeLink = openMessageLink(openThreadChannel(data.node.channel, { peerId: config.nodeId, poller }));
 
 if (data.environment?.npm != null) (await import("./environment-modules.ts")).installModuleLookup(data.environment);
@@ -24,7 +26,7 @@ const core = startWorker({
   end: (code) => exit(code),
   nodeLost: () => exit(0),
   onHostMessage: (message) => {
-    if (message.type === "connectSocket") connectToProcess(core, message, { workerId, token: config.token });
+    if (message.type === "connectSocket") connectToProcess(core, message, { workerId, token: config.token, spinner });
   },
 });
 if (data.driver !== null) openPeer(core, data.driver, poller);

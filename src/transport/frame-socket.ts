@@ -22,6 +22,8 @@ process.on("exit", () => {
 const spareChunks: Buffer[] = [];
 
 export interface FrameSocketEvents {
+  /** Something has been read; its frames follow. */
+  bytes?(): void;
   frame(frame: Uint8Array, owned: boolean): void;
   /** Once, unless this side closed. `cause`: the socket's own error, if there was one. */
   end(reason: Exclude<ChannelCloseReason, "local">, cause: Error | undefined): void;
@@ -62,7 +64,10 @@ export class FrameSocket {
       frameBytesMax,
     );
     socket.setNoDelay(true);
-    reading.onBytes = (bytes) => this.#parser.push(bytes);
+    reading.onBytes = (bytes) => {
+      this.events?.bytes?.();
+      this.#parser.push(bytes);
+    };
     let failure: Error | undefined;
     socket.on("error", (error) => {
       failure = error;

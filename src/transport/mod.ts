@@ -9,6 +9,7 @@ export type { SimulatedLink, SimulatedLinkOptions } from "./simulated-channel.ts
 export { createSimulatedLink } from "./simulated-channel.ts";
 export type { ListenOptions, SocketAddress, SocketListener, SocketOptions } from "./socket-channel.ts";
 export { connectBulk, connectSocket, listenBulk, listenSocket } from "./lazy-sockets.ts";
+export { LoopSpinner } from "./loop-spinner.ts";
 export { createSpinPermitMemory, SpinPermits } from "./spin-permits.ts";
 export type { ThreadChannelEnd } from "./thread-channel.ts";
 export { createThreadChannelPair, openThreadChannel, transferList } from "./thread-channel.ts";

@@ -10,11 +10,19 @@ import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { testChannelConformance } from "./channel-conformance.ts";
 import type { Channel } from "./channel.ts";
+import { LoopSpinner } from "./loop-spinner.ts";
 import { connectSocket, listenSocket } from "./socket-channel.ts";
 import type { ListenOptions, SocketAddress, SocketListener } from "./socket-channel.ts";
+import { createSpinPermitMemory, SpinPermits } from "./spin-permits.ts";
 import type { TransportError } from "./transport-error.ts";
 
 const TOKEN = "a secret of the session";
+
+function needySpinner(nextTurn: (callback: () => void) => void): LoopSpinner {
+  const spinner = new LoopSpinner({ nowMs: () => performance.now(), spinPermits: new SpinPermits(createSpinPermitMemory(1), () => performance.now()), nextTurn });
+  spinner.isNeeded = true;
+  return spinner;
+}
 const ECHO_PROCESS = fileURLToPath(new URL("./fixtures/echo-process.ts", import.meta.url));
 
 function socketPath(context: TestContext): string {
@@ -40,8 +48,10 @@ for (const kind of ["unix socket", "TCP"] as const) {
   const addressFor = (context: TestContext): SocketAddress => (kind === "TCP" ? { host: "127.0.0.1", port: 0 } : { path: socketPath(context) });
   testChannelConformance(kind, {
     async openPair(context) {
-      const { listener, accepted } = await listen(context, addressFor(context));
-      const near = await connectSocket(listener.address, { workerId: "connector", token: TOKEN });
+      // With TCP as workers have it, with unix sockets as node managers do.
+      const spinning = kind === "TCP" ? { spinner: needySpinner(setImmediate) } : {};
+      const { listener, accepted } = await listen(context, addressFor(context), spinning);
+      const near = await connectSocket(listener.address, { workerId: "connector", token: TOKEN, ...spinning });
       const far = await accepted;
       assert.deepEqual([near.peerId, far.peerId], ["listener", "connector"]);
       for (const channel of [near, far]) channel.ref();
@@ -65,6 +75,26 @@ for (const kind of ["unix socket", "TCP"] as const) {
     }),
   });
 }
+
+test("either side of a channel tells its thread's spinner what has come", { timeout: 100_000 }, async (context) => {
+  const spun = { near: 0, far: 0 };
+  const counting = (side: "near" | "far"): LoopSpinner => needySpinner(() => void spun[side]++);
+  const { listener, accepted } = await listen(context, { path: socketPath(context) }, { spinner: counting("far") });
+  const near = await connectSocket(listener.address, { workerId: "connector", token: TOKEN, spinner: counting("near") });
+  const far = await accepted;
+  context.after(() => [near, far].forEach((channel) => channel.close()));
+  assert.deepEqual(spun, { near: 0, far: 0 }, "a handshake is no row of arrivals");
+  far.onFrame((frame) => void far.send(frame));
+  near.ref();
+  // Where they are ever so slow: some of many come soon after the one before.
+  await new Promise<void>((resolve) => {
+    near.onFrame(() => {
+      if (spun.near > 0 && spun.far > 0) resolve();
+      else near.send(Uint8Array.of(1));
+    });
+    near.send(Uint8Array.of(1));
+  });
+});
 
 describe("socket handshake", { timeout: 100_000 }, () => {
   async function refusals(context: TestContext, theirs: { token?: string; protocolVersion?: number }): Promise<[TransportError, TransportError]> {

@@ -3,6 +3,7 @@ import { createServer, type AddressInfo, type Socket } from "node:net";
 import type { Channel, CloseHandler, FrameHandler } from "./channel.ts";
 import { FrameDelivery } from "./frame-delivery.ts";
 import { FrameSocket } from "./frame-socket.ts";
+import type { LoopSpinner } from "./loop-spinner.ts";
 import { ReadingSocket } from "./reading-socket.ts";
 import { HANDSHAKE_FRAME_BYTES_MAX } from "./socket-handshake.ts";
 import type { HandshakeRole } from "./socket-handshake.ts";
@@ -73,7 +74,7 @@ export async function connectSocket(where: SocketAddress, options: SocketOptions
 
 function openChannel(reading: ReadingSocket, role: HandshakeRole, options: SocketOptions, where: string): Promise<Channel> {
   const frames = (): FrameSocket => new FrameSocket(reading, HANDSHAKE_FRAME_BYTES_MAX);
-  return introduce(reading.socket, role, options, where, frames, (socketFrames, peerId) => new SocketChannel(socketFrames, peerId));
+  return introduce(reading.socket, role, options, where, frames, (socketFrames, peerId) => new SocketChannel(socketFrames, peerId, options.spinner));
 }
 
 function checkPath(where: SocketAddress): void {
@@ -95,10 +96,11 @@ class SocketChannel implements Channel {
   readonly #frames: FrameSocket;
   readonly #delivery = new FrameDelivery();
 
-  constructor(frames: FrameSocket, peerId: string) {
+  constructor(frames: FrameSocket, peerId: string, spinner: LoopSpinner | undefined) {
     this.peerId = peerId;
     this.#frames = frames;
     frames.events = {
+      bytes: () => spinner?.arrived(),
       frame: (frame, owned) => this.#delivery.push(frame, owned),
       end: (reason) => this.#delivery.close(reason),
     };

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { PROTOCOL_VERSION } from "../protocol/mod.ts";
+import type { LoopSpinner } from "./loop-spinner.ts";
 import { type HandshakeFrames, type HandshakeRole, shakeHands } from "./socket-handshake.ts";
 import { TransportError } from "./transport-error.ts";
 
@@ -13,6 +14,8 @@ export interface SocketOptions {
   readonly protocolVersion?: number;
   /** The other side's system has the connection; whether anybody there has time for it is not known yet. */
   readonly onConnected?: () => void;
+  /** The thread's, where answers through this socket are waited for. */
+  readonly spinner?: LoopSpinner;
 }
 
 /** From the first attempt to connect to the end of the handshake. */

@@ -1,0 +1,102 @@
+import type { SpinPermits } from "./spin-permits.ts";
+
+export interface LoopSpinnerOptions {
+  /** Milliseconds with fractions, never going back (`performance.now`). */
+  readonly nowMs: () => number;
+  readonly spinPermits: SpinPermits;
+  /** Calls back after the event loop has looked at its sockets without waiting for them (`setImmediate`). */
+  readonly nextTurn: (callback: () => void) => void;
+}
+
+/** After so long without an arrival spinning ends. The system takes 20 to 50 µs to wake a process that waits for a socket. */
+const SPIN_WINDOW_MS = 0.15;
+/** So many catches in one spin, this close to each other, show that there is a processor free for both sides. */
+const CATCHES_OF_GOOD_SPIN = 8;
+const GAP_MS_OF_GOOD_SPIN = 0.06;
+/** An arrival so soon after the one before was worth to be waited for: without the two wake-ups it comes within the window. */
+const QUICK_MS = 0.3;
+/** The row of quick arrivals to be seen before a try: the first, which a worker's start and one message do not make; the longest, after spins in vain. */
+const QUICK_ARRIVALS_NEEDED_MIN = 2;
+const QUICK_ARRIVALS_NEEDED_MAX = 64;
+/** A permit is good for longer, and costs a look at a clock that is not cheap. */
+const RENEW_PERMIT_EVERY_MS = 10;
+
+/**
+ * Keeps the event loop of one thread turning for a moment after something has come through a socket, so that the answer finds it awake:
+ *
+ * ```
+ *              (1) arrival, a permit, and waiting has paid
+ *   waiting ─────────────────────────────────────────────▶ spinning ──(2) arrival──┐
+ *      ▲                                                     │   ▲                 │
+ *      └────────────(3) nothing within the window────────────┘   └─────────────────┘
+ * ```
+ *
+ * Each turn serves timers and all other sockets as well. As in `ThreadPoller`, whose looks at shared memory are cheaper: each spin in
+ * vain (3) doubles how many quick arrivals must be seen before the next try, and a spin that caught many in a short time makes good for
+ * all. So nobody spins for long where answers take their time, or where other work needs the processors.
+ */
+export class LoopSpinner {
+  /** Spinning must not keep a program alive that has nothing to wait for. */
+  isNeeded = false;
+  readonly #nowMs: () => number;
+  readonly #spinPermits: SpinPermits;
+  readonly #nextTurn: (callback: () => void) => void;
+  #isSpinning = false;
+  #hasArrival = false;
+  #quickArrivalsNeeded = QUICK_ARRIVALS_NEEDED_MIN;
+  #quickArrivalsNeededNext = 2 * QUICK_ARRIVALS_NEEDED_MIN;
+  #catchesOfSpin = 0;
+  #spinBeganAtMs = 0;
+  #lastArrivalAtMs = Number.NEGATIVE_INFINITY;
+  #renewPermitAtMs = 0;
+
+  constructor(options: LoopSpinnerOptions) {
+    this.#nowMs = options.nowMs;
+    this.#spinPermits = options.spinPermits;
+    this.#nextTurn = options.nextTurn;
+  }
+
+  /** Something has come, of whatever size. */
+  arrived(): void {
+    this.#hasArrival = true;
+    if (this.#isSpinning) return;
+    const nowMs = this.#nowMs();
+    if (nowMs - this.#lastArrivalAtMs <= QUICK_MS && this.#quickArrivalsNeeded > 0) this.#quickArrivalsNeeded--;
+    this.#lastArrivalAtMs = nowMs;
+    if (this.#quickArrivalsNeeded > 0 || !this.isNeeded || !this.#spinPermits.tryAcquire()) return;
+    this.#isSpinning = true;
+    // Not this one, which the first turn sees; it also is what the window begins after, however long its message is worked at.
+    this.#catchesOfSpin = -1;
+    this.#spinBeganAtMs = nowMs;
+    this.#renewPermitAtMs = nowMs + RENEW_PERMIT_EVERY_MS;
+    this.#nextTurn(this.#turn);
+  }
+
+  readonly #turn = (): void => {
+    const nowMs = this.#nowMs();
+    if (this.#hasArrival) {
+      this.#hasArrival = false;
+      this.#lastArrivalAtMs = nowMs;
+      if (++this.#catchesOfSpin === 0) this.#spinBeganAtMs = nowMs;
+    } else if (nowMs - this.#lastArrivalAtMs > SPIN_WINDOW_MS) {
+      const isGood = this.#catchesOfSpin >= CATCHES_OF_GOOD_SPIN && this.#lastArrivalAtMs - this.#spinBeganAtMs <= this.#catchesOfSpin * GAP_MS_OF_GOOD_SPIN;
+      if (isGood) this.#quickArrivalsNeededNext = QUICK_ARRIVALS_NEEDED_MIN;
+      this.#quickArrivalsNeeded = this.#quickArrivalsNeededNext;
+      this.#quickArrivalsNeededNext = Math.min(2 * this.#quickArrivalsNeededNext, QUICK_ARRIVALS_NEEDED_MAX);
+      return this.#end();
+    }
+    if (this.isNeeded && this.#mayGoOn(nowMs)) this.#nextTurn(this.#turn);
+    else this.#end();
+  };
+
+  #mayGoOn(nowMs: number): boolean {
+    if (nowMs < this.#renewPermitAtMs) return true;
+    this.#renewPermitAtMs = nowMs + RENEW_PERMIT_EVERY_MS;
+    return this.#spinPermits.tryAcquire();
+  }
+
+  #end(): void {
+    this.#isSpinning = false;
+    this.#spinPermits.release();
+  }
+}

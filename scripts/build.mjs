@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { pastModFiles } from './past-mod-files.mjs';
 
 const repository = dirname(dirname(fileURLToPath(import.meta.url)));
 const output = join(repository, 'dist');
@@ -48,7 +49,7 @@ export async function buildJavaScript() {
     platform: 'node',
     target: 'node20.19',
     packages: 'external',
-    plugins: [builtinsWithoutFacade],
+    plugins: [builtinsWithoutFacade, pastModFiles],
     chunkNames: 'shared-[hash]',
     legalComments: 'none',
     logLevel: 'warning',

@@ -1,4 +1,5 @@
 import type { SpinPermits } from "./spin-permits.ts";
+import { SpinTrust } from "./spin-trust.ts";
 
 export interface LoopSpinnerOptions {
   /** Milliseconds with fractions, never going back (`performance.now`). */
@@ -15,9 +16,8 @@ const CATCHES_OF_GOOD_SPIN = 8;
 const GAP_MS_OF_GOOD_SPIN = 0.06;
 /** An arrival so soon after the one before was worth to be waited for: without the two wake-ups it comes within the window. */
 const QUICK_MS = 0.3;
-/** The row of quick arrivals to be seen before a try: the first, which a worker's start and one message do not make; the longest, after spins in vain. */
-const QUICK_ARRIVALS_NEEDED_MIN = 2;
-const QUICK_ARRIVALS_NEEDED_MAX = 64;
+/** What a worker hears as it starts is no such row. */
+const QUICK_ARRIVALS_FIRST = 2;
 /** A permit is good for longer, and costs a look at a clock that is not cheap. */
 const RENEW_PERMIT_EVERY_MS = 10;
 
@@ -31,9 +31,8 @@ const RENEW_PERMIT_EVERY_MS = 10;
  *      └────────────(3) nothing within the window────────────┘   └─────────────────┘
  * ```
  *
- * Each turn serves timers and all other sockets as well. As in `ThreadPoller`, whose looks at shared memory are cheaper: each spin in
- * vain (3) doubles how many quick arrivals must be seen before the next try, and a spin that caught many in a short time makes good for
- * all. So nobody spins for long where answers take their time, or where other work needs the processors.
+ * Each turn serves timers and all other sockets as well. `ThreadPoller` does the same for looks at shared memory. By `SpinTrust` nobody
+ * spins for long where answers take their time, or where other work needs the processors.
  */
 export class LoopSpinner {
   /** Spinning must not keep a program alive that has nothing to wait for. */
@@ -41,10 +40,9 @@ export class LoopSpinner {
   readonly #nowMs: () => number;
   readonly #spinPermits: SpinPermits;
   readonly #nextTurn: (callback: () => void) => void;
+  readonly #trust = new SpinTrust(QUICK_ARRIVALS_FIRST);
   #isSpinning = false;
   #hasArrival = false;
-  #quickArrivalsNeeded = QUICK_ARRIVALS_NEEDED_MIN;
-  #quickArrivalsNeededNext = 2 * QUICK_ARRIVALS_NEEDED_MIN;
   #catchesOfSpin = 0;
   #spinBeganAtMs = 0;
   #lastArrivalAtMs = Number.NEGATIVE_INFINITY;
@@ -61,9 +59,9 @@ export class LoopSpinner {
     this.#hasArrival = true;
     if (this.#isSpinning) return;
     const nowMs = this.#nowMs();
-    if (nowMs - this.#lastArrivalAtMs <= QUICK_MS && this.#quickArrivalsNeeded > 0) this.#quickArrivalsNeeded--;
+    if (nowMs - this.#lastArrivalAtMs <= QUICK_MS) this.#trust.quickArrival();
     this.#lastArrivalAtMs = nowMs;
-    if (this.#quickArrivalsNeeded > 0 || !this.isNeeded || !this.#spinPermits.tryAcquire()) return;
+    if (!this.#trust.mayTry || !this.isNeeded || !this.#spinPermits.tryAcquire()) return;
     this.#isSpinning = true;
     // Not this one, which the first turn sees; it also is what the window begins after, however long its message is worked at.
     this.#catchesOfSpin = -1;
@@ -79,10 +77,7 @@ export class LoopSpinner {
       this.#lastArrivalAtMs = nowMs;
       if (++this.#catchesOfSpin === 0) this.#spinBeganAtMs = nowMs;
     } else if (nowMs - this.#lastArrivalAtMs > SPIN_WINDOW_MS) {
-      const isGood = this.#catchesOfSpin >= CATCHES_OF_GOOD_SPIN && this.#lastArrivalAtMs - this.#spinBeganAtMs <= this.#catchesOfSpin * GAP_MS_OF_GOOD_SPIN;
-      if (isGood) this.#quickArrivalsNeededNext = QUICK_ARRIVALS_NEEDED_MIN;
-      this.#quickArrivalsNeeded = this.#quickArrivalsNeededNext;
-      this.#quickArrivalsNeededNext = Math.min(2 * this.#quickArrivalsNeededNext, QUICK_ARRIVALS_NEEDED_MAX);
+      this.#trust.spinEnded(this.#catchesOfSpin >= CATCHES_OF_GOOD_SPIN && this.#lastArrivalAtMs - this.#spinBeganAtMs <= this.#catchesOfSpin * GAP_MS_OF_GOOD_SPIN);
       return this.#end();
     }
     if (this.isNeeded && this.#mayGoOn(nowMs)) this.#nextTurn(this.#turn);

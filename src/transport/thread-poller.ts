@@ -1,5 +1,6 @@
 import { RingScratch } from "./ring-buffer.ts";
 import type { SpinPermits } from "./spin-permits.ts";
+import { SpinTrust } from "./spin-trust.ts";
 
 /** What a poller looks after: the receiving side of one thread channel. */
 export interface PolledSource {
@@ -23,8 +24,6 @@ const SPIN_WINDOW_MS = 0.15;
 /** So many catches in one spin, this close to each other, show that there is a processor free for both sides. */
 const CATCHES_OF_GOOD_SPIN = 8;
 const GAP_MS_OF_GOOD_SPIN = 0.03;
-/** The longest row of quick arrivals to be seen before the next try, after spins in vain. */
-const QUICK_ARRIVALS_NEEDED_MAX = 64;
 /** The longest time in one go during which timers and sockets of this thread wait. */
 const TURN_MS_MAX = 0.05;
 /** Looks at the rings between two looks at the queue of microtasks, where the user's continuations are. */
@@ -49,8 +48,7 @@ const RESOLVED = Promise.resolve();
  * looks, and moves to a new turn of the event loop after a bounded time.
  *
  * Where all processors have other work, spinning keeps the awaited thread from running: measured, it makes round trips
- * three times slower than parking. So each spin in vain (5) doubles how many quick arrivals, those within the window, must
- * be seen before the next try; a spin that caught many (4) in a short time makes good for all. Without traffic nothing is left running.
+ * three times slower than parking. `SpinTrust` learns that from spins in vain (5). Without traffic nothing is left running.
  */
 export class ThreadPoller {
   readonly #nowMs: () => number;
@@ -58,12 +56,11 @@ export class ThreadPoller {
   readonly #scratch = new RingScratch();
   /** Replaced, never changed in place: handlers open and close channels while it is walked. */
   #sources: readonly PolledSource[] = [];
+  readonly #trust = new SpinTrust(0);
   #keepAliveCount = 0;
   #isParked = true;
   #isSpinning = false;
   #isDelivering = false;
-  #quickArrivalsNeeded = 0;
-  #quickArrivalsNeededNext = 1;
   #catchesOfSpin = 0;
   #spinBeganAtMs = 0;
   #lastArrivalAtMs = Number.NEGATIVE_INFINITY;
@@ -94,7 +91,7 @@ export class ThreadPoller {
     const nowMs = this.#nowMs();
     if (this.#isParked) {
       this.#setParked(false);
-      if (nowMs - this.#lastArrivalAtMs <= SPIN_WINDOW_MS && this.#quickArrivalsNeeded > 0) this.#quickArrivalsNeeded--;
+      if (nowMs - this.#lastArrivalAtMs <= SPIN_WINDOW_MS) this.#trust.quickArrival();
     }
     this.#lastArrivalAtMs = nowMs;
     this.#deliver();
@@ -125,7 +122,7 @@ export class ThreadPoller {
   }
 
   #spinOrPark(): void {
-    if (this.#quickArrivalsNeeded === 0 && this.#spinPermits !== null && this.#spinPermits.tryAcquire()) {
+    if (this.#trust.mayTry && this.#spinPermits !== null && this.#spinPermits.tryAcquire()) {
       this.#isSpinning = true;
       this.#catchesOfSpin = 0;
       this.#spinBeganAtMs = this.#lastArrivalAtMs;
@@ -154,10 +151,7 @@ export class ThreadPoller {
       this.#catchesOfSpin++;
     } else if (nowMs - this.#lastArrivalAtMs > SPIN_WINDOW_MS) {
       // (5)
-      const isGood = this.#catchesOfSpin >= CATCHES_OF_GOOD_SPIN && this.#lastArrivalAtMs - this.#spinBeganAtMs <= this.#catchesOfSpin * GAP_MS_OF_GOOD_SPIN;
-      if (isGood) this.#quickArrivalsNeededNext = 1;
-      this.#quickArrivalsNeeded = this.#quickArrivalsNeededNext;
-      this.#quickArrivalsNeededNext = Math.min(2 * this.#quickArrivalsNeededNext, QUICK_ARRIVALS_NEEDED_MAX);
+      this.#trust.spinEnded(this.#catchesOfSpin >= CATCHES_OF_GOOD_SPIN && this.#lastArrivalAtMs - this.#spinBeganAtMs <= this.#catchesOfSpin * GAP_MS_OF_GOOD_SPIN);
       this.#endSpin();
       return;
     }

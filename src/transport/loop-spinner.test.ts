@@ -118,6 +118,27 @@ test("arrivals that are far apart within the window do not make good", () => {
   assert.equal(quickArrivalsUntilSpin(), 4, "that was one in vain");
 });
 
+test("a spin goes on for as long as much comes; where arrivals are far apart it ends as one in vain", () => {
+  const { spinner, turn, isSpinning, spinOut, lateArrival, quickArrivalsUntilSpin } = setUp();
+  quickArrivalsUntilSpin();
+  const arrivals = (count: number, turnsBetween: number): void => {
+    for (let caught = 0; caught < count && isSpinning(); caught++) {
+      for (let turns = 0; turns < turnsBetween; turns++) turn();
+      if (isSpinning()) spinner.arrived();
+    }
+  };
+  arrivals(1000, 5);
+  assert.equal(isSpinning(), true, "20,000 a second");
+  arrivals(150, 12);
+  assert.equal(isSpinning(), false, "8,000 a second");
+  lateArrival();
+  assert.equal(quickArrivalsUntilSpin(), 4);
+  arrivals(1000, 5);
+  spinOut();
+  lateArrival();
+  assert.equal(quickArrivalsUntilSpin(), 2);
+});
+
 test("it spins neither without a permit nor for a program that waits for nothing", () => {
   const none = setUp(0);
   for (let count = 0; count < 10; count++) none.spinner.arrived();

@@ -13,7 +13,9 @@ export interface LoopSpinnerOptions {
 const SPIN_WINDOW_MS = 0.15;
 /** So many catches in one spin, this close to each other, show that there is a processor free for both sides. */
 const CATCHES_OF_GOOD_SPIN = 8;
-const GAP_MS_OF_GOOD_SPIN = 0.06;
+const GAP_MS_OF_GOOD_SPIN = 0.08;
+/** After so many catches a spin that goes on is looked at: for messages that come more seldom a processor is not kept busy. */
+const CATCHES_PER_REVIEW = 64;
 /** An arrival so soon after the one before was worth to be waited for: without the two wake-ups it comes within the window. */
 const QUICK_MS = 0.3;
 /** What a worker hears as it starts is no such row. */
@@ -44,7 +46,10 @@ export class LoopSpinner {
   #isSpinning = false;
   #hasArrival = false;
   #catchesOfSpin = 0;
+  /** It, or what has followed the last review. */
   #spinBeganAtMs = 0;
+  /** At the last review. */
+  #wasGood = false;
   #lastArrivalAtMs = Number.NEGATIVE_INFINITY;
   #renewPermitAtMs = 0;
 
@@ -65,6 +70,7 @@ export class LoopSpinner {
     this.#isSpinning = true;
     // Not this one, which the first turn sees; it also is what the window begins after, however long its message is worked at.
     this.#catchesOfSpin = -1;
+    this.#wasGood = false;
     this.#spinBeganAtMs = nowMs;
     this.#renewPermitAtMs = nowMs + RENEW_PERMIT_EVERY_MS;
     this.#nextTurn(this.#turn);
@@ -76,13 +82,22 @@ export class LoopSpinner {
       this.#hasArrival = false;
       this.#lastArrivalAtMs = nowMs;
       if (++this.#catchesOfSpin === 0) this.#spinBeganAtMs = nowMs;
+      if (this.#catchesOfSpin === CATCHES_PER_REVIEW) {
+        this.#wasGood = this.#isGood();
+        if (!this.#wasGood) return this.#end();
+        this.#catchesOfSpin = 0;
+        this.#spinBeganAtMs = nowMs;
+      }
     } else if (nowMs - this.#lastArrivalAtMs > SPIN_WINDOW_MS) {
-      this.#trust.spinEnded(this.#catchesOfSpin >= CATCHES_OF_GOOD_SPIN && this.#lastArrivalAtMs - this.#spinBeganAtMs <= this.#catchesOfSpin * GAP_MS_OF_GOOD_SPIN);
       return this.#end();
     }
     if (this.isNeeded && this.#mayGoOn(nowMs)) this.#nextTurn(this.#turn);
-    else this.#end();
+    else this.#leave();
   };
+
+  #isGood(): boolean {
+    return this.#catchesOfSpin >= CATCHES_OF_GOOD_SPIN && this.#lastArrivalAtMs - this.#spinBeganAtMs <= this.#catchesOfSpin * GAP_MS_OF_GOOD_SPIN;
+  }
 
   #mayGoOn(nowMs: number): boolean {
     if (nowMs < this.#renewPermitAtMs) return true;
@@ -91,6 +106,12 @@ export class LoopSpinner {
   }
 
   #end(): void {
+    this.#trust.spinEnded(this.#wasGood || this.#isGood());
+    this.#leave();
+  }
+
+  /** Whether it has paid is not known. */
+  #leave(): void {
     this.#isSpinning = false;
     this.#spinPermits.release();
   }

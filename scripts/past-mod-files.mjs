@@ -1,5 +1,5 @@
 // A plugin of esbuild for sources whose folders export through a `mod.ts`.
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /**
@@ -9,52 +9,47 @@ import { basename, dirname, join } from 'node:path';
 export const pastModFiles = {
   name: 'past-mod-files',
   setup({ onLoad }) {
-    const placesIn = cachedPlaces();
-    onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, async ({ path }) => {
-      const source = await readFile(path, 'utf8');
-      if (basename(path) === 'mod.ts') return { contents: source, loader: 'ts' };
-      const statements = /^(import|export) \{([^}]*)\} from "(\.[^"]*\/mod\.ts)";/gm;
-      const contents = await replaceAsync(source, statements, async ([statement, verb, names, from]) => {
+    const known = new Map();
+    onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
+      if (isModFile(path)) return undefined;
+      const contents = readFileSync(path, 'utf8').replace(/^(import|export) \{([^}]*)\} from "(\.[^"]*\/mod\.ts)";/gm, (statement, verb, names, from) => {
         const modFile = join(dirname(path), from);
-        const places = await placesIn(modFile);
-        const named = names.split(',').map((name) => name.trim()).filter((name) => name !== '' && !name.startsWith('type '));
-        const direct = named.map((name) => {
-          const [theirs, ours = theirs] = name.split(' as ');
-          const place = places.get(theirs) ?? { file: modFile, name: theirs };
-          return `${verb} { ${place.name} as ${ours} } from ${JSON.stringify(place.file)};`;
+        const places = placesIn(modFile, known);
+        const direct = namesIn(names).map(({ theirs, ours }) => {
+          const { file, name } = places.get(theirs) ?? { file: modFile, name: theirs };
+          return `${verb} { ${name} as ${ours} } from ${JSON.stringify(file)};`;
         });
         // In the same line, and with as many lines as before.
         return direct.join(' ') + '\n'.repeat(statement.split('\n').length - 1);
       });
-      return { contents, loader: 'ts', resolveDir: dirname(path) };
+      return { contents, loader: 'ts' };
     });
   },
 };
 
 /** For a `mod.ts`: each name that it exports → its file, and its name there. Not those of `export *`. */
-function cachedPlaces() {
-  const known = new Map();
-  async function read(modFile) {
-    const places = new Map();
-    const source = await readFile(modFile, 'utf8');
-    for (const [, names, from] of source.matchAll(/^export \{([^}]*)\} from "(\.[^"]*)";/gm)) {
-      const file = join(dirname(modFile), from);
-      const further = basename(file) === 'mod.ts' ? await placesIn(file) : new Map();
-      for (const name of names.split(',').map((one) => one.trim())) {
-        const [theirs, ours = theirs] = name.split(' as ');
-        if (theirs !== '' && !theirs.startsWith('type ')) places.set(ours, further.get(theirs) ?? { file, name: theirs });
-      }
-    }
-    return places;
+function placesIn(modFile, known) {
+  const found = known.get(modFile);
+  if (found !== undefined) return found;
+  const places = new Map();
+  for (const [, names, from] of readFileSync(modFile, 'utf8').matchAll(/^export \{([^}]*)\} from "(\.[^"]*)";/gm)) {
+    const file = join(dirname(modFile), from);
+    const further = isModFile(file) ? placesIn(file, known) : new Map();
+    for (const { theirs, ours } of namesIn(names)) places.set(ours, further.get(theirs) ?? { file, name: theirs });
   }
-  const placesIn = (modFile) => {
-    if (!known.has(modFile)) known.set(modFile, read(modFile));
-    return known.get(modFile);
-  };
-  return placesIn;
+  known.set(modFile, places);
+  return places;
 }
 
-async function replaceAsync(text, pattern, replacement) {
-  const replaced = await Promise.all(Array.from(text.matchAll(pattern), replacement));
-  return text.replace(pattern, () => replaced.shift());
+/** Those between the braces of an import or export, but types. */
+function namesIn(text) {
+  const names = text.split(',').map((name) => name.trim()).filter((name) => name !== '' && !name.startsWith('type '));
+  return names.map((name) => {
+    const [theirs, ours = theirs] = name.split(' as ');
+    return { theirs, ours };
+  });
+}
+
+function isModFile(path) {
+  return basename(path) === 'mod.ts';
 }

@@ -46,7 +46,7 @@ export class LoopSpinner {
   #isSpinning = false;
   #hasArrival = false;
   #catchesOfSpin = 0;
-  /** It, or what has followed the last review. */
+  /** Since its first turn, or its last review. */
   #spinBeganAtMs = 0;
   /** At the last review. */
   #wasGood = false;
@@ -71,7 +71,6 @@ export class LoopSpinner {
     // Not this one, which the first turn sees; it also is what the window begins after, however long its message is worked at.
     this.#catchesOfSpin = -1;
     this.#wasGood = false;
-    this.#spinBeganAtMs = nowMs;
     this.#renewPermitAtMs = nowMs + RENEW_PERMIT_EVERY_MS;
     this.#nextTurn(this.#turn);
   }

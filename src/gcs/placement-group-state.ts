@@ -93,7 +93,7 @@ export class PlacementGroupState {
   readonly #waitingForms = new Set<string>();
   readonly #names = new Map<string, PlacementGroupId>();
   readonly #removals = new RenewedMap<PlacementGroupId, Removal>();
-  readonly #removed = new RenewedMap<PlacementGroupId, GroupRow>();
+  readonly #removed = new RenewedMap<PlacementGroupId, Group>();
   readonly #removedEarly = new Map<PlacementGroupId, string>();
   /** Who watches groups that are not known yet. */
   readonly #awaited = new Map<PlacementGroupId, { readonly watchers: Set<WorkerId>; readonly nodes: Set<NodeKey> }>();
@@ -341,7 +341,7 @@ export class PlacementGroupState {
     this.#pending.delete(group);
     this.#untried.delete(group);
     this.#infeasible.delete(group);
-    this.#removed.set(groupId, rowOf(group));
+    this.#removed.set(groupId, group);
     forgetOldest(this.#removed, REMOVED_MAX);
     if (name !== null && this.#names.get(nameKeyOf(namespace, name)) === groupId) this.#names.delete(nameKeyOf(namespace, name));
     if (nodes.size > 0) this.#removals.set(groupId, { awaited: nodes, askers: [] });
@@ -423,10 +423,8 @@ export class PlacementGroupState {
   // ------------------------------------------------------------------ questions
 
   find(groupId: PlacementGroupId): PlacementGroupRecord | null {
-    const group = this.#groups.get(groupId);
-    if (group !== undefined) return recordOf(group);
-    const row = this.#removed.get(groupId);
-    return row === undefined ? null : { groupId, phase: row.phase, bundles: row.bundles, nodes: row.nodes, removal: row.removal, isNameTaken: row.isNameTaken };
+    const group = this.#groups.get(groupId) ?? this.#removed.get(groupId);
+    return group === undefined ? null : recordOf(group);
   }
 
   findByName(name: string, namespace: string): PlacementGroupRecord | null {
@@ -436,10 +434,9 @@ export class PlacementGroupState {
 
   /** Of one group, or of all, those that were removed last included. */
   rows(groupId: PlacementGroupId | null): GroupRow[] {
-    if (groupId === null) return [...Array.from(this.#groups.values(), rowOf), ...this.#removed.values()];
-    const group = this.#groups.get(groupId);
-    const row = group === undefined ? this.#removed.get(groupId) : rowOf(group);
-    return row === undefined ? [] : [row];
+    if (groupId === null) return [...this.#groups.values(), ...this.#removed.values()].map(rowOf);
+    const group = this.#groups.get(groupId) ?? this.#removed.get(groupId);
+    return group === undefined ? [] : [rowOf(group)];
   }
 
   /** Those that no node that is there could ever hold. */
@@ -448,7 +445,7 @@ export class PlacementGroupState {
   }
 }
 
-/** Nodes, and what was promised in the same turn: they have not been told yet. */
+/** Nodes, and what was promised in the same turn: they have not been told yet. Their copies name each field: V8 makes a shape anew for each that is spread. */
 class Offers {
   readonly nodes: BundleNode[];
 
@@ -459,7 +456,8 @@ class Offers {
   promise(key: NodeKey, amounts: ResourceAmounts): void {
     const position = this.nodes.findIndex((node) => node.key === key);
     const node = this.nodes[position] as BundleNode;
-    this.nodes[position] = { ...node, promised: node.promised === null ? amounts : sumOf([node.promised, amounts]) };
+    const { totals, available, promised } = node;
+    this.nodes[position] = { key, totals, available, promised: promised === null ? amounts : sumOf([promised, amounts]) };
   }
 }
 

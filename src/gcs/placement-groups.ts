@@ -150,7 +150,7 @@ export class PlacementGroups {
   }
 
   #place(): void {
-    this.#due.push(...this.#state.place(this.#env.nodes.bundleNodes().map((node) => ({ ...node, promised: null }))));
+    this.#due.push(...this.#state.place(this.#env.nodes.bundleNodes().map(({ key, totals, available }) => ({ key, totals, available, promised: null }))));
     if (this.#timer === null && this.#untold().length > 0) this.#timer = this.#env.clock.after(INFEASIBLE_MS, () => this.#tellInfeasible());
   }
 

@@ -10,8 +10,8 @@ export function withoutComments(code) {
   let kept = '';
   let from = 0;
   for (const { start, end, value } of comments) {
-    // Which source a part was made of.
-    if (/^ (?:src|node_modules)\//.test(value)) continue;
+    // Which source a part was made of, and what runs a command.
+    if (/^ (?:src|node_modules)\//.test(value) || (start === 0 && code.startsWith('#!'))) continue;
     const before = code.slice(from, start);
     const indent = /(?:^|\n)([ \t]*)$/.exec(before)?.[1];
     const isAlone = indent !== undefined && code[end] === '\n';

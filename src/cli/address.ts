@@ -1,4 +1,3 @@
-import { findRuntime } from "../main/mod.ts";
 import type { Given, Option } from "./command-line.ts";
 
 export const ADDRESS: Option = { value: "HOST:PORT", help: "The cluster. Default: MANTARAY_ADDRESS, else the one that runs on this machine." };
@@ -6,9 +5,4 @@ export const ADDRESS: Option = { value: "HOST:PORT", help: "The cluster. Default
 /** What `init` takes. */
 export function addressOf({ text }: Given): string {
   return text("address") ?? (process.env["MANTARAY_ADDRESS"] || "auto");
-}
-
-/** @throws what `init` throws if there is none: before a program is started, or anything printed. */
-export function checkAddress(address: string): void {
-  findRuntime(address);
 }

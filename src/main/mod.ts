@@ -6,4 +6,5 @@ export { type DrainOutcome, drainNode } from "./node-drainer.ts";
 export { launchNode } from "./node-launcher.ts";
 export { startNode, type NodeOptions, type NodeReport } from "./node-process.ts";
 export { stopNode } from "./node-stopper.ts";
+export { checkJoinable } from "./remote-node.ts";
 export { findNodes, findRuntime } from "./runtime-address.ts";

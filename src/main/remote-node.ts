@@ -6,21 +6,27 @@ import { makeOwnedFolder } from "../object-store/mod.ts";
 import { PROTOCOL_VERSION, textOf, type NetworkAddress } from "../protocol/mod.ts";
 import { Caretaker } from "./caretaker.ts";
 import { clusterToken } from "./cluster-greeting.ts";
+import { parseNetworkAddress } from "./network-address.ts";
 import { realRandom } from "./real-random.ts";
 import type { LookupOutcome } from "./remote-lookup.ts";
-import { networkAddressText, type Ticket } from "./runtime-address.ts";
+import { findRuntime, networkAddressText, nodeOfCluster, type Ticket } from "./runtime-address.ts";
 
 const ENTRY = fileURLToPath(new URL("./remote-lookup.js", import.meta.url));
 const LOOKUP_MS_MAX = 15_000;
+
+/** Whether a program can join `address` from here, before it is started. @throws what `init` would. */
+export function checkJoinable(address: string): void {
+  const networkAddress = parseNetworkAddress(address);
+  if (networkAddress === null) findRuntime(address);
+  else if (nodeOfCluster(address, networkAddress) === null) described(networkAddress);
+}
 
 /**
  * What a program must know to join a cluster of which no node runs on its machine. The runtime begins without waiting, so this is asked in
  * a process of its own, whose end can be waited for. @throws RuntimeStateError.
  */
 export function findRemoteNode(address: NetworkAddress): { readonly ticket: Ticket; readonly caretaker: Caretaker } {
-  const outcome = lookedUp(address);
-  if ("failure" in outcome) throw new RuntimeStateError(`no node of the cluster at '${textOf(address)}' runs on this machine, and that address cannot be joined from here: ${outcome.failure} Check the address, that the head runs, and that MANTARAY_CLUSTER_TOKEN is the same as there if it is set`);
-  const { description: { nodeId, isolation, labels, pid }, ownHost } = outcome;
+  const { description: { nodeId, isolation, labels, pid }, ownHost } = described(address);
   const sessionDir = join(tmpdir(), `mantaray-${process.pid}-${newJobId(realRandom)}`);
   const caretaker = new Caretaker([sessionDir]);
   caretaker.start();
@@ -31,6 +37,12 @@ export function findRemoteNode(address: NetworkAddress): { readonly ticket: Tick
     node: { clusterAddress: textOf(address), name: null, isHead: true, isForTest: false },
   };
   return { ticket, caretaker };
+}
+
+function described(address: NetworkAddress): Exclude<LookupOutcome, { readonly failure: string }> {
+  const outcome = lookedUp(address);
+  if ("failure" in outcome) throw new RuntimeStateError(`no node of the cluster at '${textOf(address)}' runs on this machine, and that address cannot be joined from here: ${outcome.failure} Check the address, that the head runs, and that MANTARAY_CLUSTER_TOKEN is the same as there if it is set`);
+  return outcome;
 }
 
 function lookedUp(address: NetworkAddress): LookupOutcome {

@@ -97,8 +97,6 @@ export function writeTicket(session: JoinedSession, node: NodeTicket | null): vo
 /** The ticket of the runtime at `address`, or for "auto" of the newest node of a cluster, else of the newest one of a program. @throws InvalidArgumentError, RuntimeStateError. */
 export function findRuntime(address: string): Ticket {
   if (address === "auto") return newestRuntime();
-  const networkAddress = parseNetworkAddress(address);
-  if (networkAddress !== null) return nodeOfCluster(address, networkAddress) ?? noNodeHere(address);
   const socketPath = socketPathOf(address);
   if (!address.startsWith(SCHEME) || !socketPath.endsWith(".sock")) {
     throw new InvalidArgumentError(`the address '${address}' cannot be joined: pass what init() of another program on this machine has returned as 'address' (unix:/…/node-….sock), the address of a cluster (HOST:PORT), "auto" for the newest cluster or runtime of this user on this machine, or "local" for a new one`);
@@ -124,10 +122,6 @@ export function nodeOfCluster(address: string, wanted: NetworkAddress): Ticket |
   const ticket = bestNode(textOf(wanted));
   if (ticket !== null) checkVersion(ticket, address);
   return ticket;
-}
-
-function noNodeHere(address: string): never {
-  throw new RuntimeStateError(`no node of the cluster at '${address}' of this user was found on this machine (looked in ${tmpdir()}): start one with \`mantaray start --head\`, or pass the address that it has printed`);
 }
 
 /** The head if it is on this machine, as it lasts longest; else the newest node. */

@@ -35,6 +35,37 @@ describe("commands for a cluster that runs", () => {
     }
   });
 
+  it("take the address also right behind the program, where nothing else says it", async () => {
+    const program = place.program("address.js", `console.log(JSON.stringify([process.argv.slice(2), process.env.MANTARAY_ADDRESS]));`);
+    const runs = [
+      [[program, "--address", address, "--its", "own"], [["--its", "own"], address]],
+      [[program, `--address=${address}`], [[], address]],
+      [["--address", address, program, "--address", "nowhere"], [["--address", "nowhere"], address]],
+    ] as const;
+    for (const [args, seen] of runs) {
+      const { stdout, stderr } = await place.run("run", ...args);
+      assert.deepEqual([JSON.parse(stdout || "null"), stderr], [seen, ""]);
+    }
+    assert.match((await place.run("run", program, "--address")).stderr, /^mantaray: --address needs a value/);
+  });
+
+  it("run a program on a cluster of which no node is on this machine, if it can be joined", async () => {
+    const elsewhere = new Place();
+    try {
+      const program = elsewhere.program("joins.js", `
+        import { get, remote } from "mantaray";
+        console.log(await get(remote(() => 1).remote()));
+      `);
+      const { exitCode, stdout, stderr } = await elsewhere.run("run", "--address", address, program);
+      assert.deepEqual([stdout, exitCode], ["1\n", 0], stderr);
+      const refused = await elsewhere.run("run", "--address", "127.0.0.1:1", program);
+      assert.match(refused.stderr, /^mantaray: no node of the cluster at '127\.0\.0\.1:1' runs on this machine, and that address cannot be joined from here: [^\n]*ECONNREFUSED[^\n]*\n$/);
+      assert.deepEqual([refused.stdout, refused.exitCode], ["", 1]);
+    } finally {
+      await elsewhere.remove();
+    }
+  });
+
   it("run TypeScript without tsx where Node can, and say what is needed where it cannot", async () => {
     const bare = new Place();
     try {

@@ -1,12 +1,12 @@
 import { forgetOldest, nodeKeyOf, type ActorId, type Clock, type JobId, type NodeKey, type Timer, type WorkerId } from "../base/mod.ts";
 import type { ActorHostClient, BundleClient } from "../clients/mod.ts";
-import { type ActorSpec, type ClusterStateRecord, type FromGcs, type FromHead, type JobRecord, type NodeLoadRecord, type NodeRecord, partsOf, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
+import { type ActorSpec, type ClusterStateRecord, type FromGcs, type FromHead, type JobRecord, type NodeLoadChange, type NodeRecord, partsOf, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
 import { ActorPlacement, type PlacementInstruction } from "./actor-placement.ts";
 import { describeRefusal, takesWork, withoutGroups } from "../scheduling/mod.ts";
 import { GcsService } from "./gcs-service.ts";
 import { JobEndRounds } from "./job-end-rounds.ts";
 import { nodeMeantBy, NodeDrains } from "./node-drains.ts";
-import { NodeTable } from "./node-table.ts";
+import { type KnownNode, NodeTable } from "./node-table.ts";
 import { nodesToTakeOut } from "./split-network.ts";
 
 /** Loads that change are told to the other nodes together, so often at most. */
@@ -84,7 +84,7 @@ export class ClusterService {
   /** Shared actors that need a worker for themselves. */
   readonly #troublemakers = new Set<ActorId>();
   readonly #lostWorkers = new Set<WorkerId>();
-  readonly #changedLoads = new Set<NodeKey>();
+  readonly #changedLoads = new Map<NodeKey, NodeLoadChange>();
   #loadsTimer: Timer | null = null;
   #wantsTimer: Timer | null = null;
   /** As told to all nodes. */
@@ -124,7 +124,7 @@ export class ClusterService {
     for (const [driverId, names] of this.#keptModules) for (const name of names) connection.send({ type: "modulesKept", driverId, name, isToFetch: false });
     if (this.#wantsTold !== NO_WANTS) connection.send({ type: "actorsWait", wants: this.#placement.wants() });
     this.#env.note(`node ${record.nodeId} has joined, at ${textOf(record.address)}`);
-    this.#act(this.#placement.nodeJoined(record, (this.#table.get(key) as { load: NodeLoadRecord }).load));
+    this.#act(this.#placement.nodeJoined(record, (this.#table.get(key) as KnownNode).load));
     this.gcs.groups.nodesChanged();
     return true;
   }
@@ -222,7 +222,7 @@ export class ClusterService {
       case "bundleReport":
         return this.gcs.bundlesReported(key, message.report);
       case "load":
-        return this.#loadChanged(message.load);
+        return this.#loadChanged(message.change);
       case "leave":
         return this.nodeLost(key, message.reason);
     }
@@ -286,18 +286,19 @@ export class ClusterService {
     this.#roots.delete(workerId);
   }
 
-  #loadChanged(load: NodeLoadRecord): void {
-    if (!this.#table.loadChanged(load)) return;
-    this.#act(this.#placement.loadChanged(load));
+  #loadChanged(change: NodeLoadChange): void {
+    if (!this.#table.loadChanged(change)) return;
+    this.#act(this.#placement.loadChanged((this.#table.get(change.node) as KnownNode).load));
     this.gcs.groups.nodesChanged();
-    this.#changedLoads.add(load.node);
+    const { totals, available } = this.#changedLoads.get(change.node) ?? change;
+    this.#changedLoads.set(change.node, { ...change, totals: { ...totals, ...change.totals }, available: { ...available, ...change.available } });
     this.#loadsTimer ??= this.#env.clock.after(LOADS_SPREAD_MS, () => {
       this.#loadsTimer = null;
-      const changed = Array.from(this.#changedLoads, (node) => this.#table.get(node)?.load).filter((known) => known !== undefined);
+      const changed = [...this.#changedLoads.values()].filter(({ node }) => this.#table.get(node) !== undefined);
       this.#changedLoads.clear();
       for (const other of this.#nodes.values()) {
-        const loads = changed.filter(({ node }) => node !== other.key);
-        if (loads.length > 0) other.connection.send({ type: "loads", loads });
+        const changes = changed.filter(({ node }) => node !== other.key);
+        if (changes.length > 0) other.connection.send({ type: "loads", changes });
       }
     });
   }

@@ -45,6 +45,9 @@ describe("the table of nodes", () => {
     assert.equal(table.loadChanged(load(1, 10_000)), false);
     assert.equal(table.loadChanged(load(2, 0)), false, "told twice");
     assert.deepEqual(table.get("aaaaaaaa")?.load.available, { CPU: 5_000 });
+    assert.equal(table.loadChanged({ node: "aaaaaaaa", version: 3, totals: { group: 1 }, available: {}, isDraining: false }), true);
+    assert.equal(table.loadChanged({ node: "aaaaaaaa", version: 4, totals: { group: null }, available: { group: null }, isDraining: true }), true);
+    assert.deepEqual(table.get("aaaaaaaa")?.load, { node: "aaaaaaaa", version: 4, totals: { CPU: 10_000 }, available: { CPU: 5_000 }, isDraining: true });
     assert.equal(table.loadChanged({ ...load(9, 0), node: "cccccccc" }), false, "of a node that is not there");
   });
 

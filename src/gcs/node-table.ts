@@ -1,11 +1,13 @@
 import { nodeKeyOf, type NodeId, type NodeKey } from "../base/mod.ts";
-import { type NodeLoadRecord, type NodeRecord, textOf } from "../protocol/mod.ts";
+import { type NodeLoadChange, type NodeLoadRecord, type NodeRecord, textOf } from "../protocol/mod.ts";
+import { applyChanges } from "../scheduling/mod.ts";
 
 /** Nodes that have left or were lost, so that they can be listed, and those that join be told. */
 const LOST_NODES_MAX = 100;
 
 export interface KnownNode {
   readonly record: NodeRecord;
+  /** Its amounts change in place. */
   load: NodeLoadRecord;
 }
 
@@ -29,15 +31,18 @@ export class NodeTable {
       return { refusal: other.record.nodeId === record.nodeId ? `node ${record.nodeId} is in this cluster already, at ${textOf(other.record.address)}` : `its id begins like that of node ${other.record.nodeId} at ${textOf(other.record.address)}; start it again, for another id` };
     }
     if (namesake !== undefined) return { refusal: `node ${namesake.record.nodeId} at ${textOf(namesake.record.address)} is called '${record.name}' already; start it with another --node-name` };
-    this.#live.set(key, { record, load: { node: key, version: 0, totals: record.totals, available: record.totals, isDraining: false } });
+    this.#live.set(key, { record, load: { node: key, version: 0, totals: { ...record.totals }, available: { ...record.totals }, isDraining: false } });
     return { nodeNumber: this.#nextNumber++ };
   }
 
   /** False if it is not newer than what is known. */
-  loadChanged(load: NodeLoadRecord): boolean {
-    const node = this.#live.get(load.node);
-    if (node === undefined || load.version <= node.load.version) return false;
-    node.load = load;
+  loadChanged(change: NodeLoadChange): boolean {
+    const node = this.#live.get(change.node);
+    if (node === undefined || change.version <= node.load.version) return false;
+    const { totals, available } = node.load;
+    applyChanges(totals as Record<string, number>, change.totals);
+    applyChanges(available as Record<string, number>, change.available);
+    node.load = { ...change, totals, available };
     return true;
   }
 

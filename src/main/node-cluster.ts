@@ -2,7 +2,8 @@ import { afterThis, nodeKeyOf, type Clock, type NodeKey, type ResourceAmounts, t
 import { RemoteGcs } from "../clients/mod.ts";
 import type { ObjectManager, StoreService } from "../object-store/mod.ts";
 import { HandOver, type NodeManager, OtherNodes, type ClusterSide, type PeerNodeLink } from "../node-manager/mod.ts";
-import { type AskerRecord, type BundleReport, type FarRequest, type FromGcs, type FromNode, type JobRecord, type NetworkAddress, type NodeLoadRecord, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
+import { type AskerRecord, type BundleReport, type FarRequest, type FromGcs, type FromNode, type JobRecord, type NetworkAddress, type NodeLoadChange, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
+import { applyChanges, areAny, changesBetween } from "../scheduling/mod.ts";
 import type { KeptModules } from "./kept-modules.ts";
 import { WorkerSurvey } from "./worker-survey.ts";
 
@@ -10,8 +11,8 @@ import { WorkerSurvey } from "./worker-survey.ts";
 const LOAD_REPORT_MS = 5;
 /** Of bundles: each is told behind the load that has it, */
 const CHANGES_WHAT_IS_FREE: ReadonlySet<BundleReport["type"]> = new Set(["bundlesCommitted", "bundlesReturned"]);
-/** unless the load has more names than this. Each bundle adds some, and with thousands of groups every end of one would tell them all. */
-const NAMES_TOLD_EACH_TIME_MAX = 200;
+/** unless the load has more names than this. Each bundle adds some, and all are looked through for what has changed. */
+const NAMES_TOLD_EACH_TIME_MAX = 2_000;
 /** A node that does not answer in time is left out. */
 const ANSWER_MS_MAX = 5_000;
 /** Of an id, for leases: each node gives its own from here on. */
@@ -56,7 +57,9 @@ export class NodeCluster {
   #service: ServingNode | null = null;
   #onAttached: () => void = () => undefined;
   #load: FreeResources | null = null;
-  #loadSent = "";
+  /** What the GCS knows, as it keeps it. */
+  readonly #told: { readonly totals: Record<string, number>; readonly available: Record<string, number>; names: number; rest: string };
+  #isToldAnyway = true;
   #loadVersion = 0;
   #loadTimer: Timer | null = null;
   /** What is told when the load has been. */
@@ -70,7 +73,8 @@ export class NodeCluster {
 
   constructor(setting: NodeClusterSetting) {
     this.#setting = setting;
-    const { clock, joined } = setting;
+    const { clock, joined, record } = setting;
+    this.#told = { totals: { ...record.totals }, available: { ...record.totals }, names: 0, rest: "" };
     this.gcs = new RemoteGcs((message) => {
       if (message.type === "bundleReport" && CHANGES_WHAT_IS_FREE.has(message.report.type) && this.#isLoadSmall) return this.#tellWithLoad(message);
       this.#toGcs(message.type === "fromWorker" ? this.#withRoot(message) : message);
@@ -138,7 +142,8 @@ export class NodeCluster {
     // Or what one of them has started would go on here, if another worker that ends with it has still asked for that.
     for (const workerId of lostWorkers) service.nodeManager.farWorkerLost(workerId, GONE_BEFORE);
     for (const record of nodes) this.#nodeJoined(record);
-    this.#loadsChanged(service.nodeManager, loads);
+    this.#notice(loads);
+    service.nodeManager.spreading?.loadsKnown(loads);
     this.#onAttached();
   }
 
@@ -184,29 +189,35 @@ export class NodeCluster {
   #tellLoad(): void {
     if (this.#load === null) return;
     const wants = this.#service?.nodeManager.spreading?.wants ?? [];
-    // Copies: the GCS of the head keeps what it is told, and the ledger changes its amounts in place.
-    const load = { totals: { ...this.#load.totals }, available: { ...this.#load.available }, isDraining: this.#handOver !== null, ...(wants.length === 0 ? {} : { wants }) };
-    const text = JSON.stringify(load);
-    if (text === this.#loadSent) return;
-    this.#loadSent = text;
-    this.#toGcs({ type: "load", load: { node: this.#node, version: ++this.#loadVersion, ...load } });
+    const told = this.#told;
+    const totals = changesBetween(told.totals, this.#load.totals);
+    const available = changesBetween(told.available, this.#load.available);
+    const others = { isDraining: this.#handOver !== null, ...(wants.length === 0 ? {} : { wants }) };
+    const rest = JSON.stringify(others);
+    if (!this.#isToldAnyway && rest === told.rest && !areAny(totals) && !areAny(available)) return;
+    this.#isToldAnyway = false;
+    applyChanges(told.totals, totals);
+    applyChanges(told.available, available);
+    told.names = Object.keys(told.totals).length;
+    told.rest = rest;
+    this.#toGcs({ type: "load", change: { node: this.#node, version: ++this.#loadVersion, totals, available, ...others } });
   }
 
   /** The GCS counts what it has sent here as taken until it hears of the load again: that it is as before must be said, too. */
   #tellLoadAnew(): void {
-    this.#loadSent = "";
+    this.#isToldAnyway = true;
     if (this.#load !== null) this.#loadChanged(this.#load);
   }
 
   get #isLoadSmall(): boolean {
-    return this.#load !== null && Object.keys(this.#load.totals).length <= NAMES_TOLD_EACH_TIME_MAX;
+    return this.#load !== null && this.#told.names <= NAMES_TOLD_EACH_TIME_MAX;
   }
 
   /** Behind the load, one for all of this turn: whoever has waited for a group, or for its end, and then asks what is free, or makes another group, finds it so. */
   #tellWithLoad(message: ToGcs): void {
     if (this.#withLoad.push(message) > 1) return;
     afterThis(() => {
-      this.#loadSent = "";
+      this.#isToldAnyway = true;
       this.#tellLoad();
       for (const one of this.#withLoad.splice(0)) this.#toGcs(one);
     });
@@ -245,7 +256,8 @@ export class NodeCluster {
       case "nodeLost":
         return this.#nodeLost(nodeKeyOf(message.nodeId), message.death);
       case "loads":
-        return this.#loadsChanged(nodeManager, message.loads);
+        this.#notice(message.changes);
+        return nodeManager.spreading?.loadsChanged(message.changes);
       case "actorsWait":
         return nodeManager.spreading?.actorsWait(message.wants);
       case "toWorker":
@@ -301,9 +313,8 @@ export class NodeCluster {
     }
   }
 
-  #loadsChanged(nodeManager: NodeManager, loads: readonly NodeLoadRecord[]): void {
+  #notice(loads: readonly NodeLoadChange[]): void {
     for (const { node, isDraining } of loads) if (isDraining) this.#drainingOthers.add(node);
-    nodeManager.spreading?.loadsChanged(loads);
   }
 
   // ------------------------------------------------------------------ leaving

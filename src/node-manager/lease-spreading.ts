@@ -1,6 +1,6 @@
-import { nodeKeyOf, type Clock, type NodeKey, type PlacementGroupId, type ResourceAmounts, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
-import type { FromNode, LeaseShape, NodeLoadRecord, NodeRecord, WantRecord } from "../protocol/mod.ts";
-import { distinctWants, type NodeView } from "../scheduling/mod.ts";
+import { nodeKeyOf, type Clock, type NodeKey, type PlacementGroupId, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
+import type { FromNode, LeaseShape, NodeLoadChange, NodeLoadRecord, NodeRecord, WantRecord } from "../protocol/mod.ts";
+import { applyChanges, distinctWants, type NodeView } from "../scheduling/mod.ts";
 import { type ArgumentFetcher, ArgumentPulls } from "./argument-pulls.ts";
 import { SpillOver, type SpillInstruction } from "./spill-over.ts";
 import { WantedElsewhere } from "./wanted-elsewhere.ts";
@@ -24,13 +24,20 @@ export interface LeaseSpreadingEnvironment {
   tell(ownerId: WorkerId, message: FromNode & { readonly type: "leaseRefused" | "nameArguments" }): void;
 }
 
+/** As it was told last; its amounts change in place. */
+interface OtherNode {
+  readonly record: NodeRecord;
+  readonly totals: Record<string, number>;
+  readonly available: Record<string, number>;
+}
+
 /** Gets leases for the owners of this node from all nodes of the cluster: SpillOver decides, this acts. */
 export class LeaseSpreading {
   readonly #env: LeaseSpreadingEnvironment;
   readonly #node: NodeKey;
   readonly #state: SpillOver;
   readonly #arguments: ArgumentPulls | null;
-  readonly #records = new Map<NodeKey, NodeRecord>();
+  readonly #others = new Map<NodeKey, OtherNode>();
   readonly #wantedElsewhere = new WantedElsewhere();
   #isWanting = false;
   #infeasibleTimer: Timer | null = null;
@@ -46,25 +53,41 @@ export class LeaseSpreading {
   }
 
   nodeJoined(node: NodeKey, record: NodeRecord): void {
-    this.#records.set(node, record);
-    this.#state.nodeSeen(viewOf(node, record, record.totals, record.totals, false));
+    this.#others.set(node, { record, totals: { ...record.totals }, available: { ...record.totals } });
+    this.#see(node, false);
     this.plan();
   }
 
-  loadsChanged(loads: readonly NodeLoadRecord[]): void {
+  /** Of nodes that were there before this one. */
+  loadsKnown(loads: readonly NodeLoadRecord[]): void {
+    for (const { node, totals, available } of loads) {
+      const other = this.#others.get(node);
+      if (other !== undefined) this.#others.set(node, { record: other.record, totals: { ...totals }, available: { ...available } });
+    }
+    this.loadsChanged(loads);
+  }
+
+  loadsChanged(changes: readonly NodeLoadChange[]): void {
     let isWantedChanged = false;
-    for (const { node, totals, available, isDraining, wants } of loads) {
-      const record = this.#records.get(node);
-      if (record === undefined) continue;
-      this.#state.nodeSeen(viewOf(node, record, totals, available, isDraining));
+    for (const { node, totals, available, isDraining, wants } of changes) {
+      const other = this.#others.get(node);
+      if (other === undefined) continue;
+      applyChanges(other.totals, totals);
+      applyChanges(other.available, available);
+      this.#see(node, isDraining);
       if (this.#wantedElsewhere.told(node, wants ?? [], this.#env.own())) isWantedChanged = true;
     }
     this.plan();
     if (isWantedChanged) this.#env.wantedElsewhere(this.#wantedElsewhere.all());
   }
 
+  #see(key: NodeKey, isDraining: boolean): void {
+    const { record: { nodeId, labels }, totals, available } = this.#others.get(key) as OtherNode;
+    this.#state.nodeSeen({ key, nodeId, totals, available, labels, isAlive: true, isDraining, weightless: 0 });
+  }
+
   nodeLost(node: NodeKey): void {
-    this.#records.delete(node);
+    this.#others.delete(node);
     this.#state.nodeLost(node);
     this.plan();
     if (this.#wantedElsewhere.told(node, [], this.#env.own())) this.#env.wantedElsewhere(this.#wantedElsewhere.all());
@@ -170,6 +193,3 @@ export class LeaseSpreading {
   }
 }
 
-function viewOf(key: NodeKey, { nodeId, labels }: NodeRecord, totals: ResourceAmounts, available: ResourceAmounts, isDraining: boolean): NodeView {
-  return { key, nodeId, totals, available, labels, isAlive: true, isDraining, weightless: 0 };
-}

@@ -51,6 +51,20 @@ export interface NodeLoadRecord {
   readonly wants?: readonly WantRecord[];
 }
 
+/** Amounts of which only those that have changed are told; null is of a name that is gone. */
+export type ChangedAmounts = Readonly<Record<string, number | null>>;
+
+/** What has changed of a node's load since it was told before: with many placement groups it has thousands of names. */
+export interface NodeLoadChange {
+  readonly node: NodeKey;
+  readonly version: number;
+  readonly totals: ChangedAmounts;
+  readonly available: ChangedAmounts;
+  readonly isDraining: boolean;
+  /** All of them. */
+  readonly wants?: readonly WantRecord[];
+}
+
 /** From a node to the GCS. */
 export type ToGcs =
   /** First of all. Answered with `joined` or `refused`. */
@@ -76,7 +90,7 @@ export type ToGcs =
   /** Answers `jobLeaves`: nothing of it is left here but what stays. `ends`: workers of it that have ended since this was first asked; null: it takes too long. */
   | { readonly type: "jobLeft"; readonly jobId: JobId; readonly ends: number | null }
   | { readonly type: "bundleReport"; readonly report: BundleReport }
-  | { readonly type: "load"; readonly load: NodeLoadRecord }
+  | { readonly type: "load"; readonly change: NodeLoadChange }
   /** It cannot connect to that node, although both are parts of the cluster. */
   | { readonly type: "unreachable"; readonly node: NodeKey }
   | { readonly type: "alive" }
@@ -92,7 +106,7 @@ export type FromGcs =
   | { readonly type: "resumed"; readonly received: number }
   | { readonly type: "nodeJoined"; readonly record: NodeRecord }
   | { readonly type: "nodeLost"; readonly nodeId: NodeId; readonly death: WorkerDeath }
-  | { readonly type: "loads"; readonly loads: readonly NodeLoadRecord[] }
+  | { readonly type: "loads"; readonly changes: readonly NodeLoadChange[] }
   /** Of all actors that wait for a node; empty when none does any more. */
   | { readonly type: "actorsWait"; readonly wants: readonly WantRecord[] }
   | { readonly type: "toWorker"; readonly workerId: WorkerId; readonly message: FromNode }

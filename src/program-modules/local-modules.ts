@@ -77,9 +77,9 @@ export class LocalModules {
     const roots = new Array<LocalModule | PackageUse | null>(requests.length).fill(null);
     const importers = requests.map((request, index): Importer => ({ request, found: (target) => { roots[index] = target; } }));
     await this.#follow(importers);
-    for (let pending = this.#unpacked(); pending.length > 0; pending = this.#unpacked()) {
-      await this.#discover(pending);
-      await this.#follow(this.#unpacked().map((module) => ({ module })));
+    for (let pending = this.#unpacked(roots); pending.length > 0; pending = this.#unpacked(roots)) {
+      const found = await this.#discover(pending);
+      await this.#follow(Array.from(new Set([...pending, ...found]), (module) => ({ module })));
     }
     return this.#describe(roots);
   }
@@ -104,14 +104,18 @@ export class LocalModules {
     };
   }
 
-  #unpacked(): LocalModule[] {
-    return [...new Set(this.#modules.values())].filter((module) => !this.#packed.has(module));
+  /** Only of what these lead to: who needs nothing of a module that cannot be packed is not held up by it. */
+  #unpacked(roots: readonly (LocalModule | PackageUse | null)[]): LocalModule[] {
+    const reached = new Set(roots.filter((root) => root instanceof LocalModule));
+    for (const module of reached) for (const imported of module.imports) reached.add(imported);
+    return [...reached].filter((module) => !this.#packed.has(module));
   }
 
   /** Finds all that these lead to at once: to follow a long chain link by link takes a run of the bundler for each. */
-  async #discover(modules: readonly LocalModule[]): Promise<void> {
+  async #discover(modules: readonly LocalModule[]): Promise<ReadonlySet<LocalModule>> {
+    const found = new Set<LocalModule>();
     const entryPoints = modules.filter(({ kind }) => kind !== "data").map(({ path }, index) => ({ in: path, out: String(index) }));
-    if (entryPoints.length === 0) return;
+    if (entryPoints.length === 0) return found;
     const setup = (build: PluginBuild): void => {
       build.onResolve({ filter: /.*/ }, async ({ path, kind, importer, resolveDir, pluginData }) => {
         if (pluginData === RESOLVING || kind === "entry-point") return undefined;
@@ -119,12 +123,15 @@ export class LocalModules {
         const target = await this.#fileOf(build, path, resolveDir, kind);
         if (target === null || isInPackage(target) || loaderOf(target) === undefined) return asWritten;
         const module = this.#module(target, howReached(kind, this.#known(importer)), importer);
-        return this.#packed.has(module) ? asWritten : { path: target };
+        if (this.#packed.has(module)) return asWritten;
+        found.add(module);
+        return { path: target };
       });
       build.onLoad({ filter: /.*/, namespace: "file" }, ({ path }) => ({ contents: this.#known(path)?.source ?? "", loader: loaderOf(path) ?? "js" }));
     };
     // What is wrong with a module is said when it is packed.
     await bundler().build({ ...buildOptions(), entryPoints, format: "esm", sourcemap: false, plugins: [{ name: "mantaray", setup }] }).catch(() => undefined);
+    return found;
   }
 
   /** Null for what every machine has, and for what is nowhere. */

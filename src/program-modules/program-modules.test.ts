@@ -273,6 +273,18 @@ describe("modules of a program on a machine without its files", () => {
     await assert.rejects(place([request("./wrong.ts")]), /cannot be made ready.*wrong\.ts:1/);
   });
 
+  test("what cannot be packed holds up only what needs it", async () => {
+    write({
+      "wrong.ts": "export const = 3;", "uses-wrong.ts": 'import "./wrong.ts"; export const value = 1;',
+      "right.ts": 'import { value } from "./shared.ts"; export const twice: number = 2 * value;', "shared.ts": "export const value: number = 4;",
+      "uses-both.ts": 'export * from "./uses-wrong.ts"; export * from "./right.ts";',
+    });
+    await assert.rejects(place([request("./uses-both.ts")]), /cannot be made ready.*wrong\.ts:1/);
+    const { targets: [target] } = await place([request("./right.ts")]);
+    assert.equal(((await import(target!.specifier)) as { readonly twice: number }).twice, 8);
+    await assert.rejects(place([request("./uses-wrong.ts")]), /cannot be made ready.*wrong\.ts:1/);
+  });
+
   test("what leads nowhere is left to Node", async () => {
     write({});
     assert.deepEqual((await place([request("./nowhere.ts"), request("no-such-package"), request("node:fs")])).targets, [null, null, null]);

@@ -27,10 +27,16 @@ describe("size classes", () => {
   });
 
   test("each doubling has 8 classes", () => {
-    for (let low = 8; low < SEGMENT_PAGES; low *= 2) {
+    for (let low = 8; 2 * low < SEGMENT_PAGES; low *= 2) {
       const classes = new Set<number>();
-      for (let part = 1; part <= 64; part++) classes.add(classPages(Math.ceil(low + (low * part) / 64) * PAGE_BYTES, SEGMENT_PAGES) as number);
-      assert.deepEqual([...classes], Array.from({ length: 8 }, (_, index) => low + ((index + 1) * low) / 8));
+      for (let part = 1; part <= 64; part++) classes.add(classPages((1 + Math.ceil(low + (low * part) / 64)) * PAGE_BYTES, SEGMENT_PAGES) as number);
+      assert.deepEqual([...classes], Array.from({ length: 8 }, (_, index) => 1 + low + ((index + 1) * low) / 8));
+    }
+  });
+
+  test("a buffer of a round size takes one page more for its header", () => {
+    for (let pages = 8; pages < SEGMENT_PAGES; pages *= 2) {
+      for (const factor of [1, 1.25, 1.5]) assert.equal(classPages(factor * pages * PAGE_BYTES + 200, SEGMENT_PAGES), factor * pages + 1);
     }
   });
 

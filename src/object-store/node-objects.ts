@@ -105,7 +105,7 @@ export class NodeObjects {
     const running = this.#env.running();
     if (running === null) return this.#addToHeap(byteLength);
     const pages = classPages(byteLength, running.segmentPagesMax);
-    if (pages === null) return tooLarge(byteLength);
+    if (pages === null) return noRoom(byteLength);
     const id = running.state.addCopy(this.#env.nodeId, { node, id: primaryId }, byteLength, pages);
     this.#filling.set(id, { byteLength, hasRoom: false });
     return id;
@@ -114,7 +114,7 @@ export class NodeObjects {
   #addToHeap(byteLength: number): number | SystemErrorRecord {
     this.#heap ??= new HeapCopies(this.#env.capacityBytes, (id) => void this.#happened.push((events) => events.copyDropped(id)));
     const id = this.#heap.add(byteLength);
-    if (id === null) return tooLarge(byteLength);
+    if (id === null) return noRoom(byteLength);
     const bytes = this.#heap.bytes(id) as Uint8Array;
     this.#happened.push((events) => events.copyRoom(id, bytes));
     return id;
@@ -228,8 +228,10 @@ export class NodeObjects {
   }
 
   copyRefused(copyId: number, failure: SystemErrorRecord): void {
+    const byteLength = this.#filling.get(copyId)?.byteLength;
     this.#filling.delete(copyId);
-    this.#happened.push((events) => events.copyRefused(copyId, failure));
+    const refusal = failure.kind === "ObjectStoreFullError" && byteLength !== undefined ? noRoom(byteLength) : failure;
+    this.#happened.push((events) => events.copyRefused(copyId, refusal));
   }
 
   copyDropped(copyId: number): void {
@@ -237,6 +239,6 @@ export class NodeObjects {
   }
 }
 
-function tooLarge(byteLength: number): SystemErrorRecord {
-  return { kind: "ObjectStoreFullError", message: `this node has no room for a copy of an object of ${megabytes(byteLength)} from another node: release objects, or raise objectStoreMemory`, subjectId: null };
+function noRoom(byteLength: number): SystemErrorRecord {
+  return { kind: "ObjectStoreFullError", message: `this node has no room for a copy of an object of ${megabytes(byteLength)} from another node: release objects, drop views of them, or raise objectStoreMemory`, subjectId: null };
 }

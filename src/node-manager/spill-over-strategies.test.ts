@@ -165,6 +165,27 @@ describe("strategies of leases from several nodes", () => {
     assert.equal([...cluster.where("k").slice(6)].sort().join(""), "abc");
   });
 
+  test("SPREAD keeps what was asked for, in whatever order nodes answer and views come", () => {
+    for (const [first, second] of [["b", "c"], ["c", "b"]] as const) {
+      const cluster = world(["a", 4, "x"], ["b", 4, "x"], ["c", 4, "x"]);
+      for (let target = 1; target <= 6; target++) cluster.demand("k", shapeOf(1, SPREAD), target);
+      cluster.grantOne(first);
+      cluster.see(first);
+      cluster.grantAll(first);
+      cluster.grantAll(second);
+      assert.equal([...cluster.where("k")].sort().join(""), "aabbcc", `${first} before ${second}`);
+    }
+  });
+
+  test("SPREAD gives up what a node has no room for any more", () => {
+    const cluster = world(["a", 0, "x"], ["b", 2, "x"], ["c", 2, "x"]);
+    cluster.demand("k", shapeOf(1, SPREAD), 2);
+    (cluster.nodes.get("b") as SimulatedNode).leases.push({ key: "another", units: 20_000 });
+    cluster.see("b");
+    cluster.grantAll("c");
+    assert.equal(cluster.where("k"), "cc");
+  });
+
   test("SPREAD goes on with tasks of another kind where the last one ended", () => {
     const cluster = world(["a", 4, "x"], ["b", 4, "x"], ["c", 4, "x"]);
     for (const [index, cpus] of [1, 0.5, 0.25, 1, 0.5, 0.25].entries()) {

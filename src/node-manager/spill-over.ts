@@ -30,8 +30,8 @@ interface Wish {
   readonly granted: Map<NodeKey, number>;
   /** Of nodes that are gone. */
   grantedByLost: number;
-  /** For SPREAD: where the last one was granted, of all wishes when it was first missing. */
-  spreadAfter: NodeKey;
+  /** None had room when it was last looked: a few wait in the queue of one. */
+  isQueued: boolean;
   /** No node could ever hold it, when it was last looked. */
   isInfeasible: boolean;
   /** Of tasks with unnamed arguments, since its owner was heard last. */
@@ -51,7 +51,7 @@ export class SpillOver {
   readonly #node: NodeKey;
   readonly #wishes = new Map<string, Wish>();
   readonly #others = new Map<NodeKey, NodeView>();
-  /** Where the last lease of SPREAD was granted: whoever wants some next begins behind it. */
+  /** Where the last lease of SPREAD was asked for: whoever wants some next begins behind it. */
   #spreadAfter: NodeKey;
   /** What the last plan found no room for, here or anywhere. */
   #unmet: SharedWish[] = [];
@@ -81,9 +81,8 @@ export class SpillOver {
   demand(ownerId: WorkerId, key: string, shape: LeaseShape, target: number, priority: number): void {
     const id = idOf(ownerId, key);
     const known = this.#wishes.get(id);
-    if (known !== undefined && known.target <= this.#granted(known)) known.spreadAfter = this.#spreadAfter;
     if (known === undefined) {
-      this.#wishes.set(id, { ownerId, key, shape, priority, target, askedHere: 0, grantedHere: 0, asked: new Map(), granted: new Map(), grantedByLost: 0, spreadAfter: this.#spreadAfter, isInfeasible: false, isAskedForNames: false, isOver: endsKey(shape, target) });
+      this.#wishes.set(id, { ownerId, key, shape, priority, target, askedHere: 0, grantedHere: 0, asked: new Map(), granted: new Map(), grantedByLost: 0, isQueued: false, isInfeasible: false, isAskedForNames: false, isOver: endsKey(shape, target) });
       return;
     }
     known.isOver = endsKey(shape, target);
@@ -130,8 +129,7 @@ export class SpillOver {
   granted(ownerId: WorkerId, key: string, node: NodeKey): void {
     const wish = this.#wishes.get(idOf(ownerId, key));
     if (wish === undefined) return;
-    if (wish.shape.strategy?.preference.type === "spread") this.#spreadAfter = node;
-    wish.spreadAfter = node;
+    if (wish.isQueued && isSpread(wish.shape)) this.#spreadAfter = node;
     if (node === this.#node) wish.grantedHere++;
     else wish.granted.set(node, (wish.granted.get(node) ?? 0) + 1);
   }
@@ -173,7 +171,7 @@ export class SpillOver {
     if (large?.type === "named" || large?.areNear === false) return true;
     if (strategy === null) return false;
     const { preference } = strategy;
-    return preference.type === "spread" || (preference.type === "labels" && !meetsConditions(own.labels, preference.preferred));
+    return isSpread({ strategy }) || (preference.type === "labels" && !meetsConditions(own.labels, preference.preferred));
   }
 
   #mayRunHere(shape: LeaseShape, own: NodeView): boolean {
@@ -204,7 +202,7 @@ export class SpillOver {
       const missing = wish.target - this.#granted(wish);
       if (wish.shape.arguments !== undefined && missing > 0) namedMissing++;
       const isForAll = this.#isForAll(wish.shape, own);
-      const asked = missing <= 0 ? NOWHERE : isForAll ? this.#amongAll(wish, missing, [own, ...left.values()]) : this.#overflow(wish, missing, own, [...left.values()]);
+      const asked = missing <= 0 ? NOWHERE : isForAll ? this.#amongAll(wish, missing, [own, ...left.values()], (lastNode) => { this.#spreadAfter = lastNode; }) : this.#overflow(wish, missing, own, [...left.values()]);
       for (const view of others) {
         const more = asked.get(view.key) ?? 0;
         const target = (wish.granted.get(view.key) ?? 0) + more;
@@ -276,18 +274,39 @@ export class SpillOver {
     return counts.size > 0 || mayBeHere ? counts : this.#queueAtOne(able, missing, request);
   }
 
-  #amongAll(wish: Wish, missing: number, all: readonly NodeView[]): ReadonlyMap<NodeKey, number> {
-    const { shape, spreadAfter } = wish;
-    const request = requestOf(shape, this.#node, spreadAfter);
-    const { counts } = distribute(missing, all, request);
+  /** `placed` hears where the last one goes of those that were not asked for yet. */
+  #amongAll(wish: Wish, missing: number, all: readonly NodeView[], placed?: (lastNode: NodeKey) => void): ReadonlyMap<NodeKey, number> {
+    const { shape } = wish;
+    const request = requestOf(shape, this.#node, this.#spreadAfter);
+    const counts = new Map(isSpread(shape) ? this.#stillAsked(wish, missing, all, request) : NOWHERE);
+    const views = all.map((view) => taken(view, request.resources, counts.get(view.key) ?? 0));
+    const { counts: more, lastNode } = distribute(missing - sumOf(counts), views, request);
+    if (lastNode !== null) placed?.(lastNode);
+    for (const [node, count] of more) counts.set(node, (counts.get(node) ?? 0) + count);
     this.#look(wish, missing, counts);
-    return counts.size > 0 ? counts : this.#queueAtOne(all, missing, request);
+    wish.isQueued = counts.size === 0;
+    return wish.isQueued ? this.#queueAtOne(all, missing, request) : counts;
+  }
+
+  /**
+   * What was asked for and is not granted yet, where there is still room. Nodes answer in any order: to begin behind the one that was
+   * first would take their places from those that answer later.
+   */
+  #stillAsked({ asked, granted, askedHere, grantedHere }: Wish, missing: number, all: readonly NodeView[], request: PlacementRequest): ReadonlyMap<NodeKey, number> {
+    const kept = new Map<NodeKey, number>();
+    let left = missing;
+    for (const { key, available } of feasibleNodes(all, request)) {
+      const pending = key === this.#node ? askedHere - grantedHere : (asked.get(key) ?? 0) - (granted.get(key) ?? 0);
+      const count = Math.min(left, roomFor(request.resources, available, pending));
+      if (count <= 0) continue;
+      kept.set(key, count);
+      left -= count;
+    }
+    return kept;
   }
 
   #look(wish: Wish, wanted: number, counts: ReadonlyMap<NodeKey, number>): void {
-    let placed = 0;
-    for (const count of counts.values()) placed += count;
-    if (placed < wanted) this.#unmet.push(wish);
+    if (sumOf(counts) < wanted) this.#unmet.push(wish);
   }
 
   /** Whoever waits in nobody's queue is never given anything back for. */
@@ -319,6 +338,16 @@ export class SpillOver {
 }
 
 const NOWHERE: ReadonlyMap<NodeKey, number> = new Map();
+
+function isSpread({ strategy }: Pick<LeaseShape, "strategy">): boolean {
+  return strategy?.preference.type === "spread";
+}
+
+function sumOf(counts: ReadonlyMap<NodeKey, number>): number {
+  let sum = 0;
+  for (const count of counts.values()) sum += count;
+  return sum;
+}
 
 function endsKey(shape: LeaseShape, target: number): boolean {
   return target === 0 && shape.arguments?.type === "named";

@@ -92,9 +92,14 @@ describe("the documents", () => {
     const text = textOf("ARCHITECTURE.md");
     const paths = ["src", "scripts", "test", "api"].flatMap((part) => (readdirSync(join(repository, part), { recursive: true }) as string[]).map((path) => `${part}/${path}`));
     for (const [, name] of text.matchAll(/`([\w./-]+\.(?:ts|mjs|md))`/g)) assert.ok(paths.some((path) => `/${path}`.endsWith(`/${name}`)), `${name} exists`);
+    const named = new Set<string>();
     for (const [, names, file] of text.matchAll(/^\| ((?:`[A-Z_]+`(?:, )?)+) \|.*\| `([\w./-]+)` \|$/gm)) {
       const source = textOf(`src/${file}`);
-      for (const [, limit] of (names as string).matchAll(/`([A-Z_]+)`/g)) assert.ok(source.includes(`const ${limit} = `), `${file} declares ${limit}`);
+      for (const [, limit] of (names as string).matchAll(/`([A-Z_]+)`/g)) {
+        assert.ok(source.includes(`const ${limit} = `), `${file} declares ${limit}`);
+        assert.ok(!named.has(`${limit} of ${file}`), `${limit} of ${file} stands there once`);
+        named.add(`${limit} of ${file}`);
+      }
     }
     for (const { name } of readdirSync(join(repository, "src"), { withFileTypes: true })) {
       if (existsSync(join(repository, "src", name, "mod.ts")) || name === "main") assert.ok(text.includes(`**${name}/**`), `the part ${name} is on the map`);

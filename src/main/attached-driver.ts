@@ -40,7 +40,7 @@ export function startAttached(options: InitOptions, address: string): Runtime {
 
 /** A program need not be on a machine that has a node: then it joins the node whose address it has. */
 function ticketFor(address: string): { readonly ticket: Ticket; readonly caretaker: Caretaker | null } {
-  const networkAddress = parseNetworkAddress(address);
+  const networkAddress = parseNetworkAddress(address) ?? networkAddressIn(address);
   const ticket = networkAddress === null ? findRuntime(address) : nodeOfCluster(address, networkAddress);
   return ticket === null ? findRemoteNode(networkAddress as NetworkAddress) : { ticket, caretaker: null };
 }

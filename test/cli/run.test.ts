@@ -53,11 +53,15 @@ describe("commands for a cluster that runs", () => {
     const elsewhere = new Place();
     try {
       const program = elsewhere.program("joins.js", `
-        import { get, remote } from "mantaray";
-        console.log(await get(remote(() => 1).remote()));
+        import { get, init, remote } from "mantaray";
+        const { address } = await init();
+        console.log(JSON.stringify([await get(remote(() => 1).remote()), address]));
       `);
-      const { exitCode, stdout, stderr } = await elsewhere.run("run", "--address", address, program);
-      assert.deepEqual([stdout, exitCode], ["1\n", 0], stderr);
+      // What init() has answered there can be passed on, as that of any program.
+      for (const given of [address, `tcp:${address}`]) {
+        const { exitCode, stdout, stderr } = await elsewhere.run("run", "--address", given, program);
+        assert.deepEqual([JSON.parse(stdout || "null"), exitCode], [[1, `tcp:${address}`], 0], stderr);
+      }
       const refused = await elsewhere.run("run", "--address", "127.0.0.1:1", program);
       assert.match(refused.stderr, /^mantaray: no node of the cluster at '127\.0\.0\.1:1' runs on this machine, and that address cannot be joined from here: [^\n]*ECONNREFUSED[^\n]*\n$/);
       assert.deepEqual([refused.stdout, refused.exitCode], ["", 1]);

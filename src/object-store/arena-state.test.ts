@@ -26,17 +26,23 @@ describe("size classes", () => {
     }
   });
 
-  test("each doubling has 8 classes", () => {
-    for (let low = 8; 2 * low < SEGMENT_PAGES; low *= 2) {
+  test("each doubling has 8 classes, and those with one page more", () => {
+    for (let low = 16; 2 * low < SEGMENT_PAGES; low *= 2) {
       const classes = new Set<number>();
-      for (let part = 1; part <= 64; part++) classes.add(classPages((1 + Math.ceil(low + (low * part) / 64)) * PAGE_BYTES, SEGMENT_PAGES) as number);
-      assert.deepEqual([...classes], Array.from({ length: 8 }, (_, index) => 1 + low + ((index + 1) * low) / 8));
+      for (let pages = low + 1; pages <= 2 * low; pages += low > 4096 ? low / 4096 : 1) classes.add(classPages(pages * PAGE_BYTES, SEGMENT_PAGES) as number);
+      const rounds = Array.from({ length: 8 }, (_, index) => low + ((index + 1) * low) / 8);
+      for (const round of rounds) assert.equal(classPages((round + 1) * PAGE_BYTES, SEGMENT_PAGES), round + 1);
+      assert.deepEqual([...classes].filter((pages) => rounds.includes(pages)), rounds);
+      assert.ok([...classes].every((pages) => rounds.includes(pages) || rounds.includes(pages - 1) || pages === low + 1));
     }
   });
 
-  test("a buffer of a round size takes one page more for its header", () => {
+  test("what has a round size takes no more, and a buffer of one takes one page more for its header", () => {
     for (let pages = 8; pages < SEGMENT_PAGES; pages *= 2) {
-      for (const factor of [1, 1.25, 1.5]) assert.equal(classPages(factor * pages * PAGE_BYTES + 200, SEGMENT_PAGES), factor * pages + 1);
+      for (const factor of [1, 1.25, 1.5]) {
+        assert.equal(classPages(factor * pages * PAGE_BYTES, SEGMENT_PAGES), factor * pages);
+        assert.equal(classPages(factor * pages * PAGE_BYTES + 200, SEGMENT_PAGES), factor * pages + 1);
+      }
     }
   });
 

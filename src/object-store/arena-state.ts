@@ -3,7 +3,7 @@ import { invariant } from "../base/mod.ts";
 /** The unit in which memory is handed out. */
 export const PAGE_BYTES = 4096;
 
-/** Sizes up to so many pages are exact, and one more; above, each doubling has so many size classes. */
+/** Sizes up to so many pages are exact; above, each doubling has so many size classes, and those with one page more. */
 const CLASSES_PER_DOUBLING = 8;
 
 /** Page numbers stay within 31 bits: 8 TiB in one segment. */
@@ -20,7 +20,7 @@ export interface ArenaRange {
 
 /**
  * The pages for so many bytes, rounded up to a size class, so that the range of one object fits the next of about the
- * same size. Wastes less than 1/8 beyond the last page. A class ends one page after a round number: buffers mostly have a round size,
+ * same size. Wastes less than 1/8 beyond the last page. One page more than a class is a class too: buffers mostly have a round size,
  * and their headers take a little more. Null if no segment is that large.
  */
 export function classPages(bytes: number, segmentPages: number): number | null {
@@ -28,10 +28,9 @@ export function classPages(bytes: number, segmentPages: number): number | null {
   const pages = Math.max(1, Math.ceil(bytes / PAGE_BYTES));
   if (pages > segmentPages) return null;
   if (pages <= CLASSES_PER_DOUBLING) return pages;
-  const pagesOfBuffer = pages - 1;
-  const highestPowerOfTwo = 2 ** (31 - Math.clz32(pagesOfBuffer));
+  const highestPowerOfTwo = 2 ** (31 - Math.clz32(pages));
   const step = highestPowerOfTwo / CLASSES_PER_DOUBLING;
-  return Math.min(Math.ceil(pagesOfBuffer / step) * step + 1, segmentPages);
+  return (pages - 1) % step === 0 ? pages : Math.min(Math.ceil(pages / step) * step, segmentPages);
 }
 
 /**

@@ -18,4 +18,4 @@ export type * from "./wait-messages.ts";
 export { plainWorkerKind, type WorkerIsolation, type WorkerKind, workerKindKeyOf, workerKindOf } from "./worker-kind.ts";
 
 /** Raised with every change of a message; parts that differ in it refuse each other. */
-export const PROTOCOL_VERSION = 16;
+export const PROTOCOL_VERSION = 17;

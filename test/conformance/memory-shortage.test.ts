@@ -6,7 +6,7 @@ import { linesOf, runProgram, type ProgramRun } from "./child-program.ts";
 const skip = process.platform === "linux" ? false : "only Linux tells how much memory processes have";
 const MEBIBYTE = 1024 ** 2;
 /** Not the machine's: the runtime is told that it has so much. One task of those below fits, two do not. */
-const LIMIT_BYTES = 700 * MEBIBYTE;
+const LIMIT_BYTES = 580 * MEBIBYTE;
 
 const run = (isolation: string, body: string, environment = {}): Promise<ProgramRun> => runProgram({ environment: { MANTARAY_MEMORY_LIMIT_BYTES: String(LIMIT_BYTES), ...environment }, files: { "main.mjs": `
   import * as ray from "mantaray";
@@ -39,7 +39,7 @@ for (const isolation of ISOLATIONS) {
         console.log(warnings[0]);
       `));
       assert.equal(values, "[1,2]");
-      assert.match(warning as string, /^worker \w+ was ended because memory runs short: \d+ MiB of the 700 MiB of this node \(MANTARAY_MEMORY_LIMIT_BYTES\) were in use, more than 95 %; most has .+\(pid \d+\) \d+ MiB.*; what it did runs again later\. Let less run at once/);
+      assert.match(warning as string, /^worker \w+ was ended because memory runs short: \d+ MiB of the 580 MiB of this node \(MANTARAY_MEMORY_LIMIT_BYTES\) were in use, more than 95 %; most has .+\(pid \d+\) \d+ MiB.*; what it did runs again later\. Let less run at once/);
     });
 
     it("ends what cannot run again last, with OutOfMemoryError; an actor goes by maxRestarts", async () => {

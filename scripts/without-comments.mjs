@@ -12,10 +12,9 @@ export function withoutComments(code) {
   for (const { start, end, value } of comments) {
     // Which source a part was made of, and what runs a command.
     if (/^ (?:src|node_modules)\//.test(value) || (start === 0 && code.startsWith('#!'))) continue;
-    const before = code.slice(from, start);
-    const indent = /(?:^|\n)([ \t]*)$/.exec(before)?.[1];
-    const isAlone = indent !== undefined && code[end] === '\n';
-    kept += isAlone ? before.slice(0, before.length - indent.length) : before;
+    const lineStart = code.lastIndexOf('\n', start - 1) + 1;
+    const isAlone = code[end] === '\n' && code.slice(lineStart, start).trim() === '';
+    kept += code.slice(from, isAlone ? lineStart : start);
     from = isAlone ? end + 1 : end;
   }
   return kept + code.slice(from);

@@ -1,6 +1,6 @@
 import { nodeKeyOf, type NodeId, type NodeKey } from "../base/mod.ts";
 import { type NodeLoadChange, type NodeLoadRecord, type NodeRecord, textOf } from "../protocol/mod.ts";
-import { applyChanges } from "../scheduling/mod.ts";
+import { keepUp, type KnownAmounts, knownAtFirst } from "../scheduling/mod.ts";
 
 /** Nodes that have left or were lost, so that they can be listed, and those that join be told. */
 const LOST_NODES_MAX = 100;
@@ -8,7 +8,7 @@ const LOST_NODES_MAX = 100;
 export interface KnownNode {
   readonly record: NodeRecord;
   /** Its amounts change in place. */
-  load: NodeLoadRecord;
+  load: NodeLoadRecord & KnownAmounts;
 }
 
 /** The nodes of the cluster: who is there, and what each has free. Pure. */
@@ -31,7 +31,7 @@ export class NodeTable {
       return { refusal: other.record.nodeId === record.nodeId ? `node ${record.nodeId} is in this cluster already, at ${textOf(other.record.address)}` : `its id begins like that of node ${other.record.nodeId} at ${textOf(other.record.address)}; start it again, for another id` };
     }
     if (namesake !== undefined) return { refusal: `node ${namesake.record.nodeId} at ${textOf(namesake.record.address)} is called '${record.name}' already; start it with another --node-name` };
-    this.#live.set(key, { record, load: { node: key, version: 0, totals: { ...record.totals }, available: { ...record.totals }, isDraining: false } });
+    this.#live.set(key, { record, load: { node: key, version: 0, ...knownAtFirst(record.totals), isDraining: false } });
     return { nodeNumber: this.#nextNumber++ };
   }
 
@@ -40,8 +40,7 @@ export class NodeTable {
     const node = this.#live.get(change.node);
     if (node === undefined || change.version <= node.load.version) return false;
     const { totals, available } = node.load;
-    applyChanges(totals as Record<string, number>, change.totals);
-    applyChanges(available as Record<string, number>, change.available);
+    keepUp(node.load, change);
     node.load = { ...change, totals, available };
     return true;
   }

@@ -3,7 +3,7 @@ import { RemoteGcs } from "../clients/mod.ts";
 import type { ObjectManager, StoreService } from "../object-store/mod.ts";
 import { HandOver, type NodeManager, OtherNodes, type ClusterSide, type PeerNodeLink } from "../node-manager/mod.ts";
 import { type AskerRecord, type BundleReport, type FarRequest, type FromGcs, type FromNode, type JobRecord, type NetworkAddress, type NodeLoadChange, type NodeQuestion, type NodeRecord, type NodeToNode, specFrom, textOf, type ToGcs, type WorkerDeath } from "../protocol/mod.ts";
-import { applyChanges, areAny, changesBetween } from "../scheduling/mod.ts";
+import { areAny, changesBetween, keepUp, type KnownAmounts, knownAtFirst } from "../scheduling/mod.ts";
 import type { KeptModules } from "./kept-modules.ts";
 import { WorkerSurvey } from "./worker-survey.ts";
 
@@ -58,7 +58,7 @@ export class NodeCluster {
   #onAttached: () => void = () => undefined;
   #load: FreeResources | null = null;
   /** What the GCS knows, as it keeps it. */
-  readonly #told: { readonly totals: Record<string, number>; readonly available: Record<string, number>; names: number; rest: string };
+  readonly #told: KnownAmounts & { names: number; rest: string };
   #isToldAnyway = true;
   #loadVersion = 0;
   #loadTimer: Timer | null = null;
@@ -74,7 +74,7 @@ export class NodeCluster {
   constructor(setting: NodeClusterSetting) {
     this.#setting = setting;
     const { clock, joined, record } = setting;
-    this.#told = { totals: { ...record.totals }, available: { ...record.totals }, names: 0, rest: "" };
+    this.#told = { ...knownAtFirst(record.totals), names: 0, rest: "" };
     this.gcs = new RemoteGcs((message) => {
       if (message.type === "bundleReport" && CHANGES_WHAT_IS_FREE.has(message.report.type) && this.#isLoadSmall) return this.#tellWithLoad(message);
       this.#toGcs(message.type === "fromWorker" ? this.#withRoot(message) : message);
@@ -196,8 +196,7 @@ export class NodeCluster {
     const rest = JSON.stringify(others);
     if (!this.#isToldAnyway && rest === told.rest && !areAny(totals) && !areAny(available)) return;
     this.#isToldAnyway = false;
-    applyChanges(told.totals, totals);
-    applyChanges(told.available, available);
+    keepUp(told, { totals, available });
     told.names = Object.keys(told.totals).length;
     told.rest = rest;
     this.#toGcs({ type: "load", change: { node: this.#node, version: ++this.#loadVersion, totals, available, ...others } });

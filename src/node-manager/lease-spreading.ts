@@ -1,6 +1,6 @@
 import { nodeKeyOf, type Clock, type NodeKey, type PlacementGroupId, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
 import type { FromNode, LeaseShape, NodeLoadChange, NodeLoadRecord, NodeRecord, WantRecord } from "../protocol/mod.ts";
-import { applyChanges, distinctWants, type NodeView } from "../scheduling/mod.ts";
+import { distinctWants, keepUp, type KnownAmounts, knownAtFirst, type NodeView } from "../scheduling/mod.ts";
 import { type ArgumentFetcher, ArgumentPulls } from "./argument-pulls.ts";
 import { SpillOver, type SpillInstruction } from "./spill-over.ts";
 import { WantedElsewhere } from "./wanted-elsewhere.ts";
@@ -24,11 +24,8 @@ export interface LeaseSpreadingEnvironment {
   tell(ownerId: WorkerId, message: FromNode & { readonly type: "leaseRefused" | "nameArguments" }): void;
 }
 
-/** As it was told last; its amounts change in place. */
-interface OtherNode {
+interface OtherNode extends KnownAmounts {
   readonly record: NodeRecord;
-  readonly totals: Record<string, number>;
-  readonly available: Record<string, number>;
 }
 
 /** Gets leases for the owners of this node from all nodes of the cluster: SpillOver decides, this acts. */
@@ -53,7 +50,7 @@ export class LeaseSpreading {
   }
 
   nodeJoined(node: NodeKey, record: NodeRecord): void {
-    this.#others.set(node, { record, totals: { ...record.totals }, available: { ...record.totals } });
+    this.#others.set(node, { record, ...knownAtFirst(record.totals) });
     this.#see(node, false);
     this.plan();
   }
@@ -69,11 +66,11 @@ export class LeaseSpreading {
 
   loadsChanged(changes: readonly NodeLoadChange[]): void {
     let isWantedChanged = false;
-    for (const { node, totals, available, isDraining, wants } of changes) {
+    for (const change of changes) {
+      const { node, isDraining, wants } = change;
       const other = this.#others.get(node);
       if (other === undefined) continue;
-      applyChanges(other.totals, totals);
-      applyChanges(other.available, available);
+      keepUp(other, change);
       this.#see(node, isDraining);
       if (this.#wantedElsewhere.told(node, wants ?? [], this.#env.own())) isWantedChanged = true;
     }

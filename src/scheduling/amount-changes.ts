@@ -9,6 +9,22 @@ export function changesBetween(before: ResourceAmounts, after: ResourceAmounts):
   return changes;
 }
 
+/** What a node has and has free, as it was told last. */
+export interface KnownAmounts {
+  readonly totals: Record<string, number>;
+  readonly available: Record<string, number>;
+}
+
+/** As a node has them that was not heard of since it came. */
+export function knownAtFirst(totals: ResourceAmounts): KnownAmounts {
+  return { totals: { ...totals }, available: { ...totals } };
+}
+
+export function keepUp(known: KnownAmounts, change: { readonly totals: ChangedAmounts; readonly available: ChangedAmounts }): void {
+  applyChanges(known.totals, change.totals);
+  applyChanges(known.available, change.available);
+}
+
 export function applyChanges(amounts: Record<string, number>, changes: ChangedAmounts): void {
   for (const name in changes) {
     const amount = changes[name] as number | null;

@@ -1,4 +1,4 @@
-export { applyChanges, areAny, changesBetween } from "./amount-changes.ts";
+export { applyChanges, areAny, changesBetween, keepUp, type KnownAmounts, knownAtFirst } from "./amount-changes.ts";
 export { describeInfeasible, describeRefusal, feasibleNodes } from "./infeasibility.ts";
 export { describeCondition, meetsCondition, meetsConditions, parseLabelSelector, whyNoLabelKey, whyNoLabelValue } from "./label-selector.ts";
 export { checkNodeLabels, labelsOfNode } from "./node-labels.ts";

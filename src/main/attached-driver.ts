@@ -11,13 +11,12 @@ import { DriverOutput } from "./driver-output.ts";
 import { entryModuleUrl, resolvedLoaders } from "./entry-module.ts";
 import { JoiningLink } from "./joining-link.ts";
 import { codeOrigin } from "./module-services.ts";
-import { parseNetworkAddress } from "./network-address.ts";
 import { packageUpload } from "./package-upload.ts";
 import { PeerListener } from "./peer-listener.ts";
 import { realClock } from "./real-clock.ts";
 import { realRandom } from "./real-random.ts";
 import { findRemoteNode } from "./remote-node.ts";
-import { findRuntime, isHostAlive, networkAddressIn, nodeOfCluster, socketPathOf, type Ticket, workerSocketPath } from "./runtime-address.ts";
+import { clusterAddressIn, findRuntime, isHostAlive, networkAddressIn, nodeOfCluster, socketPathOf, type Ticket, workerSocketPath } from "./runtime-address.ts";
 import { linkOpener } from "./testing-faults.ts";
 import { connectToProcess, createLoopSpinner, newSpinPermits, type PeerIdentity } from "./thread-links.ts";
 
@@ -40,7 +39,7 @@ export function startAttached(options: InitOptions, address: string): Runtime {
 
 /** A program need not be on a machine that has a node: then it joins the node whose address it has. */
 function ticketFor(address: string): { readonly ticket: Ticket; readonly caretaker: Caretaker | null } {
-  const networkAddress = parseNetworkAddress(address) ?? networkAddressIn(address);
+  const networkAddress = clusterAddressIn(address);
   const ticket = networkAddress === null ? findRuntime(address) : nodeOfCluster(address, networkAddress);
   return ticket === null ? findRemoteNode(networkAddress as NetworkAddress) : { ticket, caretaker: null };
 }

@@ -6,17 +6,16 @@ import { makeOwnedFolder } from "../object-store/mod.ts";
 import { PROTOCOL_VERSION, textOf, type NetworkAddress } from "../protocol/mod.ts";
 import { Caretaker } from "./caretaker.ts";
 import { clusterToken } from "./cluster-greeting.ts";
-import { parseNetworkAddress } from "./network-address.ts";
 import { realRandom } from "./real-random.ts";
 import type { LookupOutcome } from "./remote-lookup.ts";
-import { findRuntime, networkAddressIn, networkAddressText, nodeOfCluster, type Ticket } from "./runtime-address.ts";
+import { clusterAddressIn, findRuntime, networkAddressText, nodeOfCluster, type Ticket } from "./runtime-address.ts";
 
 const ENTRY = fileURLToPath(new URL("./remote-lookup.js", import.meta.url));
 const LOOKUP_MS_MAX = 15_000;
 
 /** Whether a program can join `address` from here, before it is started. @throws what `init` would. */
 export function checkJoinable(address: string): void {
-  const networkAddress = parseNetworkAddress(address) ?? networkAddressIn(address);
+  const networkAddress = clusterAddressIn(address);
   if (networkAddress === null) findRuntime(address);
   else if (nodeOfCluster(address, networkAddress) === null) described(networkAddress);
 }

@@ -65,6 +65,11 @@ export function networkAddressIn(address: string): NetworkAddress | null {
   return address.startsWith(NETWORK_SCHEME) ? parseNetworkAddress(address.slice(NETWORK_SCHEME.length)) : null;
 }
 
+/** Where a program is to join a cluster: HOST:PORT, or what `init` answers on a machine without a node; null for any other address. */
+export function clusterAddressIn(address: string): NetworkAddress | null {
+  return parseNetworkAddress(address) ?? networkAddressIn(address);
+}
+
 export function socketPathOf(address: string): string {
   return address.slice(SCHEME.length);
 }

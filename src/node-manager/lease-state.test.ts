@@ -286,18 +286,32 @@ describe("leases: actors and workers", () => {
   });
 
   test("a worker that was used since the last look is left until it is idle for two", () => {
-    const state = stateWith({ CPU: 4 }, ["w1"], { warmWorkersMin: 0, taskWorkersMax: 4 });
+    const state = stateWith({ slot: 1 }, ["w1"], { warmWorkersMin: 0, taskWorkersMax: 4 });
     assert.deepEqual(state.stopIdleWorkers(), []);
     for (let use = 0; use < 3; use++) {
-      const { leaseId } = opened(state.demand("driver", `k${use}`, oneCpu, 1, 0));
+      const { leaseId } = opened(state.demand("driver", `k${use}`, shapeOf({ slot: 1 }), 1, 0));
       state.leaseEvents("w1", [[leaseId, "closed"]]);
       assert.deepEqual(state.stopIdleWorkers(), [], `use ${use}`);
     }
     assert.deepEqual(types(state.stopIdleWorkers()), ["stopWorker"]);
   });
 
-  test("the pool is kept warm, and idle workers beyond that are stopped", () => {
-    const state = stateWith({ CPU: 4 }, [], { warmWorkersMin: 2, taskWorkersMax: 4 });
+  test("idle workers beyond the warm ones stay for a minute of looks while there are no more than processors", () => {
+    const state = stateWith({ CPU: 3 }, ["w1", "w2", "w3", "w4"], { warmWorkersMin: 1, taskWorkersMax: 4 });
+    assert.deepEqual(state.stopIdleWorkers(), []);
+    assert.deepEqual(types(state.stopIdleWorkers()), ["stopWorker"], "one more than processors");
+    for (let look = 3; look <= 60; look++) assert.deepEqual(state.stopIdleWorkers(), [], `look ${look}`);
+    const { leaseId, workerId } = opened(state.demand("driver", "k", oneCpu, 1, 0));
+    state.leaseEvents(workerId, [[leaseId, "closed"]]);
+    assert.equal(state.areManyIdle(), true);
+    const stopped = only(state.stopIdleWorkers(), "stopWorker");
+    assert.equal(stopped.length, 2);
+    assert.ok(stopped.every((other) => other.workerId !== workerId), "the one that was used stays");
+    assert.equal(state.areManyIdle(), false);
+  });
+
+  test("the pool is kept warm, and idle workers beyond that and the processors are stopped", () => {
+    const state = stateWith({ CPU: 2 }, [], { warmWorkersMin: 2, taskWorkersMax: 4 });
     assert.equal(state.keepWarm(THREAD).length, 2);
     assert.equal(state.keepWarm(THREAD).length, 0);
     for (const worker of ["w1", "w2", "w3", "w4"]) state.workerAdded(worker, THREAD);

@@ -1,4 +1,4 @@
-import { invariant, nodeKeyOf, type AcceleratorIds, type ActorId, type JobId, type NodeKey, type PlacementGroupId, type ResourceAmounts, type SystemErrorRecord, type WorkerId } from "../base/mod.ts";
+import { invariant, nodeKeyOf, type AcceleratorIds, type ActorId, type JobId, type NodeKey, type PlacementGroupId, type ResourceAmounts, type SystemErrorRecord, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
 import { type BundleRecord, type LeaseEvent, type LeaseShape, type WantRecord, type WorkerKind, workerKindKeyOf } from "../protocol/mod.ts";
 import { describeLack, plainAccelerators, ResourceLedger, takenFromNode } from "../scheduling/mod.ts";
 import { BundleHolds } from "./bundle-holds.ts";
@@ -13,6 +13,8 @@ import { type ActorPlacement, type Demand, findStarved, isAskedFor, wishesWithRo
 import { holdingsOf, isIdle, isOfAny, jobOfWorker, type Lease, type PoolWork, type PoolWorker, WorkerPool } from "./worker-pool.ts";
 
 const NONE_MISSING: ReadonlyMap<string, WorkerKind> = new Map();
+/** At how many looks a worker beyond the warm ones may be idle before it ends: while there are no more of them than processors, and when there are. */
+const IDLE_LOOKS_MAX = { ofProcessors: 60, beyond: 1 } as const;
 
 export interface LeaseLimits {
   /** Workers kept warm, also when idle. */
@@ -70,6 +72,7 @@ export class LeaseState {
   readonly ledger: ResourceLedger;
   readonly #bundles: BundleHolds;
   readonly #limits: LeaseLimits;
+  readonly #processors: number;
   readonly #workers = new WorkerPool();
   readonly workersFor = (ownerId: WorkerId): Set<WorkerId> => new Set([...this.#leases.values()].filter((lease) => lease.ownerId === ownerId).map(({ workerId }) => workerId));
   readonly working = (): Iterable<PoolWork> => this.#workers.working();
@@ -94,6 +97,7 @@ export class LeaseState {
     this.ledger = new ResourceLedger(totals, acceleratorIds);
     this.#bundles = new BundleHolds(this.ledger);
     this.#limits = limits;
+    this.#processors = Math.floor((totals["CPU"] ?? 0) / UNITS_PER_RESOURCE);
     this.#firstJobId = firstJobId;
     this.#granting = new Granting({ ledger: this.ledger, workers: this.#workers, leases: this.#leases, placements: this.#placements, keptTurns: this.#keptTurns, taskWorkersMax: limits.taskWorkersMax, firstJobId, firstLeaseId });
   }
@@ -302,7 +306,8 @@ export class LeaseState {
   stopIdleWorkers(): LeaseInstruction[] {
     if (this.#isDraining) return [...this.#workers.values()].filter(({ actorId, leases }) => actorId === null && leases.size === 0).map(stop);
     const idle = this.#workers.idle();
-    return [...idle.filter((worker) => this.#isOver(worker)), ...this.#workers.stillIdle(idle.filter((other) => !this.#isOver(other)).slice(this.#warmWorkersMin))].map(stop);
+    const looksMax = (place: number): number => place < this.#warmWorkersMin ? Infinity : place < this.#processors ? IDLE_LOOKS_MAX.ofProcessors : IDLE_LOOKS_MAX.beyond;
+    return [...idle.filter((worker) => this.#isOver(worker)), ...this.#workers.stillIdle(idle.filter((other) => !this.#isOver(other)), looksMax)].map(stop);
   }
 
   #isOver(worker: PoolWorker): boolean { return isOfAny(worker, this.#endedJobs); }

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../base/mod.ts";
 
-/** Between looks at the workers beyond the warm ones: one that was idle at the look before, and not used since, ends. */
+/** Between looks at the workers beyond the warm ones, of which those idle for long end. */
 const IDLE_WORKER_MS = 1_000;
 /** After an actor has taken a warm worker, or a worker has died: how long until another is started. */
 const WARM_UP_DELAY_MS = 50;

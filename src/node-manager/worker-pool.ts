@@ -59,6 +59,8 @@ export interface PoolWorker {
   lastUse: number;
   /** `lastUse` when it was last looked at and idle; null before. */
   idleAtUse: number | null;
+  /** At how many looks in a row it was idle, without a use between them. */
+  idleLooks: number;
 }
 
 export type PoolWork = Omit<Working, "pid">;
@@ -105,7 +107,7 @@ export class WorkerPool {
   }
 
   add(workerId: WorkerId, kind: WorkerKind): void {
-    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), isForOne: kind.memoryLimitBytes !== null, leases: new Map(), actorId: null, actorHolds: null, actorMayRestart: false, acceleratorIds: null, lastOwnerId: null, isStopping: false, jobId: null, rootId: null, meantFor: kind.jobId, lastUse: 0, idleAtUse: null });
+    this.#workers.set(workerId, { workerId, kindKey: workerKindKeyOf(kind), isForOne: kind.memoryLimitBytes !== null, leases: new Map(), actorId: null, actorHolds: null, actorMayRestart: false, acceleratorIds: null, lastOwnerId: null, isStopping: false, jobId: null, rootId: null, meantFor: kind.jobId, lastUse: 0, idleAtUse: null, idleLooks: 0 });
   }
 
   delete(workerId: WorkerId): void {
@@ -171,11 +173,13 @@ export class WorkerPool {
     return [...this.#workers.values()].filter((worker) => isIdle(worker)).sort((a, b) => b.lastUse - a.lastUse);
   }
 
-  /** Of these idle ones, those that were idle already at the look before, and not used since. */
-  stillIdle(idle: readonly PoolWorker[]): PoolWorker[] {
-    const still = idle.filter(({ idleAtUse, lastUse }) => idleAtUse === lastUse);
-    for (const worker of idle) worker.idleAtUse = worker.lastUse;
-    return still;
+  /** A look at these idle ones: which of them were so at more looks before this one than their place in the row allows, without a use between them. */
+  stillIdle(idle: readonly PoolWorker[], looksMax: (place: number) => number): PoolWorker[] {
+    return idle.filter((worker, place) => {
+      worker.idleLooks = worker.idleAtUse === worker.lastUse ? worker.idleLooks + 1 : 1;
+      worker.idleAtUse = worker.lastUse;
+      return worker.idleLooks > looksMax(place);
+    });
   }
 }
 

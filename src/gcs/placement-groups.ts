@@ -192,10 +192,18 @@ export class PlacementGroups {
 
   #tellInfeasible(): void {
     this.#timer = null;
-    for (const { groupId, name, strategy, infeasible } of this.#untold()) {
-      this.#told.add(groupId);
+    const alike = new Map<string, GroupRow[]>();
+    for (const group of this.#untold()) {
+      this.#told.add(group.groupId);
+      const key = [creatorOf(group.groupId), group.strategy, group.infeasible].join(" ");
+      const others = alike.get(key);
+      if (others === undefined) alike.set(key, [group]);
+      else others.push(group);
+    }
+    for (const [{ groupId, name, strategy, infeasible }, ...others] of alike.values() as Iterable<[GroupRow, ...GroupRow[]]>) {
       const called = name === null ? groupId : `'${name}' (${groupId})`;
-      this.#env.send(creatorOf(groupId), { type: "warning", text: `placement group ${called}, ${strategy}, has no place: ${infeasible}; it waits until the cluster has such nodes: ask for less, or give the cluster more` });
+      const more = others.length === 0 ? "" : ` (and ${others.length} more ${others.length === 1 ? "waits" : "wait"} for the same)`;
+      this.#env.send(creatorOf(groupId), { type: "warning", text: `placement group ${called}, ${strategy}, has no place: ${infeasible}; it waits until the cluster has such nodes: ask for less, or give the cluster more${more}` });
     }
   }
 

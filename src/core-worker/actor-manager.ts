@@ -5,6 +5,7 @@ import { ActorHandleObject, type HandleHost } from "./actor-handle.ts";
 import { type ActorType, ActorTypes } from "./actor-type.ts";
 import type { CallWatch } from "./call-watch.ts";
 import { checkGroup } from "./call-templates.ts";
+import { whichWorker } from "./failure-errors.ts";
 import type { Failure } from "./object-entry.ts";
 import type { Peer } from "./peer.ts";
 import type { References } from "./references.ts";
@@ -317,7 +318,7 @@ export class ActorManager {
     for (const [client, calls] of lost) {
       // It has said so: what it has not answered has not run. Nor has what waits for a channel that never opened: it was not even sent.
       if (peer.isLeaving || peer.channel === null) for (const call of calls.splice(0)) this.#failAll(client.runsElsewhere(call));
-      this.#failAll(client.workerLost(peer.workerId, calls, `${death.reason} (worker ${peer.workerId}, pid ${death.pid})`, death.isOutOfMemory === true));
+      this.#failAll(client.workerLost(peer.workerId, calls, `${death.reason} ${whichWorker(peer.workerId, death)}`, death.isOutOfMemory === true));
       this.wake(client);
     }
     // Last: this may send what waits behind them, and not to this worker.

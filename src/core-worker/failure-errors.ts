@@ -1,5 +1,5 @@
-import { ActorDiedError, systemErrorOf, TaskError } from "../base/mod.ts";
-import type { TaskErrorRecord } from "../protocol/mod.ts";
+import { ActorDiedError, systemErrorOf, TaskError, type WorkerId } from "../base/mod.ts";
+import type { TaskErrorRecord, WorkerDeath } from "../protocol/mod.ts";
 import { cleanStack, programPlaces, type Serializer } from "../serialization/mod.ts";
 import type { CodeLoader } from "./code-loader.ts";
 import { type CallSite, type Failure, systemFailure } from "./object-entry.ts";
@@ -106,4 +106,9 @@ function setStackLater(error: Error, format: () => string): void {
 
 function setStack(error: Error, stack: string): void {
   Object.defineProperty(error, "stack", { value: stack, writable: true, configurable: true });
+}
+
+/** Which worker it was, for the end of a message. */
+export function whichWorker(workerId: WorkerId, { pid }: WorkerDeath): string {
+  return pid === 0 ? `(worker ${workerId})` : `(worker ${workerId}, pid ${pid})`;
 }

@@ -126,6 +126,17 @@ describe("tasks whose worker has ended", () => {
   });
 });
 
+test("what failed with its worker names that, with the process only where it had one that is known", () => {
+  const owner = new Owner();
+  const messageOf = (pid: number): string | undefined => {
+    owner.submit(0);
+    owner.lose(owner.startWorker(), { ...KILLED, pid });
+    return owner.failed.at(-1)?.[1];
+  };
+  assert.match(messageOf(7) ?? "", /\(worker w1, pid 7\)$/);
+  assert.match(messageOf(0) ?? "", /\(worker w2\)$/);
+});
+
 describe("a lease that has ended", () => {
   test("has its owner say what it wants now, before it says that this is all, whether or not it has heard of the end before", () => {
     const owner = new Owner();

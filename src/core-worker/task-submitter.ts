@@ -1,5 +1,6 @@
 import { afterThis, type Clock, type SystemErrorRecord, type Timer, type WorkerId } from "../base/mod.ts";
 import { type LeaseShape, TASK_SLOTS_MAX, type WorkerDeath } from "../protocol/mod.ts";
+import { whichWorker } from "./failure-errors.ts";
 import { namedArguments } from "./near-arguments.ts";
 import type { Failure } from "./object-entry.ts";
 import { CLAIM_OPEN, CLAIM_RECALLED, type Peer } from "./peer.ts";
@@ -273,7 +274,7 @@ export class TaskSubmitter {
       this.rejected(task);
       return;
     }
-    const message = `the worker that ran ${task.name}() ${death.reason}${death.isRetryable ? this.#whyNotAgain(task, peer, death) : ""} (worker ${peer.workerId}, pid ${death.pid})`;
+    const message = `the worker that ran ${task.name}() ${death.reason}${death.isRetryable ? this.#whyNotAgain(task, peer, death) : ""} ${whichWorker(peer.workerId, death)}`;
     this.#env.fail(task, { kind: "systemError", error: { kind: death.isOutOfMemory === true ? "OutOfMemoryError" : death.isNodeLost === true ? "NodeDiedError" : "WorkerCrashedError", message, subjectId: null } });
   }
 

@@ -197,6 +197,7 @@ export type FromNode =
 export interface WorkerDeath {
   /** What is known: exit code, signal, out of memory, who ended it. A clause that follows "the worker …". */
   readonly reason: string;
+  /** 0 if it had none yet, or was on a node that is gone with all that it knew. */
   readonly pid: number;
   /** False where running the same work again would only end the same way (heap exhausted, ended on purpose). */
   readonly isRetryable: boolean;

@@ -43,7 +43,7 @@ for (const isolation of ISOLATIONS) {
       assert.deepEqual(await ray.get(notes), [[1], [1, 2], [1, 2, 3]]);
       await eventually("the task to run again", () => attempts("t") === 2);
       await cluster.killNode(next);
-      await assert.rejects(ray.get(task), ray.NodeDiedError);
+      await assert.rejects(ray.get(task), (error: unknown) => error instanceof ray.NodeDiedError && /on node [0-9a-f]+ \(127\.0\.0\.1:\d+\), which .* \(worker [0-9a-f]+\)$/.test(error.message));
       await assert.rejects(ray.get(ledger.note.remote(4)), (error: unknown) => error instanceof ray.ActorDiedError && error.reason === "workerLost");
       assert.deepEqual([attempts("t"), attempts("c"), attempts("s")], [2, 2, 2]);
     });

@@ -239,7 +239,7 @@ describe("a program with something that is stuck", { concurrency: true }, () => 
         while ((await ray.explain(long))[0].reason !== "running") await new Promise((resolve) => setTimeout(resolve, 10));
         const stuck = ping.f.remote(pong, ping);
         void ray.get(stuck).catch(() => {});
-        await warned("go on");
+        await warned("Pong.g");
         // Whatever is new from now on is told at a later look, and all that was found before was there to be told again.
         const alone = ray.remote(class Alone { async f(self) { return ray.get(self.h.remote()); } h() {} }, { maxConcurrency: 1 }).remote();
         void ray.get(alone.f.remote(alone)).catch(() => {});

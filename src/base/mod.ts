@@ -1,5 +1,6 @@
 export { invariant, InvariantError, unreachable } from "./assert.ts";
 export { afterThis } from "./microtask.ts";
+export { foldAlike, moreWait } from "./alike.ts";
 export { mebibytes, megabytes } from "./byte-sizes.ts";
 export type { Clock, Timer } from "./clock.ts";
 export { Deque } from "./deque.ts";

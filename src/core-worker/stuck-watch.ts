@@ -1,4 +1,4 @@
-import type { Clock } from "../base/mod.ts";
+import { type Clock, foldAlike, moreWait } from "../base/mod.ts";
 import type { Explanations, RootReason } from "./explanation.ts";
 import { StuckState } from "./stuck-state.ts";
 
@@ -81,11 +81,6 @@ export class StuckWatch {
 
 /** Of everything that waits, each reason once. */
 function foldedRoots(found: Explanations): RootReason[] {
-  const all = new Map<string, { readonly root: RootReason; count: number }>();
-  for (const key of found.graph.keys()) for (const root of found.rootsOf(key)) {
-    const known = all.get(root.key);
-    if (known === undefined) all.set(root.key, { root, count: 1 });
-    else known.count++;
-  }
-  return Array.from(all.values(), ({ root, count }) => (root.reason === "cycle" || count === 1 ? root : { ...root, message: `${root.message} (and ${count - 1} more ${count === 2 ? "waits" : "wait"} for the same)` }));
+  const roots = Array.from(found.graph.keys()).flatMap((key) => [...found.rootsOf(key)]);
+  return Array.from(foldAlike(roots, ({ key }) => key), (alike) => (alike.first.reason === "cycle" || alike.count === 1 ? alike.first : { ...alike.first, message: alike.first.message + moreWait(alike) }));
 }

@@ -1,4 +1,4 @@
-import { creatorOf, type ActorId, type Clock, type JobId, type NodeKey, type PlacementGroupId, type SystemErrorRecord, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
+import { creatorOf, foldAlike, moreWait, type ActorId, type Clock, type JobId, type NodeKey, type PlacementGroupId, type SystemErrorRecord, type Timer, UNITS_PER_RESOURCE, type WorkerId } from "../base/mod.ts";
 import type { BundleClient } from "../clients/mod.ts";
 import type { ActorSpec, BundleReport, FromNode, PlacementGroupRecord, PlacementGroupRequest, PlacementGroupRow, WaitingGroupRecord } from "../protocol/mod.ts";
 import { fits } from "../scheduling/mod.ts";
@@ -192,18 +192,12 @@ export class PlacementGroups {
 
   #tellInfeasible(): void {
     this.#timer = null;
-    const alike = new Map<string, GroupRow[]>();
-    for (const group of this.#untold()) {
-      this.#told.add(group.groupId);
-      const key = [creatorOf(group.groupId), group.strategy, group.infeasible].join(" ");
-      const others = alike.get(key);
-      if (others === undefined) alike.set(key, [group]);
-      else others.push(group);
-    }
-    for (const [{ groupId, name, strategy, infeasible }, ...others] of alike.values() as Iterable<[GroupRow, ...GroupRow[]]>) {
+    const untold = this.#untold();
+    for (const { groupId } of untold) this.#told.add(groupId);
+    for (const alike of foldAlike(untold, ({ groupId, strategy, infeasible }) => [creatorOf(groupId), strategy, infeasible].join(" "))) {
+      const { groupId, name, strategy, infeasible } = alike.first;
       const called = name === null ? groupId : `'${name}' (${groupId})`;
-      const more = others.length === 0 ? "" : ` (and ${others.length} more ${others.length === 1 ? "waits" : "wait"} for the same)`;
-      this.#env.send(creatorOf(groupId), { type: "warning", text: `placement group ${called}, ${strategy}, has no place: ${infeasible}; it waits until the cluster has such nodes: ask for less, or give the cluster more${more}` });
+      this.#env.send(creatorOf(groupId), { type: "warning", text: `placement group ${called}, ${strategy}, has no place: ${infeasible}; it waits until the cluster has such nodes: ask for less, or give the cluster more${moreWait(alike)}` });
     }
   }
 

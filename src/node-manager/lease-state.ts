@@ -302,7 +302,7 @@ export class LeaseState {
     if (lease.keeps !== null) this.ledger.give(lease.keeps, lease.acceleratorIds);
   }
 
-  /** Workers that nobody uses, beyond what is kept warm, since the caller asked last; while it drains, at once, also those that have refused. */
+  /** A look at what is idle: workers beyond the warm ones that nobody has used for `IDLE_LOOKS_MAX`; while it drains, at once, also those that have refused. */
   stopIdleWorkers(): LeaseInstruction[] {
     if (this.#isDraining) return [...this.#workers.values()].filter(({ actorId, leases }) => actorId === null && leases.size === 0).map(stop);
     const idle = this.#workers.idle();

@@ -219,7 +219,7 @@ export class LocalNode {
       resolve();
     };
     return {
-      exited: (death) => { ended(); listener.exited(death); },
+      exited: (death) => this.service.whenSilent(workerId, () => { ended(); listener.exited(death); }),
       refused: (error) => { ended(); listener.refused(error); },
     };
   }

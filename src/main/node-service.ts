@@ -7,6 +7,7 @@ import type { EnvironmentAgent } from "../runtime-env/mod.ts";
 import type { SessionConfig } from "./bootstrap.ts";
 import type { KeptModules } from "./kept-modules.ts";
 import { joinedSurveys, joinedTimelines } from "./joined-answers.ts";
+import { LastWords } from "./last-words.ts";
 import type { NodeCluster } from "./node-cluster.ts";
 import { OutputDrain } from "./output-drain.ts";
 import { TimelineSurveys } from "./timeline-surveys.ts";
@@ -47,6 +48,7 @@ export class NodeService {
   readonly addresses = new Map<WorkerId, string>();
   /** Drivers on other machines, which reach workers over the network alone. */
   readonly networked = new Set<WorkerId>();
+  readonly #lastWords: LastWords;
   readonly #drain: OutputDrain;
   readonly #objectSurveys: WorkerSurvey<number, WorkerObjectsReport>;
   readonly #deadlines: RunDeadlines;
@@ -60,6 +62,7 @@ export class NodeService {
     this.objects = objects;
     this.gcs = gcs;
     this.#cluster = cluster;
+    this.#lastWords = new LastWords(clock);
     this.#drain = new OutputDrain(clock, (workerId, drainId) => nodeManager.send(workerId, { type: "drainOutput", drainId }));
     this.#objectSurveys = new WorkerSurvey(clock, (workerId, surveyId, limit) => nodeManager.send(workerId, { type: "reportObjects", surveyId, limit }));
     this.#timeline = new TimelineSurveys(clock, (workerId, surveyId) => nodeManager.send(workerId, { type: "reportRuns", surveyId }));
@@ -81,6 +84,7 @@ export class NodeService {
       case "register":
         if (message.listenAddress !== null) this.addresses.set(senderId, message.listenAddress);
         this.#onWorkerStarted(senderId);
+        this.#lastWords.linked(senderId, link);
         if (this.nodeManager.isExpected(senderId)) this.nodeManager.workerRegistered(senderId, link, message.pid);
         return this.#registered(link);
       case "packagePiece":
@@ -188,12 +192,16 @@ export class NodeService {
       case "retireRefused":
         return this.nodeManager.retireRefused(senderId);
       case "workerExited":
-        // Its own last words are in another channel, which is read in this turn.
-        return void setImmediate(() => this.nodeManager.workerExited(message.workerId, message.death));
+        return this.whenSilent(message.workerId, () => this.nodeManager.workerExited(message.workerId, message.death));
       case "shutdown":
         // Whoever has joined only leaves.
         return this.nodeManager.jobOf(senderId) === this.#config.jobId ? this.#onShutdown() : this.#leave(senderId, link);
     }
+  }
+
+  /** When a worker that has ended says nothing more: what it has said comes first. */
+  whenSilent(workerId: WorkerId, tell: () => void): void {
+    this.#lastWords.after(workerId, tell);
   }
 
   #registered(link: WorkerLink): void {

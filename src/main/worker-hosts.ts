@@ -115,9 +115,8 @@ export class WorkerHosts implements ThreadHosting {
   }
 
   #onMessage(host: Host, message: FromWorkerHost): void {
-    if (message.type === "memoryExceeded") return this.#env.memoryExceeded(message.workerId, message.usedBytes);
-    // Its own last words are in its socket, which is read in this turn.
-    setImmediate(() => this.#threadEnded(host, message.workerId, message.death));
+    if (message.type === "memoryExceeded") this.#env.memoryExceeded(message.workerId, message.usedBytes);
+    else this.#threadEnded(host, message.workerId, message.death);
   }
 
   #threadEnded(host: Host, workerId: WorkerId, death: WorkerDeath): void {

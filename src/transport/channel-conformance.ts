@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { describe, test } from "node:test";
 import type { Channel, ChannelCloseReason } from "./channel.ts";
-import { BLOCK_UNTIL_FILE, ECHO, FLOOD_AND_DIE, FLOOD_FRAMES, HANG, UNREF } from "./fixtures/echo-peer.ts";
+import { BLOCK_UNTIL_FILE, ECHO, FLOOD_AND_DIE, FLOOD_FRAMES, HANG, LAST_FRAME_BYTES, SEND_AND_EXIT, UNREF } from "./fixtures/echo-peer.ts";
 
 export interface ConformanceHarness {
   /** Both ends of a channel in this thread. */
@@ -197,6 +197,19 @@ export function testChannelConformance(name: string, harness: ConformanceHarness
       channel.send(Uint8Array.of(FLOOD_AND_DIE));
       assert.equal(await reason, "lost");
       assert.equal(count, FLOOD_FRAMES);
+    });
+
+    test("what a peer sent before it called process.exit() is delivered, also what had no room on the way", async (context) => {
+      const { channel } = await openEcho(context);
+      const reason = closing(channel);
+      const lengths: number[] = [];
+      channel.onFrame((frame) => {
+        assert.ok(frame.every((byte) => byte === lengths.length % 251));
+        lengths.push(frame.byteLength);
+      });
+      channel.send(Uint8Array.of(SEND_AND_EXIT));
+      assert.equal(await reason, "lost");
+      assert.deepEqual(lengths, LAST_FRAME_BYTES);
     });
 
     test("a channel that is not referenced does not keep its side alive", async (context) => {

@@ -1,6 +1,6 @@
 import { readSync, writeSync } from "node:fs";
 import type { Socket } from "node:net";
-import { afterThis } from "../base/mod.ts";
+import { afterThis, Deque } from "../base/mod.ts";
 import type { ChannelCloseReason } from "./channel.ts";
 import { checkFrameBytes, FrameParser, GOODBYE, LENGTH_PREFIX_BYTES } from "./frame-parser.ts";
 import type { ReadingSocket } from "./reading-socket.ts";
@@ -12,10 +12,16 @@ const SPARE_CHUNKS_MAX = 8;
 /** How long a closed socket may wait for the other side to have read everything. */
 const LINGER_MS_MAX = 2000;
 
-/** A program may end in the middle of a turn, by `process.exit()`: what it has sent until then still goes out. */
-const openSockets = new Set<() => void>();
+/** How long the end of a thread may wait for others to read what it has sent: for all of its sockets together. */
+const LAST_WRITES_MS_MAX = 1000;
+/** Between attempts to write to a socket that is full. */
+const RETRY_MS = 1;
+
+/** A thread may end in the middle of a turn, by `process.exit()`: what it has sent until then still goes out. */
+const openSockets = new Set<(deadline: number) => void>();
 process.on("exit", () => {
-  for (const flush of openSockets) flush();
+  const deadline = performance.now() + LAST_WRITES_MS_MAX;
+  for (const writeLast of openSockets) writeLast(deadline);
 });
 
 /** Of all sockets of a thread: one needs a chunk only from its first frame of a turn until the system has taken it. */
@@ -42,8 +48,21 @@ export class FrameSocket {
   #isFlushScheduled = false;
   readonly #flush = (): void => {
     this.#isFlushScheduled = false;
-    if (this.#chunkLength > 0 && this.#socket.writableLength === 0 && !this.#hasEnded) this.#writeChunk();
+    if (this.#chunkLength > 0 && !this.#isBusy() && !this.#hasEnded) this.#writeChunk();
   };
+  /** What the stream was given last. It gets one thing at a time, so that it is known at any moment what the system has not taken. */
+  #given: Buffer | null = null;
+  #waiting = new Deque<Buffer>();
+  /** This side has closed, and ends the stream when all is written. */
+  #isClosing = false;
+  readonly #written = (error?: Error | null): void => {
+    if (error != null) return;
+    const next = this.#waiting.shift();
+    if (next !== undefined) this.#give(next);
+    else if (this.#isClosing) this.#socket.end();
+    else this.#flush();
+  };
+  readonly #writeLast = (deadline: number): void => this.#writeRest(deadline);
 
   constructor(reading: ReadingSocket, frameBytesMax: number) {
     const { socket } = reading;
@@ -74,10 +93,10 @@ export class FrameSocket {
     });
     socket.on("end", () => this.#finish("lost", undefined));
     socket.on("close", () => {
-      openSockets.delete(this.#flush);
+      openSockets.delete(this.#writeLast);
       this.#finish("lost", failure);
     });
-    openSockets.add(this.#flush);
+    openSockets.add(this.#writeLast);
     this.#readRestWhenWritesFail();
   }
 
@@ -115,7 +134,7 @@ export class FrameSocket {
     }
     if (isLarge) {
       // What is collected while the system has not taken all of this goes when it has.
-      this.#socket.write(target, this.#flush);
+      this.#write(target);
     } else {
       this.#chunkLength = position;
       this.#scheduleFlush();
@@ -126,7 +145,7 @@ export class FrameSocket {
   /** Writes at once what waits for the end of the turn; false if the system does not take it now. */
   flush(): boolean {
     this.#writeChunk();
-    return !this.#hasEnded && this.#socket.writableLength === 0;
+    return !this.#hasEnded && !this.#isBusy();
   }
 
   /** Everything sent before still goes out, then the other side learns that this is an orderly end. */
@@ -137,7 +156,8 @@ export class FrameSocket {
     this.#writeChunk();
     this.#hasEnded = true;
     this.#parser.stop();
-    this.#socket.end();
+    this.#isClosing = true;
+    if (!this.#isBusy()) this.#socket.end();
     this.#linger();
   }
 
@@ -205,9 +225,34 @@ export class FrameSocket {
     this.#chunk = null;
     this.#chunkLength = 0;
     const written = this.#writeAtOnce(chunk, byteLength);
-    if (written < byteLength) this.#socket.write(chunk.subarray(written, byteLength), this.#flush);
+    if (written < byteLength) this.#write(chunk.subarray(written, byteLength));
     // What the system took at once is free for use again; else the socket still reads from it.
-    if (this.#socket.writableLength === 0 && spareChunks.length < SPARE_CHUNKS_MAX) spareChunks.push(chunk);
+    if (!this.#isBusy() && spareChunks.length < SPARE_CHUNKS_MAX) spareChunks.push(chunk);
+  }
+
+  #isBusy(): boolean {
+    return this.#waiting.length > 0 || this.#socket.writableLength > 0;
+  }
+
+  #write(bytes: Buffer): void {
+    if (this.#isBusy()) this.#waiting.push(bytes);
+    else this.#give(bytes);
+  }
+
+  #give(bytes: Buffer): void {
+    this.#given = bytes;
+    this.#socket.write(bytes, this.#written);
+  }
+
+  /** The event loop turns no more: waits for the system to take what was sent, which it does as fast as the other side reads. */
+  #writeRest(deadline: number): void {
+    const socket = this.#socket;
+    const descriptor = descriptorOf(socket);
+    if (descriptor < 0 || socket.connecting || (this.#hasEnded && !this.#isClosing)) return;
+    const rest = this.#given !== null && socket.writableLength > 0 ? [this.#given.subarray(this.#given.length - unwrittenBytes(socket))] : [];
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) rest.push(next);
+    if (this.#chunk !== null) rest.push(this.#chunk.subarray(0, this.#chunkLength));
+    for (const bytes of rest) if (!writeUntil(deadline, descriptor, bytes)) return;
   }
 
   /**
@@ -217,7 +262,7 @@ export class FrameSocket {
   #writeAtOnce(chunk: Buffer, byteLength: number): number {
     const socket = this.#socket;
     const descriptor = descriptorOf(socket);
-    if (descriptor < 0 || socket.connecting || !socket.writable || socket.writableLength > 0) return 0;
+    if (descriptor < 0 || socket.connecting || !socket.writable || this.#isBusy()) return 0;
     try {
       return writeSync(descriptor, chunk, 0, byteLength);
     } catch {
@@ -235,6 +280,7 @@ export class FrameSocket {
   #finish(reason: Exclude<ChannelCloseReason, "local">, cause: Error | undefined): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
+    this.#waiting = new Deque();
     this.events?.end(reason, cause);
   }
 }
@@ -244,3 +290,23 @@ function descriptorOf(socket: Socket & { readonly encrypted?: boolean }): number
   if (socket.encrypted === true) return -1;
   return (socket as Socket & { readonly _handle?: { readonly fd?: number } | null })._handle?.fd ?? -1;
 }
+
+/** Of what the stream was given, so much has the system not taken yet. */
+function unwrittenBytes(socket: Socket): number {
+  return (socket as Socket & { readonly _handle?: { readonly writeQueueSize?: number } | null })._handle?.writeQueueSize ?? 0;
+}
+
+/** False if it was not all taken until then, or the connection is broken. */
+function writeUntil(deadline: number, descriptor: number, bytes: Uint8Array): boolean {
+  for (let written = 0; written < bytes.byteLength; ) {
+    try {
+      written += writeSync(descriptor, bytes, written);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN" || performance.now() > deadline) return false;
+      Atomics.wait(neverNotified, 0, 0, RETRY_MS);
+    }
+  }
+  return true;
+}
+
+const neverNotified = new Int32Array(new SharedArrayBuffer(4));

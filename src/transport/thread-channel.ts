@@ -9,6 +9,12 @@ import { createRingMemory, RingConsumer, RingProducer } from "./ring-buffer.ts";
 import type { RingScratch } from "./ring-buffer.ts";
 import type { PolledSource, ThreadPoller } from "./thread-poller.ts";
 
+/** A thread may end in the middle of a turn, by `process.exit()`: what it has sent until then is posted still. */
+const channelsWithRun = new Set<() => void>();
+process.on("exit", () => {
+  for (const postRun of channelsWithRun) postRun();
+});
+
 /** One end of a channel between threads; goes through `postMessage` or `workerData` with `transferList(end)`. */
 export interface ThreadChannelEnd {
   readonly port: MessagePort;
@@ -61,6 +67,12 @@ class ThreadChannel implements Channel, PolledSource {
   #sendSequence = 0;
   /** Frames of this turn that found the ring full, until the end of the turn. */
   #run: FrameRun | undefined;
+  readonly #postRun = (): void => {
+    const run = this.#run;
+    if (run === undefined) return;
+    this.#dropRun();
+    if (!this.isClosed) this.#post(run.toItem());
+  };
 
   #receiveSequence = 0;
   #portItems = new Deque<PortItem>();
@@ -205,7 +217,8 @@ class ThreadChannel implements Channel, PolledSource {
     } else {
       if (this.#run === undefined) {
         this.#run = new FrameRun(this.#sendSequence);
-        afterThis(() => this.#postRun());
+        channelsWithRun.add(this.#postRun);
+        afterThis(this.#postRun);
       }
       this.#run.append(parts, byteLength);
     }
@@ -213,11 +226,9 @@ class ThreadChannel implements Channel, PolledSource {
     if (this.#run !== undefined && this.#run.byteLength >= RUN_BYTES_MAX) this.#postRun();
   }
 
-  #postRun(): void {
-    const run = this.#run;
-    if (run === undefined) return;
+  #dropRun(): void {
     this.#run = undefined;
-    if (!this.isClosed) this.#post(run.toItem());
+    channelsWithRun.delete(this.#postRun);
   }
 
   #post(item: PortItem): void {
@@ -270,7 +281,7 @@ class ThreadChannel implements Channel, PolledSource {
     this.#closeReason = reason;
     this.#poller.unregister(this);
     this.#portItems = new Deque();
-    this.#run = undefined;
+    this.#dropRun();
     if (!this.#isPortClosed) {
       this.#producer.markClosed();
       this.#port.close();
